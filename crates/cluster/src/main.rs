@@ -1,0 +1,2 @@
+//! flocker-cluster.
+fn main() {}

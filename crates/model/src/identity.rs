@@ -1,0 +1,53 @@
+//! Who a node is, and how other nodes reach it.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::Ipv4Addr;
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::{NodeName, Port};
+
+/// The identity that a node gave itself once; volumes are owned by it, not by a name or address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct NodeId(pub Uuid);
+
+impl fmt::Display for NodeId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(formatter)
+    }
+}
+
+/// The address at which a node's SSH server answers its peers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Contact {
+    /// IPv4 address.
+    pub address: Ipv4Addr,
+    /// TCP port of the SSH server.
+    pub ssh_port: Port,
+}
+
+/// The public halves of a node's keys, in OpenSSH's one-line form.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct SshIdentity {
+    /// The key with which the node pushes volumes to its peers.
+    pub public_key: String,
+    /// The keys with which its SSH server proves who it is.
+    pub host_keys: Vec<String>,
+}
+
+/// One machine that a deployment has used.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Member {
+    /// Its identity.
+    pub id: NodeId,
+    /// How its peers reach it.
+    pub contact: Contact,
+    /// The keys that its peers accept and expect.
+    pub ssh: SshIdentity,
+}
+
+/// Every machine that a deployment has used, by the name it had; each node keeps a copy.
+pub type Members = BTreeMap<NodeName, Member>;

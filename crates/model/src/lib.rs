@@ -1,0 +1,29 @@
+//! The words of Flocker as types: what may run, where it should run, and what was seen on the nodes.
+//!
+//! Nothing here does I/O, and nothing here decides anything.
+
+mod application;
+mod deployment;
+mod digest;
+mod identity;
+mod image;
+mod names;
+mod network;
+mod node;
+mod observed;
+mod units;
+mod volume;
+
+pub use application::{
+    Application, ContainerSpecification, Link, MountPath, RestartPolicy, VolumeSpecification,
+};
+pub use deployment::{AppliedDeployment, Deployment, DeploymentId};
+pub use digest::Digest;
+pub use identity::{Contact, Member, Members, NodeId, SshIdentity};
+pub use image::{ImageId, ImageReference};
+pub use names::{ApplicationName, InvalidName, NodeName};
+pub use network::{ContainerLinks, Endpoint, NodeNetwork};
+pub use node::{ContainerState, ContainerStatus, NodeState, PoolHealth, PoolState, UnitState};
+pub use observed::{NodeObservation, Observed};
+pub use units::{ByteCount, CpuMillis, Port};
+pub use volume::{Epoch, SnapshotGuid, SnapshotState, VolumeCopy, VolumeRole};

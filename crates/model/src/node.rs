@@ -1,0 +1,121 @@
+//! Everything that is seen on one node, in one look.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    ApplicationName, AppliedDeployment, ByteCount, Contact, ContainerLinks, Digest, ImageId,
+    ImageReference, Members, NodeId, NodeNetwork, Port, SshIdentity, VolumeCopy,
+};
+
+/// Whether volumes can be written to a pool.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "health")]
+pub enum PoolHealth {
+    /// `ONLINE`, or `DEGRADED` and still redundant enough to work.
+    Usable,
+    /// Not imported, suspended, faulted or read-only.
+    Unusable {
+        /// What is wrong, as the end of a sentence.
+        problem: String,
+    },
+}
+
+/// The ZFS pool that a node keeps volumes in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PoolState {
+    /// The dataset below which the volumes are.
+    pub dataset: String,
+    /// Whether volumes can be written to it.
+    pub health: PoolHealth,
+    /// Bytes that a new volume may take (ZFS `available`).
+    pub available: ByteCount,
+}
+
+/// What an application's container is doing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "status")]
+pub enum ContainerStatus {
+    /// It runs.
+    Running {
+        /// Since when, as Docker writes it (RFC 3339).
+        since: String,
+    },
+    /// It exists and does not run.
+    Stopped {
+        /// The exit status of its process.
+        exit_code: i64,
+    },
+}
+
+/// What systemd says of an application's unit.
+///
+/// **Source**: `org.freedesktop.systemd1(5)`, property `ActiveState`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum UnitState {
+    /// Started.
+    Active,
+    /// Being started, or waiting to be started again.
+    Activating,
+    /// Being stopped.
+    Deactivating,
+    /// Stopped.
+    Inactive,
+    /// Ended with an error.
+    Failed,
+    /// Systemd has no such unit.
+    Missing,
+}
+
+/// One application's container and unit as they are found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ContainerState {
+    /// Docker's id of the container.
+    pub id: String,
+    /// The digest of the specification that it was created from.
+    pub configuration: Digest,
+    /// What it is doing.
+    pub status: ContainerStatus,
+    /// What its unit is doing.
+    pub unit: UnitState,
+    /// The links that its network namespace has, if it runs.
+    pub links: Option<ContainerLinks>,
+}
+
+impl ContainerState {
+    /// Tells whether the container runs and systemd looks after it.
+    pub fn is_up(&self) -> bool {
+        matches!(self.status, ContainerStatus::Running { .. }) && self.unit == UnitState::Active
+    }
+}
+
+/// Everything that is seen on one node, in one look.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeState {
+    /// Who the node is.
+    pub id: NodeId,
+    /// The version of its `flocker-node`.
+    pub version: String,
+    /// How its peers reach it, as far as the node can tell.
+    pub contact: Option<Contact>,
+    /// The public halves of its keys.
+    pub ssh: SshIdentity,
+    /// The pool that its volumes are in.
+    pub pool: PoolState,
+    /// Its copies of volumes.
+    pub volumes: BTreeMap<ApplicationName, VolumeCopy>,
+    /// Its containers.
+    pub containers: BTreeMap<ApplicationName, ContainerState>,
+    /// Its firewall table, if it is whole and is what Flocker last programmed.
+    pub network: Option<NodeNetwork>,
+    /// TCP ports that the node's own programs listen on.
+    pub listening: BTreeSet<Port>,
+    /// Images that its Docker has, tags written out.
+    pub images: BTreeMap<ImageReference, ImageId>,
+    /// The machines that it knows of.
+    pub members: Members,
+    /// The last deployment that was applied in full here.
+    pub applied: Option<AppliedDeployment>,
+}

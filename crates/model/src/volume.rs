@@ -1,0 +1,110 @@
+//! Volumes as they are found on nodes: copies, of which one is owned.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{ByteCount, DeploymentId, NodeId};
+
+/// Counts a volume's owners: one higher with each hand-off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Epoch(pub u64);
+
+impl Epoch {
+    /// The epoch of a volume that was just created.
+    pub const FIRST: Self = Self(1);
+
+    /// Returns the epoch of the next owner.
+    #[must_use]
+    pub const fn next(self) -> Self {
+        Self(self.0 + 1)
+    }
+}
+
+impl fmt::Display for Epoch {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(formatter)
+    }
+}
+
+/// ZFS's identity of a snapshot: equal on every pool that received it.
+///
+/// **Source**: `zfsprops(7)`, property `guid`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct SnapshotGuid(pub u64);
+
+impl fmt::Display for SnapshotGuid {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(formatter)
+    }
+}
+
+/// A snapshot of one copy.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SnapshotState {
+    /// The part of its name after `@`.
+    pub name: String,
+    /// When it was taken, in seconds since 1970 by the clock of the node that took it.
+    pub created: u64,
+}
+
+/// What a copy of a volume is, by its ZFS user properties.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "role")]
+pub enum VolumeRole {
+    /// The node that has it may write it; there is one such copy at most.
+    Owned {
+        /// The owner's turn.
+        epoch: Epoch,
+    },
+    /// A copy of what another node owns; never mounted.
+    Replica {
+        /// The node that owned the volume when this was last written down.
+        owner: NodeId,
+        /// The owner's turn, as far as this copy knows.
+        epoch: Epoch,
+        /// On the copy that was handed off: the snapshot that the owner must hold to acquire.
+        handoff: Option<SnapshotGuid>,
+    },
+    /// A dataset at the volume's place that Flocker did not make or whose properties are damaged.
+    Foreign {
+        /// What is wrong with it, as the end of a sentence.
+        problem: String,
+    },
+}
+
+/// One node's copy of a volume.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VolumeCopy {
+    /// What it is.
+    pub role: VolumeRole,
+    /// Flocker's snapshots of it.
+    pub snapshots: BTreeMap<SnapshotGuid, SnapshotState>,
+    /// The newest snapshot of anybody's.
+    pub newest_snapshot: Option<SnapshotGuid>,
+    /// Bytes written since the newest snapshot (ZFS `written`).
+    pub written: ByteCount,
+    /// Bytes that it refers to (ZFS `referenced`).
+    pub referenced: ByteCount,
+    /// The most that it may hold (ZFS `refquota`).
+    pub maximum_size: Option<ByteCount>,
+    /// Where it is mounted, if it is.
+    pub mounted: Option<String>,
+    /// Whether an interrupted transfer into it can be continued.
+    pub resumable: bool,
+    /// The deployment that last changed its owner.
+    pub deployment: Option<DeploymentId>,
+}
+
+impl VolumeCopy {
+    /// Returns the epoch, if this is the owned copy.
+    pub const fn owned_epoch(&self) -> Option<Epoch> {
+        match self.role {
+            VolumeRole::Owned { epoch } => Some(epoch),
+            VolumeRole::Replica { .. } | VolumeRole::Foreign { .. } => None,
+        }
+    }
+}

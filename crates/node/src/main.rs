@@ -1,0 +1,2 @@
+//! flocker-node.
+fn main() {}
