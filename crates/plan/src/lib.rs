@@ -1,1 +1,26 @@
-//! flocker-plan.
+//! Decides what to do, given what is wanted and what was seen; does nothing itself.
+//!
+//! [`plan`] is pure and deterministic. The same code serves `flocker-cluster plan`, `deploy`,
+//! `flocker-node apply`, recovery at boot, the return after a failure, and the model checker.
+
+mod action;
+mod blocked;
+mod check;
+mod goal;
+mod link_ports;
+mod network;
+mod outcome;
+mod planner;
+mod simulate;
+mod steps;
+mod survey;
+
+pub use action::{Action, Handoff, ImageSource, PushKind, Yield};
+pub use blocked::{Blocked, BlockedKind, CopyDescription};
+
+pub use goal::{Goal, Scope};
+pub use link_ports::{LINK_PORT_RANGE, LinkPorts};
+pub use outcome::{Outcome, OutcomeKind};
+pub use planner::{plan, plan_return};
+
+pub use steps::{Plan, Step, StepId};

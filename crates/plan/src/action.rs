@@ -1,0 +1,304 @@
+//! Everything that a node can be asked to do, as data.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use flocker_model::{
+    ApplicationName, AppliedDeployment, ByteCount, ContainerLinks, ContainerSpecification,
+    DeploymentId, Endpoint, Epoch, ImageReference, Members, NodeId, NodeName, NodeNetwork, Port,
+    SnapshotGuid,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::StepId;
+
+/// Where an image that a node lacks comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ImageSource {
+    /// The operator's machine has it and streams it.
+    Operator,
+    /// Nobody has it: it is pulled from its registry.
+    Registry,
+}
+
+/// Which part of a move a push is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PushKind {
+    /// While the application runs: repeated until what is left is small.
+    Ahead,
+    /// With the application stopped: what is left.
+    Last,
+}
+
+/// The snapshot that a new owner must hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Handoff {
+    /// It was recorded by the old owner and seen when this plan was made.
+    Recorded(SnapshotGuid),
+    /// It is what this earlier step of the plan, a release, yields.
+    FromStep(StepId),
+}
+
+/// What a step yields for later steps to use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Yield {
+    /// Nothing.
+    Nothing,
+    /// A release yields the snapshot that was handed off.
+    HandedOff(SnapshotGuid),
+}
+
+/// One thing that one node is asked to do. Each is idempotent, and the node checks the expected
+/// state that the action names immediately before it acts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "action")]
+pub enum Action {
+    /// Lets these machines push volumes to the node, and the node trust their host keys.
+    AdmitMembers {
+        /// Every machine of the cluster.
+        members: Members,
+    },
+    /// Streams an image that the node has to another node.
+    PushImage {
+        /// The image.
+        image: ImageReference,
+        /// The node that lacks it.
+        to: NodeName,
+    },
+    /// Makes an image present that no node has.
+    EnsureImage {
+        /// The image.
+        image: ImageReference,
+        /// Where it comes from.
+        from: ImageSource,
+    },
+    /// Creates an empty volume, owned by the node. Fails where a dataset exists already.
+    CreateVolume {
+        /// The application.
+        application: ApplicationName,
+        /// The most that it may hold.
+        maximum_size: Option<ByteCount>,
+        /// The deployment that asks for it.
+        deployment: DeploymentId,
+    },
+    /// Sets the most that an owned volume may hold.
+    ResizeVolume {
+        /// The application.
+        application: ApplicationName,
+        /// The most that it may hold; `None` for no limit.
+        maximum_size: Option<ByteCount>,
+    },
+    /// Copies the volume, or what changed in it, to another node, which does not own it thereby.
+    PushVolume {
+        /// The application.
+        application: ApplicationName,
+        /// The epoch in which the pushing node must own it.
+        epoch: Epoch,
+        /// The node that receives.
+        to: NodeName,
+        /// Whether the application still runs.
+        kind: PushKind,
+    },
+    /// Gives the volume up: from then on this node never writes it again.
+    ReleaseVolume {
+        /// The application.
+        application: ApplicationName,
+        /// The epoch in which the node must own it; the next owner's is one higher.
+        epoch: Epoch,
+        /// The node that may acquire it.
+        to: NodeId,
+        /// The deployment that asks for it.
+        deployment: DeploymentId,
+    },
+    /// Takes ownership of a volume that was released to this node.
+    AcquireVolume {
+        /// The application.
+        application: ApplicationName,
+        /// The epoch of the new owner.
+        epoch: Epoch,
+        /// The snapshot that the node's copy must end with.
+        handoff: Handoff,
+        /// The deployment that asks for it.
+        deployment: DeploymentId,
+    },
+    /// Stops the application, takes it down in systemd and unmounts its volume.
+    StopApplication {
+        /// The application.
+        application: ApplicationName,
+    },
+    /// Removes a stopped application's container, network namespace and unit; never its volume.
+    RemoveApplication {
+        /// The application.
+        application: ApplicationName,
+    },
+    /// Creates or re-creates the container and its unit as needed, and starts them.
+    StartApplication {
+        /// What the container is made from.
+        specification: ContainerSpecification,
+        /// What `localhost` reaches inside it.
+        links: ContainerLinks,
+        /// The epoch in which the node must own the volume, if there is one.
+        volume: Option<Epoch>,
+    },
+    /// Sets what `localhost` reaches inside a running container.
+    SetLinks {
+        /// The application.
+        application: ApplicationName,
+        /// Port on `localhost` to link port.
+        links: ContainerLinks,
+    },
+    /// Drops new connections to these ports, so that clients try again rather than be refused.
+    HoldPorts {
+        /// The ports, routed ones and link ports.
+        ports: BTreeSet<Port>,
+    },
+    /// Sends these ports to where an application now runs, and forgets connections pinned to where
+    /// it ran before.
+    SwitchRoutes {
+        /// The application.
+        application: ApplicationName,
+        /// Ports that answer to everybody.
+        routes: BTreeMap<Port, Endpoint>,
+        /// Ports that answer to containers here and to peers.
+        links: BTreeMap<Port, Endpoint>,
+    },
+    /// Makes the node's whole firewall table this.
+    ProgramNetwork {
+        /// The table.
+        network: NodeNetwork,
+    },
+    /// Destroys those of Flocker's snapshots of a volume that no later push can start from.
+    PruneSnapshots {
+        /// The application.
+        application: ApplicationName,
+        /// The snapshots that are kept.
+        keep: BTreeSet<SnapshotGuid>,
+        /// Whether the newest one is kept as well.
+        keep_newest: bool,
+    },
+    /// Remembers a deployment as applied in full, and the cluster's machines with it.
+    RecordDeployment {
+        /// The deployment.
+        applied: AppliedDeployment,
+        /// Every machine of the cluster.
+        members: Members,
+    },
+}
+
+impl Action {
+    /// Returns the application that the action is about, if it is about one.
+    pub fn application(&self) -> Option<&ApplicationName> {
+        match self {
+            Self::CreateVolume { application, .. }
+            | Self::ResizeVolume { application, .. }
+            | Self::PushVolume { application, .. }
+            | Self::ReleaseVolume { application, .. }
+            | Self::AcquireVolume { application, .. }
+            | Self::StopApplication { application }
+            | Self::RemoveApplication { application }
+            | Self::SetLinks { application, .. }
+            | Self::SwitchRoutes { application, .. }
+            | Self::PruneSnapshots { application, .. } => Some(application),
+            Self::StartApplication { specification, .. } => Some(&specification.application),
+            Self::AdmitMembers { .. }
+            | Self::EnsureImage { .. }
+            | Self::PushImage { .. }
+            | Self::HoldPorts { .. }
+            | Self::ProgramNetwork { .. }
+            | Self::RecordDeployment { .. } => None,
+        }
+    }
+}
+
+impl fmt::Display for Action {
+    /// Writes the action as one clause for people: `push pgsql-trac to 1.1.1.2 (last delta)`.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::AdmitMembers { members } => {
+                write!(formatter, "admit {} machines as peers", members.len())
+            }
+            Self::PushImage { image, to } => write!(formatter, "stream image {image} to {to}"),
+            Self::EnsureImage { image, from } => match from {
+                ImageSource::Operator => write!(formatter, "get image {image} from here"),
+                ImageSource::Registry => write!(formatter, "pull image {image}"),
+            },
+            Self::CreateVolume { application, .. } => {
+                write!(formatter, "create the volume of {application}")
+            }
+            Self::ResizeVolume {
+                application,
+                maximum_size,
+            } => match maximum_size {
+                Some(size) => write!(formatter, "limit the volume of {application} to {size}"),
+                None => write!(formatter, "lift the limit on the volume of {application}"),
+            },
+            Self::PushVolume {
+                application,
+                to,
+                kind,
+                ..
+            } => match kind {
+                PushKind::Ahead => write!(formatter, "push {application} to {to} while it runs"),
+                PushKind::Last => {
+                    write!(formatter, "push the last changes of {application} to {to}")
+                }
+            },
+            Self::ReleaseVolume {
+                application, epoch, ..
+            } => {
+                write!(
+                    formatter,
+                    "release the volume of {application} (epoch {epoch})"
+                )
+            }
+            Self::AcquireVolume {
+                application, epoch, ..
+            } => {
+                write!(
+                    formatter,
+                    "acquire the volume of {application} (epoch {epoch})"
+                )
+            }
+            Self::StopApplication { application } => write!(formatter, "stop {application}"),
+            Self::RemoveApplication { application } => {
+                write!(formatter, "remove the container of {application}")
+            }
+            Self::StartApplication { specification, .. } => {
+                write!(formatter, "start {}", specification.application)
+            }
+            Self::SetLinks { application, .. } => {
+                write!(formatter, "set the links of {application}")
+            }
+            Self::HoldPorts { ports } => {
+                write!(formatter, "hold new connections to {}", PortList(ports))
+            }
+            Self::SwitchRoutes { application, .. } => {
+                write!(formatter, "switch the routes of {application}")
+            }
+            Self::ProgramNetwork { .. } => write!(formatter, "program the routing table"),
+            Self::PruneSnapshots { application, .. } => {
+                write!(formatter, "prune the snapshots of {application}")
+            }
+            Self::RecordDeployment { applied, .. } => {
+                write!(formatter, "record deployment {}", applied.id)
+            }
+        }
+    }
+}
+
+/// Ports, separated by commas.
+struct PortList<'a>(&'a BTreeSet<Port>);
+
+impl fmt::Display for PortList<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, port) in self.0.iter().enumerate() {
+            let separator = if index == 0 { "" } else { ", " };
+            write!(formatter, "{separator}{port}")?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,96 @@
+//! What a plan amounts to for each application, in the seed's own words.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use flocker_model::{ApplicationName, NodeName};
+use serde::{Deserialize, Serialize};
+
+use crate::StepId;
+
+/// What happens to an application.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "outcome")]
+pub enum OutcomeKind {
+    /// It starts where it never ran.
+    Deployed,
+    /// It moves, with its volume if it has one.
+    Redeployed {
+        /// Where it was.
+        from: NodeName,
+    },
+    /// Its configuration changed; it is re-created, re-routed or resized in place.
+    Changed,
+    /// It was down and is started as it was.
+    Started,
+    /// It is no longer wanted here; its volume stays.
+    Stopped {
+        /// Whether a volume of it stays on the node.
+        volume_kept: bool,
+    },
+    /// It already is as wanted.
+    Unchanged,
+}
+
+/// What happens to one application, where, and when that is done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outcome {
+    /// What happens.
+    #[serde(flatten)]
+    pub kind: OutcomeKind,
+    /// The node that it ends up on, or is stopped on.
+    pub node: NodeName,
+    /// It is done when all of these are.
+    pub done_after: BTreeSet<StepId>,
+}
+
+impl Outcome {
+    /// Renders the line that is printed when it is done.
+    ///
+    /// The first quotes the name and the second does not, because the seed's transcripts have it
+    /// so, word for word.
+    pub fn line(&self, application: &ApplicationName) -> String {
+        OutcomeLine {
+            application,
+            outcome: self,
+        }
+        .to_string()
+    }
+}
+
+/// Writes the line of one outcome.
+struct OutcomeLine<'a> {
+    application: &'a ApplicationName,
+    outcome: &'a Outcome,
+}
+
+impl fmt::Display for OutcomeLine<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            application,
+            outcome,
+        } = self;
+        let node = &outcome.node;
+        match &outcome.kind {
+            OutcomeKind::Deployed => write!(formatter, "Deployed `{application}` to {node}."),
+            OutcomeKind::Redeployed { from } => {
+                write!(
+                    formatter,
+                    "Re-deployed {application} from {from} to {node}."
+                )
+            }
+            OutcomeKind::Changed => write!(formatter, "Changed `{application}` on {node}."),
+            OutcomeKind::Started => write!(formatter, "Started `{application}` on {node}."),
+            OutcomeKind::Stopped { volume_kept: true } => {
+                write!(
+                    formatter,
+                    "Stopped `{application}` on {node}; its volume stays there."
+                )
+            }
+            OutcomeKind::Stopped { volume_kept: false } => {
+                write!(formatter, "Stopped `{application}` on {node}.")
+            }
+            OutcomeKind::Unchanged => write!(formatter, "Unchanged `{application}` on {node}."),
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! Turns a goal and what was seen into steps.
+
+mod arrival;
+mod image;
+mod membership;
+mod placement;
+mod preconditions;
+mod prune;
+mod retire;
+mod returning;
+mod route;
+mod state;
+
+use flocker_model::{ApplicationName, Deployment, Observed};
+
+pub use returning::plan_return;
+
+use crate::{Goal, Plan};
+use state::Planner;
+
+/// Plans how to get from what was seen to what is wanted.
+///
+/// Deterministic: equal arguments give equal plans. What cannot be planned is in
+/// [`Plan::blocked`]; [`Plan::complete`] refuses such a plan as a whole.
+pub fn plan(goal: &Goal<'_>, observed: &Observed) -> Plan {
+    let mut planner = Planner::new(goal, observed);
+    planner.check_preconditions();
+    planner.admit_members();
+    planner.prepare_networks();
+    for application in in_link_order(goal.deployment) {
+        planner.place_or_report(&application);
+    }
+    planner.retire_unwanted();
+    planner.prune_settled();
+    planner.finish_networks();
+    planner.record();
+    planner.plan
+}
+
+/// Lists the placed applications so that a link's target comes before its source, as far as links
+/// do not form a circle.
+fn in_link_order(deployment: &Deployment) -> Vec<ApplicationName> {
+    let mut order = Vec::new();
+    for (application, _, _) in deployment.placed() {
+        visit(application, deployment, &mut order, &mut Vec::new());
+    }
+    order
+}
+
+/// Puts the targets of `application`'s links into `order`, then itself; `path` ends circles.
+fn visit(
+    application: &ApplicationName,
+    deployment: &Deployment,
+    order: &mut Vec<ApplicationName>,
+    path: &mut Vec<ApplicationName>,
+) {
+    if order.contains(application) || path.contains(application) {
+        return;
+    }
+    let Some(definition) = deployment.applications.get(application) else {
+        return;
+    };
+    if deployment.place_of(application).is_none() {
+        return;
+    }
+    path.push(application.clone());
+    for link in &definition.links {
+        visit(&link.target, deployment, order, path);
+    }
+    path.pop();
+    order.push(application.clone());
+}

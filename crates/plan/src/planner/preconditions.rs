@@ -1,0 +1,84 @@
+//! What must hold of the nodes before anything is planned.
+
+use flocker_model::{NodeObservation, PoolHealth};
+
+use crate::BlockedKind;
+use crate::survey::{machines_with_several_names, unseen_reason};
+
+use super::state::Planner;
+
+impl Planner<'_> {
+    /// Reports what stands in the way whatever the applications are.
+    pub(super) fn check_preconditions(&mut self) {
+        for (id, nodes) in machines_with_several_names(self.observed) {
+            self.block(BlockedKind::SameMachine { nodes, id });
+        }
+        self.check_reachability();
+        self.check_addresses();
+        self.check_pools();
+        self.check_ports();
+    }
+
+    /// Every node of the deployment must have answered; one that it omits need not have.
+    fn check_reachability(&mut self) {
+        for node in self.goal.deployment.nodes.keys() {
+            let reason = match self.observed.nodes.get(node) {
+                Some(NodeObservation::Seen(_)) => continue,
+                Some(observation) => unseen_reason(observation).unwrap_or_default(),
+                None => "it was not asked".to_owned(),
+            };
+            if self.goal.covers(node) {
+                let node = node.clone();
+                self.block(BlockedKind::NodeUnreachable { node, reason });
+            }
+        }
+    }
+
+    /// With more than one node, each must have an address at which the others reach it.
+    fn check_addresses(&mut self) {
+        if self.goal.deployment.nodes.len() < 2 {
+            return;
+        }
+        for node in self.goal.deployment.nodes.keys() {
+            if !self.addresses.contains_key(node) {
+                let node = node.clone();
+                self.block(BlockedKind::NoAddress { node });
+            }
+        }
+    }
+
+    /// A pool must work where an application with a volume is placed.
+    fn check_pools(&mut self) {
+        for (node, state) in self.covered() {
+            let wanted = self
+                .goal
+                .deployment
+                .placed()
+                .any(|(_, application, place)| place == node && application.volume.is_some());
+            if let (true, PoolHealth::Unusable { problem }) = (wanted, &state.pool.health) {
+                self.block(BlockedKind::PoolUnusable {
+                    node: node.clone(),
+                    problem: problem.clone(),
+                });
+            }
+        }
+    }
+
+    /// A routed port must be free of the nodes' own programs, sshd's 22 above all: it answers on
+    /// every node.
+    fn check_ports(&mut self) {
+        for (node, state) in self.covered() {
+            for (name, application, _) in self.goal.deployment.placed() {
+                for port in application.routes.keys() {
+                    if state.listening.contains(port) {
+                        let kind = BlockedKind::PortTaken {
+                            node: node.clone(),
+                            port: *port,
+                        };
+                        self.block_application(name, kind);
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! What the planner knows and has decided so far.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use flocker_model::{ApplicationName, ImageReference, NodeName, NodeNetwork, NodeState, Observed};
+
+use crate::network::{Addresses, Wiring};
+use crate::steps::Because;
+use crate::{Action, Blocked, BlockedKind, Goal, LinkPorts, Plan, StepId};
+
+/// A plan in the making.
+pub(super) struct Planner<'a> {
+    pub(super) goal: &'a Goal<'a>,
+    pub(super) observed: &'a Observed,
+    pub(super) plan: Plan,
+    pub(super) link_ports: LinkPorts,
+    pub(super) addresses: Addresses,
+    /// The step that admits the cluster's machines on each node where that is needed.
+    pub(super) admitted: BTreeMap<NodeName, StepId>,
+    /// The step that prepares each node's table where that is needed.
+    pub(super) prepared: BTreeMap<NodeName, StepId>,
+    /// What each node's table will be after the steps so far.
+    pub(super) networks: BTreeMap<NodeName, NodeNetwork>,
+    /// The steps that change each node's table.
+    pub(super) network_steps: BTreeMap<NodeName, Vec<StepId>>,
+    /// The step that starts each application that is started.
+    pub(super) starts: BTreeMap<ApplicationName, StepId>,
+    /// The step that brings each image to each node that lacks it.
+    pub(super) images: BTreeMap<(NodeName, ImageReference), StepId>,
+    /// Applications whose volume is moved by this plan.
+    pub(super) moving: BTreeSet<ApplicationName>,
+}
+
+impl<'a> Planner<'a> {
+    /// Begins an empty plan.
+    pub(super) fn new(goal: &'a Goal<'a>, observed: &'a Observed) -> Self {
+        Self {
+            goal,
+            observed,
+            plan: Plan::default(),
+            link_ports: LinkPorts::allocate(goal.deployment),
+            addresses: known_addresses(goal, observed),
+            admitted: BTreeMap::new(),
+            prepared: BTreeMap::new(),
+            networks: observed
+                .seen()
+                .map(|(node, state)| (node.clone(), state.network.clone().unwrap_or_default()))
+                .collect(),
+            network_steps: BTreeMap::new(),
+            starts: BTreeMap::new(),
+            images: BTreeMap::new(),
+            moving: BTreeSet::new(),
+        }
+    }
+
+    /// Lists the nodes that answered and that the goal covers.
+    pub(super) fn covered(&self) -> Vec<(&'a NodeName, &'a NodeState)> {
+        let goal = self.goal;
+        self.observed
+            .seen()
+            .filter(|(node, _)| goal.covers(node))
+            .collect()
+    }
+
+    /// Adds a step.
+    pub(super) fn add(&mut self, node: &NodeName, action: Action, because: Because<'_>) -> StepId {
+        self.plan.add(node, action, because)
+    }
+
+    /// Reports that something stands in the way of the whole plan.
+    pub(super) fn block(&mut self, kind: BlockedKind) {
+        self.plan.blocked.push(Blocked {
+            application: None,
+            kind,
+        });
+    }
+
+    /// Reports that something stands in the way of one application.
+    pub(super) fn block_application(&mut self, application: &ApplicationName, kind: BlockedKind) {
+        self.plan.blocked.push(Blocked {
+            application: Some(application.clone()),
+            kind,
+        });
+    }
+
+    /// Returns what ports lead to.
+    pub(super) fn wiring(&self) -> Wiring<'_> {
+        Wiring {
+            deployment: self.goal.deployment,
+            link_ports: &self.link_ports,
+            addresses: &self.addresses,
+        }
+    }
+}
+
+/// Collects the address of each node: its name if that is one, else where it was reached, else
+/// what a node remembers of it.
+fn known_addresses(goal: &Goal<'_>, observed: &Observed) -> Addresses {
+    let names = goal.deployment.nodes.keys().chain(observed.nodes.keys());
+    names
+        .filter_map(|name| {
+            let contacted = || Some(observed.node(name)?.contact?.address);
+            let remembered = || {
+                observed
+                    .seen()
+                    .find_map(|(_, state)| Some(state.members.get(name)?.contact.address))
+            };
+            let address = name.as_address().or_else(contacted).or_else(remembered)?;
+            Some((name.clone(), address))
+        })
+        .collect()
+}
