@@ -1,1 +1,34 @@
-//! flocker-config.
+//! The two configuration files, read and checked: YAML in, [`Deployment`] or diagnostics out.
+//!
+//! Pure: takes names and bytes, opens nothing. Every mistake in both files is reported in one run,
+//! each with its place in the file and, where there is one, a way out.
+//!
+//! The files are first read into a tree that remembers where everything was written, and then
+//! checked by hand. Deserialising straight into types would stop at the first mistake.
+//!
+//! [`Deployment`]: flocker_model::Deployment
+
+mod application;
+mod cross;
+mod diagnostic;
+mod fields;
+mod links;
+mod nodes;
+mod parse;
+mod phrase;
+mod process;
+mod quantity;
+mod recognise;
+mod render;
+mod report;
+mod routes;
+mod source;
+mod suggest;
+mod syntax;
+mod tree;
+mod tree_builder;
+mod volume;
+
+pub use diagnostic::{Diagnostic, Diagnostics, Place, Severity};
+pub use parse::{Parsed, parse, parse_with_warnings};
+pub use source::Source;

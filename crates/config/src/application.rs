@@ -1,0 +1,228 @@
+//! The application configuration: what to run.
+
+use std::collections::BTreeMap;
+
+use flocker_model::{
+    Application, ApplicationName, ByteCount, CpuMillis, ImageReference, Link, RestartPolicy,
+    VolumeSpecification,
+};
+
+use crate::fields::{Field, KnownKeys};
+use crate::links::{DraftLink, read_links};
+use crate::phrase::quote;
+use crate::process::{read_command, read_environment};
+use crate::quantity::{Refusal, parse_bytes, parse_cpu};
+use crate::report::{Finding, Report};
+use crate::routes::{DraftRoute, read_routes};
+use crate::source::Located;
+use crate::suggest::nearest;
+use crate::tree::Entry;
+use crate::volume::read_volume;
+
+const KEYS: KnownKeys = KnownKeys {
+    keys: &[
+        "image",
+        "volume",
+        "environment",
+        "routes",
+        "links",
+        "command",
+        "memory",
+        "cpu",
+        "restart",
+    ],
+    synonyms: &[
+        ("ports", "routes"),
+        ("expose", "routes"),
+        ("volumes", "volume"),
+        ("env", "environment"),
+        ("depends_on", "links"),
+        ("cmd", "command"),
+        ("entrypoint", "command"),
+        ("mem_limit", "memory"),
+        ("cpus", "cpu"),
+        ("cpu_shares", "cpu"),
+        ("restart_policy", "restart"),
+    ],
+};
+
+/// What Docker refuses to go below.
+///
+/// **Source**: `docker run` reference, `--memory`.
+const LEAST_MEMORY: ByteCount = ByteCount::mebibytes(6);
+
+/// An application as far as it could be read, with the places that other checks need.
+#[derive(Debug)]
+pub(crate) struct Draft {
+    pub(crate) name: Located<String>,
+    pub(crate) routes: Vec<DraftRoute>,
+    pub(crate) links: Vec<DraftLink>,
+    image: Option<ImageReference>,
+    command: Option<Vec<String>>,
+    environment: BTreeMap<String, String>,
+    volume: Option<VolumeSpecification>,
+    memory: Option<ByteCount>,
+    cpu: Option<CpuMillis>,
+    restart: RestartPolicy,
+}
+
+/// Reads every application of the file.
+pub(crate) fn read_applications(entries: &[Entry<'_>], report: &mut Report) -> Vec<Draft> {
+    entries
+        .iter()
+        .map(|entry| read_application(*entry, report))
+        .collect()
+}
+
+fn read_application(entry: Entry<'_>, report: &mut Report) -> Draft {
+    let mut draft = Draft {
+        name: entry.key.clone(),
+        routes: Vec::new(),
+        links: Vec::new(),
+        image: None,
+        command: None,
+        environment: BTreeMap::new(),
+        volume: None,
+        memory: None,
+        cpu: None,
+        restart: RestartPolicy::default(),
+    };
+    let name = &entry.key.value;
+    if let Err(invalid) = name.parse::<ApplicationName>() {
+        report.error(|| {
+            let message = format!("the application name {} {}", quote(name), invalid.problem);
+            Finding::at(entry.key.span, message)
+        });
+    }
+    let owner = quote(name);
+    let Some(entries) = entry.value.entries() else {
+        report.error(|| {
+            let message = if entry.value.is_null() {
+                format!("application {owner} is empty")
+            } else {
+                let found = entry.value.describe();
+                format!("application {owner} must be a mapping with an `image`, not {found}")
+            };
+            Finding::at(entry.key.span, message).hint(format!(
+                "write {}",
+                quote(&format!("{name}: {{image: clusterhq/trac}}"))
+            ))
+        });
+        return draft;
+    };
+    let title = format!("application {owner}");
+    KEYS.check(&entries, &title, report);
+    if !entries.iter().any(|entry| entry.key.value == "image") {
+        report.error(|| {
+            Finding::at(
+                entry.key.span,
+                format!("application {owner} has no `image`"),
+            )
+            .hint("add the image that it runs: `image: clusterhq/trac`")
+        });
+    }
+    for entry in entries {
+        draft.read_field(&Field::of(entry, &owner), entry, report);
+    }
+    draft
+}
+
+impl Draft {
+    fn read_field(&mut self, field: &Field<'_>, entry: Entry<'_>, report: &mut Report) {
+        let owner = quote(&self.name.value);
+        match entry.key.value.as_str() {
+            "image" => self.image = read_image(field, report),
+            "volume" => self.volume = read_volume(field, &owner, report),
+            "environment" => self.environment = read_environment(field, &owner, report),
+            "routes" => self.routes = read_routes(field, &owner, report),
+            "links" => self.links = read_links(field, &owner, report),
+            "command" => self.command = read_command(field, &owner, report),
+            "memory" => self.memory = read_memory(field, report),
+            "cpu" => self.cpu = field.parsed(parse_cpu, report).map(|cpu| cpu.value),
+            "restart" => self.restart = read_restart(field, report).unwrap_or_default(),
+            // Reported by `KnownKeys::check`.
+            _ => {}
+        }
+    }
+
+    /// Makes the application, if its name, image and link targets are sound; what is not, was
+    /// reported.
+    pub(crate) fn finish(self) -> Option<(ApplicationName, Application)> {
+        let links = self.links.into_iter().map(|link| {
+            Some(Link {
+                target: link.target.value.parse().ok()?,
+                port: link.port,
+                local_port: link.local_port.value,
+            })
+        });
+        let application = Application {
+            image: self.image?,
+            command: self.command,
+            environment: self.environment,
+            volume: self.volume,
+            routes: self
+                .routes
+                .into_iter()
+                .map(|route| (route.external.value, route.internal.value))
+                .collect(),
+            links: links.collect::<Option<_>>()?,
+            memory: self.memory,
+            cpu: self.cpu,
+            restart: self.restart,
+        };
+        Some((self.name.value.parse().ok()?, application))
+    }
+}
+
+fn read_image(field: &Field<'_>, report: &mut Report) -> Option<ImageReference> {
+    let text = field.string(report)?;
+    let image = text.value.parse::<ImageReference>();
+    if let Err(invalid) = &image {
+        report.error(|| {
+            let message = format!("{}: {} {}", field.what, quote(&text.value), invalid.problem);
+            Finding::at(text.span, message)
+                .hint("write `repository`, `repository:tag` or `repository@sha256:...`")
+        });
+    }
+    image.ok()
+}
+
+fn read_memory(field: &Field<'_>, report: &mut Report) -> Option<ByteCount> {
+    let parse = |text: &str| match parse_bytes(text) {
+        Ok(bytes) if bytes < LEAST_MEMORY => Err(Refusal {
+            problem: format!("is less than the {LEAST_MEMORY} that Docker requires"),
+            hint: Some("write a size like `512M`".to_owned()),
+        }),
+        other => other,
+    };
+    field.parsed(parse, report).map(|memory| memory.value)
+}
+
+fn read_restart(field: &Field<'_>, report: &mut Report) -> Option<RestartPolicy> {
+    match field.value.text() {
+        Some("always") => Some(RestartPolicy::Always),
+        Some("on-failure") => Some(RestartPolicy::OnFailure),
+        Some("never") => Some(RestartPolicy::Never),
+        text => {
+            report.error(|| {
+                let Some(text) = text else {
+                    return field
+                        .wrong_type("`always`, `on-failure` or `never`")
+                        .hint("leave it out for `always`");
+                };
+                let message = format!("{}: {} is not a restart policy", field.what, quote(text));
+                let guess = match text {
+                    "no" | "false" => Some("never"),
+                    "unless-stopped" | "yes" | "true" => Some("always"),
+                    "on_failure" | "onfailure" => Some("on-failure"),
+                    other => nearest(other, ["always", "on-failure", "never"]),
+                };
+                Finding::at(field.span(), message).hint(match guess {
+                    Some(guess) => format!("did you mean `{guess}`?"),
+                    None => "it is one of `always`, `on-failure` and `never`".to_owned(),
+                })
+            });
+            None
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! Checks that concern more than one application or both files.
+
+use std::collections::BTreeMap;
+
+use flocker_model::Port;
+
+use crate::application::Draft;
+use crate::links::DraftLink;
+use crate::nodes::DraftNode;
+use crate::phrase::quote;
+use crate::report::{Finding, Report};
+use crate::source::{Located, Span};
+use crate::suggest::{containing, nearest};
+
+/// The names of the applications that are defined, however badly.
+type Names<'d> = BTreeMap<&'d str, Span>;
+
+/// Collects the names that are defined.
+fn names(drafts: &[Draft]) -> Names<'_> {
+    drafts
+        .iter()
+        .map(|draft| (draft.name.value.as_str(), draft.name.span))
+        .collect()
+}
+
+/// Checks the applications against each other.
+pub(crate) fn check_applications(drafts: &[Draft], report: &mut Report) {
+    let names = names(drafts);
+    let mut claims: BTreeMap<Port, (&str, Span)> = BTreeMap::new();
+    for draft in drafts {
+        for route in &draft.routes {
+            let port = route.external.value;
+            let claim = (draft.name.value.as_str(), route.external.span);
+            if let Some(first) = claims.get(&port) {
+                report.error(|| port_claimed_twice(port, claim, *first));
+            } else {
+                claims.insert(port, claim);
+            }
+        }
+        check_links(draft, &names, report);
+    }
+}
+
+fn port_claimed_twice(port: Port, second: (&str, Span), first: (&str, Span)) -> Finding {
+    let message = if first.0 == second.0 {
+        format!("{} routes port {port} twice", quote(second.0))
+    } else {
+        let (first, second) = (quote(first.0), quote(second.0));
+        format!("{second} and {first} both route port {port}")
+    };
+    Finding::at(second.1, message)
+        .also(first.1, "routed here already")
+        .hint("an external port leads to one application; write `{external: 8443, internal: 443}`")
+}
+
+fn check_links(draft: &Draft, names: &Names<'_>, report: &mut Report) {
+    let owner = quote(&draft.name.value);
+    let mut locals: BTreeMap<Port, &DraftLink> = BTreeMap::new();
+    for link in &draft.links {
+        let target = &link.target;
+        if target.value == draft.name.value {
+            report.error(|| {
+                Finding::at(target.span, format!("{owner} has a link to itself"))
+                    .hint("remove it; its own ports are on its localhost anyway")
+            });
+        } else if !names.contains_key(target.value.as_str()) {
+            report.error(|| {
+                let message = format!(
+                    "{owner} has a link to {}, which is not defined",
+                    quote(&target.value)
+                );
+                Finding::at(target.span, message).maybe_hint(did_you_mean(&target.value, names))
+            });
+        }
+        check_local_port(draft, link, &locals, report);
+        locals.entry(link.local_port.value).or_insert(link);
+    }
+}
+
+/// Checks that nothing else is on the port of `localhost` that a link takes.
+fn check_local_port(
+    draft: &Draft,
+    link: &DraftLink,
+    locals: &BTreeMap<Port, &DraftLink>,
+    report: &mut Report,
+) {
+    let port = link.local_port.value;
+    let owner = quote(&draft.name.value);
+    let other_port = || {
+        let (target, own) = (&link.target.value, link.port);
+        format!("write `{{application: {target}, port: {own}, local_port: OTHER}}`")
+    };
+    if let Some(first) = locals.get(&port) {
+        report.error(|| {
+            Finding::at(
+                link.local_port.span,
+                format!("two links of {owner} are on its localhost:{port}"),
+            )
+            .also(first.local_port.span, "the first one is here")
+            .hint(other_port())
+        });
+        return;
+    }
+    let own_route = draft
+        .routes
+        .iter()
+        .find(|route| route.internal.value == port);
+    if let Some(route) = own_route {
+        report.error(|| {
+            let message =
+                format!("a link of {owner} would hide what {owner} itself serves on port {port}");
+            Finding::at(link.local_port.span, message)
+                .also(route.internal.span, "it serves the port here")
+                .hint(other_port())
+        });
+    }
+}
+
+/// Checks the places against the applications.
+pub(crate) fn check_places(drafts: &[Draft], nodes: &[DraftNode], report: &mut Report) {
+    let names = names(drafts);
+    let places = check_placed_once(nodes, report);
+    for (name, (_, span)) in &places {
+        if !names.contains_key(name) {
+            report.error(|| {
+                Finding::at(*span, format!("application {} is not defined", quote(name)))
+                    .maybe_hint(did_you_mean(name, &names))
+            });
+        }
+    }
+    for draft in drafts {
+        if !places.contains_key(draft.name.value.as_str()) {
+            continue;
+        }
+        for link in &draft.links {
+            let target = link.target.value.as_str();
+            if names.contains_key(target) && !places.contains_key(target) {
+                report.warning(|| dangling_link(draft, &link.target));
+            }
+        }
+    }
+}
+
+/// Checks that no application is placed twice, and returns the place of each.
+pub(crate) fn check_placed_once<'d>(
+    nodes: &'d [DraftNode],
+    report: &mut Report,
+) -> BTreeMap<&'d str, (&'d str, Span)> {
+    let mut places: BTreeMap<&str, (&str, Span)> = BTreeMap::new();
+    for node in nodes {
+        for placed in &node.applications {
+            let name = placed.value.as_str();
+            let Some((first_node, first)) = places.get(name) else {
+                places.insert(name, (&node.name.value, placed.span));
+                continue;
+            };
+            report.error(|| {
+                let message = if *first_node == node.name.value {
+                    format!("{} is placed on {} twice", quote(name), quote(first_node))
+                } else {
+                    let (one, other) = (quote(first_node), quote(&node.name.value));
+                    format!("{} is placed on two nodes, {one} and {other}", quote(name))
+                };
+                Finding::at(placed.span, message)
+                    .also(*first, "placed here already")
+                    .hint("an application runs on one node; remove it from the other place")
+            });
+        }
+    }
+    places
+}
+
+fn dangling_link(draft: &Draft, target: &Located<String>) -> Finding {
+    let (owner, missing) = (quote(&draft.name.value), quote(&target.value));
+    let message = format!("{owner} has a link to {missing}, which is placed on no node");
+    Finding::at(target.span, message).hint(format!(
+        "connections over this link will fail until {missing} is placed"
+    ))
+}
+
+/// Guesses the application that was meant.
+fn did_you_mean(name: &str, names: &Names<'_>) -> Option<String> {
+    let candidates = || names.keys().copied();
+    // With nothing defined at all, the advice below would be about something else.
+    candidates().next()?;
+    let guess = nearest(name, candidates()).or_else(|| containing(name, candidates()));
+    Some(match guess {
+        Some(guess) => format!("did you mean {}?", quote(guess)),
+        None => "define it in the application configuration".to_owned(),
+    })
+}

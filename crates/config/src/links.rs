@@ -1,0 +1,129 @@
+//! The key `links`: ports of other applications that this one reaches on `localhost`.
+
+use flocker_model::Port;
+
+use crate::fields::{Field, KnownKeys};
+use crate::report::{Finding, Report};
+use crate::source::Located;
+use crate::tree::{Entry, Value};
+
+const KEYS: KnownKeys = KnownKeys {
+    keys: &["application", "port", "local_port"],
+    synonyms: &[
+        ("alias", "application"),
+        ("target", "application"),
+        ("name", "application"),
+        ("remote_port", "port"),
+        ("local", "local_port"),
+    ],
+};
+
+const FORM: &str = "write `[pgsql-trac, 5432]`";
+
+/// A link as it was written; its target may not exist.
+#[derive(Debug, Clone)]
+pub(crate) struct DraftLink {
+    pub(crate) target: Located<String>,
+    pub(crate) port: Port,
+    pub(crate) local_port: Located<Port>,
+}
+
+/// Reads the links of the application that messages call `owner`.
+pub(crate) fn read_links(field: &Field<'_>, owner: &str, report: &mut Report) -> Vec<DraftLink> {
+    let hint = || Some("write `links: [[pgsql-trac, 5432]]`".to_owned());
+    let items = field
+        .list("a list of links", report, hint)
+        .unwrap_or_default();
+    if let [target, port] = items.as_slice()
+        && target.text().is_some()
+        && port.text().is_some()
+    {
+        // One pair without the list around it, rather than two broken links.
+        if let (Some(target), Some(port)) = (target.text(), port.text())
+            && port.bytes().all(|byte| byte.is_ascii_digit())
+        {
+            report.error(|| {
+                Finding::at(field.span(), format!("{} is a list of pairs", field.what))
+                    .hint(format!("write `links: [[{target}, {port}]]`"))
+            });
+            return Vec::new();
+        }
+    }
+    items
+        .into_iter()
+        .filter_map(|item| read_link(item, owner, report))
+        .collect()
+}
+
+fn read_link(item: Value<'_>, owner: &str, report: &mut Report) -> Option<DraftLink> {
+    let name = format!("a link of {owner}");
+    if let Some(entries) = item.entries() {
+        return read_mapping(item, &entries, &name, report);
+    }
+    let Some(pair) = item.items() else {
+        report.error(|| {
+            let hint = match item.text().and_then(|text| text.split_once(':')) {
+                Some((target, port)) => format!("write `[{}, {}]`", target.trim(), port.trim()),
+                None => FORM.to_owned(),
+            };
+            let expected = "a pair of an application and a port";
+            Field::item(name, item).wrong_type(expected).hint(hint)
+        });
+        return None;
+    };
+    let [target, port] = pair.as_slice() else {
+        report.error(|| {
+            let message = format!(
+                "{name} must be a pair of an application and a port, not {} values",
+                pair.len()
+            );
+            Finding::at(item.span(), message).hint(match pair.len() {
+                3 => {
+                    "for a local port of its own, write \
+                      `{application: pgsql-trac, port: 5432, local_port: 5433}`"
+                }
+                _ => FORM,
+            })
+        });
+        return None;
+    };
+    let target = Field::item(format!("the application of {name}"), *target).name(report);
+    let port = Field::item(format!("the port of {name}"), *port).port(report);
+    let (target, port) = (target?, port?);
+    Some(DraftLink {
+        target,
+        port: port.value,
+        local_port: port,
+    })
+}
+
+fn read_mapping(
+    item: Value<'_>,
+    entries: &[Entry<'_>],
+    name: &str,
+    report: &mut Report,
+) -> Option<DraftLink> {
+    KEYS.check(entries, name, report);
+    let mut required = |key: &str| {
+        let entry = item.get(key);
+        if entry.is_none() {
+            report.error(|| {
+                Finding::at(item.span(), format!("{name} has no `{key}`"))
+                    .hint("write `{application: pgsql-trac, port: 5432, local_port: 5433}`")
+            });
+        }
+        entry.map(|entry| Field::of(entry, name))
+    };
+    let (target, port) = (required("application"), required("port"));
+    let target = target.and_then(|field| field.name(report));
+    let port = port.and_then(|field| field.port(report));
+    let local_port = match item.get("local_port") {
+        Some(entry) => Field::of(entry, name).port(report),
+        None => port.clone(),
+    };
+    Some(DraftLink {
+        target: target?,
+        port: port?.value,
+        local_port: local_port?,
+    })
+}

@@ -1,0 +1,129 @@
+//! From two files to a deployment.
+
+use std::collections::BTreeSet;
+
+use flocker_model::Deployment;
+
+use crate::application::{Draft, read_applications};
+use crate::cross::{check_applications, check_placed_once, check_places};
+use crate::diagnostic::Diagnostics;
+use crate::nodes::{DraftNode, read_nodes};
+use crate::recognise::check_kind;
+use crate::report::Report;
+use crate::source::{File, Source, Span, Text};
+use crate::syntax;
+use crate::tree::Tree;
+use crate::tree_builder::{MAXIMUM_BYTES, parse_tree};
+
+/// A deployment that can be made, and what may be wrong with it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Parsed {
+    /// What was asked for.
+    pub deployment: Deployment,
+    /// What is allowed and probably not meant; often empty.
+    pub warnings: Diagnostics,
+}
+
+/// Reads both files, leaving out warnings.
+///
+/// # Errors
+/// Returns everything that is wrong with either file, see [`parse_with_warnings`].
+pub fn parse(application: Source<'_>, deployment: Source<'_>) -> Result<Deployment, Diagnostics> {
+    parse_with_warnings(application, deployment).map(|parsed| parsed.deployment)
+}
+
+/// Reads both files: the application configuration and the deployment configuration.
+///
+/// The result keeps what [`Deployment`] promises: every placed application is defined and placed
+/// once, links lead to defined applications, and no two applications share an external port. An
+/// application that is placed may have a link to one that is not: that is a warning, because
+/// stopping an application must not make it necessary to change those that use it.
+///
+/// # Errors
+/// Returns everything that is wrong with either file, warnings included, up to
+/// [`Diagnostics::LIMIT`]. A file that is not readable at all (not UTF-8, not YAML, too large)
+/// has one diagnostic, and the other file is still checked as far as it can be alone.
+pub fn parse_with_warnings(
+    application: Source<'_>,
+    deployment: Source<'_>,
+) -> Result<Parsed, Diagnostics> {
+    let mut report = Report::default();
+    let (application_text, application) = read(application, File::Application, &mut report);
+    let (deployment_text, deployment) = read(deployment, File::Deployment, &mut report);
+    let drafts = application.map(|tree| {
+        let entries = tree.root().entries().unwrap_or_default();
+        let drafts = read_applications(&entries, &mut report);
+        check_applications(&drafts, &mut report);
+        drafts
+    });
+    let nodes = deployment.map(|tree| read_nodes(tree.root(), &mut report));
+    match (&drafts, &nodes) {
+        (Some(drafts), Some(nodes)) => check_places(drafts, nodes, &mut report),
+        (None, Some(nodes)) => {
+            check_placed_once(nodes, &mut report);
+        }
+        (_, None) => {}
+    }
+    let has_errors = report.has_errors();
+    let diagnostics = report.into_diagnostics([application_text, deployment_text]);
+    match (drafts, nodes) {
+        (Some(drafts), Some(nodes)) if !has_errors => Ok(Parsed {
+            deployment: assemble(drafts, nodes),
+            warnings: diagnostics,
+        }),
+        _ => Err(diagnostics),
+    }
+}
+
+/// Puts together what was checked.
+fn assemble(drafts: Vec<Draft>, nodes: Vec<DraftNode>) -> Deployment {
+    // Nothing is dropped here: what cannot be finished or parsed was reported as an error.
+    let applications = drafts.into_iter().filter_map(Draft::finish).collect();
+    let nodes = nodes
+        .into_iter()
+        .filter_map(|node| {
+            let placed: Option<BTreeSet<_>> = node
+                .applications
+                .iter()
+                .map(|name| name.value.parse().ok())
+                .collect();
+            Some((node.name.value.parse().ok()?, placed?))
+        })
+        .collect();
+    Deployment {
+        applications,
+        nodes,
+    }
+}
+
+/// Reads one file as far as a tree of the right kind; `None` if that was reported to be impossible.
+fn read(source: Source<'_>, file: File, report: &mut Report) -> (Text, Option<Tree>) {
+    let mut text = Text {
+        name: source.name.to_owned(),
+        content: String::new(),
+    };
+    if source.bytes.len() > MAXIMUM_BYTES {
+        report.error(|| syntax::too_large(source.bytes.len(), file));
+        return (text, None);
+    }
+    // Editors on Windows put a byte order mark first; it means nothing in UTF-8.
+    let bytes = source
+        .bytes
+        .strip_prefix(b"\xef\xbb\xbf")
+        .unwrap_or(source.bytes);
+    text.content = String::from_utf8_lossy(bytes).into_owned();
+    if let Err(error) = std::str::from_utf8(bytes) {
+        // Up to here the text and its lossy rendering are the same.
+        let start = error.valid_up_to();
+        let span = Span {
+            file,
+            start,
+            end: start + 1,
+        };
+        report.error(|| syntax::not_utf8(span, bytes, start));
+        return (text, None);
+    }
+    let tree = parse_tree(&text.content, file, report)
+        .filter(|tree| check_kind(tree.root(), file, report));
+    (text, tree)
+}

@@ -1,0 +1,100 @@
+//! The keys `environment` and `command`: what the container's process is given.
+
+use std::collections::BTreeMap;
+
+use crate::fields::Field;
+use crate::phrase::{double_quoted, quote};
+use crate::report::{Finding, Report};
+
+/// Reads the variables of the application that messages call `owner`.
+pub(crate) fn read_environment(
+    field: &Field<'_>,
+    owner: &str,
+    report: &mut Report,
+) -> BTreeMap<String, String> {
+    if field.value.is_null() {
+        return BTreeMap::new();
+    }
+    let Some(entries) = field.value.entries() else {
+        report.error(|| {
+            field
+                .wrong_type("a mapping of names to strings")
+                .hint("write `environment: {NAME: \"value\"}`")
+        });
+        return BTreeMap::new();
+    };
+    let mut environment = BTreeMap::new();
+    for entry in entries {
+        let name = &entry.key.value;
+        if let Some(problem) = variable_name_problem(name) {
+            report.error(|| {
+                let message = format!("the environment variable name {} {problem}", quote(name));
+                Finding::at(entry.key.span, message)
+            });
+        }
+        let what = format!("environment variable {} of {owner}", quote(name));
+        let value = Field::of(entry, owner).called(what);
+        if value.value.is_null() {
+            report.error(|| {
+                value
+                    .wrong_type("a string")
+                    .hint(format!("{} if it is to be empty", value.line("\"\"")))
+            });
+        } else if let Some(text) = value.string(report) {
+            environment.insert(name.clone(), text.value);
+        }
+    }
+    environment
+}
+
+/// Tells what a process could not have as the name of a variable.
+///
+/// **Source**: `environ(7)`.
+fn variable_name_problem(name: &str) -> Option<&'static str> {
+    if name.is_empty() {
+        Some("is empty")
+    } else if name.contains('=') {
+        Some("has a `=` in it")
+    } else if name.contains('\0') {
+        Some("has a NUL byte in it")
+    } else {
+        None
+    }
+}
+
+/// Reads the words that are run instead of the image's own command.
+pub(crate) fn read_command(
+    field: &Field<'_>,
+    owner: &str,
+    report: &mut Report,
+) -> Option<Vec<String>> {
+    let items = field.value.items();
+    let Some(items) = items.filter(|items| !items.is_empty()) else {
+        report.error(|| {
+            let finding = match field.value.items() {
+                Some(_) => Finding::at(field.span(), format!("{} is an empty list", field.what)),
+                None => field.wrong_type("a list of strings"),
+            };
+            match field.value.text() {
+                Some(text) => finding.hint(format!(
+                    "no shell runs it; write the words as {}",
+                    quote(&word_list(text))
+                )),
+                None => finding.hint("leave it out to run what the image runs"),
+            }
+        });
+        return None;
+    };
+    let mut words = Vec::with_capacity(items.len());
+    for item in items {
+        let word = Field::item(format!("a word of the command of {owner}"), item);
+        words.extend(word.string(report).map(|word| word.value));
+    }
+    Some(words)
+}
+
+/// Writes a command line as a list, as far as that can be guessed without a shell.
+fn word_list(text: &str) -> String {
+    let words: Vec<String> = text.split_whitespace().map(double_quoted).collect();
+    format!("[{}]", words.join(", "))
+}

@@ -1,0 +1,126 @@
+//! Collects mistakes while the files are checked.
+
+use crate::diagnostic::{Diagnostic, Diagnostics, Severity};
+use crate::source::{File, Span, Text};
+
+/// A mistake before its lines are looked up.
+#[derive(Debug)]
+pub(crate) struct Finding {
+    message: String,
+    file: File,
+    span: Option<Span>,
+    related: Vec<(Span, String)>,
+    hint: Option<String>,
+}
+
+impl Finding {
+    /// Says what is wrong at `span`.
+    pub(crate) fn at(span: Span, message: impl Into<String>) -> Self {
+        Self {
+            message: message.into(),
+            file: span.file,
+            span: Some(span),
+            related: Vec::new(),
+            hint: None,
+        }
+    }
+
+    /// Says that `file` as a whole is wrong.
+    pub(crate) fn whole_file(file: File, message: impl Into<String>) -> Self {
+        Self {
+            message: message.into(),
+            file,
+            span: None,
+            related: Vec::new(),
+            hint: None,
+        }
+    }
+
+    /// Adds what to do about it.
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// Adds what to do about it, if that is known.
+    pub(crate) fn maybe_hint(mut self, hint: Option<String>) -> Self {
+        self.hint = hint;
+        self
+    }
+
+    /// Adds another place that has to do with it.
+    pub(crate) fn also(mut self, span: Span, note: impl Into<String>) -> Self {
+        self.related.push((span, note.into()));
+        self
+    }
+}
+
+/// Everything found so far.
+#[derive(Debug, Default)]
+pub(crate) struct Report {
+    findings: Vec<(Severity, Finding)>,
+    omitted: usize,
+    has_errors: bool,
+}
+
+impl Report {
+    /// Adds what prevents a deployment.
+    ///
+    /// It is described by a function because looking for "did you mean" in a large hostile file
+    /// is only affordable for what will be shown.
+    pub(crate) fn error(&mut self, describe: impl FnOnce() -> Finding) {
+        self.has_errors = true;
+        self.add(Severity::Error, describe);
+    }
+
+    /// Adds what is allowed and probably not meant.
+    pub(crate) fn warning(&mut self, describe: impl FnOnce() -> Finding) {
+        self.add(Severity::Warning, describe);
+    }
+
+    /// Keeps a finding, unless there are too many already: then it is only counted.
+    fn add(&mut self, severity: Severity, describe: impl FnOnce() -> Finding) {
+        if self.findings.len() < Diagnostics::LIMIT {
+            self.findings.push((severity, describe()));
+        } else {
+            self.omitted += 1;
+        }
+    }
+
+    /// Tells whether anything was found that prevents a deployment.
+    pub(crate) const fn has_errors(&self) -> bool {
+        self.has_errors
+    }
+
+    /// Looks up the lines and sorts by place.
+    pub(crate) fn into_diagnostics(mut self, texts: [Text; 2]) -> Diagnostics {
+        self.findings
+            .sort_by_key(|(_, finding)| (finding.file, finding.span.map(|span| span.start)));
+        let [application, deployment] = texts;
+        let text = |file| match file {
+            File::Application => &application,
+            File::Deployment => &deployment,
+        };
+        let place = |span: Span, note| text(span.file).place(span, note);
+        let list = self
+            .findings
+            .into_iter()
+            .map(|(severity, finding)| Diagnostic {
+                severity,
+                message: finding.message,
+                file: text(finding.file).name.clone(),
+                place: finding.span.map(|span| place(span, None)),
+                related: finding
+                    .related
+                    .into_iter()
+                    .map(|(span, note)| place(span, Some(note)))
+                    .collect(),
+                hint: finding.hint,
+            })
+            .collect();
+        Diagnostics {
+            list,
+            omitted: self.omitted,
+        }
+    }
+}

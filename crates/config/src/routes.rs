@@ -1,0 +1,68 @@
+//! The key `routes`: ports that answer on every node.
+
+use flocker_model::Port;
+
+use crate::fields::{Field, KnownKeys};
+use crate::report::{Finding, Report};
+use crate::source::Located;
+use crate::tree::Value;
+
+const KEYS: KnownKeys = KnownKeys {
+    keys: &["external", "internal"],
+    synonyms: &[
+        ("published", "external"),
+        ("target", "internal"),
+        ("host", "external"),
+        ("container", "internal"),
+    ],
+};
+
+/// A route as it was written.
+#[derive(Debug, Clone)]
+pub(crate) struct DraftRoute {
+    pub(crate) external: Located<Port>,
+    pub(crate) internal: Located<Port>,
+}
+
+/// Reads the routes of the application that messages call `owner`.
+pub(crate) fn read_routes(field: &Field<'_>, owner: &str, report: &mut Report) -> Vec<DraftRoute> {
+    let hint = || {
+        field
+            .value
+            .text()
+            .map(|text| field.line(&format!("[{text}]")))
+    };
+    let items = field.list("a list of ports", report, hint);
+    items
+        .unwrap_or_default()
+        .into_iter()
+        .filter_map(|item| read_route(item, owner, report))
+        .collect()
+}
+
+fn read_route(item: Value<'_>, owner: &str, report: &mut Report) -> Option<DraftRoute> {
+    let name = format!("a route of {owner}");
+    let Some(entries) = item.entries() else {
+        let port = Field::item(name, item).port(report)?;
+        return Some(DraftRoute {
+            external: port.clone(),
+            internal: port,
+        });
+    };
+    KEYS.check(&entries, &name, report);
+    let mut port_of = |key: &str| {
+        if let Some(entry) = item.get(key) {
+            return Field::of(entry, &name).port(report);
+        }
+        report.error(|| {
+            Finding::at(item.span(), format!("{name} has no `{key}` port"))
+                .hint("write `{external: 443, internal: 8443}`, or `443` if they are equal")
+        });
+        None
+    };
+    let (external, internal) = (port_of("external"), port_of("internal"));
+    Some(DraftRoute {
+        external: external?,
+        internal: internal?,
+    })
+}

@@ -1,0 +1,463 @@
+//! Files that are wrong, and what is said about them.
+//!
+//! Each test is a table of small files about one subject; its snapshot has what an operator reads.
+
+use std::fmt::Write as _;
+
+use flocker_config::{Diagnostics, Source, parse};
+
+/// One wrong pair of files.
+struct Case {
+    /// What is wrong.
+    name: &'static str,
+    application: Vec<u8>,
+    deployment: Vec<u8>,
+}
+
+/// A right deployment for cases that are about the application configuration.
+const ANYWHERE: &str = "nodes: {1.1.1.1: []}";
+
+/// Right applications for cases that are about the deployment configuration.
+const APPLICATIONS: &str = "\
+trac: {image: clusterhq/trac}
+pgsql-trac: {image: clusterhq/postgresql}
+kibana-trac: {image: clusterhq/kibana}
+";
+
+fn application(name: &'static str, text: impl AsRef<[u8]>) -> Case {
+    Case {
+        name,
+        application: text.as_ref().to_vec(),
+        deployment: ANYWHERE.into(),
+    }
+}
+
+fn deployment(name: &'static str, text: impl AsRef<[u8]>) -> Case {
+    Case {
+        name,
+        application: APPLICATIONS.into(),
+        deployment: text.as_ref().to_vec(),
+    }
+}
+
+fn both(name: &'static str, application: &str, deployment: &str) -> Case {
+    Case {
+        name,
+        application: application.into(),
+        deployment: deployment.into(),
+    }
+}
+
+fn diagnose(case: &Case) -> Diagnostics {
+    let application = Source {
+        name: "application_config.yml",
+        bytes: &case.application,
+    };
+    let deployment = Source {
+        name: "deployment_config.yml",
+        bytes: &case.deployment,
+    };
+    match parse(application, deployment) {
+        Err(diagnostics) => {
+            assert!(!diagnostics.is_empty(), "{}: no reason given", case.name);
+            diagnostics
+        }
+        Ok(_) => panic!("{}: accepted", case.name),
+    }
+}
+
+/// Renders a table as one text; each case is at once checked to be refused.
+fn render(cases: &[Case]) -> String {
+    let mut text = String::new();
+    for case in cases {
+        writeln!(text, "==== {}\n{}\n", case.name, diagnose(case)).unwrap();
+    }
+    text
+}
+
+#[test]
+fn keys() {
+    insta::assert_snapshot!(render(&[
+        application("misspelt key", "trac:\n  imgae: clusterhq/trac\n  image: x"),
+        application("another program's key", "trac:\n  image: x\n  ports: [80]"),
+        application("nonsense key", "trac: {image: x, flavour: y}"),
+        application("merge key", "a: &a {image: x}\nb:\n  <<: *a\n  image: y"),
+        application(
+            "duplicate application",
+            "trac: {image: x}\ndb: {image: y}\ntrac: {image: z}"
+        ),
+        application(
+            "duplicate key",
+            "trac:\n  image: x\n  routes: [1]\n  image: y"
+        ),
+        application(
+            "duplicate variable",
+            "a: {image: x, environment: {A: b, A: b}}"
+        ),
+        application("missing image", "trac:\n  volume: /data"),
+        application("list as a key", "[a, b]: {image: x}"),
+        application("mapping as a key", "{a: b}: c"),
+        application("tag", "trac: {image: !include trac.yml}"),
+        deployment(
+            "duplicate node",
+            "nodes:\n  1.1.1.1: [trac]\n  1.1.1.1: [pgsql-trac]"
+        ),
+        deployment("misspelt nodes", "node:\n  1.1.1.1: [trac]"),
+        deployment("nodes left out", "1.1.1.1: [trac]\n1.1.1.2: []"),
+        deployment("version", "version: 1\nnodes: {1.1.1.1: [trac]}"),
+    ]));
+}
+
+#[test]
+fn types() {
+    insta::assert_snapshot!(render(&[
+        application("application is a string", "trac: clusterhq/trac"),
+        application("application is empty", "trac:\ndb: {image: x}"),
+        application("application is a list", "trac:\n  - image: x"),
+        application("image is a number", "trac: {image: 17}"),
+        application("image has no value", "trac:\n  image:\n  routes: [1]"),
+        application("image is a list", "trac:\n  image: [a, b]"),
+        application("volume is a number", "trac: {image: x, volume: 5}"),
+        application(
+            "volume is a list",
+            "trac:\n  image: x\n  volume:\n    - /data:/data"
+        ),
+        application("volume has no value", "trac:\n  image: x\n  volume:"),
+        application(
+            "environment is a list",
+            "trac:\n  image: x\n  environment:\n    - A=b"
+        ),
+        application("routes is a number", "trac: {image: x, routes: 443}"),
+        application("links is a string", "trac: {image: x, links: pgsql-trac}"),
+        application(
+            "command is a string",
+            "trac: {image: x, command: sleep 10 'a b'}"
+        ),
+        application("command is a mapping", "trac: {image: x, command: {a: b}}"),
+        application("command is empty", "trac: {image: x, command: []}"),
+        application(
+            "command has a number",
+            "trac: {image: x, command: [sleep, 10, [a]]}"
+        ),
+        application("memory is a list", "trac: {image: x, memory: [1]}"),
+        application("the file is a list", "- trac\n- db\n"),
+        application("the file is a word", "trac"),
+        deployment("node is a string", "nodes:\n  1.1.1.1: trac"),
+        deployment("node is a mapping", "nodes:\n  1.1.1.1: {trac: x}"),
+        deployment("an application is a list", "nodes: {1.1.1.1: [[trac]]}"),
+        deployment(
+            "an application is nothing",
+            "nodes:\n  1.1.1.1:\n    - trac\n    -\n"
+        ),
+        deployment("nodes is a list", "nodes:\n  - 1.1.1.1\n"),
+    ]));
+}
+
+#[test]
+fn values() {
+    insta::assert_snapshot!(render(&[
+        application(
+            "application name",
+            "trac/web: {image: x}\n-db: {image: x}\n\"\": {image: y}"
+        ),
+        application(
+            "image name",
+            "a: {image: 'clusterhq/trac latest'}\nb: {image: ''}"
+        ),
+        application("relative mountpoint", "trac: {image: x, volume: opt/trac}"),
+        application(
+            "docker's volume",
+            "trac: {image: x, volume: '/srv/trac:/opt/trac'}"
+        ),
+        application(
+            "root as mountpoint",
+            "trac: {image: x, volume: {mountpoint: /}}"
+        ),
+        application(
+            "volume without mountpoint",
+            "trac: {image: x, volume: {maximum_size: 1G}}"
+        ),
+        application(
+            "volume size",
+            "trac: {image: x, volume: {mountpoint: /a, maximum_size: big}}"
+        ),
+        application(
+            "volume keys",
+            "trac: {image: x, volume: {path: /a, size: 1G}}"
+        ),
+        application(
+            "memory",
+            "a: {image: x, memory: 1Q}\nb: {image: x, memory: 4M}"
+        ),
+        application("huge memory", "a: {image: x, memory: 99999999T}"),
+        application(
+            "cpu",
+            "a: {image: x, cpu: 500m}\nb: {image: x, cpu: 0}\nc: {image: x, cpu: all}"
+        ),
+        application(
+            "restart",
+            "a: {image: x, restart: no}\nb: {image: x, restart: alway}"
+        ),
+        application(
+            "restart nonsense",
+            "a: {image: x, restart: 3}\nb: {image: x, restart: }"
+        ),
+        application("NUL", "a: {image: x, command: [\"a\\0b\"]}"),
+        deployment(
+            "node names",
+            "nodes:\n  root@a.example: []\n  b:22: []\n  '::1': []\n  1.1.1: []"
+        ),
+        deployment(
+            "more node names",
+            "nodes:\n  ssh://c: []\n  -oProxyCommand=x: []\n  '': []"
+        ),
+        deployment(
+            "one host twice",
+            "nodes:\n  DB1.example.com: [trac]\n  db1.example.com.: []"
+        ),
+    ]));
+}
+
+#[test]
+fn environment() {
+    let quoted = "trac:
+  image: x
+  environment:
+    ELASTICSEARCH_PORT: 9200
+    DEBUG: true
+    COUNTRY: no
+    RATIO: 1.5
+    MASK: 0x1F
+    NOTHING:
+    TILDE: ~
+    LIST: [a]
+";
+    insta::assert_snapshot!(render(&[
+        application("values that are not strings", quoted),
+        application(
+            "names",
+            "trac: {image: x, environment: {'A=B': c, '': d, \"e\\0\": f}}"
+        ),
+    ]));
+}
+
+#[test]
+fn ports() {
+    insta::assert_snapshot!(render(&[
+        application("out of range", "a: {image: x, routes: [0, 65536, -1, 443]}"),
+        application(
+            "other notations",
+            "a: {image: x, routes: [080, 0x50, 8e1, 80.0, +80]}"
+        ),
+        application(
+            "strings",
+            "a: {image: x, routes: ['443', http, '8080:80', 8080:80]}"
+        ),
+        application(
+            "route keys",
+            "a: {image: x, routes: [{published: 1, internal: 2}, {}]}"
+        ),
+        application("route types", "a: {image: x, routes: [[1, 2], true, null]}"),
+        application(
+            "two applications on one port",
+            "trac:\n  image: x\n  routes: [443]\nkibana:\n  image: x\n  \
+             routes:\n    - {external: 443, internal: 5601}"
+        ),
+        application(
+            "one application twice",
+            "a: {image: x, routes: [443, {external: 443, internal: 1}]}"
+        ),
+    ]));
+}
+
+#[test]
+fn links() {
+    let trac = |links: &str| {
+        format!("trac:\n  image: x\n  routes: [443]\n  links: {links}\npgsql-trac: {{image: y}}\n")
+    };
+    insta::assert_snapshot!(render(&[
+        application(
+            "to nothing",
+            trac("[[pqsql-trac, 5432], [pgsql, 1], [redis, 2]]")
+        ),
+        application("to itself", trac("[[trac, 80]]")),
+        application("a pair without a list", trac("[pgsql-trac, 5432]")),
+        application("docker's link", trac("['pgsql-trac:5432', pgsql-trac]")),
+        application(
+            "wrong lengths",
+            trac("[[pgsql-trac], [pgsql-trac, 1, 2], []]")
+        ),
+        application(
+            "wrong types",
+            trac("[[pgsql-trac, '5432'], [[a], 1], [5432, pgsql-trac], 5]")
+        ),
+        application(
+            "mapping keys",
+            trac("[{alias: pgsql-trac, port: 1}, {application: pgsql-trac}]")
+        ),
+        application(
+            "two on one local port",
+            trac("[[pgsql-trac, 1], {application: pgsql-trac, port: 2, local_port: 1}]")
+        ),
+        application("on its own port", trac("[[pgsql-trac, 443]]")),
+        application("out of range", trac("[[pgsql-trac, 70000]]")),
+    ]));
+}
+
+#[test]
+fn places() {
+    insta::assert_snapshot!(render(&[
+        deployment(
+            "on two nodes",
+            "nodes:\n  1.1.1.1: [trac]\n  1.1.1.2: [trac, pgsql-trac]"
+        ),
+        deployment("on one node twice", "nodes: {1.1.1.1: [trac, trac]}"),
+        deployment(
+            "not defined",
+            "nodes: {1.1.1.1: [trac, pqsql-trac, kibana, redis]}"
+        ),
+        both("nothing is defined", "{}", "nodes: {1.1.1.1: [trac]}"),
+        deployment("no nodes", "nodes: {}"),
+        deployment("empty nodes", "nodes:\n"),
+        deployment("empty mapping", "{}"),
+    ]));
+}
+
+#[test]
+fn wrong_files() {
+    let nodes = "nodes:\n  1.1.1.1: [trac]\n";
+    let released = "version: 1\napplications:\n  trac:\n    image: x\n";
+    insta::assert_snapshot!(render(&[
+        both("swapped", nodes, APPLICATIONS),
+        both("the deployment twice", nodes, nodes),
+        both("the applications twice", APPLICATIONS, APPLICATIONS),
+        both("the release's format", released, nodes),
+        both("empty files", "", "# nothing\n\n"),
+        both("nothing but null", "~", "null"),
+    ]));
+}
+
+#[test]
+fn syntax() {
+    insta::assert_snapshot!(render(&[
+        application("tab", "trac:\n\timage: x\n"),
+        application("tab after spaces", "trac:\n  image: x\n  \troutes: [1]\n"),
+        application("indentation", "trac:\n  image: x\n routes: [1]\n"),
+        application(
+            "unclosed list",
+            "trac:\n  image: x\n  routes: [443\ndb:\n  image: y\n"
+        ),
+        application("unclosed mapping", "trac: {image: x\n"),
+        application("unclosed quotes", "trac:\n  image: \"x\n  volume: /data\n"),
+        application(
+            "no space after the colon",
+            "trac:\n  image:x\n  volume: /data\n"
+        ),
+        application("colon in a value", "trac:\n  image: a: b\n"),
+        application("reserved character", "trac:\n  image: @x\n"),
+        application("unknown anchor", "trac:\n  image: *x\n"),
+        application("escape", "trac:\n  image: \"a\\qb\"\n"),
+        application("list among keys", "trac:\n  image: x\n  - a\n"),
+        application("two documents", "trac: {image: x}\n---\ndb: {image: y}\n"),
+        application("recursive alias", "trac: &a {image: x, environment: *a}"),
+        application("both files at once", "trac: [").with_deployment("nodes: }"),
+        application("a broken file does not hide the other", "trac: [")
+            .with_deployment("nodes: {a: [x, x], b@c: []}"),
+    ]));
+}
+
+impl Case {
+    fn with_deployment(self, deployment: &str) -> Self {
+        Self {
+            deployment: deployment.into(),
+            ..self
+        }
+    }
+}
+
+#[test]
+fn encodings() {
+    let utf16: Vec<u8> = "\u{feff}trac: {image: x}"
+        .encode_utf16()
+        .flat_map(u16::to_le_bytes)
+        .collect();
+    insta::assert_snapshot!(render(&[
+        application(
+            "Latin-1",
+            b"trac:\n  image: x\n  environment: {A: \"M\xfcller\"}\n"
+        ),
+        application("UTF-16", utf16),
+        application("binary", b"\x7fELF\x02\x01\x01\0\0\0\0\0"),
+        application("NUL", b"trac: {image: x}\n\0"),
+        application(
+            "escape sequence",
+            "trac:\n  image: x\n  \"\\e[2J\u{9b}31m\": y # \u{202e}\n"
+        ),
+        application(
+            "wide characters",
+            "trac: {image: x, environment: {名前: 値, 数: 5}}"
+        ),
+        application(
+            "byte order mark keeps columns right",
+            "\u{feff}trac: {imag: x, image: y}"
+        ),
+    ]));
+}
+
+#[test]
+fn hostile_files() {
+    let mut bomb = String::from("a: &a [x, x, x, x, x, x, x, x, x, x]\n");
+    for level in 1..10 {
+        let letter = |level: u8| char::from(b'a' + level);
+        let alias = format!("*{}", letter(level - 1));
+        let aliases = vec![alias; 10].join(", ");
+        writeln!(bomb, "{0}: &{0} [{aliases}]", letter(level)).unwrap();
+    }
+    let long_line = format!(
+        "trac: {{image: x, environment: {{A: {}, B: 5, C: {}}}}}",
+        "y".repeat(500),
+        "z".repeat(500)
+    );
+    insta::assert_snapshot!(render(&[
+        application("bomb of aliases", bomb),
+        application("a million brackets", "[".repeat(1_000_000)),
+        application("a million braces", "{a: ".repeat(250_000)),
+        application(
+            "deep blocks",
+            (0..1000)
+                .map(|n| format!("{}a:\n", " ".repeat(n)))
+                .collect::<String>()
+        ),
+        application("a million dashes", "- ".repeat(500_000)),
+        application("very many values", format!("a: [{}]", "1,".repeat(500_000))),
+        application("too large", " ".repeat((1 << 20) + 1)),
+        application("long line", long_line),
+        application("long name", format!("{}: {{image: x}}", "n".repeat(500))),
+    ]));
+}
+
+#[test]
+fn everything_wrong_is_reported_in_one_run_in_the_order_of_the_files() {
+    let application = "\
+trac:
+  imgae: clusterhq/trac
+  volume: relative
+  environment: {PORT: 9200}
+  routes: [99999]
+  links: [[nobody, 1]]
+db:
+  image: x
+  routes: [443, 443]
+";
+    let nodes = "nodes:\n  1.1.1.1: [trac, tarc]\n  1.1.1.2: [trac]\n  bad node: []\n";
+    insta::assert_snapshot!(diagnose(&both("", application, nodes)));
+}
+
+#[test]
+fn too_many_mistakes_are_counted() {
+    let text: String = (0..80).map(|n| format!("a{n}: {{}}\n")).collect();
+    let diagnostics = diagnose(&application("", text));
+    assert_eq!(diagnostics.list.len(), Diagnostics::LIMIT);
+    assert_eq!(diagnostics.omitted, 30);
+    assert!(diagnostics.to_string().ends_with("\n\n... and 30 more"));
+}

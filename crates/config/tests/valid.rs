@@ -1,0 +1,189 @@
+//! Files that are right, and what they mean.
+
+use flocker_config::{Parsed, Source, parse, parse_with_warnings};
+use flocker_model::{ByteCount, CpuMillis, Deployment, Port, RestartPolicy};
+
+/// The example of the first description of Flocker, with port numbers filled in.
+const SEED_APPLICATIONS: &str = include_str!("seed/application_config.yml");
+const SEED_DEPLOYMENT: &str = include_str!("seed/deployment_config.yml");
+const SEED_MOVED: &str = include_str!("seed/deployment_config_moved.yml");
+
+fn read(application: &str, deployment: &str) -> Parsed {
+    let source = |name, text: &'static str| Source {
+        name,
+        bytes: text.as_bytes(),
+    };
+    let application = String::leak(application.to_owned());
+    let deployment = String::leak(deployment.to_owned());
+    parse_with_warnings(
+        source("application_config.yml", application),
+        source("deployment_config.yml", deployment),
+    )
+    .unwrap_or_else(|diagnostics| panic!("{diagnostics}"))
+}
+
+fn deployment(application: &str, deployment: &str) -> Deployment {
+    let parsed = read(application, deployment);
+    assert!(parsed.warnings.is_empty(), "{}", parsed.warnings);
+    parsed.deployment
+}
+
+#[test]
+fn the_seeds_example() {
+    insta::assert_json_snapshot!(deployment(SEED_APPLICATIONS, SEED_DEPLOYMENT));
+}
+
+#[test]
+fn the_seeds_example_after_the_move() {
+    let before = deployment(SEED_APPLICATIONS, SEED_DEPLOYMENT);
+    let after = deployment(SEED_APPLICATIONS, SEED_MOVED);
+    assert_eq!(before.applications, after.applications);
+    let application = "pgsql-trac".parse().unwrap();
+    let place = |deployment: &Deployment| deployment.place_of(&application).unwrap().to_string();
+    assert_eq!(
+        (place(&before).as_str(), place(&after).as_str()),
+        ("1.1.1.1", "1.1.1.2")
+    );
+}
+
+#[test]
+fn the_same_example_as_json() {
+    let application = r#"{
+        "trac": {"image": "clusterhq/trac", "links": [["pgsql-trac", 5432]], "routes": [443]},
+        "pgsql-trac": {"image": "clusterhq/postgresql", "volume": "/var/run/postgresql"}
+    }"#;
+    let nodes = r#"{"nodes": {"1.1.1.1": ["trac"], "1.1.1.2": ["pgsql-trac"]}}"#;
+    assert_eq!(deployment(application, nodes).nodes.len(), 2);
+}
+
+#[test]
+fn every_key_in_its_long_form() {
+    let application = r#"
+web:
+  image: example/web:1.2
+  command: [serve, --port, "8080"]
+  environment: {MODE: production, EMPTY: "", COUNT: !!str 5}
+  volume: {mountpoint: /srv, maximum_size: 10G}
+  routes: [{external: 80, internal: 8080}, {external: 81, internal: 8080}, 9000]
+  links:
+    - [db, 5432]
+    - {application: spare, port: 5432, local_port: 5433}
+  memory: 512M
+  cpu: 1.5
+  restart: on-failure
+db: {image: example/db, memory: 1073741824, cpu: 2, restart: never}
+spare: {image: "example/db@sha256:0123", restart: always}
+"#;
+    let parsed = deployment(
+        application,
+        "nodes: {node-1.example.com: [web, db], b: [spare]}",
+    );
+    let web = &parsed.applications[&"web".parse().unwrap()];
+    assert_eq!(web.memory, Some(ByteCount::mebibytes(512)));
+    assert_eq!(web.cpu, Some(CpuMillis::new(1500)));
+    assert_eq!(web.restart, RestartPolicy::OnFailure);
+    assert_eq!(web.environment["COUNT"], "5");
+    let volume = web.volume.as_ref().unwrap();
+    assert_eq!(volume.maximum_size, Some(ByteCount::mebibytes(10 * 1024)));
+    let port = |number| Port::new(number).unwrap();
+    assert_eq!(web.routes[&port(81)], port(8080));
+    assert_eq!(web.routes[&port(9000)], port(9000));
+    assert_eq!(web.links.len(), 2);
+}
+
+#[test]
+fn what_was_commented_out_is_as_if_it_were_absent() {
+    let sparse = "
+trac:
+  image: clusterhq/trac
+  environment:
+  #  DEBUG: \"1\"
+  routes:
+  #  - 443
+  links:
+";
+    let parsed = deployment(sparse, "nodes:\n  1.1.1.1:\n  #  - trac\n");
+    assert_eq!(
+        parsed,
+        deployment("trac: {image: clusterhq/trac}", "nodes: {1.1.1.1: []}")
+    );
+}
+
+#[test]
+fn everything_can_be_stopped() {
+    let parsed = deployment("{}", "nodes: {1.1.1.1: [], 1.1.1.2: []}");
+    assert_eq!(parsed.nodes.len(), 2);
+}
+
+#[test]
+fn windows_line_ends_and_a_byte_order_mark_mean_nothing() {
+    let windows = |text: &str| format!("\u{feff}{}", text.replace('\n', "\r\n"));
+    assert_eq!(
+        deployment(&windows(SEED_APPLICATIONS), &windows(SEED_DEPLOYMENT)),
+        deployment(SEED_APPLICATIONS, SEED_DEPLOYMENT)
+    );
+}
+
+#[test]
+fn aliases_stand_for_what_they_name() {
+    let application = "
+one: {image: a, environment: &common {LEVEL: debug}}
+two: {image: a, environment: *common}
+";
+    let parsed = deployment(application, "nodes: {1.1.1.1: [one, two]}");
+    let environment = |name: &str| &parsed.applications[&name.parse().unwrap()].environment;
+    assert_eq!(environment("one"), environment("two"));
+}
+
+#[test]
+fn one_document_may_have_its_markers() {
+    deployment("%YAML 1.2\n---\n{}\n...\n", "---\nnodes: {a: []}\n");
+}
+
+#[test]
+fn a_link_to_an_application_without_a_place_is_a_warning() {
+    let text = "
+trac: {image: a, links: [[pgsql-trac, 5432]]}
+pgsql-trac: {image: b}
+";
+    let parsed = read(text, "nodes: {1.1.1.1: [trac]}");
+    assert_eq!(parsed.deployment.nodes.len(), 1);
+    insta::assert_snapshot!(parsed.warnings);
+}
+
+#[test]
+fn a_link_between_applications_without_a_place_is_nobodys_concern() {
+    let text = "
+trac: {image: a, links: [[pgsql-trac, 5432]]}
+pgsql-trac: {image: b}
+";
+    deployment(text, "nodes: {1.1.1.1: []}");
+}
+
+#[test]
+fn the_order_of_keys_does_not_change_the_deployment() {
+    let one = "a: {image: x, routes: [1, 2]}\nb: {image: y}";
+    let other = "b: {image: y}\na: {routes: [2, 1], image: x}";
+    let nodes = "nodes: {n: [a, b], m: []}";
+    let reordered = "nodes: {m: [], n: [b, a]}";
+    assert_eq!(
+        deployment(one, nodes).id(),
+        deployment(other, reordered).id()
+    );
+}
+
+#[test]
+fn parse_is_the_same_without_warnings() {
+    let application = Source {
+        name: "a",
+        bytes: SEED_APPLICATIONS.as_bytes(),
+    };
+    let nodes = Source {
+        name: "d",
+        bytes: SEED_DEPLOYMENT.as_bytes(),
+    };
+    assert_eq!(
+        parse(application, nodes).unwrap(),
+        deployment(SEED_APPLICATIONS, SEED_DEPLOYMENT)
+    );
+}
