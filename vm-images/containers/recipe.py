@@ -1,0 +1,295 @@
+"""What is in the images: the only place to look at or to change for that."""
+
+from dataclasses import dataclass, field
+
+SUITE = "trixie"
+
+
+@dataclass(frozen=True)
+class Layer:
+    """Files of Debian packages, plus our own files in `images/NAME`."""
+
+    name: str
+    packages: list[str]
+    # fnmatch patterns of paths that are left out (`*` also matches `/`), and of
+    # paths that stay although they match.
+    dropped: tuple[str, ...] = ()
+    kept: tuple[str, ...] = ()
+    links: dict[str, str] = field(default_factory=dict)
+    directories: dict[str, int] = field(default_factory=dict)
+    # Directories whose Python modules are compiled at build time.
+    compiled: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Image:
+    """One image: layers from the bottom up, and how Docker runs them."""
+
+    name: str
+    layers: list[str]
+    user: str
+    entrypoint: list[str]
+    ports: list[int]
+    environment: dict[str, str]
+
+    @property
+    def reference(self) -> str:
+        """The name that deployments use."""
+        return f"flocker/{self.name}:latest"
+
+
+# Left out of every layer: documentation, translations, and what only a package
+# manager, a developer or a login session would look at.
+DROPPED = (
+    "usr/share/doc/*",
+    "usr/share/man/*",
+    "usr/share/info/*",
+    "usr/share/lintian/*",
+    "usr/share/bug/*",
+    "usr/share/locale/*",
+    "usr/share/bash-completion/*",
+    "usr/share/applications/*",
+    "usr/share/pixmaps/*",
+    "usr/share/doc-base/*",
+    "usr/lib/systemd/*",
+    "usr/lib/*/gconv/*",
+    "usr/lib/*/pkgconfig/*",
+    "usr/include/*",
+    "etc/init.d/*",
+    "etc/cron.*",
+    "etc/default/*",
+    "*/tests/*",
+)
+
+# The parts of BusyBox that entrypoints, people with a shell in a container, and
+# tests use.
+APPLETS = (
+    "sh awk base64 basename cat chmod cp cut date dd df dirname du echo env expr false find grep "
+    "head hostname id ip kill less ln ls mkdir mktemp more mount mv nc netstat od pgrep ps "
+    "printenv pwd readlink rm rmdir sed seq sleep sort stat stty sync tail tar tee test timeout "
+    "top touch tr true uname uniq vi wc wget which xargs"
+).split()
+
+LAYERS = {
+    layer.name: layer
+    for layer in (
+        Layer(
+            name="base",
+            packages=[
+                "base-files",
+                "busybox-static",
+                "libc-bin",
+                "libc6",
+                "libgcc-s1",
+                "netbase",
+                "zlib1g",
+            ],
+            dropped=(
+                "etc/update-motd.d/*",
+                "usr/bin/*",
+                "usr/sbin/*",
+                "usr/share/base-files/*",
+                "usr/share/common-licenses/*",
+            ),
+            kept=("usr/bin/busybox", "usr/bin/getent", "usr/bin/locale"),
+            links={f"usr/bin/{applet}": "busybox" for applet in APPLETS},
+            directories={"tmp": 0o1777, "dev": 0o755, "proc": 0o755, "sys": 0o755},
+        ),
+        Layer(
+            name="python",
+            packages=[
+                "libbz2-1.0",
+                "libcrypt1",
+                "libexpat1",
+                "libffi8",
+                "liblzma5",
+                "libpython3.13-minimal",
+                "libpython3.13-stdlib",
+                # Trac imports it, whatever its database is.
+                "libsqlite3-0",
+                "libssl3t64",
+                "libuuid1",
+                "libzstd1",
+                "python3-minimal",
+                "python3.13-minimal",
+            ],
+            dropped=(
+                "etc/python3*",
+                "usr/lib/*/engines-3/*",
+                "usr/lib/*/ossl-modules/*",
+                "usr/lib/python3.13/_pyrepl/*",
+                "usr/lib/python3.13/ensurepip/*",
+                "usr/lib/python3.13/lib-dynload/_codecs_*",
+                "usr/lib/python3.13/lib-dynload/_curses*",
+                "usr/lib/python3.13/lib-dynload/_dbm*",
+                "usr/lib/python3.13/lib-dynload/_test*",
+                "usr/lib/python3.13/lib-dynload/readline*",
+                "usr/lib/python3.13/pydoc_data/*",
+                "usr/lib/python3.13/turtle*",
+                "usr/share/python3/*",
+                "usr/share/binfmts/*",
+                "usr/lib/binfmt.d/*",
+                "usr/bin/py3*",
+            ),
+            compiled=("usr/lib/python3.13",),
+        ),
+        Layer(
+            name="postgresql",
+            packages=[
+                "libcap2",
+                "libcom-err2",
+                "libcrypt1",
+                "libedit2",
+                "libaudit1",
+                "libbsd0",
+                "libcap-ng0",
+                "libgssapi-krb5-2",
+                "libicu76",
+                "libk5crypto3",
+                "libkeyutils1",
+                "libkrb5-3",
+                "libkrb5support0",
+                "libldap2",
+                "liblz4-1",
+                "liblzma5",
+                "libmd0",
+                "libpam0g",
+                "libpcre2-8-0",
+                "libpq5",
+                "libreadline8t64",
+                "libsasl2-2",
+                "libselinux1",
+                "libssl3t64",
+                "libstdc++6",
+                "libsystemd0",
+                "libtinfo6",
+                "libuuid1",
+                "libxml2",
+                "libxxhash0",
+                "libzstd1",
+                "postgresql-17",
+                "postgresql-client-17",
+                "tzdata",
+            ],
+            dropped=(
+                "usr/bin/*",
+                "usr/lib/*/engines-3/*",
+                "usr/lib/*/ossl-modules/*",
+                "usr/lib/*/libicuio*",
+                "usr/lib/*/libicutest*",
+                "usr/lib/*/libicutu*",
+                "usr/lib/*/sasl2/*",
+                "usr/lib/*/libpcre2-posix*",
+                # Just-in-time compilation needs LLVM, larger than everything else.
+                "usr/lib/postgresql/17/lib/bitcode/*",
+                "usr/lib/postgresql/17/lib/llvmjit*",
+                "usr/lib/postgresql/17/lib/pgxs/*",
+                "usr/lib/postgresql/17/lib/pgxml.so",
+                "usr/lib/postgresql/17/lib/*_and_*",
+                "usr/lib/postgresql/17/bin/pg_combinebackup",
+                "usr/lib/postgresql/17/bin/pg_amcheck",
+                "usr/lib/postgresql/17/bin/pg_walsummary",
+                "usr/share/postgresql/17/man/*",
+                "usr/share/postgresql-common/*",
+                "usr/share/zoneinfo/right/*",
+                "usr/share/zoneinfo/posix/*",
+                "etc/*",
+            ),
+            directories={"run/postgresql": 0o777},
+            links={
+                f"usr/bin/{tool}": f"../lib/postgresql/17/bin/{tool}"
+                for tool in "createdb pg_dump pg_isready pg_restore pgbench postgres psql".split()
+            },
+        ),
+        Layer(
+            name="trac",
+            packages=[
+                "libcom-err2",
+                "libgssapi-krb5-2",
+                "libjs-jquery",
+                "libjs-jquery-timepicker",
+                "libjs-jquery-ui",
+                "libk5crypto3",
+                "libkeyutils1",
+                "libkrb5-3",
+                "libkrb5support0",
+                "libldap2",
+                "libpq5",
+                "libsasl2-2",
+                "python3-jinja2",
+                "python3-markupsafe",
+                "python3-multipart",
+                "python3-pkg-resources",
+                "python3-psycopg2",
+                "python3-setuptools",
+                "trac",
+            ],
+            dropped=(
+                "etc/*",
+                "usr/lib/*/sasl2/*",
+                "usr/lib/python3/dist-packages/trac/locale/*",
+                "usr/lib/python3/dist-packages/trac/*/tests/*",
+                "usr/share/nodejs/*",
+                "usr/share/javascript/jquery-ui/i18n/*",
+                "usr/share/javascript/jquery-ui-themes/*",
+            ),
+            kept=("etc/trac/*",),
+            directories={"opt/trac/env": 0o777},
+            compiled=("usr/lib/python3/dist-packages",),
+        ),
+        Layer(
+            name="elasticsearch",
+            packages=[
+                "groonga-bin",
+                "libgroonga0t64",
+                "liblz4-1",
+                "libmsgpack-c2",
+                "libstdc++6",
+                "libxxhash0",
+                "libzstd1",
+            ],
+            directories={"run/elasticsearch": 0o777},
+        ),
+        Layer(
+            name="kibana",
+            packages=[],
+            directories={"run/elasticsearch": 0o777},
+            compiled=("usr/lib/flocker",),
+        ),
+    )
+}
+
+IMAGES = [
+    Image(
+        name="postgresql",
+        layers=["base", "postgresql"],
+        user="901:901",
+        entrypoint=["/usr/lib/flocker/postgresql"],
+        ports=[5432],
+        environment={"PGHOST": "/tmp", "PGUSER": "postgres", "LANG": "C.UTF-8"},
+    ),
+    Image(
+        name="trac",
+        layers=["base", "python", "trac"],
+        user="902:902",
+        entrypoint=["/usr/bin/python3", "-m", "flocker_trac"],
+        ports=[8080],
+        environment={"PYTHONUNBUFFERED": "1", "LANG": "C.UTF-8"},
+    ),
+    Image(
+        name="elasticsearch",
+        layers=["base", "elasticsearch"],
+        user="903:903",
+        entrypoint=["/usr/lib/flocker/elasticsearch"],
+        ports=[9200],
+        environment={"LANG": "C.UTF-8"},
+    ),
+    Image(
+        name="kibana",
+        layers=["base", "python", "kibana"],
+        user="904:904",
+        entrypoint=["/usr/bin/python3", "/usr/lib/flocker/kibana/__main__.py"],
+        ports=[8081],
+        environment={"PYTHONUNBUFFERED": "1", "LANG": "C.UTF-8"},
+    ),
+]
