@@ -1,0 +1,111 @@
+//! Links: `localhost` ports inside a container.
+
+use std::net::Ipv4Addr;
+
+use flocker_model::ContainerLinks;
+
+use crate::kernel_parameters::{KernelParameterError, ensure_parameter};
+use crate::namespace::{NamespaceError, NetworkNamespace};
+use crate::netlink::{Netlink, NetlinkError, observe_table};
+use crate::program::run_operations;
+use crate::routing_table::Change;
+use crate::ruleset::{TABLE, parse_container_marker, plan_container_ruleset};
+use crate::table_state::TableState;
+use crate::transaction::plan_transaction;
+
+/// Why a container's links could not be programmed.
+#[derive(Debug, thiserror::Error)]
+pub enum EnsureLinksError {
+    /// The container's network namespace could not be entered.
+    #[error("could not reach the container's network")]
+    Namespace(#[source] NamespaceError),
+    /// The kernel's tables could not be read or changed.
+    #[error("could not program the container's table `ip flocker`; nothing of it was changed")]
+    Firewall(#[source] NetlinkError),
+    /// Connections to `localhost` are not let out.
+    #[error("the container's links are programmed, but do not work yet")]
+    KernelParameter(#[source] KernelParameterError),
+}
+
+/// Why a container's links could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ObserveLinksError {
+    /// The container's network namespace could not be entered.
+    #[error("could not reach the container's network")]
+    Namespace(#[source] NamespaceError),
+    /// The kernel refused.
+    #[error("could not read the container's table `ip flocker`")]
+    Firewall(#[source] NetlinkError),
+}
+
+/// Makes ports on 127.0.0.1 inside a container lead to link ports on the node, at `gateway`, and
+/// does nothing when they do so already.
+///
+/// Connections to a linked port of `::1` are refused, so that clients try 127.0.0.1 next.
+///
+/// # Errors
+/// When the container has stopped, or the kernel refuses.
+pub fn ensure_links(
+    namespace: &NetworkNamespace,
+    gateway: Ipv4Addr,
+    links: &ContainerLinks,
+) -> Result<Change, EnsureLinksError> {
+    namespace
+        .run(|| ensure_links_here(gateway, links))
+        .map_err(EnsureLinksError::Namespace)?
+}
+
+fn ensure_links_here(
+    gateway: Ipv4Addr,
+    links: &ContainerLinks,
+) -> Result<Change, EnsureLinksError> {
+    let mut netlink = Netlink::open().map_err(EnsureLinksError::Firewall)?;
+    let found = observe_table(&mut netlink, TABLE).map_err(EnsureLinksError::Firewall)?;
+    if found.is_none() && links.is_empty() {
+        return Ok(Change::Unchanged);
+    }
+    let ruleset = plan_container_ruleset(gateway, links);
+    let operations = plan_transaction(found.as_ref(), &ruleset);
+    let mut change = Change::Unchanged;
+    if !operations.is_empty() {
+        run_operations(&netlink, &operations).map_err(EnsureLinksError::Firewall)?;
+        change = Change::Changed;
+    }
+    let parameter = ensure_parameter("conf/all/route_localnet", "1");
+    if parameter.map_err(EnsureLinksError::KernelParameter)? == Change::Changed {
+        change = Change::Changed;
+    }
+    Ok(change)
+}
+
+/// Reads the links that a container has; `None` if its table is not what this version of the
+/// program writes, in which case [`ensure_links`] puts it right.
+///
+/// # Errors
+/// When the container has stopped, or the kernel refuses.
+pub fn observe_links(
+    namespace: &NetworkNamespace,
+) -> Result<Option<ContainerLinks>, ObserveLinksError> {
+    let observe = || {
+        let mut netlink = Netlink::open()?;
+        observe_table(&mut netlink, TABLE)
+    };
+    let found = namespace
+        .run(observe)
+        .map_err(ObserveLinksError::Namespace)?
+        .map_err(ObserveLinksError::Firewall)?;
+    match found {
+        None => Ok(Some(ContainerLinks::new())),
+        Some(found) => Ok(parse_links(&found)),
+    }
+}
+
+fn parse_links(found: &TableState) -> Option<ContainerLinks> {
+    let gateway = parse_container_marker(found.marker()?)?;
+    let targets = found.targets("links")?;
+    let links = targets
+        .into_iter()
+        .map(|(local, target)| (local, target.port))
+        .collect();
+    (plan_container_ruleset(gateway, &links).expected_state() == *found).then_some(links)
+}

@@ -1,0 +1,144 @@
+//! A node's firewall table in the kernel.
+
+use crate::docker_firewall::{DockerFirewall, observe_docker_firewall};
+use crate::kernel_parameters::{KernelParameterError, ensure_parameter};
+use crate::netlink::{Netlink, NetlinkError, observe_table};
+use crate::program::run_operations;
+use crate::routing_table::{Change, InvalidRoutingTable, RoutingTable};
+use crate::ruleset::{Ruleset, TABLE, parse_node_marker, plan_node_ruleset};
+use crate::table_state::{TableState, parse_address, parse_port};
+use crate::transaction::{Operation, plan_transaction};
+
+/// How often a transaction is worked out anew when others changed the firewall under way.
+const ATTEMPTS: u32 = 5;
+
+/// What [`ensure_routing`] found and did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EnsuredRouting {
+    /// Whether anything had to be told to the kernel.
+    pub change: Change,
+    /// Whether Docker's firewall lets our connections pass. `Absent` is right on a node without
+    /// Docker's firewall; where Docker only starts later, call [`ensure_routing`] again then.
+    pub docker_firewall: DockerFirewall,
+}
+
+/// Why a node's routing could not be programmed.
+#[derive(Debug, thiserror::Error)]
+pub enum EnsureRoutingError {
+    /// The table cannot be programmed as it is.
+    #[error("the routing table is not usable")]
+    Invalid(#[source] InvalidRoutingTable),
+    /// The kernel's tables could not be read or changed.
+    #[error("could not program table `ip flocker`; nothing of it was changed")]
+    Firewall(#[source] NetlinkError),
+    /// Forwarding could not be switched on.
+    #[error("table `ip flocker` is programmed, but the kernel does not forward yet")]
+    KernelParameter(#[source] KernelParameterError),
+}
+
+/// Why a node's routing could not be read.
+#[derive(Debug, thiserror::Error)]
+#[error("could not read table `ip flocker`")]
+pub struct ObserveRoutingError(#[source] pub NetlinkError);
+
+/// Makes the kernel route as `table` says, in one transaction, and does nothing when it does so
+/// already.
+///
+/// Open connections stay open. Afterwards the kernel forwards (`ip_forward`) and lets connections
+/// of 127.0.0.1 leave (`route_localnet`), which the table makes safe.
+///
+/// # Errors
+/// When the table is not usable, or the kernel refuses.
+pub fn ensure_routing(table: &RoutingTable) -> Result<EnsuredRouting, EnsureRoutingError> {
+    table.validate().map_err(EnsureRoutingError::Invalid)?;
+    let ruleset = plan_node_ruleset(table);
+    let mut ensured = ensure_tables(&ruleset).map_err(EnsureRoutingError::Firewall)?;
+    for parameter in ["ip_forward", "conf/all/route_localnet"] {
+        let change =
+            ensure_parameter(parameter, "1").map_err(EnsureRoutingError::KernelParameter)?;
+        if change == Change::Changed {
+            ensured.change = Change::Changed;
+        }
+    }
+    Ok(ensured)
+}
+
+fn ensure_tables(ruleset: &Ruleset) -> Result<EnsuredRouting, NetlinkError> {
+    let mut netlink = Netlink::open()?;
+    let mut attempt = 1;
+    loop {
+        let found = observe_table(&mut netlink, TABLE)?;
+        let firewall = observe_docker_firewall(&mut netlink)?;
+        let mut operations = plan_transaction(found.as_ref(), ruleset);
+        if firewall == DockerFirewall::LacksRule {
+            operations.push(Operation::AcceptInDockerUser);
+        }
+        if operations.is_empty() {
+            return Ok(EnsuredRouting {
+                change: Change::Unchanged,
+                docker_firewall: firewall,
+            });
+        }
+        match run_operations(&netlink, &operations) {
+            Ok(()) => {
+                let accepts = firewall != DockerFirewall::Absent;
+                return Ok(EnsuredRouting {
+                    change: Change::Changed,
+                    docker_firewall: if accepts {
+                        DockerFirewall::Accepts
+                    } else {
+                        DockerFirewall::Absent
+                    },
+                });
+            }
+            // A chain or set came or went since it was looked at: look again.
+            Err(NetlinkError::Transaction { .. }) if attempt < ATTEMPTS => attempt += 1,
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Reads the routing that the kernel has, if the table is whole.
+///
+/// `None` when there is no table, or when it is not exactly what this version of the program would
+/// have written for what its sets contain: somebody else changed it, or another version wrote it.
+/// In both cases [`ensure_routing`] puts it right.
+///
+/// # Errors
+/// When the kernel refuses.
+pub fn observe_routing() -> Result<Option<RoutingTable>, ObserveRoutingError> {
+    let mut netlink = Netlink::open().map_err(ObserveRoutingError)?;
+    let found = observe_table(&mut netlink, TABLE).map_err(ObserveRoutingError)?;
+    Ok(found.as_ref().and_then(parse_routing))
+}
+
+/// Reads the digest of the routing that the kernel has, if the table is whole.
+///
+/// # Errors
+/// When the kernel refuses.
+pub fn observe_digest() -> Result<Option<String>, ObserveRoutingError> {
+    Ok(observe_routing()?.map(|table| table.digest))
+}
+
+/// Reads the number that the kernel increases with every change to any of its firewall tables.
+///
+/// # Errors
+/// When the kernel refuses.
+pub fn observe_generation() -> Result<u32, ObserveRoutingError> {
+    let mut netlink = Netlink::open().map_err(ObserveRoutingError)?;
+    netlink.observe_generation().map_err(ObserveRoutingError)
+}
+
+/// Reads a table back; `None` if it is not whole.
+fn parse_routing(found: &TableState) -> Option<RoutingTable> {
+    let (digest, bridge) = parse_node_marker(found.marker()?)?;
+    let table = RoutingTable {
+        bridge,
+        routes: found.targets("routes")?,
+        links: found.targets("links")?,
+        peers: found.keys("peers", parse_address)?,
+        held: found.keys("held", parse_port)?,
+        digest,
+    };
+    (plan_node_ruleset(&table).expected_state() == *found).then_some(table)
+}

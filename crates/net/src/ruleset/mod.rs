@@ -1,0 +1,201 @@
+//! Firewall rules as data: what a table contains, before any of it is encoded.
+
+mod container;
+mod node;
+mod text;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
+
+use flocker_model::Port;
+
+use crate::routing_table::Target;
+
+pub(crate) use container::parse_container_marker;
+pub use container::plan_container_ruleset;
+pub(crate) use node::OWN_MARK;
+pub(crate) use node::parse_node_marker;
+pub use node::plan_node_ruleset;
+
+/// The one table that is ours, in the `ip` family.
+pub(crate) const TABLE: &str = "flocker";
+
+/// The chain whose only rule's comment says what the table was made from.
+pub(crate) const MARKER_CHAIN: &str = "deployment";
+
+/// A whole table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ruleset {
+    /// Sets and maps.
+    pub sets: Vec<Set>,
+    /// Chains with their rules.
+    pub chains: Vec<Chain>,
+}
+
+/// A named set or map with its elements.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Set {
+    /// Its name.
+    pub name: &'static str,
+    /// What is in it.
+    pub elements: Elements,
+}
+
+/// What a set contains.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Elements {
+    /// From a port to an address and a port.
+    Targets(BTreeMap<Port, Target>),
+    /// Ports.
+    Ports(BTreeSet<Port>),
+    /// Addresses.
+    Addresses(BTreeSet<Ipv4Addr>),
+}
+
+/// A chain with its rules.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Chain {
+    /// Its name.
+    pub name: &'static str,
+    /// Where the kernel calls it; `None` for a chain that nothing calls.
+    pub base: Option<BaseChain>,
+    /// Its rules, in order.
+    pub rules: Vec<Rule>,
+}
+
+/// Where and when the kernel calls a chain.
+///
+/// **Source**: `nft(8)`, "CHAINS" and "Standard priority names".
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BaseChain {
+    /// What the chain may do.
+    pub kind: ChainKind,
+    /// Where.
+    pub hook: ChainHook,
+    /// Before (lower) or after (higher) other chains there.
+    pub priority: i32,
+}
+
+/// What a base chain may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ChainKind {
+    /// Let packets pass or drop them.
+    Filter,
+    /// Change addresses; sees the first packet of each connection only.
+    Nat,
+}
+
+/// Where the kernel calls a base chain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ChainHook {
+    /// For each packet that arrives, before it is known where it goes.
+    Prerouting,
+    /// For each packet that goes through this machine.
+    Forward,
+    /// For each packet that a program here sends.
+    Output,
+    /// For each packet that leaves.
+    Postrouting,
+}
+
+/// A rule.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rule {
+    /// Matches and actions, in order; the first that does not match ends the rule.
+    pub statements: Vec<Statement>,
+    /// Why it is there; kept in the kernel and shown by `nft list`.
+    pub comment: String,
+}
+
+/// One part of a rule.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Statement {
+    /// Matches packets that arrived at this interface.
+    ArrivedAt(String),
+    /// Matches packets that arrived at another interface.
+    ArrivedElsewhereThan(String),
+    /// Matches packets that leave by this interface.
+    LeavesBy(String),
+    /// Matches packets that leave by another interface.
+    LeavesElsewhereThan(String),
+    /// Matches packets from 127.0.0.0/8.
+    FromLoopback,
+    /// Matches packets to 127.0.0.0/8.
+    ToLoopback,
+    /// Matches packets to an address.
+    To(Ipv4Addr),
+    /// Matches packets from an address in a set.
+    FromAddressIn(&'static str),
+    /// Matches packets to an address that is this machine's own.
+    ToLocalAddress,
+    /// Matches the packet that opens a TCP connection.
+    OpensConnection,
+    /// Matches TCP packets to a port in a set.
+    ToPortIn(&'static str),
+    /// Matches packets of connections that were answered before, and of what relates to them.
+    Established,
+    /// Matches packets of connections whose destination was changed.
+    Redirected,
+    /// Matches packets of connections that have these mark bits.
+    ConnectionMarked(u32),
+    /// Sets mark bits of the packet.
+    MarkPacket(u32),
+    /// Sends the connection to what a map has for its port, setting mark bits of the connection;
+    /// does not match when the map has nothing for it.
+    RedirectThrough {
+        /// The map.
+        map: &'static str,
+        /// Bits to set in the connection's mark.
+        mark: u32,
+    },
+    /// Puts this machine's own address in place of the sender's.
+    Masquerade,
+    /// Decides.
+    Decide(Verdict),
+}
+
+/// What becomes of a packet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// It passes this chain.
+    Accept,
+    /// It is dropped silently.
+    Drop,
+    /// The chain's caller goes on.
+    Return,
+}
+
+impl Rule {
+    /// Makes a rule.
+    pub(crate) fn new(
+        comment: impl Into<String>,
+        statements: impl IntoIterator<Item = Statement>,
+    ) -> Self {
+        Self {
+            statements: statements.into_iter().collect(),
+            comment: comment.into(),
+        }
+    }
+}
+
+/// Makes the chain that says what a table was made from.
+///
+/// It cannot be the table's own user data: the kernel only takes that when it creates the table.
+pub(crate) fn marker_chain(marker: String) -> Chain {
+    Chain {
+        name: MARKER_CHAIN,
+        base: None,
+        rules: vec![Rule::new(marker, [Statement::Decide(Verdict::Return)])],
+    }
+}
+
+/// Finds `name=value` in a marker.
+pub(crate) fn marker_field<'a>(marker: &'a str, name: &str) -> Option<&'a str> {
+    marker
+        .split(' ')
+        .filter_map(|field| field.split_once('='))
+        .find_map(|(key, value)| (key == name).then_some(value))
+}

@@ -1,0 +1,159 @@
+//! A table as the kernel has it, or should have it.
+
+use std::collections::BTreeMap;
+
+use flocker_model::Port;
+
+use crate::encode::{element_pairs, set_layout};
+use crate::routing_table::Target;
+use crate::ruleset::{Chain, MARKER_CHAIN, Ruleset};
+
+/// A table as the kernel has it, in the terms in which two tables are compared.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct TableState {
+    /// Its chains.
+    pub chains: BTreeMap<String, ChainState>,
+    /// Its sets and maps.
+    pub sets: BTreeMap<String, SetState>,
+}
+
+/// A chain as the kernel has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChainState {
+    /// Type, hook number, priority and policy of a base chain.
+    pub base: Option<BaseState>,
+    /// Its rules, in order.
+    pub rules: Vec<RuleState>,
+}
+
+/// What makes a chain a base chain, in the kernel's own terms.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BaseState {
+    /// `filter`, `nat` or `route`.
+    pub kind: String,
+    /// Number of the hook (`NF_INET_…`).
+    pub hook: u32,
+    /// Order among chains at that hook.
+    pub priority: i32,
+    /// Verdict on packets that no rule decided (`NF_ACCEPT`, `NF_DROP`).
+    pub policy: u32,
+}
+
+/// What is compared of a rule: its comment names it, the marker's fingerprint vouches for its text,
+/// and the number of its parts shows when it was taken apart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RuleState {
+    /// The comment.
+    pub comment: String,
+    /// The kernel's names of its expressions, in order.
+    pub expressions: Vec<String>,
+}
+
+/// A set or map as the kernel has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SetState {
+    /// How keys and data are laid out.
+    pub layout: SetLayout,
+    /// Its elements: key and data, as bytes; sets have no data.
+    pub elements: BTreeMap<Vec<u8>, Vec<u8>>,
+}
+
+/// How a set's keys and data are laid out.
+///
+/// **Source**: `linux/netfilter/nf_tables.h`, `NFTA_SET_*`; the type numbers are nft's own
+/// (`include/datatype.h` there), a concatenation shifting by 6 bits each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SetLayout {
+    /// `NFT_SET_*` flags.
+    pub flags: u32,
+    /// Type of keys.
+    pub key_type: u32,
+    /// Size of keys, in bytes.
+    pub key_length: u32,
+    /// Type of data; 0 for sets.
+    pub data_type: u32,
+    /// Size of data, in bytes; 0 for sets.
+    pub data_length: u32,
+}
+
+impl Ruleset {
+    /// Returns what the kernel should answer once the ruleset is programmed.
+    pub fn expected_state(&self) -> TableState {
+        let chains = self
+            .chains
+            .iter()
+            .map(|chain| (chain.name.to_owned(), chain.expected_state()))
+            .collect();
+        let sets = self
+            .sets
+            .iter()
+            .map(|set| {
+                let state = SetState {
+                    layout: set_layout(&set.elements),
+                    elements: element_pairs(&set.elements).into_iter().collect(),
+                };
+                (set.name.to_owned(), state)
+            })
+            .collect();
+        TableState { chains, sets }
+    }
+}
+
+impl Chain {
+    fn expected_state(&self) -> ChainState {
+        let rules = self.rules.iter().map(|rule| RuleState {
+            comment: rule.comment.clone(),
+            expressions: crate::encode::expression_names(rule),
+        });
+        ChainState {
+            base: self.base.map(|base| base.expected_state()),
+            rules: rules.collect(),
+        }
+    }
+}
+
+impl TableState {
+    /// Returns the comment that says what the table was made from.
+    pub(crate) fn marker(&self) -> Option<&str> {
+        let chain = self.chains.get(MARKER_CHAIN)?;
+        Some(chain.rules.first()?.comment.as_str())
+    }
+
+    /// Returns a map's elements; `None` if there is no such map or it has something else in it.
+    pub(crate) fn targets(&self, map: &str) -> Option<BTreeMap<Port, Target>> {
+        let elements = &self.sets.get(map)?.elements;
+        elements
+            .iter()
+            .map(|(key, data)| Some((parse_port(key)?, parse_target(data)?)))
+            .collect()
+    }
+
+    /// Returns the keys of a set, each parsed by `parse`.
+    pub(crate) fn keys<T: Ord>(
+        &self,
+        set: &str,
+        parse: impl Fn(&[u8]) -> Option<T>,
+    ) -> Option<std::collections::BTreeSet<T>> {
+        let elements = &self.sets.get(set)?.elements;
+        elements.keys().map(|key| parse(key)).collect()
+    }
+}
+
+/// Reads a port in network byte order.
+pub(crate) fn parse_port(bytes: &[u8]) -> Option<Port> {
+    let (port, _padding) = bytes.split_first_chunk::<2>()?;
+    Port::new(u16::from_be_bytes(*port))
+}
+
+/// Reads an address in network byte order.
+pub(crate) fn parse_address(bytes: &[u8]) -> Option<std::net::Ipv4Addr> {
+    let (address, _rest) = bytes.split_first_chunk::<4>()?;
+    Some((*address).into())
+}
+
+fn parse_target(bytes: &[u8]) -> Option<Target> {
+    Some(Target {
+        address: parse_address(bytes)?,
+        port: parse_port(bytes.get(4..)?)?,
+    })
+}

@@ -1,0 +1,97 @@
+//! During a move new connections wait, and then go to the right place.
+
+use std::collections::BTreeSet;
+use std::thread;
+
+use flocker_net::{RoutingTable, forget_connections};
+
+use super::traffic::{Connection, ask, await_retry, serve};
+use super::world::{LOCALHOST, Machine, World, port, target};
+
+#[test]
+fn held_connections_go_where_the_port_leads_afterwards() {
+    let Some(world) = World::new() else { return };
+    let old = world.one.container();
+    let new = world.two.container();
+    serve(&old.machine, "old", 5432);
+    serve(&new.machine, "new", 5432);
+    let [one, two] = [&world.one, &world.two].map(|node| world.table(node));
+    let route = |table: &RoutingTable, address| {
+        let mut table = table.clone();
+        table.routes.insert(port(5432), target(address, 5432));
+        table
+    };
+    let before = [route(&one, old.address), route(&two, world.one.address)];
+    let after = [route(&one, world.two.address), route(&two, new.address)];
+    let held = before.clone().map(|mut table| {
+        table.held.insert(port(5432));
+        table
+    });
+    let program = |tables: &[RoutingTable; 2]| {
+        world.one.program(&tables[0]);
+        world.two.program(&tables[1]);
+    };
+
+    program(&before);
+    let mut open = Connection::open(&world.client, world.two.address, 5432).unwrap();
+    program(&held);
+    open.echo("open connections are not held").unwrap();
+    let beside = world.one.container();
+    let clients: [(&Machine, _); 5] = [
+        (&world.client, world.one.address),
+        (&world.client, world.two.address),
+        (&world.one.machine, LOCALHOST),
+        (&world.two.machine, world.two.address),
+        (&beside.machine, world.one.address),
+    ];
+    thread::scope(|scope| {
+        let waiting =
+            clients.map(|(machine, address)| scope.spawn(move || ask(machine, address, 5432).0));
+        for (machine, _) in clients {
+            await_retry(machine, 5432);
+        }
+        program(&after);
+        for client in waiting {
+            assert_eq!(client.join().unwrap(), "new");
+        }
+    });
+}
+
+#[test]
+fn forgotten_connections_end_at_once_and_others_stay() {
+    let Some(world) = World::new() else { return };
+    let old = world.one.container();
+    let new = world.two.container();
+    serve(&old.machine, "old", 5432);
+    serve(&old.machine, "web", 80);
+    serve(&new.machine, "new", 5432);
+    let mut table = world.table(&world.one);
+    table.routes.insert(port(5432), target(old.address, 5432));
+    table.routes.insert(port(80), target(old.address, 80));
+    world.one.program(&table);
+    let mut database = Connection::open(&world.client, world.one.address, 5432).unwrap();
+    let mut web = Connection::open(&world.client, world.one.address, 80).unwrap();
+
+    table.routes.insert(port(5432), target(new.address, 5432));
+    world.one.program(&table);
+    database.echo("pinned to where it went").unwrap();
+    let ports = BTreeSet::from([port(5432)]);
+    let forget = || {
+        world
+            .one
+            .machine
+            .run(|| forget_connections(&ports))
+            .unwrap()
+    };
+    assert_eq!(forget(), 1);
+    database.echo("forgotten").unwrap_err();
+    web.echo("not meant").unwrap();
+    assert_eq!(forget_after_end(&world, &ports), 0);
+}
+
+/// What the closed connection left behind is no redirected connection any more.
+fn forget_after_end(world: &World, ports: &BTreeSet<flocker_model::Port>) -> usize {
+    let forget = || world.one.machine.run(|| forget_connections(ports)).unwrap();
+    let _once_more = forget();
+    forget()
+}

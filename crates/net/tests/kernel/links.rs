@@ -1,0 +1,118 @@
+//! Links: `localhost` in one container leads to another, wherever that runs.
+
+use flocker_model::ContainerLinks;
+use flocker_net::{Change, ensure_links, observe_links};
+
+use super::traffic::{ask, refused, serve};
+use super::world::{GATEWAY, LOCALHOST, World, port, target};
+
+const LINK: u16 = 40001;
+
+#[test]
+fn a_link_follows_its_target_and_is_closed_to_others() {
+    let Some(world) = World::new() else { return };
+    for node in [&world.one, &world.two] {
+        node.docker_firewall();
+    }
+    let source = world.one.container();
+    let here = world.one.container();
+    let there = world.two.container();
+    serve(&here.machine, "here", 5432);
+    serve(&there.machine, "there", 5432);
+    let links = ContainerLinks::from([(port(5432), port(LINK))]);
+    ensure_links(&source.machine.namespace, GATEWAY, &links).unwrap();
+
+    let mut one = world.table(&world.one);
+    let mut two = world.table(&world.two);
+    one.links.insert(port(LINK), target(here.address, 5432));
+    two.links
+        .insert(port(LINK), target(world.one.address, LINK));
+    world.one.program(&one);
+    world.two.program(&two);
+    assert_eq!(ask(&source.machine, LOCALHOST, 5432).0, "here");
+    closed_to_others(&world);
+
+    // The target moves: only the nodes' tables change.
+    one.links
+        .insert(port(LINK), target(world.two.address, LINK));
+    two.links.insert(port(LINK), target(there.address, 5432));
+    world.one.program(&one);
+    world.two.program(&two);
+    assert_eq!(ask(&source.machine, LOCALHOST, 5432).0, "there");
+    closed_to_others(&world);
+}
+
+fn closed_to_others(world: &World) {
+    for node in [&world.one, &world.two] {
+        for number in [LINK, 5432] {
+            refused(&world.client, node.address, number);
+            refused(&node.machine, LOCALHOST, number);
+        }
+    }
+}
+
+#[test]
+fn a_container_can_link_to_itself_and_keeps_its_own_ports() {
+    let Some(world) = World::new() else { return };
+    let container = world.one.container();
+    serve(&container.machine, "self", 8000);
+    let links = ContainerLinks::from([(port(80), port(LINK))]);
+    ensure_links(&container.machine.namespace, GATEWAY, &links).unwrap();
+    let mut table = world.table(&world.one);
+    table
+        .links
+        .insert(port(LINK), target(container.address, 8000));
+    world.one.program(&table);
+    assert_eq!(ask(&container.machine, LOCALHOST, 80).0, "self");
+    assert_eq!(
+        ask(&container.machine, LOCALHOST, 8000),
+        ("self".to_owned(), LOCALHOST)
+    );
+    let beside = world.one.container();
+    refused(&beside.machine, container.address, 80);
+}
+
+#[test]
+fn ipv6_localhost_is_refused_so_that_clients_fall_back() {
+    let Some(world) = World::new() else { return };
+    let container = world.one.container();
+    let links = ContainerLinks::from([(port(80), port(LINK))]);
+    ensure_links(&container.machine.namespace, GATEWAY, &links).unwrap();
+    let refused = container
+        .machine
+        .run(|| std::net::TcpStream::connect("[::1]:80"));
+    assert_eq!(
+        refused.unwrap_err().kind(),
+        std::io::ErrorKind::ConnectionRefused
+    );
+}
+
+#[test]
+fn links_are_programmed_once_and_read_back() {
+    let Some(world) = World::new() else { return };
+    let container = world.one.container();
+    let namespace = &container.machine.namespace;
+    let none = ContainerLinks::new();
+    let some = ContainerLinks::from([(port(80), port(LINK)), (port(443), port(LINK + 1))]);
+    assert_eq!(observe_links(namespace).unwrap(), Some(none.clone()));
+    let steps = [
+        (&none, Change::Unchanged),
+        (&some, Change::Changed),
+        (&some, Change::Unchanged),
+        (&none, Change::Changed),
+        (&none, Change::Unchanged),
+    ];
+    for (links, change) in steps {
+        let done = ensure_links(namespace, GATEWAY, links).unwrap();
+        assert_eq!(done, change, "{links:?}");
+        assert_eq!(observe_links(namespace).unwrap().as_ref(), Some(links));
+    }
+    container
+        .machine
+        .command("nft flush chain ip flocker redirect-own");
+    assert_eq!(observe_links(namespace).unwrap(), None);
+    assert_eq!(
+        ensure_links(namespace, GATEWAY, &some).unwrap(),
+        Change::Changed
+    );
+}

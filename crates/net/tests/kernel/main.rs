@@ -1,0 +1,13 @@
+//! Routes, links and the rest against the real kernel, with real TCP, in network namespaces.
+//!
+//! Needs root and the programs `ip`, `nft` and `iptables`; says SKIPPED where it lacks them, which
+//! is a failure when `CI=true`. Namespaces have no names: the kernel removes them with everything
+//! in them when the test's process ends, however it ends.
+
+mod firewall;
+mod held;
+mod links;
+mod observing;
+mod routes;
+mod traffic;
+mod world;

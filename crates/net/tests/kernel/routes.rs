@@ -1,0 +1,138 @@
+//! Routed ports answer on every node, to everybody.
+
+use super::traffic::{Connection, answers_soon, ask, refused, serve};
+use super::world::{CLIENT, Container, GATEWAY, LOCALHOST, World, port, target};
+
+/// A web server in a container on node one, routed as port 80 on both nodes.
+fn routed(world: &World) -> Container {
+    let web = world.one.container();
+    serve(&web.machine, "web", 8000);
+    let mut table = world.table(&world.one);
+    table.routes.insert(port(80), target(web.address, 8000));
+    world.one.program(&table);
+    let mut table = world.table(&world.two);
+    table.routes.insert(port(80), target(world.one.address, 80));
+    world.two.program(&table);
+    web
+}
+
+#[test]
+fn a_route_answers_outside_clients_through_both_nodes() {
+    let Some(world) = World::new() else { return };
+    let _web = routed(&world);
+    assert_eq!(
+        ask(&world.client, world.one.address, 80),
+        ("web".to_owned(), CLIENT),
+        "a container sees who its clients are"
+    );
+    let through_two = ask(&world.client, world.two.address, 80);
+    assert_eq!(through_two, ("web".to_owned(), world.two.address));
+}
+
+#[test]
+fn a_route_answers_the_nodes_themselves() {
+    let Some(world) = World::new() else { return };
+    let _web = routed(&world);
+    for node in [&world.one, &world.two] {
+        for address in [LOCALHOST, node.address, GATEWAY] {
+            assert_eq!(ask(&node.machine, address, 80).0, "web", "{address}");
+        }
+    }
+    assert_eq!(ask(&world.one.machine, world.two.address, 80).0, "web");
+    assert_eq!(ask(&world.two.machine, world.one.address, 80).0, "web");
+}
+
+#[test]
+fn a_route_answers_containers() {
+    let Some(world) = World::new() else { return };
+    let web = routed(&world);
+    let beside = world.one.container();
+    let elsewhere = world.two.container();
+    for container in [&web, &beside, &elsewhere] {
+        for node in [world.one.address, world.two.address, GATEWAY] {
+            assert_eq!(ask(&container.machine, node, 80).0, "web", "{node}");
+        }
+    }
+}
+
+#[test]
+fn routes_pass_dockers_firewall() {
+    let Some(world) = World::new() else { return };
+    world.one.docker_firewall();
+    world.two.docker_firewall();
+    let _web = routed(&world);
+    let elsewhere = world.two.container();
+    for node in [world.one.address, world.two.address] {
+        assert_eq!(ask(&world.client, node, 80).0, "web");
+        assert_eq!(ask(&elsewhere.machine, node, 80).0, "web");
+    }
+    assert_eq!(ask(&world.one.machine, LOCALHOST, 80).0, "web");
+    assert_eq!(ask(&world.two.machine, LOCALHOST, 80).0, "web");
+}
+
+#[test]
+fn only_routed_ports_of_a_container_can_be_reached() {
+    let Some(world) = World::new() else { return };
+    let web = routed(&world);
+    serve(&web.machine, "secret", 9000);
+    world
+        .client
+        .command("ip route add 172.20.0.0/24 via 192.0.2.1");
+    assert!(!answers_soon(&world.client, web.address, 9000));
+    assert!(!answers_soon(&world.client, web.address, 8000));
+    refused(&world.client, world.one.address, 9000);
+    let beside = world.one.container();
+    assert_eq!(ask(&beside.machine, web.address, 9000).0, "secret");
+}
+
+#[test]
+fn nobody_else_is_localhost() {
+    let Some(world) = World::new() else { return };
+    let _web = routed(&world);
+    serve(&world.one.machine, "private", 7000);
+    // The client sends packets for 127.0.0.1 to node one, as a hostile neighbour would.
+    world
+        .client
+        .command("sysctl -qw net.ipv4.conf.all.route_localnet=1");
+    world
+        .client
+        .command("ip route del local 127.0.0.0/8 dev lo table local");
+    world
+        .client
+        .command("ip route del local 127.0.0.1 dev lo table local");
+    world
+        .client
+        .command("ip route add 127.0.0.1/32 via 192.0.2.1");
+    assert!(!answers_soon(&world.client, LOCALHOST, 7000));
+    assert_eq!(ask(&world.client, world.one.address, 7000).0, "private");
+}
+
+#[test]
+fn open_connections_survive_any_reprogramming() {
+    let Some(world) = World::new() else { return };
+    let web = routed(&world);
+    let mut connections: Vec<_> = [
+        (&world.client, world.one.address),
+        (&world.client, world.two.address),
+        (&world.one.machine, LOCALHOST),
+        (&world.two.machine, LOCALHOST),
+        (&web.machine, world.two.address),
+    ]
+    .into_iter()
+    .map(|(from, address)| Connection::open(from, address, 80).unwrap())
+    .collect();
+    for node in [&world.one, &world.two] {
+        let mut table = world.table(node);
+        for digest in ["d2", "d3"] {
+            table.digest = digest.to_owned();
+            table.routes.clear();
+            table.held.insert(port(80));
+            table.routes.insert(port(81), target(web.address, 8000));
+            world.one.machine.command("nft list ruleset");
+            node.program(&table);
+            for connection in &mut connections {
+                connection.echo("still there").unwrap();
+            }
+        }
+    }
+}
