@@ -1,1 +1,40 @@
-//! flocker-docker.
+//! Containers by Docker's API, and their systemd units over D-Bus.
+//!
+//! Each application has two containers. The *namespace container* (`flocker.network-<application>`)
+//! runs nothing but a program that sleeps; it holds the network namespace, so that an
+//! application's address and links exist before its first instruction and outlive its restarts.
+//! The *application container* (`flocker-<application>`) joins that namespace, and is started and
+//! watched by the systemd unit `flocker-<application>.service`.
+//!
+//! [`Docker`] talks to the Docker daemon, [`Units`] to systemd. Neither ever touches a container,
+//! network or unit that Flocker did not make: everything of ours carries labels or our name, and
+//! something else under our name is an error, never a target.
+
+mod connection;
+mod container;
+mod container_body;
+mod image;
+mod namespace;
+mod naming;
+mod network;
+mod observation;
+mod ownership;
+mod pause;
+mod start_watch;
+mod unit;
+mod unit_file;
+mod units;
+
+pub use connection::{ConnectError, Docker, DockerSettings, RequestFailed};
+pub use container::ContainerError;
+pub use image::{ImageError, ImageProgress};
+pub use namespace::{NamespaceError, NamespaceState};
+pub use naming::{Change, container_name, namespace_name, unit_name};
+pub use network::{InvalidSubnet, Ipv4Subnet, NetworkError, NetworkState};
+pub use observation::{ApplicationContainer, ContainerObservation, NamespaceContainer};
+pub use ownership::{LookupError, NotOurs};
+pub use pause::UnsupportedArchitecture;
+pub use start_watch::{Ended, StartError, StartWatch};
+pub use unit::{UnitSpecification, render_unit};
+pub use unit_file::UnitFileError;
+pub use units::{UnitError, UnitFailure, UnitSettings, Units};

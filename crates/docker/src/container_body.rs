@@ -1,0 +1,251 @@
+//! What Docker is told about each container: pure, so that tests can read it.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use bollard::models::{
+    ContainerCreateBody, HostConfig, HostConfigLogConfig, Mount, MountBindOptions, MountType,
+    RestartPolicy, RestartPolicyNameEnum,
+};
+use flocker_model::{ApplicationName, ContainerSpecification, Digest};
+
+use crate::naming::{
+    LABEL_APPLICATION, LABEL_CONFIGURATION, LABEL_FORMAT, LABEL_NAMESPACE, LABEL_ROLE,
+    LABEL_VOLUME, Role,
+};
+use crate::ownership::Labels;
+use crate::pause::PROGRAM_PATH;
+
+/// The version of everything in this file that a specification's digest does not cover.
+///
+/// Raise it with any change here that existing containers must be re-created for.
+const FORMAT: &str = "1";
+
+/// What a container is created from, beside its specification.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Placement<'a> {
+    /// Docker's id of the namespace container.
+    pub(crate) namespace: &'a str,
+    /// The directory that the volume is mounted on, if there is one.
+    pub(crate) volume: Option<&'a Path>,
+}
+
+/// Makes the labels that tell whether an application container is the one that is wanted.
+pub(crate) fn render_labels(
+    specification: &ContainerSpecification,
+    placement: Placement<'_>,
+) -> Labels {
+    let volume = placement.volume.map(|path| path.to_string_lossy());
+    labels(&[
+        (LABEL_APPLICATION, specification.application.as_str()),
+        (LABEL_ROLE, Role::Application.as_str()),
+        (LABEL_CONFIGURATION, specification.digest().as_str()),
+        // Docker stores the id, not the name, of the container whose network is joined: when that
+        // one has been replaced, this one could never start again.
+        (LABEL_NAMESPACE, placement.namespace),
+        (LABEL_VOLUME, volume.as_deref().unwrap_or_default()),
+        (LABEL_FORMAT, FORMAT),
+    ])
+}
+
+/// Describes an application container to Docker.
+pub(crate) fn render_container(
+    specification: &ContainerSpecification,
+    placement: Placement<'_>,
+) -> ContainerCreateBody {
+    let environment = specification
+        .environment
+        .iter()
+        .map(|(name, value)| format!("{name}={value}"))
+        .collect();
+    let memory = specification
+        .memory
+        .map(|bytes| i64::try_from(bytes.get()).unwrap_or(i64::MAX));
+    ContainerCreateBody {
+        image: Some(specification.image.with_tag()),
+        cmd: specification.command.clone(),
+        env: Some(environment),
+        labels: Some(render_labels(specification, placement)),
+        host_config: Some(HostConfig {
+            network_mode: Some(format!("container:{}", placement.namespace)),
+            mounts: render_mount(specification, placement).map(|mount| vec![mount]),
+            memory,
+            // Swap counts too, or the limit would be twice what was asked for.
+            memory_swap: memory,
+            nano_cpus: specification
+                .cpu
+                .map(|limit| i64::from(limit.get()) * 1_000_000),
+            log_config: Some(bounded_log()),
+            restart_policy: Some(never_by_docker()),
+            ..HostConfig::default()
+        }),
+        ..ContainerCreateBody::default()
+    }
+}
+
+/// Describes the bind mount of the volume.
+///
+/// A *mount*, not a *bind* (`-v`): Docker makes a missing source directory for the latter, and an
+/// application that was started before its volume is mounted would write beside it.
+fn render_mount(specification: &ContainerSpecification, placement: Placement<'_>) -> Option<Mount> {
+    let (target, source) = specification.mountpoint.as_ref().zip(placement.volume)?;
+    Some(Mount {
+        typ: Some(MountType::BIND),
+        source: Some(source.to_string_lossy().into_owned()),
+        target: Some(target.as_str().to_owned()),
+        bind_options: Some(MountBindOptions {
+            create_mountpoint: Some(false),
+            ..MountBindOptions::default()
+        }),
+        ..Mount::default()
+    })
+}
+
+/// Keeps the last MiB of output beside the journal.
+///
+/// The journal is where logs are kept: `docker start --attach` copies the output into the unit's.
+/// With the driver `journald` every line would be stored there twice, once without the unit's
+/// name; with `none`, `docker logs` fails, and nothing could be shown of a container that ends
+/// before anything has attached to it. A small ring of the `local` driver costs a bounded amount.
+fn bounded_log() -> HostConfigLogConfig {
+    let options = [
+        ("max-size", "512k"),
+        ("max-file", "2"),
+        ("compress", "false"),
+    ];
+    HostConfigLogConfig {
+        typ: Some("local".to_owned()),
+        config: Some(labels(&options)),
+    }
+}
+
+/// Leaves restarting to systemd, which knows about volumes.
+fn never_by_docker() -> RestartPolicy {
+    RestartPolicy {
+        name: Some(RestartPolicyNameEnum::NO),
+        ..RestartPolicy::default()
+    }
+}
+
+/// Describes the container that holds the network namespace of `application`.
+pub(crate) fn render_namespace(
+    application: &ApplicationName,
+    image: &str,
+    network: &str,
+) -> ContainerCreateBody {
+    let configuration = Digest::of(&(FORMAT, image, network));
+    ContainerCreateBody {
+        image: Some(image.to_owned()),
+        // Containers that join the namespace take the name over.
+        hostname: Some(application.as_str().to_owned()),
+        entrypoint: Some(vec![PROGRAM_PATH.to_owned()]),
+        // The first process of a container ignores every signal that it does not handle.
+        stop_signal: Some("SIGKILL".to_owned()),
+        labels: Some(labels(&[
+            (LABEL_APPLICATION, application.as_str()),
+            (LABEL_ROLE, Role::Network.as_str()),
+            (LABEL_CONFIGURATION, configuration.as_str()),
+        ])),
+        host_config: Some(HostConfig {
+            network_mode: Some(network.to_owned()),
+            readonly_rootfs: Some(true),
+            cap_drop: Some(vec!["ALL".to_owned()]),
+            security_opt: Some(vec!["no-new-privileges".to_owned()]),
+            // The application loses its network with this process: kill it last.
+            oom_score_adj: Some(-998),
+            log_config: Some(HostConfigLogConfig {
+                typ: Some("none".to_owned()),
+                config: None,
+            }),
+            restart_policy: Some(never_by_docker()),
+            ..HostConfig::default()
+        }),
+        ..ContainerCreateBody::default()
+    }
+}
+
+/// Collects pairs of text.
+fn labels(pairs: &[(&str, &str)]) -> HashMap<String, String> {
+    pairs
+        .iter()
+        .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use flocker_model::{ByteCount, CpuMillis, RestartPolicy as Restart};
+    use std::collections::BTreeMap;
+
+    fn specification() -> ContainerSpecification {
+        ContainerSpecification {
+            application: "pgsql-trac".parse().unwrap(),
+            image: "flocker/postgresql".parse().unwrap(),
+            command: Some(vec!["postgres".to_owned(), "-c".to_owned()]),
+            environment: BTreeMap::from([("PGDATA".to_owned(), "/var/lib/pgsql".to_owned())]),
+            mountpoint: Some("/var/lib/pgsql".parse().unwrap()),
+            memory: Some(ByteCount::mebibytes(256)),
+            cpu: Some(CpuMillis::new(1500)),
+            restart: Restart::Always,
+        }
+    }
+
+    fn json(body: &ContainerCreateBody) -> String {
+        // Through a value, whose maps are ordered.
+        serde_json::to_string_pretty(&serde_json::to_value(body).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn everything_that_is_specified_reaches_docker() {
+        let placement = Placement {
+            namespace: "0123abcd",
+            volume: Some(Path::new("/flocker/pgsql-trac")),
+        };
+        insta::assert_snapshot!(json(&render_container(&specification(), placement)));
+    }
+
+    #[test]
+    fn what_is_not_specified_is_left_to_the_image() {
+        let bare = ContainerSpecification {
+            command: None,
+            environment: BTreeMap::new(),
+            mountpoint: None,
+            memory: None,
+            cpu: None,
+            ..specification()
+        };
+        let placement = Placement {
+            namespace: "0123abcd",
+            volume: None,
+        };
+        insta::assert_snapshot!(json(&render_container(&bare, placement)));
+    }
+
+    #[test]
+    fn the_namespace_container_may_do_nothing() {
+        let body = render_namespace(&"trac".parse().unwrap(), "flocker/pause:1", "flocker");
+        insta::assert_snapshot!(json(&body));
+    }
+
+    #[test]
+    fn labels_change_with_whatever_a_container_is_made_from() {
+        let specification = specification();
+        let placement = Placement {
+            namespace: "a",
+            volume: Some(Path::new("/flocker/x")),
+        };
+        let labels = render_labels(&specification, placement);
+        let elsewhere = Placement {
+            volume: Some(Path::new("/flocker/y")),
+            ..placement
+        };
+        let replaced = Placement {
+            namespace: "b",
+            ..placement
+        };
+        assert_eq!(labels, render_labels(&specification, placement));
+        assert_ne!(labels, render_labels(&specification, elsewhere));
+        assert_ne!(labels, render_labels(&specification, replaced));
+    }
+}

@@ -1,0 +1,191 @@
+//! Images: pulled from a registry, or carried from one machine to another as an archive.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bollard::query_parameters::{CreateImageOptions, ImportImageOptions};
+use bytes::Bytes;
+use flocker_model::{ByteCount, ImageId, ImageReference};
+use futures_util::{Stream, StreamExt as _, TryStreamExt as _};
+use thiserror::Error;
+
+use crate::connection::{Docker, RequestFailed, found, status_of};
+
+/// How far the pull of an image has come.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImageProgress {
+    /// What Docker is doing, in its words: `Downloading`, `Extracting`, …
+    pub status: String,
+    /// The layer that it is about, if it is about one.
+    pub layer: Option<String>,
+    /// Bytes of the layer that are done, and their total.
+    pub bytes: Option<(ByteCount, ByteCount)>,
+}
+
+/// Why an image cannot be had or carried.
+#[derive(Debug, Error)]
+pub enum ImageError {
+    /// It is not here.
+    #[error("image {image} is not on this machine")]
+    Missing {
+        /// The image.
+        image: ImageReference,
+    },
+    /// No registry gave it.
+    #[error(
+        "image {image} could not be pulled; check its name and the registry, or make the image \
+         available on the machine that runs flocker-cluster (docker pull, docker load)"
+    )]
+    Pull {
+        /// The image.
+        image: ImageReference,
+        /// Docker's message.
+        #[source]
+        source: bollard::errors::Error,
+    },
+    /// The archive that was read did not hold it.
+    #[error("the archive that was loaded does not hold the image {image}")]
+    NotInArchive {
+        /// The image.
+        image: ImageReference,
+    },
+    /// The archive could not be read to its end.
+    #[error("the archive of image {image} ended early")]
+    Upload {
+        /// The image.
+        image: ImageReference,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A request failed.
+    #[error(transparent)]
+    Request(#[from] RequestFailed),
+}
+
+impl Docker {
+    /// Looks an image up; `None` when it is not here.
+    ///
+    /// # Errors
+    /// When Docker fails.
+    pub async fn observe_image(
+        &self,
+        image: &ImageReference,
+    ) -> Result<Option<ImageId>, RequestFailed> {
+        let answer = self.client.inspect_image(&image.with_tag()).await;
+        let details = found(answer)
+            .map_err(|source| RequestFailed::new(format!("inspect the image {image}"), source))?;
+        Ok(details.and_then(|details| details.id).map(ImageId))
+    }
+
+    /// Pulls an image from its registry, telling `progress` what Docker tells.
+    ///
+    /// # Errors
+    /// When the registry cannot be reached or does not have it.
+    pub async fn pull_image(
+        &self,
+        image: &ImageReference,
+        mut progress: impl FnMut(ImageProgress),
+    ) -> Result<ImageId, ImageError> {
+        let options = CreateImageOptions {
+            from_image: Some(image.with_tag()),
+            ..CreateImageOptions::default()
+        };
+        let client = self.patient_client();
+        let mut messages = std::pin::pin!(client.create_image(Some(options), None, None));
+        while let Some(message) = messages.next().await {
+            let message = message.map_err(|source| ImageError::Pull {
+                image: image.clone(),
+                source,
+            })?;
+            let bytes = message.progress_detail.and_then(|detail| {
+                let count = |value: Option<i64>| value.and_then(|value| u64::try_from(value).ok());
+                count(detail.current)
+                    .zip(count(detail.total))
+                    .map(|(current, total)| (ByteCount::new(current), ByteCount::new(total)))
+            });
+            progress(ImageProgress {
+                status: message.status.unwrap_or_default(),
+                layer: message.id,
+                bytes,
+            });
+        }
+        self.observe_image(image)
+            .await?
+            .ok_or_else(|| ImageError::Missing {
+                image: image.clone(),
+            })
+    }
+
+    /// Streams an image as `docker save` does; the first item is the error if it is not here.
+    ///
+    /// The archive holds the name by which the image was asked for.
+    pub fn export_image(
+        &self,
+        image: &ImageReference,
+    ) -> impl Stream<Item = Result<Bytes, ImageError>> + Send + 'static {
+        let client = self.patient_client();
+        let image = image.clone();
+        let name = image.with_tag();
+        let bytes = client.export_image(&name);
+        bytes.map_err(move |source| match status_of(&source) {
+            Some(404) => ImageError::Missing {
+                image: image.clone(),
+            },
+            _ => RequestFailed::new(format!("export the image {image}"), source).into(),
+        })
+    }
+
+    /// Loads `image` from an archive as `docker load` does, telling `progress` the number of bytes
+    /// that Docker has taken so far.
+    ///
+    /// # Errors
+    /// When `archive` fails, when it is not an image archive or does not hold `image`, or when
+    /// Docker fails.
+    pub async fn import_image<S, P>(
+        &self,
+        image: &ImageReference,
+        archive: S,
+        mut progress: P,
+    ) -> Result<ImageId, ImageError>
+    where
+        S: Stream<Item = std::io::Result<Bytes>> + Send + 'static,
+        P: FnMut(ByteCount) + Send + 'static,
+    {
+        // The client swallows the error of a body; it is kept aside to be reported instead of the
+        // broken request that follows from it.
+        let broken: Arc<Mutex<Option<std::io::Error>>> = Arc::default();
+        let aside = Arc::clone(&broken);
+        let mut total = ByteCount::ZERO;
+        let body = archive.map(move |chunk| match chunk {
+            Ok(chunk) => {
+                total = total.saturating_add(ByteCount::new(chunk.len() as u64));
+                progress(total);
+                Ok(chunk)
+            }
+            Err(error) => {
+                let kind = error.kind();
+                *aside.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+                Err(std::io::Error::from(kind))
+            }
+        });
+        let answer: Result<Vec<_>, _> = self
+            .patient_client()
+            .import_image_stream(ImportImageOptions::default(), body, None)
+            .try_collect()
+            .await;
+        let upload_error = broken.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(source) = upload_error {
+            return Err(ImageError::Upload {
+                image: image.clone(),
+                source,
+            });
+        }
+        answer.map_err(|source| RequestFailed::new(format!("load the image {image}"), source))?;
+        // Docker calls it a success when the archive holds some other image.
+        self.observe_image(image)
+            .await?
+            .ok_or_else(|| ImageError::NotInArchive {
+                image: image.clone(),
+            })
+    }
+}

@@ -1,0 +1,166 @@
+//! Everything that Docker knows of our containers and of images, in a few requests.
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::Ipv4Addr;
+
+use bollard::models::ContainerInspectResponse;
+use bollard::query_parameters::{
+    InspectContainerOptions, ListContainersOptions, ListImagesOptions,
+};
+use flocker_model::{ApplicationName, ContainerStatus, Digest, ImageId, ImageReference};
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+
+use crate::connection::{Docker, RequestFailed, found};
+use crate::namespace::pid_and_address;
+use crate::naming::{LABEL_APPLICATION, LABEL_CONFIGURATION, LABEL_NAMESPACE, LABEL_ROLE, Role};
+use crate::ownership::labels_of;
+
+/// How many containers are inspected at once: the daemon answers each in about a millisecond.
+const PARALLEL_INSPECTIONS: usize = 16;
+
+/// An application container as it is found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ApplicationContainer {
+    /// Docker's id.
+    pub id: String,
+    /// The digest of the specification that it was created from.
+    pub configuration: Digest,
+    /// The image that it was created from.
+    pub image: ImageId,
+    /// What it is doing.
+    pub status: ContainerStatus,
+    /// The id of the namespace container that it joins.
+    pub namespace: String,
+}
+
+/// A namespace container as it is found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NamespaceContainer {
+    /// Docker's id.
+    pub id: String,
+    /// The process that holds the namespace, and its address on the bridge, if it runs.
+    pub running: Option<(u32, Ipv4Addr)>,
+}
+
+/// Both containers of one application, as far as they exist.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ContainerObservation {
+    /// The one that runs the application.
+    pub application: Option<ApplicationContainer>,
+    /// The one that holds its network namespace.
+    pub namespace: Option<NamespaceContainer>,
+}
+
+impl Docker {
+    /// Looks at every container of ours, running or not.
+    ///
+    /// # Errors
+    /// When Docker fails.
+    pub async fn observe_containers(
+        &self,
+    ) -> Result<BTreeMap<ApplicationName, ContainerObservation>, RequestFailed> {
+        let options = ListContainersOptions {
+            all: true,
+            filters: Some(HashMap::from([(
+                "label".to_owned(),
+                vec![LABEL_APPLICATION.to_owned()],
+            )])),
+            ..ListContainersOptions::default()
+        };
+        let failed = |source| RequestFailed::new("list containers", source);
+        let list = self
+            .client
+            .list_containers(Some(options))
+            .await
+            .map_err(failed)?;
+        let ids: Vec<String> = list.into_iter().filter_map(|summary| summary.id).collect();
+        let containers: Vec<ContainerInspectResponse> = stream::iter(ids)
+            .map(|id| async move {
+                let none = None::<InspectContainerOptions>;
+                found(self.client.inspect_container(&id, none).await)
+            })
+            .buffer_unordered(PARALLEL_INSPECTIONS)
+            // One that has been removed since it was listed is no error.
+            .try_filter_map(|container| async move { Ok(container) })
+            .try_collect()
+            .await
+            .map_err(failed)?;
+
+        let mut observed: BTreeMap<ApplicationName, ContainerObservation> = BTreeMap::new();
+        for container in &containers {
+            record(&mut observed, container, &self.settings.network);
+        }
+        Ok(observed)
+    }
+
+    /// Lists the images that are here, by each of their names.
+    ///
+    /// # Errors
+    /// When Docker fails.
+    pub async fn observe_images(&self) -> Result<BTreeMap<ImageReference, ImageId>, RequestFailed> {
+        let images = self
+            .client
+            .list_images(None::<ListImagesOptions>)
+            .await
+            .map_err(|source| RequestFailed::new("list images", source))?;
+        let mut observed = BTreeMap::new();
+        for image in images {
+            for name in image.repo_tags.iter().chain(&image.repo_digests) {
+                let ours = name
+                    .strip_prefix(crate::pause::REPOSITORY)
+                    .is_some_and(|rest| rest.starts_with(':'));
+                // An image without a name is listed as `<none>:<none>`, which is no reference.
+                if let (false, Ok(reference)) = (ours, name.parse()) {
+                    observed.insert(reference, ImageId(image.id.clone()));
+                }
+            }
+        }
+        Ok(observed)
+    }
+}
+
+/// Adds one container to the observation of its application, if it is one of the two that we make.
+fn record(
+    observed: &mut BTreeMap<ApplicationName, ContainerObservation>,
+    container: &ContainerInspectResponse,
+    network: &str,
+) {
+    let label = |key: &str| labels_of(container).and_then(|labels| labels.get(key));
+    let Some(application) = label(LABEL_APPLICATION).and_then(|name| name.parse().ok()) else {
+        return;
+    };
+    let role = label(LABEL_ROLE).map(String::as_str);
+    let id = container.id.clone().unwrap_or_default();
+    if role == Some(Role::Application.as_str()) {
+        let entry = observed.entry(application).or_default();
+        entry.application = Some(ApplicationContainer {
+            id,
+            configuration: Digest::from_recorded(
+                label(LABEL_CONFIGURATION).cloned().unwrap_or_default(),
+            ),
+            image: ImageId(container.image.clone().unwrap_or_default()),
+            status: status_of_container(container),
+            namespace: label(LABEL_NAMESPACE).cloned().unwrap_or_default(),
+        });
+    } else if role == Some(Role::Network.as_str()) {
+        let entry = observed.entry(application).or_default();
+        entry.namespace = Some(NamespaceContainer {
+            id,
+            running: pid_and_address(container, network),
+        });
+    }
+}
+
+/// Tells what a container is doing.
+pub(crate) fn status_of_container(container: &ContainerInspectResponse) -> ContainerStatus {
+    let state = container.state.clone().unwrap_or_default();
+    if state.running == Some(true) {
+        ContainerStatus::Running {
+            since: state.started_at.unwrap_or_default(),
+        }
+    } else {
+        ContainerStatus::Stopped {
+            exit_code: state.exit_code.unwrap_or_default(),
+        }
+    }
+}

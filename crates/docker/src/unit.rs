@@ -1,0 +1,204 @@
+//! The text of an application's systemd unit: pure.
+//!
+//! **Source**: `systemd.unit(5)`, `systemd.service(5)`, `systemd.kill(5)`, `systemd.syntax(7)`.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use flocker_model::{ApplicationName, RestartPolicy};
+
+use crate::naming::container_name;
+
+/// The first line of every unit that Flocker writes.
+pub(crate) const MARKER: &str = "# Written by flocker-node, which replaces it; do not edit.";
+
+/// Seconds that systemd gives `docker stop` beyond the container's own grace.
+const STOP_MARGIN: Duration = Duration::from_secs(30);
+
+/// Runs its arguments unless the attached program saw the container end well.
+///
+/// `$$` is systemd's way of writing `$`.
+const UNLESS_ENDED: &str = r#"[ "$$EXIT_CODE $$SERVICE_RESULT" = "exited success" ] || exec "$$@""#;
+
+/// Everything that a unit is rendered from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnitSpecification {
+    /// The application that it runs.
+    pub application: ApplicationName,
+    /// When the application is started again.
+    pub restart: RestartPolicy,
+    /// Where its volume is mounted, if it has one.
+    pub volume: Option<PathBuf>,
+    /// How long it may take to stop before it is killed.
+    pub stop_grace: Duration,
+    /// How long preparing it may take.
+    pub start_timeout: Duration,
+    /// The `flocker-node` program, an absolute path.
+    pub node_program: PathBuf,
+    /// The `docker` program, an absolute path.
+    pub docker_program: PathBuf,
+    /// The Docker daemon's socket.
+    pub docker_socket: PathBuf,
+}
+
+impl UnitSpecification {
+    /// Describes the unit of an application on an ordinary Debian node.
+    pub fn new(application: ApplicationName, restart: RestartPolicy) -> Self {
+        Self {
+            application,
+            restart,
+            volume: None,
+            stop_grace: Duration::from_secs(20),
+            start_timeout: Duration::from_secs(300),
+            node_program: PathBuf::from("/usr/bin/flocker-node"),
+            docker_program: PathBuf::from("/usr/bin/docker"),
+            docker_socket: PathBuf::from("/run/docker.sock"),
+        }
+    }
+}
+
+/// Renders the unit.
+///
+/// How it stays up:
+/// * `PartOf=docker.service` stops the application in order before Docker stops, and brings it
+///   back when Docker is *re*started, whatever its policy. `Requires=` would do so too, but a
+///   start that fails because Docker failed is never tried again by systemd.
+/// * Start limits are off and the delay between restarts grows instead, so that an application
+///   whose node is not ready yet (its pool is being imported) is started as soon as it is.
+/// * When the program that is attached to the container dies without the container
+///   (`EXIT_CODE` is not `exited`, or Docker went away), the container is stopped before systemd
+///   starts it again. After an ordinary end that is left out: it costs time while a volume moves.
+/// * Status 143 is a process that ended because it was asked to.
+pub fn render_unit(unit: &UnitSpecification) -> String {
+    let application = &unit.application;
+    let container = container_name(application);
+    let docker = format!(
+        "{} --host {}",
+        quoted(&unit.docker_program.to_string_lossy()),
+        quoted(&format!("unix://{}", unit.docker_socket.display()))
+    );
+    let stop = format!("{docker} stop --time {}", unit.stop_grace.as_secs());
+    let node = quoted(&unit.node_program.to_string_lossy());
+    let restart = match unit.restart {
+        RestartPolicy::Always => "always",
+        RestartPolicy::OnFailure => "on-failure",
+        RestartPolicy::Never => "no",
+    };
+    let start_timeout = unit.start_timeout.as_secs();
+    let stop_timeout = unit.stop_grace.saturating_add(STOP_MARGIN).as_secs();
+    let mut after = "docker.service zfs-mount.service zfs.target".to_owned();
+    if let Some(volume) = &unit.volume {
+        // Systemd makes a unit of every mount; at shutdown this one must outlive the application.
+        let _ = write!(after, " {}", mount_unit(volume));
+    }
+    format!(
+        "{MARKER}
+[Unit]
+Description=Flocker application {application}
+Documentation={documentation}
+Wants=docker.service
+After={after}
+PartOf=docker.service
+StartLimitIntervalSec=0
+
+[Service]
+Type=exec
+ExecStartPre={node} prepare {application}
+ExecStart={docker} start --attach {container}
+ExecStop=-{stop} {container}
+ExecStopPost=-/bin/sh -c '{UNLESS_ENDED}' sh {stop} {container}
+Restart={restart}
+RestartSec=1
+RestartSteps=6
+RestartMaxDelaySec=60
+TimeoutStartSec={start_timeout}
+TimeoutStopSec={stop_timeout}
+SuccessExitStatus=143
+SyslogIdentifier={application}
+",
+        documentation = env!("CARGO_PKG_REPOSITORY"),
+    )
+}
+
+/// Quotes an argument of an `Exec…=` line: spaces, quotes, specifiers and variables.
+fn quoted(argument: &str) -> String {
+    let mut escaped = String::with_capacity(argument.len());
+    for character in argument.chars() {
+        match character {
+            '\\' => escaped.push_str("\\\\"),
+            '"' => escaped.push_str("\\\""),
+            '%' => escaped.push_str("%%"),
+            '$' => escaped.push_str("$$"),
+            _ => escaped.push(character),
+        }
+    }
+    if escaped.contains([' ', '\t', '\'', ';', '\\']) {
+        format!("\"{escaped}\"")
+    } else {
+        escaped
+    }
+}
+
+/// Returns the name of the unit that systemd makes of a mount on `path`.
+///
+/// **Source**: `systemd.unit(5)`, "String Escaping for Inclusion in Unit Names".
+fn mount_unit(path: &Path) -> String {
+    let text = path.to_string_lossy();
+    let parts: Vec<&str> = text.split('/').filter(|part| !part.is_empty()).collect();
+    let mut name = String::new();
+    for (index, part) in parts.iter().enumerate() {
+        if index > 0 {
+            name.push('-');
+        }
+        for (position, byte) in part.bytes().enumerate() {
+            let plain = byte.is_ascii_alphanumeric()
+                || matches!(byte, b':' | b'_')
+                || (byte == b'.' && (index, position) != (0, 0));
+            if plain {
+                name.push(char::from(byte));
+            } else {
+                // Writing to a string cannot fail.
+                let _ = write!(name, "\\x{byte:02x}");
+            }
+        }
+    }
+    format!("{name}.mount")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_unit_with_a_volume() {
+        let unit = UnitSpecification {
+            volume: Some(PathBuf::from("/flocker/pgsql-trac")),
+            ..UnitSpecification::new("pgsql-trac".parse().unwrap(), RestartPolicy::Always)
+        };
+        insta::assert_snapshot!(render_unit(&unit));
+    }
+
+    #[test]
+    fn a_unit_on_a_machine_with_other_paths() {
+        let unit = UnitSpecification {
+            node_program: PathBuf::from("/nix/store/100% mine/bin/flocker-node"),
+            docker_program: PathBuf::from("/run/current-system/sw/bin/docker"),
+            docker_socket: PathBuf::from("/tmp/docker.sock"),
+            stop_grace: Duration::from_secs(5),
+            ..UnitSpecification::new("trac".parse().unwrap(), RestartPolicy::Never)
+        };
+        insta::assert_snapshot!(render_unit(&unit));
+    }
+
+    #[test]
+    fn mounts_are_named_as_systemd_names_them() {
+        for (path, name) in [
+            ("/flocker/trac", "flocker-trac.mount"),
+            ("/flocker/pgsql-trac", r"flocker-pgsql\x2dtrac.mount"),
+            ("/.a/.b", r"\x2ea-.b.mount"),
+        ] {
+            assert_eq!(mount_unit(Path::new(path)), name);
+        }
+    }
+}
