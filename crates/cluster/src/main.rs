@@ -1,2 +1,72 @@
-//! flocker-cluster.
-fn main() {}
+//! `flocker-cluster`: one command on the operator's machine that makes a cluster be as two files
+//! say.
+
+mod arguments;
+mod deploy;
+mod drive;
+mod exit;
+mod failure;
+mod gather;
+mod images;
+mod printer;
+mod schedule;
+mod session;
+
+use std::io::{self, Write as _};
+use std::process::ExitCode;
+
+use clap::{CommandFactory as _, Parser as _};
+use tracing_subscriber::EnvFilter;
+
+use arguments::{Arguments, Command};
+use deploy::Mode;
+use exit::Exit;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let exit = match arguments.command {
+        Command::Deploy(deploy) => run(&deploy, Mode::Deploy),
+        Command::Plan(deploy) => run(&deploy, Mode::Show),
+        Command::Completions { shell } => write(|output| {
+            clap_complete::generate(shell, &mut Arguments::command(), "flocker-cluster", output);
+            Ok(())
+        }),
+        Command::Manual => {
+            write(|output| clap_mangen::Man::new(Arguments::command()).render(output))
+        }
+    };
+    exit.into()
+}
+
+/// Runs a deploy on its own runtime.
+fn run(arguments: &arguments::Deploy, mode: Mode) -> Exit {
+    let level = match arguments.verbose {
+        0 | 1 => "warn",
+        2 => "info",
+        _ => "debug",
+    };
+    tracing_subscriber::fmt()
+        .with_env_filter(
+            EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level)),
+        )
+        .with_writer(io::stderr)
+        .init();
+    let runtime = tokio::runtime::Runtime::new();
+    match runtime {
+        Ok(runtime) => runtime.block_on(deploy::run(arguments, mode)),
+        Err(error) => {
+            tracing::error!(%error, "the asynchronous runtime cannot be started");
+            Exit::Internal
+        }
+    }
+}
+
+/// Writes generated text to standard output.
+fn write(render: impl FnOnce(&mut Vec<u8>) -> io::Result<()>) -> Exit {
+    let mut text = Vec::new();
+    let written = render(&mut text).and_then(|()| io::stdout().write_all(&text));
+    match written {
+        Ok(()) => Exit::Converged,
+        Err(_) => Exit::Internal,
+    }
+}

@@ -46,6 +46,8 @@ impl FromStr for ImageReference {
             || name.contains("//")
         {
             Some("is not of the form `repository[:tag]`")
+        } else if has_capital_in_path(name) {
+            Some("has a capital letter in its repository, which Docker refuses")
         } else {
             None
         };
@@ -58,6 +60,22 @@ impl FromStr for ImageReference {
             }),
         }
     }
+}
+
+/// Tells whether the repository, without the registry's host, the tag and the digest, has capitals.
+///
+/// **Source**: Docker's distribution reference grammar, `path-component`.
+fn has_capital_in_path(name: &str) -> bool {
+    let name = name.split('@').next().unwrap_or(name);
+    let path = match name.split_once('/') {
+        Some((host, path)) if host.contains(['.', ':']) || host == "localhost" => path,
+        _ => name,
+    };
+    let last = path.rfind('/').map_or(0, |slash| slash + 1);
+    let end = path[last..]
+        .find(':')
+        .map_or(path.len(), |colon| last + colon);
+    path[..end].chars().any(|c| c.is_ascii_uppercase())
 }
 
 impl TryFrom<String> for ImageReference {
@@ -96,6 +114,22 @@ mod tests {
         assert_eq!(with_tag("host:5000/trac"), "host:5000/trac:latest");
         assert_eq!(with_tag("trac:1.6"), "trac:1.6");
         assert_eq!(with_tag("trac@sha256:00"), "trac@sha256:00");
+    }
+
+    #[test]
+    fn capitals_are_for_hosts_and_tags() {
+        let is_valid = |text: &str| text.parse::<ImageReference>().is_ok();
+        for text in ["Trac", "clusterHQ/trac", "host:5000/Trac:1", "a/B/c"] {
+            assert!(!is_valid(text), "{text}");
+        }
+        for text in [
+            "trac:RC1",
+            "Host.example:5000/trac",
+            "a/b:V2",
+            "trac@sha256:AB",
+        ] {
+            assert!(is_valid(text), "{text}");
+        }
     }
 
     #[test]

@@ -11,6 +11,7 @@ mod names;
 mod network;
 mod node;
 mod observed;
+mod time;
 mod units;
 mod volume;
 
@@ -25,5 +26,6 @@ pub use names::{ApplicationName, InvalidName, NodeName};
 pub use network::{ContainerLinks, Endpoint, NodeNetwork};
 pub use node::{ContainerState, ContainerStatus, NodeState, PoolHealth, PoolState, UnitState};
 pub use observed::{NodeObservation, Observed};
+pub use time::render_utc;
 pub use units::{ByteCount, CpuMillis, Port};
 pub use volume::{Epoch, SnapshotGuid, SnapshotState, VolumeCopy, VolumeRole};

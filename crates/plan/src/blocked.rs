@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use flocker_model::{ApplicationName, ByteCount, Epoch, NodeId, NodeName, Port, SnapshotGuid};
+use flocker_model::{ApplicationName, ByteCount, Epoch, NodeId, NodeName, Port, SnapshotGuid, render_utc};
 use serde::{Deserialize, Serialize};
 
 /// One copy of a volume, as it is shown when copies contradict each other.
@@ -27,7 +27,7 @@ impl fmt::Display for CopyDescription {
             write!(formatter, ", newest snapshot GUID {newest}")?;
         }
         if let Some(created) = self.created {
-            write!(formatter, " taken at {created} s")?;
+            write!(formatter, " taken at {}", render_utc(created))?;
         }
         write!(formatter, ", {} written since)", self.written)
     }

@@ -1,0 +1,295 @@
+//! One deploy, end to end: parse, look, plan, do, look again.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::Arc;
+
+use flocker_config::Source;
+use flocker_model::{ApplicationName, Deployment, NodeName};
+use flocker_plan::{Blocked, Goal, Outcome, OutcomeKind, Plan, Scope, plan, plan_return};
+use flocker_remote::ssh::{SshOptions, UnknownHost};
+
+use crate::arguments::{Deploy, Ssh};
+use crate::drive::{Driven, Driver};
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::gather::{Gathered, gather};
+use crate::images::OperatorImages;
+use crate::printer::Printer;
+use crate::session::Caller;
+
+/// Whether the plan is carried out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// It is.
+    Deploy,
+    /// It is only shown.
+    Show,
+}
+
+/// Runs `flocker-cluster deploy` or `plan`.
+pub(crate) async fn run(arguments: &Deploy, mode: Mode) -> Exit {
+    let mut printer = Printer::new(arguments.json, arguments.verbose > 0);
+    match prepare(arguments, mode, &printer).await {
+        Ok((deployment, mut gathered, images)) => {
+            let exit = match mode {
+                Mode::Deploy => deploy(&deployment, &mut gathered, images, &mut printer).await,
+                Mode::Show => show(&deployment, &gathered, &printer),
+            };
+            gathered.end().await;
+            exit
+        }
+        Err(exit) => exit,
+    }
+}
+
+/// Everything before the plan: the files, this machine's images, and a look at every node.
+async fn prepare(
+    arguments: &Deploy,
+    mode: Mode,
+    printer: &Printer,
+) -> Result<(Deployment, Gathered, OperatorImages), Exit> {
+    let deployment = read_configuration(arguments, printer)?;
+    let images = OperatorImages::observe(&arguments.image_archives)
+        .await
+        .map_err(|error| {
+            let failure = Failure::new(Exit::Configuration, error.to_string());
+            let failure = match std::error::Error::source(&error) {
+                Some(source) => failure.caused_by(source),
+                None => failure,
+            };
+            printer.failure(&failure);
+            failure.exit
+        })?;
+    let caller = Caller {
+        ssh: ssh_options(&arguments.ssh),
+        operator: operator(),
+        session: uuid::Uuid::new_v4().to_string(),
+        exclusive: mode == Mode::Deploy,
+    };
+    let mut gathered = gather(&deployment, &caller).await;
+    gathered.observed.operator_images = images.list();
+    Ok((deployment, gathered, images))
+}
+
+/// Reads both files, and prints everything that is wrong with them.
+fn read_configuration(arguments: &Deploy, printer: &Printer) -> Result<Deployment, Exit> {
+    let read = |path: &Path| {
+        std::fs::read(path).map_err(|error| {
+            let message = format!("cannot read {}", path.display());
+            printer.failure(&Failure::new(Exit::Configuration, message).caused_by(&error));
+            Exit::Configuration
+        })
+    };
+    let application = read(&arguments.application_config)?;
+    let deployment = read(&arguments.deployment_config)?;
+    let name = |path: &Path| path.display().to_string();
+    flocker_config::parse(
+        Source {
+            name: &name(&arguments.application_config),
+            bytes: &application,
+        },
+        Source {
+            name: &name(&arguments.deployment_config),
+            bytes: &deployment,
+        },
+    )
+    .map_err(|diagnostics| {
+        printer.narrate(diagnostics.to_string().trim_end());
+        Exit::Configuration
+    })
+}
+
+/// Shows the plan and what stands in its way.
+fn show(deployment: &Deployment, gathered: &Gathered, printer: &Printer) -> Exit {
+    let goal = Goal {
+        deployment,
+        scope: Scope::Cluster,
+    };
+    let plan = plan(&goal, &gathered.observed);
+    if let Some(exit) = refuse(&plan.blocked, gathered, printer) {
+        return exit;
+    }
+    if plan.steps().is_empty() {
+        printer.line("Nothing to do.");
+    } else {
+        printer.line(plan.to_string().trim_end());
+    }
+    Exit::Converged
+}
+
+/// Carries the plan out and looks whether everything desired is true.
+async fn deploy(
+    deployment: &Deployment,
+    gathered: &mut Gathered,
+    images: OperatorImages,
+    printer: &mut Printer,
+) -> Exit {
+    let goal = Goal {
+        deployment,
+        scope: Scope::Cluster,
+    };
+    let plan = plan(&goal, &gathered.observed);
+    if let Some(exit) = refuse(&plan.blocked, gathered, printer) {
+        return exit;
+    }
+    for (node, failure) in &gathered.failures {
+        printer.narrate(&format!(
+            "warning: {node} is not in the deployment and was left alone:"
+        ));
+        printer.narrate(&failure.to_string());
+    }
+    let unchanged = unchanged(&plan);
+    if plan.steps().is_empty() {
+        printer.unchanged(&unchanged, true);
+        return Exit::Converged;
+    }
+    let mut driver = Driver {
+        gathered,
+        images: Arc::new(images),
+        printer,
+        announce: true,
+    };
+    let driven = driver.drive(&plan).await;
+    if !driven.failures.is_empty() {
+        return recover(&mut driver, driven).await;
+    }
+    let exit = verify(&mut driver, &goal).await;
+    printer.unchanged(&unchanged, false);
+    exit
+}
+
+/// Lists the applications that are as wanted already.
+fn unchanged(plan: &Plan) -> BTreeMap<ApplicationName, Outcome> {
+    plan.outcomes
+        .iter()
+        .filter(|(_, outcome)| outcome.kind == OutcomeKind::Unchanged)
+        .map(|(name, outcome)| (name.clone(), outcome.clone()))
+        .collect()
+}
+
+/// Prints what stands in the way, if anything does.
+fn refuse(blocked: &[Blocked], gathered: &Gathered, printer: &Printer) -> Option<Exit> {
+    if blocked.is_empty() {
+        return None;
+    }
+    let mut unreachable = false;
+    for blocked in blocked {
+        let node = match &blocked.kind {
+            flocker_plan::BlockedKind::NodeUnreachable { node, .. } => gathered.failures.get(node),
+            _ => None,
+        };
+        let failure = match node {
+            Some(failure) => failure.clone(),
+            None => Failure::new(
+                if blocked.kind.is_unreachable() {
+                    Exit::Unreachable
+                } else {
+                    Exit::Blocked
+                },
+                blocked.to_string(),
+            )
+            .hint(blocked.kind.hint()),
+        };
+        unreachable |= failure.exit == Exit::Unreachable;
+        printer.failure(&failure);
+    }
+    printer.narrate("nothing was changed on any node");
+    Some(if unreachable {
+        Exit::Unreachable
+    } else {
+        Exit::Blocked
+    })
+}
+
+/// After everything succeeded, asks the nodes whether it is so.
+async fn verify(driver: &mut Driver<'_>, goal: &Goal<'_>) -> Exit {
+    let failures = driver.observe_again().await;
+    for failure in &failures {
+        driver.printer.failure(failure);
+    }
+    let left = plan(goal, &driver.gathered.observed);
+    if failures.is_empty() && left.is_empty() {
+        return Exit::Converged;
+    }
+    if failures.is_empty() {
+        let mut failure = Failure::new(
+            Exit::StepFailed,
+            "every step succeeded, but the cluster is not as wanted",
+        )
+        .hint("deploy again; if this stays so, look at the applications' logs on that node");
+        let steps = left.steps().iter();
+        failure.causes.extend(
+            steps.map(|step| format!("{}: still has to {} ({})", step.node, step.action, step.why)),
+        );
+        failure
+            .causes
+            .extend(left.blocked.iter().map(Blocked::to_string));
+        driver.printer.failure(&failure);
+    }
+    Exit::StepFailed
+}
+
+/// After a failure: prints it, starts again what can run where it ran, and says how things are.
+async fn recover(driver: &mut Driver<'_>, driven: Driven) -> Exit {
+    for failure in &driven.failures {
+        driver.printer.failure(failure);
+    }
+    for failure in driver.observe_again().await {
+        driver.printer.failure(&failure);
+    }
+    driver.announce = false;
+    let mut returned: BTreeMap<ApplicationName, NodeName> = BTreeMap::new();
+    let mut failed_again = BTreeSet::new();
+    for plan in plan_return(&driven.unfinished, &driver.gathered.observed) {
+        let back = driver.drive(&plan).await;
+        for failure in &back.failures {
+            driver.printer.failure(failure);
+        }
+        for (name, outcome) in &plan.outcomes {
+            if back.unfinished.contains(name) {
+                failed_again.insert(name.clone());
+            } else {
+                returned.insert(name.clone(), outcome.node.clone());
+            }
+        }
+    }
+    for name in &driven.unfinished {
+        let text = match returned.get(name) {
+            Some(node) => format!("`{name}` was not changed; it runs on {node} as before"),
+            None if failed_again.contains(name) => {
+                format!("`{name}` does not run: it could not be started where it ran before either")
+            }
+            None => {
+                format!("`{name}` is not as wanted; its data is kept, and deploying again goes on")
+            }
+        };
+        driver.printer.narrate(&text);
+    }
+    driver
+        .printer
+        .narrate("run the same deploy again once the cause is mended");
+    Exit::StepFailed
+}
+
+/// Puts the command line's words about SSH together.
+fn ssh_options(ssh: &Ssh) -> SshOptions {
+    SshOptions {
+        config_file: ssh.config_file.clone(),
+        identity_files: ssh.identity_files.clone(),
+        known_hosts: ssh.known_hosts.clone(),
+        user: ssh.user.clone(),
+        port: ssh.port,
+        unknown_host: None::<UnknownHost>,
+    }
+}
+
+/// Names the person and the machine that ask.
+fn operator() -> String {
+    let user = std::env::var("USER").unwrap_or_else(|_| "root".to_owned());
+    let host = nix::unistd::gethostname()
+        .ok()
+        .and_then(|name| name.into_string().ok())
+        .unwrap_or_else(|| "unknown".to_owned());
+    format!("{user}@{host}")
+}

@@ -1,0 +1,266 @@
+//! Executing a plan: every step as soon as what it waits for is done.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use flocker_model::{ApplicationName, NodeName, NodeObservation, Observed};
+use flocker_plan::{Action, ImageSource, Plan, Step, Yield};
+use flocker_remote::protocol::{Change, Event, Request, StepDone, StepFailure};
+use tokio::sync::mpsc;
+
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::gather::Gathered;
+use crate::images::OperatorImages;
+use crate::printer::Printer;
+use crate::schedule::{Schedule, Status};
+use crate::session::Incoming;
+
+/// What a driven plan came to.
+#[derive(Debug, Default)]
+pub(crate) struct Driven {
+    /// What failed.
+    pub(crate) failures: Vec<Failure>,
+    /// The applications that are not as they should be.
+    pub(crate) unfinished: BTreeSet<ApplicationName>,
+}
+
+/// Drives plans through the nodes' sessions.
+pub(crate) struct Driver<'a> {
+    pub(crate) gathered: &'a mut Gathered,
+    pub(crate) images: Arc<OperatorImages>,
+    pub(crate) printer: &'a mut Printer,
+    /// Whether the applications' lines are printed as they are done.
+    pub(crate) announce: bool,
+}
+
+impl Driver<'_> {
+    /// Executes `plan` as far as it can be.
+    pub(crate) async fn drive(&mut self, plan: &Plan) -> Driven {
+        let mut schedule = Schedule::new(plan);
+        let mut driven = Driven::default();
+        let (local_sender, mut local) = mpsc::unbounded_channel();
+        loop {
+            for id in schedule.begin_ready() {
+                if let Some(step) = plan.step(id)
+                    && let Err(failure) = self.begin(step, &schedule, &local_sender).await
+                {
+                    schedule.end(id, Status::Failed);
+                    driven.failures.push(failure);
+                }
+            }
+            self.announce_finished(plan, &mut schedule);
+            if schedule.running().is_empty() {
+                // A failed beginning may have made others ready to be skipped.
+                if schedule.begin_ready().is_empty() {
+                    break;
+                }
+                continue;
+            }
+            let incoming = tokio::select! {
+                incoming = self.gathered.incoming.recv() => incoming,
+                incoming = local.recv() => incoming,
+            };
+            let Some((node, incoming)) = incoming else {
+                break;
+            };
+            let failures = match incoming {
+                Incoming::Event(event) => self
+                    .note_event(plan, &mut schedule, (&node, *event))
+                    .into_iter()
+                    .collect(),
+                Incoming::Lost(failure) => self.note_loss(plan, &mut schedule, (&node, failure)),
+            };
+            driven.failures.extend(failures);
+        }
+        driven.unfinished = schedule.unfinished();
+        driven
+    }
+
+    /// Begins one step: asks its node, or streams an image from here.
+    async fn begin(
+        &mut self,
+        step: &Step,
+        schedule: &Schedule<'_>,
+        local: &mpsc::UnboundedSender<(NodeName, Incoming)>,
+    ) -> Result<(), Failure> {
+        self.printer.step_begins(step);
+        let Some(action) = schedule.resolved_action(step.id) else {
+            let message = format!(
+                "{}: {}: an earlier step yielded nothing",
+                step.node, step.action
+            );
+            return Err(Failure::new(Exit::Internal, message));
+        };
+        let Some(session) = self.gathered.sessions.get_mut(&step.node) else {
+            let message = format!("{}: {}: the node is not connected", step.node, step.action);
+            return Err(Failure::new(Exit::Unreachable, message));
+        };
+        if let Action::EnsureImage {
+            image,
+            from: ImageSource::Operator,
+        } = action
+        {
+            let (images, local) = (Arc::clone(&self.images), local.clone());
+            let (connection, node, id) = (session.connection().clone(), step.node.clone(), step.id);
+            tokio::spawn(async move {
+                let event = match images.stream(&image, &connection).await {
+                    Ok(()) => Event::Done {
+                        step: id,
+                        done: StepDone {
+                            change: Change::Changed,
+                            yielded: Yield::Nothing,
+                        },
+                    },
+                    Err(error) => Event::Failed {
+                        step: id,
+                        failure: failure_of(&error),
+                    },
+                };
+                // Nobody listens any more when the deploy has ended.
+                let _ = local.send((node, Incoming::Event(Box::new(event))));
+            });
+            return Ok(());
+        }
+        let request = Request::Run {
+            step: step.id,
+            action: Box::new(action),
+        };
+        session.request(&request).await
+    }
+
+    /// Notes what a node said.
+    fn note_event(
+        &mut self,
+        plan: &Plan,
+        schedule: &mut Schedule<'_>,
+        (node, event): (&NodeName, Event),
+    ) -> Option<Failure> {
+        match event {
+            Event::Progress { step, progress } => {
+                self.printer.step_progresses(node, step, &progress);
+                None
+            }
+            Event::Done { step, done } => {
+                schedule.end(step, Status::Done(done.yielded));
+                self.printer.step_ends(step);
+                None
+            }
+            Event::Failed { step, failure } => {
+                schedule.end(step, Status::Failed);
+                self.printer.step_ends(step);
+                let what = plan.step(step).map(|step| step.action.to_string());
+                let message = format!("{node}: cannot {}", what.unwrap_or_default());
+                Some(Failure::of_step(message, failure))
+            }
+            // Left over from an observation that was given up.
+            Event::Observed { .. } | Event::ObserveFailed { .. } | Event::Refused { .. } => None,
+        }
+    }
+
+    /// Notes that a node is gone: every step that it was at has failed, as far as can be known.
+    fn note_loss(
+        &mut self,
+        plan: &Plan,
+        schedule: &mut Schedule<'_>,
+        (node, failure): (&NodeName, Failure),
+    ) -> Vec<Failure> {
+        self.gathered.sessions.remove(node);
+        let mut failures = Vec::new();
+        for id in schedule.running() {
+            let Some(step) = plan.step(id).filter(|step| step.node == *node) else {
+                continue;
+            };
+            schedule.end(id, Status::Failed);
+            self.printer.step_ends(id);
+            let mut causes = vec![failure.message.clone()];
+            causes.extend(failure.causes.clone());
+            failures.push(Failure {
+                exit: Exit::StepFailed,
+                message: format!("{node}: it is not known whether it could {}", step.action),
+                causes,
+                hint: failure.hint.clone(),
+            });
+        }
+        failures
+    }
+
+    /// Prints the lines of the applications that have just become what they should.
+    fn announce_finished(&mut self, plan: &Plan, schedule: &mut Schedule<'_>) {
+        for name in schedule.newly_finished() {
+            let outcome = &plan.outcomes[&name];
+            if self.announce && !outcome.done_after.is_empty() {
+                self.printer.outcome(&name, outcome);
+            }
+        }
+    }
+
+    /// Looks at every node that is still connected again.
+    pub(crate) async fn observe_again(&mut self) -> Vec<Failure> {
+        let mut failures = Vec::new();
+        let mut waiting = BTreeSet::new();
+        for (node, session) in &mut self.gathered.sessions {
+            match session.request(&Request::Observe).await {
+                Ok(()) => {
+                    waiting.insert(node.clone());
+                }
+                Err(failure) => failures.push(failure),
+            }
+        }
+        let mut states: BTreeMap<NodeName, NodeObservation> = BTreeMap::new();
+        while !waiting.is_empty() {
+            let Some((node, incoming)) = self.gathered.incoming.recv().await else {
+                break;
+            };
+            match incoming {
+                Incoming::Event(event) => match *event {
+                    Event::Observed { state } => {
+                        waiting.remove(&node);
+                        states.insert(node, NodeObservation::Seen(state));
+                    }
+                    Event::ObserveFailed { failure } => {
+                        waiting.remove(&node);
+                        let message = format!("{node}: its state cannot be observed");
+                        failures.push(Failure::of_step(message, failure));
+                    }
+                    _ => {}
+                },
+                Incoming::Lost(failure) => {
+                    waiting.remove(&node);
+                    self.gathered.sessions.remove(&node);
+                    failures.push(failure);
+                }
+            }
+        }
+        self.replace_observations(states);
+        failures
+    }
+
+    /// Takes over what was seen now; a node that did not answer this time is unreachable.
+    fn replace_observations(&mut self, mut states: BTreeMap<NodeName, NodeObservation>) {
+        let observed: &mut Observed = &mut self.gathered.observed;
+        for (node, observation) in &mut observed.nodes {
+            if observation.seen().is_some() {
+                *observation = states.remove(node).unwrap_or(NodeObservation::Unreachable {
+                    reason: "it was lost during the deploy".to_owned(),
+                });
+            }
+        }
+    }
+}
+
+/// Puts an error of this side into the form in which a node reports its own.
+fn failure_of(error: &(dyn std::error::Error + 'static)) -> StepFailure {
+    let mut causes = Vec::new();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        causes.push(cause.to_string());
+        next = cause.source();
+    }
+    StepFailure {
+        message: error.to_string(),
+        causes,
+        hint: None,
+        stale: false,
+    }
+}

@@ -1,0 +1,99 @@
+//! Looking at every node at once.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use flocker_model::{Deployment, NodeId, NodeName, NodeObservation, NodeState, Observed};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+use crate::failure::Failure;
+use crate::session::{Caller, Incoming, Session};
+
+/// The nodes that answered, what was seen of them, and why the others did not.
+pub(crate) struct Gathered {
+    /// The nodes' processes.
+    pub(crate) sessions: BTreeMap<NodeName, Session>,
+    /// What was seen.
+    pub(crate) observed: Observed,
+    /// Why the other nodes did not answer.
+    pub(crate) failures: BTreeMap<NodeName, Failure>,
+    /// What the nodes say from now on.
+    pub(crate) incoming: mpsc::UnboundedReceiver<(NodeName, Incoming)>,
+}
+
+/// What one node's beginning came to.
+type Begun = (NodeName, Result<(Session, Box<NodeState>), Failure>);
+
+/// Begins a session with every node of the deployment, then with every machine that these
+/// remember and the deployment omits, until no further one is named.
+pub(crate) async fn gather(deployment: &Deployment, caller: &Caller) -> Gathered {
+    let (sender, incoming) = mpsc::unbounded_channel();
+    let mut gathered = Gathered {
+        sessions: BTreeMap::new(),
+        observed: Observed::default(),
+        failures: BTreeMap::new(),
+        incoming,
+    };
+    let mut asked = BTreeSet::new();
+    let mut next: BTreeSet<NodeName> = deployment.nodes.keys().cloned().collect();
+    while !next.is_empty() {
+        let mut beginnings = JoinSet::new();
+        for node in &next {
+            let (node, caller, sender) = (node.clone(), caller.clone(), sender.clone());
+            beginnings.spawn(async move {
+                let begun = Session::begin(&node, &caller, sender).await;
+                (node, begun)
+            });
+        }
+        asked.append(&mut next);
+        while let Some(begun) = beginnings.join_next().await {
+            // A beginning neither panics nor is aborted.
+            if let Ok(begun) = begun {
+                gathered.note(begun);
+            }
+        }
+        next = gathered.remembered_elsewhere(&asked);
+    }
+    gathered
+}
+
+impl Gathered {
+    /// Notes what one node's beginning came to.
+    fn note(&mut self, (node, begun): Begun) {
+        let observation = match begun {
+            Ok((session, state)) => {
+                self.sessions.insert(node.clone(), session);
+                NodeObservation::Seen(state)
+            }
+            Err(failure) => {
+                let mut reason = failure.message.clone();
+                for cause in &failure.causes {
+                    reason = format!("{reason}: {cause}");
+                }
+                self.failures.insert(node.clone(), failure);
+                NodeObservation::Unreachable { reason }
+            }
+        };
+        self.observed.nodes.insert(node, observation);
+    }
+
+    /// Lists the machines that the nodes remember and that were not asked under any name.
+    fn remembered_elsewhere(&self, asked: &BTreeSet<NodeName>) -> BTreeSet<NodeName> {
+        let seen: BTreeSet<NodeId> = self.observed.seen().map(|(_, state)| state.id).collect();
+        self.observed
+            .seen()
+            .flat_map(|(_, state)| &state.members)
+            .filter(|(name, member)| !seen.contains(&member.id) && !asked.contains(*name))
+            .map(|(name, _)| name.clone())
+            .collect()
+    }
+
+    /// Ends every session.
+    pub(crate) async fn end(self) {
+        let mut endings = JoinSet::new();
+        for session in self.sessions.into_values() {
+            endings.spawn(session.end());
+        }
+        endings.join_all().await;
+    }
+}

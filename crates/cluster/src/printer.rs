@@ -1,0 +1,142 @@
+//! The one mouth of the program: results on standard output, everything else on standard error.
+
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "this is the one place that may print"
+)]
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use flocker_model::{ApplicationName, NodeName};
+use flocker_plan::{Outcome, OutcomeKind, Step, StepId};
+use flocker_remote::protocol::Progress;
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde_json::json;
+
+use crate::failure::Failure;
+
+/// Prints what happens as it happens.
+pub(crate) struct Printer {
+    json: bool,
+    verbose: bool,
+    bars: MultiProgress,
+    running: BTreeMap<StepId, ProgressBar>,
+}
+
+impl Printer {
+    /// Prints for people, or JSON for programs.
+    pub(crate) fn new(json: bool, verbose: bool) -> Self {
+        // Drawn only where standard error is a terminal; the library sees to that.
+        Self {
+            json,
+            verbose,
+            bars: MultiProgress::with_draw_target(ProgressDrawTarget::stderr()),
+            running: BTreeMap::new(),
+        }
+    }
+
+    /// Prints an application's line once it is as wanted.
+    pub(crate) fn outcome(&self, name: &ApplicationName, outcome: &Outcome) {
+        if self.json {
+            self.line(&json!({ "application": name, "result": outcome_json(outcome) }).to_string());
+        } else {
+            self.line(&outcome.line(name));
+        }
+    }
+
+    /// Prints the lines of applications that were as wanted already.
+    ///
+    /// They are left out where something did change, so that a transcript shows what happened.
+    pub(crate) fn unchanged(&self, unchanged: &BTreeMap<ApplicationName, Outcome>, alone: bool) {
+        if alone || self.verbose || self.json {
+            for (name, outcome) in unchanged {
+                self.outcome(name, outcome);
+            }
+        }
+        if alone && !self.json {
+            self.line("Nothing changed.");
+        }
+    }
+
+    /// Shows that a step begins.
+    pub(crate) fn step_begins(&mut self, step: &Step) {
+        let text = format!("{}: {}", step.node, step.action);
+        if self.verbose {
+            self.narrate(&format!("{} {text} ({})", step.id, step.why));
+        }
+        let bar = self.bars.add(ProgressBar::new_spinner());
+        bar.set_style(
+            ProgressStyle::with_template("{spinner} {msg} [{elapsed}]")
+                .unwrap_or_else(|_| ProgressStyle::default_spinner()),
+        );
+        bar.set_message(text);
+        bar.enable_steady_tick(Duration::from_millis(120));
+        self.running.insert(step.id, bar);
+    }
+
+    /// Shows how far a step is.
+    pub(crate) fn step_progresses(&self, node: &NodeName, step: StepId, progress: &Progress) {
+        let Some(bar) = self.running.get(&step) else {
+            return;
+        };
+        let done = flocker_model::ByteCount::new(progress.done);
+        let text = match progress.total {
+            Some(total) => {
+                let total = flocker_model::ByteCount::new(total);
+                format!("{node}: {} ({done} of {total})", progress.what)
+            }
+            None if progress.done > 0 => format!("{node}: {} ({done})", progress.what),
+            None => format!("{node}: {}", progress.what),
+        };
+        bar.set_message(text);
+    }
+
+    /// Shows that a step ended.
+    pub(crate) fn step_ends(&mut self, step: StepId) {
+        if let Some(bar) = self.running.remove(&step) {
+            bar.finish_and_clear();
+            self.bars.remove(&bar);
+        }
+    }
+
+    /// Prints a failure.
+    pub(crate) fn failure(&self, failure: &Failure) {
+        if self.json {
+            let error = json!({
+                "message": failure.message, "causes": failure.causes, "hint": failure.hint,
+                "exit_code": failure.exit.code(),
+            });
+            self.line(&json!({ "error": error }).to_string());
+        }
+        self.narrate(&failure.to_string());
+    }
+
+    /// Tells people what is going on.
+    pub(crate) fn narrate(&self, text: &str) {
+        self.bars.suspend(|| eprintln!("{text}"));
+    }
+
+    /// Prints a line of the result.
+    pub(crate) fn line(&self, text: &str) {
+        self.bars.suspend(|| println!("{text}"));
+    }
+}
+
+/// Writes an outcome without the names of a plan's steps, which mean nothing outside it.
+fn outcome_json(outcome: &Outcome) -> serde_json::Value {
+    let kind = match &outcome.kind {
+        OutcomeKind::Deployed => "deployed",
+        OutcomeKind::Redeployed { .. } => "redeployed",
+        OutcomeKind::Changed => "changed",
+        OutcomeKind::Started => "started",
+        OutcomeKind::Stopped { .. } => "stopped",
+        OutcomeKind::Unchanged => "unchanged",
+    };
+    let from = match &outcome.kind {
+        OutcomeKind::Redeployed { from } => Some(from),
+        _ => None,
+    };
+    json!({ "outcome": kind, "node": outcome.node, "from": from })
+}

@@ -1,0 +1,123 @@
+//! Which steps of a plan may begin, given which have ended and how. Pure.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use flocker_model::ApplicationName;
+use flocker_plan::{Action, Handoff, Plan, StepId, Yield};
+
+/// How far one step is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Status {
+    /// It waits for others.
+    Waiting,
+    /// It runs.
+    Running,
+    /// It succeeded.
+    Done(Yield),
+    /// It failed.
+    Failed,
+    /// It will not begin, because one that it waits for failed.
+    Skipped,
+}
+
+/// The progress of a whole plan.
+#[derive(Debug)]
+pub(crate) struct Schedule<'a> {
+    plan: &'a Plan,
+    statuses: BTreeMap<StepId, Status>,
+    reported: BTreeSet<ApplicationName>,
+}
+
+impl<'a> Schedule<'a> {
+    /// Begins with nothing done.
+    pub(crate) fn new(plan: &'a Plan) -> Self {
+        let waiting = |step: &flocker_plan::Step| (step.id, Status::Waiting);
+        Self {
+            plan,
+            statuses: plan.steps().iter().map(waiting).collect(),
+            reported: BTreeSet::new(),
+        }
+    }
+
+    /// Takes the steps that may begin now and marks them as running.
+    ///
+    /// Steps behind a failed one are skipped; all others go on, so that one application's failure
+    /// does not leave another half-way.
+    pub(crate) fn begin_ready(&mut self) -> Vec<StepId> {
+        let mut ready = Vec::new();
+        // Steps only wait for earlier ones, so that one pass in order settles every skip.
+        for step in self.plan.steps() {
+            if self.statuses[&step.id] != Status::Waiting {
+                continue;
+            }
+            let before = step.after.iter().map(|id| self.statuses[id]);
+            let mut status = Status::Running;
+            for before in before {
+                match before {
+                    Status::Done(_) => {}
+                    Status::Failed | Status::Skipped => {
+                        status = Status::Skipped;
+                        break;
+                    }
+                    Status::Waiting | Status::Running => status = Status::Waiting,
+                }
+            }
+            self.statuses.insert(step.id, status);
+            if status == Status::Running {
+                ready.push(step.id);
+            }
+        }
+        ready
+    }
+
+    /// Notes how a step ended.
+    pub(crate) fn end(&mut self, step: StepId, status: Status) {
+        self.statuses.insert(step, status);
+    }
+
+    /// Lists the steps that run.
+    pub(crate) fn running(&self) -> Vec<StepId> {
+        let running =
+            |(id, status): (&StepId, &Status)| (*status == Status::Running).then_some(*id);
+        self.statuses.iter().filter_map(running).collect()
+    }
+
+    /// Takes the applications that have become what they should since this was last asked.
+    pub(crate) fn newly_finished(&mut self) -> Vec<ApplicationName> {
+        let mut finished = Vec::new();
+        for (name, outcome) in &self.plan.outcomes {
+            let done = outcome
+                .done_after
+                .iter()
+                .all(|id| matches!(self.statuses.get(id), Some(Status::Done(_))));
+            if done && self.reported.insert(name.clone()) {
+                finished.push(name.clone());
+            }
+        }
+        finished
+    }
+
+    /// Lists the applications that did not become what they should.
+    pub(crate) fn unfinished(&self) -> BTreeSet<ApplicationName> {
+        self.plan
+            .outcomes
+            .keys()
+            .filter(|name| !self.reported.contains(*name))
+            .cloned()
+            .collect()
+    }
+
+    /// Returns the action of a step with what earlier steps yielded filled in.
+    pub(crate) fn resolved_action(&self, id: StepId) -> Option<Action> {
+        let mut action = self.plan.step(id)?.action.clone();
+        if let Action::AcquireVolume { handoff, .. } = &mut action
+            && let Handoff::FromStep(from) = handoff
+        {
+            let Some(Status::Done(Yield::HandedOff(guid))) = self.statuses.get(from) else {
+                return None;
+            };
+            *handoff = Handoff::Recorded(*guid);
+        }
+        Some(action)
+    }
+}

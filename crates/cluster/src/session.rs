@@ -1,0 +1,289 @@
+//! One node's `flocker-node serve`, for the length of a deploy.
+
+use flocker_model::{NodeName, NodeState, render_utc};
+use flocker_remote::protocol::{
+    Begin, Event, FrameReader, FrameWriter, LockHolder, PROTOCOL_VERSION, RefusedReason, Request,
+};
+use flocker_remote::ssh::{
+    ConnectOptions, Connection, Destination, Environment, Exit as RemoteExit, Output,
+    RemoteCommand, SshOptions, Stdin, resolve_destination,
+};
+use tokio::io::AsyncReadExt as _;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+use crate::exit::Exit;
+use crate::failure::Failure;
+
+/// The most of a node's standard error that is shown when it ends unexpectedly.
+const STDERR_LIMIT: u64 = 4096;
+
+/// Something that a node said, or that happened to it.
+#[derive(Debug)]
+pub(crate) enum Incoming {
+    /// It said something.
+    Event(Box<Event>),
+    /// Its process or connection ended.
+    Lost(Failure),
+}
+
+/// What all sessions of one run share.
+#[derive(Debug, Clone)]
+pub(crate) struct Caller {
+    /// How nodes are reached.
+    pub(crate) ssh: SshOptions,
+    /// The person and machine, as `user@host`.
+    pub(crate) operator: String,
+    /// Names this run.
+    pub(crate) session: String,
+    /// Whether anything may be changed.
+    pub(crate) exclusive: bool,
+}
+
+/// One node's process.
+pub(crate) struct Session {
+    /// The node.
+    pub(crate) node: NodeName,
+    connection: Connection,
+    writer: FrameWriter<Stdin, Request>,
+    reader: JoinHandle<()>,
+}
+
+impl Session {
+    /// Connects, takes the node's lock and observes it: one round trip once connected.
+    ///
+    /// Everything that the node says later goes to `incoming`.
+    pub(crate) async fn begin(
+        node: &NodeName,
+        caller: &Caller,
+        incoming: mpsc::UnboundedSender<(NodeName, Incoming)>,
+    ) -> Result<(Self, Box<NodeState>), Failure> {
+        let connection = connect(node, caller).await?;
+        let command = node_command(&connection, "serve");
+        let session = connection.exec(&command).await.map_err(|error| {
+            Failure::new(
+                Exit::Unreachable,
+                format!("{node}: flocker-node cannot be started"),
+            )
+            .caused_by(&error)
+        })?;
+        let mut writer = FrameWriter::new(session.stdin);
+        let mut reader = FrameReader::<Output, Event>::new(session.stdout);
+        let begin = Request::Begin(Begin {
+            protocol: PROTOCOL_VERSION,
+            release: env!("CARGO_PKG_VERSION").to_owned(),
+            operator: caller.operator.clone(),
+            session: caller.session.clone(),
+            exclusive: caller.exclusive,
+        });
+        // Should this fail, the answer tells more than the error.
+        let sent = writer.send(&begin).await;
+        let ending = Ending {
+            node: node.clone(),
+            stderr: session.stderr,
+            exit: session.exit,
+        };
+        let state = match reader.next().await {
+            Ok(Some(Event::Observed { state })) => state,
+            Ok(Some(Event::Refused { reason })) => return Err(refused(node, &reason, caller)),
+            Ok(Some(_)) => {
+                let message = format!("{node}: flocker-node gave an answer to another question");
+                return Err(Failure::new(Exit::Internal, message));
+            }
+            Ok(None) => return Err(ending.explain("did not begin").await),
+            Err(error) => {
+                let failure = ending.explain("did not begin").await;
+                return Err(if sent.is_err() {
+                    failure
+                } else {
+                    failure.caused_by(&error)
+                });
+            }
+        };
+        let reader = tokio::spawn(forward(reader, ending, incoming));
+        let session = Self {
+            node: node.clone(),
+            connection,
+            writer,
+            reader,
+        };
+        Ok((session, state))
+    }
+
+    /// Asks the node for something; the answer comes in by itself.
+    pub(crate) async fn request(&mut self, request: &Request) -> Result<(), Failure> {
+        self.writer.send(request).await.map_err(|error| {
+            Failure::new(
+                Exit::StepFailed,
+                format!("{}: the connection is lost", self.node),
+            )
+            .caused_by(&error)
+        })
+    }
+
+    /// Returns the connection, for streams beside the session.
+    pub(crate) fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
+    /// Ends the node's process and the connection.
+    pub(crate) async fn end(self) {
+        let Self {
+            connection,
+            writer,
+            reader,
+            ..
+        } = self;
+        // The end of its input is what ends the node's process.
+        drop(writer);
+        let _ = reader.await;
+        connection.close().await;
+    }
+}
+
+/// The command that runs `flocker-node` with the rights that it needs.
+pub(crate) fn node_command(connection: &Connection, subcommand: &str) -> RemoteCommand {
+    if connection.destination().user == "root" {
+        RemoteCommand::new("flocker-node").arg(subcommand)
+    } else {
+        RemoteCommand::new("sudo").args(["-n", "flocker-node", subcommand])
+    }
+}
+
+/// Finds the node and logs in.
+async fn connect(node: &NodeName, caller: &Caller) -> Result<Connection, Failure> {
+    let environment = Environment::observe();
+    let destination: Destination = resolve_destination(node.as_str(), &caller.ssh, &environment)
+        .map_err(|error| {
+            Failure::new(
+                Exit::Unreachable,
+                format!("{node}: it is not known how to reach it"),
+            )
+            .caused_by(&error)
+        })?;
+    for warning in &destination.warnings {
+        tracing::warn!(%node, "{warning}");
+    }
+    Connection::connect(&destination, &ConnectOptions::default())
+        .await
+        .map_err(|error| {
+            let hint = error.hint();
+            let failure = Failure::new(Exit::Unreachable, error.to_string());
+            let failure = match std::error::Error::source(&error) {
+                Some(source) => failure.caused_by(source),
+                None => failure,
+            };
+            Failure { hint, ..failure }
+        })
+}
+
+/// Passes on everything that a node says until it ends.
+async fn forward(
+    mut reader: FrameReader<Output, Event>,
+    ending: Ending,
+    incoming: mpsc::UnboundedSender<(NodeName, Incoming)>,
+) {
+    let node = ending.node.clone();
+    let error = loop {
+        match reader.next().await {
+            Ok(Some(event)) => {
+                let event = Incoming::Event(Box::new(event));
+                if incoming.send((node.clone(), event)).is_err() {
+                    return;
+                }
+            }
+            Ok(None) => break None,
+            Err(error) => break Some(error),
+        }
+    };
+    let failure = ending.explain("ended unexpectedly").await;
+    let failure = match error {
+        Some(error) => failure.caused_by(&error),
+        None => failure,
+    };
+    // Nobody listens any more when the session was ended from here.
+    let _ = incoming.send((node, Incoming::Lost(failure)));
+}
+
+/// What is left of a node's process when it stops talking.
+struct Ending {
+    node: NodeName,
+    stderr: Output,
+    exit: RemoteExit,
+}
+
+impl Ending {
+    /// Tells how the process ended and what it last wrote.
+    async fn explain(self, what: &str) -> Failure {
+        let Self { node, stderr, exit } = self;
+        let mut text = Vec::new();
+        let _ = stderr.take(STDERR_LIMIT).read_to_end(&mut text).await;
+        let text = String::from_utf8_lossy(&text).trim().to_owned();
+        let message = format!("{node}: flocker-node {what}");
+        let mut failure = Failure::new(Exit::Unreachable, message);
+        match exit.wait().await {
+            Ok(status) => failure.causes.push(status.to_string()),
+            Err(error) => failure = failure.caused_by(&error),
+        }
+        if !text.is_empty() {
+            failure.causes.push(format!("it wrote: {text}"));
+        }
+        if text.contains("not found") {
+            failure = failure.hint(format!("install the flocker-node package on {node}"));
+        }
+        failure
+    }
+}
+
+/// Explains why a node refused the session.
+fn refused(node: &NodeName, reason: &RefusedReason, caller: &Caller) -> Failure {
+    match reason {
+        RefusedReason::Locked {
+            holder: Some(holder),
+        } if holder.session == caller.session => {
+            let message = format!("{node} is a second name of a machine that is named already");
+            Failure::new(Exit::Blocked, message).hint("name each machine once in the deployment")
+        }
+        RefusedReason::Locked { holder } => locked(node, holder.as_ref()),
+        RefusedReason::ProtocolVersion { protocol, release } => {
+            let message = format!(
+                "{node}: flocker-node {release} speaks protocol {protocol}, and this is \
+                 flocker-cluster {}, which speaks {PROTOCOL_VERSION}",
+                env!("CARGO_PKG_VERSION")
+            );
+            Failure::new(Exit::Blocked, message).hint("install the same release on both sides")
+        }
+        RefusedReason::NotObserved { failure } => {
+            let message = format!("{node}: its state cannot be observed");
+            Failure {
+                exit: Exit::Unreachable,
+                ..Failure::of_step(message, failure.clone())
+            }
+        }
+    }
+}
+
+/// Explains who else is changing a node.
+fn locked(node: &NodeName, holder: Option<&LockHolder>) -> Failure {
+    let Some(holder) = holder else {
+        return Failure::new(
+            Exit::Blocked,
+            format!("{node}: another deploy is under way"),
+        )
+        .hint("deploy again when it has ended");
+    };
+    let LockHolder {
+        operator,
+        since,
+        process,
+        ..
+    } = holder;
+    let message = format!(
+        "{node}: {operator} has been changing it since {} (process {process} on {node})",
+        render_utc(*since)
+    );
+    Failure::new(Exit::Blocked, message).hint(
+        "deploy again when that has ended; the lock is gone with its process, so there is nothing \
+         to clean up",
+    )
+}

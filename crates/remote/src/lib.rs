@@ -1,0 +1,4 @@
+//! Reaches nodes: the SSH transport, and the protocol spoken over it.
+
+pub mod protocol;
+pub mod ssh;

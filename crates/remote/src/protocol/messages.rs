@@ -1,0 +1,162 @@
+//! The messages themselves.
+
+use flocker_model::NodeState;
+use flocker_plan::{Action, StepId, Yield};
+use serde::{Deserialize, Serialize};
+
+/// The version of the messages; both sides must speak the same one.
+pub const PROTOCOL_VERSION: u32 = 1;
+
+/// Who begins a session, and for what.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Begin {
+    /// The protocol's version.
+    pub protocol: u32,
+    /// The version of the program that asks.
+    pub release: String,
+    /// The person and machine that ask, as `user@host`.
+    pub operator: String,
+    /// Names this run of the program, so that one machine reached under two names is noticed.
+    pub session: String,
+    /// Whether anything may be changed; observing alone takes no lock.
+    pub exclusive: bool,
+}
+
+/// What the operator's side asks.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "request")]
+pub enum Request {
+    /// Begins the session: takes the lock and observes.
+    Begin(Begin),
+    /// Observes again.
+    Observe,
+    /// Runs one step of a plan.
+    Run {
+        /// The step's name, repeated in every event about it.
+        step: StepId,
+        /// What is to be done, with earlier steps' results filled in.
+        action: Box<Action>,
+    },
+}
+
+/// Who holds a node's lock.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LockHolder {
+    /// The person and machine, as `user@host`.
+    pub operator: String,
+    /// Names that run of the program.
+    pub session: String,
+    /// Since when, in seconds since 1970 by the node's clock.
+    pub since: u64,
+    /// The process on the node that holds it.
+    pub process: u32,
+}
+
+/// Why a session is refused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "refused")]
+pub enum RefusedReason {
+    /// Somebody else is changing the node.
+    Locked {
+        /// Who; `None` when it ended while we asked.
+        holder: Option<LockHolder>,
+    },
+    /// The two programs do not speak the same protocol.
+    ProtocolVersion {
+        /// The node's protocol version.
+        protocol: u32,
+        /// The node's release.
+        release: String,
+    },
+    /// The node could not be observed.
+    NotObserved {
+        /// What went wrong and what to do.
+        failure: StepFailure,
+    },
+}
+
+/// Whether a step had anything to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Change {
+    /// What was wanted was already so.
+    Unchanged,
+    /// It was made so.
+    Changed,
+}
+
+/// A step that succeeded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StepDone {
+    /// Whether it had anything to do.
+    pub change: Change,
+    /// What later steps use of it.
+    pub yielded: Yield,
+}
+
+/// A step that failed, in words.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StepFailure {
+    /// What failed.
+    pub message: String,
+    /// Its causes, outermost first.
+    pub causes: Vec<String>,
+    /// What to do next, if there is something better than deploying again.
+    pub hint: Option<String>,
+    /// Whether the node was found in another state than the plan expects, so that a new plan may
+    /// succeed.
+    pub stale: bool,
+}
+
+/// How far a step is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Progress {
+    /// What is being done, as a clause.
+    pub what: String,
+    /// Bytes done.
+    pub done: u64,
+    /// Bytes in all, if that is known.
+    pub total: Option<u64>,
+}
+
+/// What the node answers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "event")]
+pub enum Event {
+    /// The session is refused; the node ends it.
+    Refused {
+        /// Why.
+        reason: RefusedReason,
+    },
+    /// What was observed: the answer to a beginning and to every later observation.
+    Observed {
+        /// The node's state.
+        state: Box<NodeState>,
+    },
+    /// Observing again failed.
+    ObserveFailed {
+        /// Why.
+        failure: StepFailure,
+    },
+    /// A step is under way.
+    Progress {
+        /// The step.
+        step: StepId,
+        /// How far it is.
+        progress: Progress,
+    },
+    /// A step succeeded.
+    Done {
+        /// The step.
+        step: StepId,
+        /// What it did.
+        done: StepDone,
+    },
+    /// A step failed.
+    Failed {
+        /// The step.
+        step: StepId,
+        /// Why.
+        failure: StepFailure,
+    },
+}
