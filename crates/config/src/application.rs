@@ -111,8 +111,8 @@ fn read_application(entry: Entry<'_>, report: &mut Report) -> Draft {
         return draft;
     };
     let title = format!("application {owner}");
-    KEYS.check(&entries, &title, report);
-    if !entries.iter().any(|entry| entry.key.value == "image") {
+    let meant = KEYS.check(&entries, &title, report);
+    if entry.value.get("image").is_none() && !meant.contains(&"image") {
         report.error(|| {
             Finding::at(
                 entry.key.span,
@@ -138,7 +138,7 @@ impl Draft {
             "links" => self.links = read_links(field, &owner, report),
             "command" => self.command = read_command(field, &owner, report),
             "memory" => self.memory = read_memory(field, report),
-            "cpu" => self.cpu = field.parsed(parse_cpu, report).map(|cpu| cpu.value),
+            "cpu" => self.cpu = read_cpu(field, report),
             "restart" => self.restart = read_restart(field, report).unwrap_or_default(),
             // Reported by `KnownKeys::check`.
             _ => {}
@@ -187,6 +187,11 @@ fn read_image(field: &Field<'_>, report: &mut Report) -> Option<ImageReference> 
     image.ok()
 }
 
+fn read_cpu(field: &Field<'_>, report: &mut Report) -> Option<CpuMillis> {
+    let cpu = field.parsed("a number of processors", parse_cpu, report);
+    cpu.map(|cpu| cpu.value)
+}
+
 fn read_memory(field: &Field<'_>, report: &mut Report) -> Option<ByteCount> {
     let parse = |text: &str| match parse_bytes(text) {
         Ok(bytes) if bytes < LEAST_MEMORY => Err(Refusal {
@@ -195,7 +200,9 @@ fn read_memory(field: &Field<'_>, report: &mut Report) -> Option<ByteCount> {
         }),
         other => other,
     };
-    field.parsed(parse, report).map(|memory| memory.value)
+    field
+        .parsed("a size", parse, report)
+        .map(|memory| memory.value)
 }
 
 fn read_restart(field: &Field<'_>, report: &mut Report) -> Option<RestartPolicy> {

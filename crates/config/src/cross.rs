@@ -9,6 +9,7 @@ use crate::links::DraftLink;
 use crate::nodes::DraftNode;
 use crate::phrase::quote;
 use crate::report::{Finding, Report};
+use crate::routes::DraftRoute;
 use crate::source::{Located, Span};
 use crate::suggest::{containing, nearest};
 
@@ -26,36 +27,57 @@ fn names(drafts: &[Draft]) -> Names<'_> {
 /// Checks the applications against each other.
 pub(crate) fn check_applications(drafts: &[Draft], report: &mut Report) {
     let names = names(drafts);
-    let mut claims: BTreeMap<Port, (&str, Span)> = BTreeMap::new();
+    let mut claims: BTreeMap<Port, Claim<'_>> = BTreeMap::new();
     for draft in drafts {
         for route in &draft.routes {
-            let port = route.external.value;
-            let claim = (draft.name.value.as_str(), route.external.span);
-            if let Some(first) = claims.get(&port) {
-                report.error(|| port_claimed_twice(port, claim, *first));
+            let claim = (draft.name.value.as_str(), route);
+            if let Some(first) = claims.get(&route.external.value) {
+                report.error(|| port_claimed_twice(claim, *first));
             } else {
-                claims.insert(port, claim);
+                claims.insert(route.external.value, claim);
             }
         }
         check_links(draft, &names, report);
     }
 }
 
-fn port_claimed_twice(port: Port, second: (&str, Span), first: (&str, Span)) -> Finding {
-    let message = if first.0 == second.0 {
-        format!("{} routes port {port} twice", quote(second.0))
+/// An application and one of its routes.
+type Claim<'d> = (&'d str, &'d DraftRoute);
+
+fn port_claimed_twice((name, route): Claim<'_>, first: Claim<'_>) -> Finding {
+    let port = route.external.value;
+    let message = if first.0 == name {
+        format!("{} routes port {port} twice", quote(name))
     } else {
-        let (first, second) = (quote(first.0), quote(second.0));
-        format!("{second} and {first} both route port {port}")
+        format!(
+            "{} and {} both route port {port}",
+            quote(name),
+            quote(first.0)
+        )
     };
-    Finding::at(second.1, message)
-        .also(first.1, "routed here already")
-        .hint("an external port leads to one application; write `{external: 8443, internal: 443}`")
+    Finding::at(route.external.span, message)
+        .also(first.1.external.span, "routed here already")
+        .hint(format!(
+            "an external port leads to one application; choose another: \
+             `{{external: ..., internal: {}}}`",
+            route.internal.value
+        ))
+}
+
+/// The ports of one container's `localhost` that something is on.
+struct LocalPorts<'d> {
+    /// What the application itself serves, as far as its routes tell.
+    served: BTreeMap<Port, Span>,
+    links: BTreeMap<Port, &'d DraftLink>,
 }
 
 fn check_links(draft: &Draft, names: &Names<'_>, report: &mut Report) {
     let owner = quote(&draft.name.value);
-    let mut locals: BTreeMap<Port, &DraftLink> = BTreeMap::new();
+    let routes = draft.routes.iter().map(|route| &route.internal);
+    let mut taken = LocalPorts {
+        served: routes.map(|port| (port.value, port.span)).collect(),
+        links: BTreeMap::new(),
+    };
     for link in &draft.links {
         let target = &link.target;
         if target.value == draft.name.value {
@@ -72,25 +94,19 @@ fn check_links(draft: &Draft, names: &Names<'_>, report: &mut Report) {
                 Finding::at(target.span, message).maybe_hint(did_you_mean(&target.value, names))
             });
         }
-        check_local_port(draft, link, &locals, report);
-        locals.entry(link.local_port.value).or_insert(link);
+        check_local_port(link, &owner, &taken, report);
+        taken.links.entry(link.local_port.value).or_insert(link);
     }
 }
 
 /// Checks that nothing else is on the port of `localhost` that a link takes.
-fn check_local_port(
-    draft: &Draft,
-    link: &DraftLink,
-    locals: &BTreeMap<Port, &DraftLink>,
-    report: &mut Report,
-) {
+fn check_local_port(link: &DraftLink, owner: &str, taken: &LocalPorts<'_>, report: &mut Report) {
     let port = link.local_port.value;
-    let owner = quote(&draft.name.value);
     let other_port = || {
         let (target, own) = (&link.target.value, link.port);
-        format!("write `{{application: {target}, port: {own}, local_port: OTHER}}`")
+        format!("choose another: `{{application: {target}, port: {own}, local_port: ...}}`")
     };
-    if let Some(first) = locals.get(&port) {
+    if let Some(first) = taken.links.get(&port) {
         report.error(|| {
             Finding::at(
                 link.local_port.span,
@@ -101,16 +117,12 @@ fn check_local_port(
         });
         return;
     }
-    let own_route = draft
-        .routes
-        .iter()
-        .find(|route| route.internal.value == port);
-    if let Some(route) = own_route {
+    if let Some(served) = taken.served.get(&port) {
         report.error(|| {
             let message =
                 format!("a link of {owner} would hide what {owner} itself serves on port {port}");
             Finding::at(link.local_port.span, message)
-                .also(route.internal.span, "it serves the port here")
+                .also(*served, "it serves the port here")
                 .hint(other_port())
         });
     }
@@ -178,9 +190,12 @@ fn dangling_link(draft: &Draft, target: &Located<String>) -> Finding {
     ))
 }
 
+/// Names that a guess is chosen from: each costs time, and among more a guess is hardly right.
+const GUESSED_NAMES: usize = 1000;
+
 /// Guesses the application that was meant.
 fn did_you_mean(name: &str, names: &Names<'_>) -> Option<String> {
-    let candidates = || names.keys().copied();
+    let candidates = || names.keys().copied().take(GUESSED_NAMES);
     // With nothing defined at all, the advice below would be about something else.
     candidates().next()?;
     let guess = nearest(name, candidates()).or_else(|| containing(name, candidates()));

@@ -133,17 +133,18 @@ impl<'t> Field<'t> {
             });
             return None;
         }
-        self.parsed(parse_port, report)
+        self.parsed("a port number", parse_port, report)
     }
 
-    /// Reads a scalar with `parse`, whatever YAML takes it for.
+    /// Reads a scalar with `parse`, whatever YAML takes it for; `expected` says what it is.
     pub(crate) fn parsed<T>(
         &self,
+        expected: &str,
         parse: impl FnOnce(&str) -> Result<T, Refusal>,
         report: &mut Report,
     ) -> Option<Located<T>> {
         let Some(text) = self.value.text() else {
-            report.error(|| self.wrong_type("a number"));
+            report.error(|| self.wrong_type(expected));
             return None;
         };
         match parse(text) {
@@ -196,31 +197,46 @@ pub(crate) struct KnownKeys {
 }
 
 impl KnownKeys {
-    /// Reports the keys that are not known in the thing that is called `owner`.
-    pub(crate) fn check(&self, entries: &[Entry<'_>], owner: &str, report: &mut Report) {
+    /// Reports the keys that are not known in the thing that is called `owner`, and returns those
+    /// that were probably meant: that they are missing needs no second report.
+    pub(crate) fn check(
+        &self,
+        entries: &[Entry<'_>],
+        owner: &str,
+        report: &mut Report,
+    ) -> Vec<&'static str> {
+        let mut meant = Vec::new();
         for entry in entries {
             let key = entry.key.value.as_str();
             if self.keys.contains(&key) {
                 continue;
             }
+            let guess = self.guess(key);
+            meant.extend(guess);
+            if key == MERGE_KEY {
+                meant.extend(self.keys);
+            }
             report.error(|| {
                 let message = format!("{owner} has an unknown key {}", quote(key));
-                Finding::at(entry.key.span, message).hint(self.hint(key))
+                Finding::at(entry.key.span, message).hint(match guess {
+                    _ if key == MERGE_KEY => {
+                        "merge keys are not supported; write the keys out".to_owned()
+                    }
+                    Some(known) => format!("did you mean {}?", quote(known)),
+                    None => format!("it may have {}", enumerate(self.keys, "and")),
+                })
             });
         }
+        meant
     }
 
-    fn hint(&self, key: &str) -> String {
-        if key == "<<" {
-            return "merge keys are not supported; write the keys out".to_owned();
-        }
+    fn guess(&self, key: &str) -> Option<&'static str> {
         let synonym = self.synonyms.iter().find(|(other, _)| *other == key);
-        let guess = synonym
+        synonym
             .map(|(_, known)| *known)
-            .or_else(|| nearest(key, self.keys.iter().copied()));
-        match guess {
-            Some(known) => format!("did you mean {}?", quote(known)),
-            None => format!("it may have {}", enumerate(self.keys, "and")),
-        }
+            .or_else(|| nearest(key, self.keys.iter().copied()))
     }
 }
+
+/// What YAML 1.1 used for taking over the keys of another mapping.
+const MERGE_KEY: &str = "<<";

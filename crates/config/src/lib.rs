@@ -27,6 +27,7 @@ mod suggest;
 mod syntax;
 mod tree;
 mod tree_builder;
+mod unreadable;
 mod volume;
 
 pub use diagnostic::{Diagnostic, Diagnostics, Place, Severity};

@@ -103,10 +103,10 @@ fn read_mapping(
     name: &str,
     report: &mut Report,
 ) -> Option<DraftLink> {
-    KEYS.check(entries, name, report);
+    let meant = KEYS.check(entries, name, report);
     let mut required = |key: &str| {
         let entry = item.get(key);
-        if entry.is_none() {
+        if entry.is_none() && !meant.contains(&key) {
             report.error(|| {
                 Finding::at(item.span(), format!("{name} has no `{key}`"))
                     .hint("write `{application: pgsql-trac, port: 5432, local_port: 5433}`")

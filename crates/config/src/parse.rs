@@ -11,9 +11,9 @@ use crate::nodes::{DraftNode, read_nodes};
 use crate::recognise::check_kind;
 use crate::report::Report;
 use crate::source::{File, Source, Span, Text};
-use crate::syntax;
 use crate::tree::Tree;
 use crate::tree_builder::{MAXIMUM_BYTES, parse_tree};
+use crate::unreadable;
 
 /// A deployment that can be made, and what may be wrong with it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -103,7 +103,7 @@ fn read(source: Source<'_>, file: File, report: &mut Report) -> (Text, Option<Tr
         content: String::new(),
     };
     if source.bytes.len() > MAXIMUM_BYTES {
-        report.error(|| syntax::too_large(source.bytes.len(), file));
+        report.error(|| unreadable::too_large(source.bytes.len(), file));
         return (text, None);
     }
     // Editors on Windows put a byte order mark first; it means nothing in UTF-8.
@@ -120,7 +120,7 @@ fn read(source: Source<'_>, file: File, report: &mut Report) -> (Text, Option<Tr
             start,
             end: start + 1,
         };
-        report.error(|| syntax::not_utf8(span, bytes, start));
+        report.error(|| unreadable::not_utf8(span, bytes, start));
         return (text, None);
     }
     let tree = parse_tree(&text.content, file, report)

@@ -74,7 +74,11 @@ pub(crate) fn parse_cpu(text: &str) -> Result<CpuMillis, Refusal> {
         .and_then(|millis| millis.parse().ok())
     {
         let cpu = CpuMillis::new(millis);
-        let hint = format!("write `{}.{:03}`", cpu.get() / 1000, cpu.get() % 1000);
+        let decimal = format!("{}.{:03}", cpu.get() / 1000, cpu.get() % 1000);
+        let hint = format!(
+            "write `{}`",
+            decimal.trim_end_matches('0').trim_end_matches('.')
+        );
         return Err(Refusal::new("is not a number of processors", hint));
     }
     let decimal = Decimal::parse(text)
@@ -191,7 +195,7 @@ mod tests {
         }
         assert_eq!(
             parse_cpu("500m").unwrap_err().hint.as_deref(),
-            Some("write `0.500`")
+            Some("write `0.5`")
         );
     }
 

@@ -9,7 +9,7 @@ use crate::tree::Value;
 /// report for each line of it.
 pub(crate) fn check_kind(root: Value<'_>, file: File, report: &mut Report) -> bool {
     if root.is_null() {
-        report.error(|| crate::syntax::empty(file));
+        report.error(|| crate::unreadable::empty(file));
         return false;
     }
     if root.entries().is_none() {

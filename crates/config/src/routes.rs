@@ -49,15 +49,17 @@ fn read_route(item: Value<'_>, owner: &str, report: &mut Report) -> Option<Draft
             internal: port,
         });
     };
-    KEYS.check(&entries, &name, report);
+    let meant = KEYS.check(&entries, &name, report);
     let mut port_of = |key: &str| {
         if let Some(entry) = item.get(key) {
             return Field::of(entry, &name).port(report);
         }
-        report.error(|| {
-            Finding::at(item.span(), format!("{name} has no `{key}` port"))
-                .hint("write `{external: 443, internal: 8443}`, or `443` if they are equal")
-        });
+        if !meant.contains(&key) {
+            report.error(|| {
+                Finding::at(item.span(), format!("{name} has no `{key}` port"))
+                    .hint("write `{external: 443, internal: 8443}`, or `443` if they are equal")
+            });
+        }
         None
     };
     let (external, internal) = (port_of("external"), port_of("internal"));

@@ -9,6 +9,7 @@ use crate::report::{Finding, Report};
 use crate::source::{File, Located, Span};
 use crate::syntax;
 use crate::tree::{Content, Node, NodeIndex, Scalar, ScalarKind, Tree};
+use crate::unreadable;
 
 /// The largest file that is parsed: thousands of applications fit into a tenth of it.
 pub(crate) const MAXIMUM_BYTES: usize = 1 << 20;
@@ -59,7 +60,7 @@ pub(crate) fn parse_tree(text: &str, file: File, report: &mut Report) -> Option<
         }
     }
     let Some(root) = builder.root else {
-        builder.report.error(|| syntax::empty(file));
+        builder.report.error(|| unreadable::empty(file));
         return None;
     };
     Some(Tree {
@@ -113,7 +114,7 @@ impl Builder<'_> {
             Event::DocumentStart(..) => {
                 self.documents += 1;
                 if self.documents > 1 {
-                    return Err(syntax::second_document(span));
+                    return Err(unreadable::second_document(span));
                 }
             }
             Event::Scalar(text, style, anchor, tag) => {
@@ -180,7 +181,7 @@ impl Builder<'_> {
     fn alias(&mut self, anchor: usize, span: Span) -> Result<(), Finding> {
         // An anchor that is not finished is one that this alias is inside of.
         let Some(&(node, size)) = self.anchors.get(&anchor) else {
-            return Err(syntax::recursive_alias(span));
+            return Err(unreadable::recursive_alias(span));
         };
         self.count(size, span)?;
         self.attach(node, span);
@@ -203,7 +204,7 @@ impl Builder<'_> {
     fn count(&mut self, size: usize, span: Span) -> Result<(), Finding> {
         self.values = self.values.saturating_add(size);
         if self.values > MAXIMUM_VALUES {
-            return Err(syntax::too_many_values(span));
+            return Err(unreadable::too_many_values(span));
         }
         Ok(())
     }
@@ -227,7 +228,7 @@ impl Builder<'_> {
                     *pending = match &self.nodes[node.0].content {
                         Content::Scalar(key) => accept_key(&key.text, span, keys, self.report),
                         Content::List(_) | Content::Mapping(_) => {
-                            self.report.error(|| syntax::collection_as_key(span));
+                            self.report.error(|| unreadable::collection_as_key(span));
                             Pending::IgnoredValue
                         }
                     };
@@ -243,7 +244,7 @@ impl Builder<'_> {
             && tag.original() != "!"
         {
             self.report
-                .error(|| syntax::foreign_tag(&tag.original(), span));
+                .error(|| unreadable::foreign_tag(&tag.original(), span));
         }
     }
 }

@@ -6,6 +6,7 @@ use crate::fields::{Field, KnownKeys};
 use crate::phrase::quote;
 use crate::quantity::parse_bytes;
 use crate::report::{Finding, Report};
+use crate::tree::ScalarKind;
 
 const KEYS: KnownKeys = KnownKeys {
     keys: &["mountpoint", "maximum_size"],
@@ -39,16 +40,20 @@ pub(crate) fn read_volume(
         });
     };
     let name = format!("the volume of {owner}");
-    KEYS.check(&entries, &name, report);
+    let meant = KEYS.check(&entries, &name, report);
     let maximum_size = field.value.get("maximum_size").and_then(|entry| {
         let field = Field::of(entry, &name);
-        field.parsed(parse_bytes, report).map(|size| size.value)
+        field
+            .parsed("a size", parse_bytes, report)
+            .map(|size| size.value)
     });
     let Some(entry) = field.value.get("mountpoint") else {
-        report.error(|| {
-            Finding::at(field.span(), format!("{name} has no `mountpoint`"))
-                .hint("add where the container sees it: `mountpoint: /var/lib/data`")
-        });
+        if !meant.contains(&"mountpoint") {
+            report.error(|| {
+                Finding::at(field.span(), format!("{name} has no `mountpoint`"))
+                    .hint("add where the container sees it: `mountpoint: /var/lib/data`")
+            });
+        }
         return None;
     };
     let mountpoint = read_mountpoint(&Field::of(entry, &name), report)?;
@@ -59,6 +64,18 @@ pub(crate) fn read_volume(
 }
 
 fn read_mountpoint(field: &Field<'_>, report: &mut Report) -> Option<MountPath> {
+    if field
+        .value
+        .scalar()
+        .is_none_or(|scalar| scalar.kind != ScalarKind::String)
+    {
+        report.error(|| {
+            field
+                .wrong_type("an absolute path")
+                .hint(field.line("/var/lib/data"))
+        });
+        return None;
+    }
     let text = field.string(report)?;
     let path = text.value.parse::<MountPath>();
     if let Err(invalid) = &path {

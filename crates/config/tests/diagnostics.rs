@@ -77,22 +77,22 @@ fn render(cases: &[Case]) -> String {
 
 #[test]
 fn keys() {
-    insta::assert_snapshot!(render(&[
+    let text = render(&[
         application("misspelt key", "trac:\n  imgae: clusterhq/trac\n  image: x"),
         application("another program's key", "trac:\n  image: x\n  ports: [80]"),
         application("nonsense key", "trac: {image: x, flavour: y}"),
         application("merge key", "a: &a {image: x}\nb:\n  <<: *a\n  image: y"),
         application(
             "duplicate application",
-            "trac: {image: x}\ndb: {image: y}\ntrac: {image: z}"
+            "trac: {image: x}\ndb: {image: y}\ntrac: {image: z}",
         ),
         application(
             "duplicate key",
-            "trac:\n  image: x\n  routes: [1]\n  image: y"
+            "trac:\n  image: x\n  routes: [1]\n  image: y",
         ),
         application(
             "duplicate variable",
-            "a: {image: x, environment: {A: b, A: b}}"
+            "a: {image: x, environment: {A: b, A: b}}",
         ),
         application("missing image", "trac:\n  volume: /data"),
         application("list as a key", "[a, b]: {image: x}"),
@@ -100,17 +100,18 @@ fn keys() {
         application("tag", "trac: {image: !include trac.yml}"),
         deployment(
             "duplicate node",
-            "nodes:\n  1.1.1.1: [trac]\n  1.1.1.1: [pgsql-trac]"
+            "nodes:\n  1.1.1.1: [trac]\n  1.1.1.1: [pgsql-trac]",
         ),
         deployment("misspelt nodes", "node:\n  1.1.1.1: [trac]"),
         deployment("nodes left out", "1.1.1.1: [trac]\n1.1.1.2: []"),
         deployment("version", "version: 1\nnodes: {1.1.1.1: [trac]}"),
-    ]));
+    ]);
+    insta::assert_snapshot!(text);
 }
 
 #[test]
 fn types() {
-    insta::assert_snapshot!(render(&[
+    let text = render(&[
         application("application is a string", "trac: clusterhq/trac"),
         application("application is empty", "trac:\ndb: {image: x}"),
         application("application is a list", "trac:\n  - image: x"),
@@ -120,24 +121,24 @@ fn types() {
         application("volume is a number", "trac: {image: x, volume: 5}"),
         application(
             "volume is a list",
-            "trac:\n  image: x\n  volume:\n    - /data:/data"
+            "trac:\n  image: x\n  volume:\n    - /data:/data",
         ),
         application("volume has no value", "trac:\n  image: x\n  volume:"),
         application(
             "environment is a list",
-            "trac:\n  image: x\n  environment:\n    - A=b"
+            "trac:\n  image: x\n  environment:\n    - A=b",
         ),
         application("routes is a number", "trac: {image: x, routes: 443}"),
         application("links is a string", "trac: {image: x, links: pgsql-trac}"),
         application(
             "command is a string",
-            "trac: {image: x, command: sleep 10 'a b'}"
+            "trac: {image: x, command: sleep 10 'a b'}",
         ),
         application("command is a mapping", "trac: {image: x, command: {a: b}}"),
         application("command is empty", "trac: {image: x, command: []}"),
         application(
             "command has a number",
-            "trac: {image: x, command: [sleep, 10, [a]]}"
+            "trac: {image: x, command: [sleep, 10, [a]]}",
         ),
         application("memory is a list", "trac: {image: x, memory: [1]}"),
         application("the file is a list", "- trac\n- db\n"),
@@ -147,75 +148,77 @@ fn types() {
         deployment("an application is a list", "nodes: {1.1.1.1: [[trac]]}"),
         deployment(
             "an application is nothing",
-            "nodes:\n  1.1.1.1:\n    - trac\n    -\n"
+            "nodes:\n  1.1.1.1:\n    - trac\n    -\n",
         ),
         deployment("nodes is a list", "nodes:\n  - 1.1.1.1\n"),
-    ]));
+    ]);
+    insta::assert_snapshot!(text);
 }
 
 #[test]
 fn values() {
-    insta::assert_snapshot!(render(&[
+    let text = render(&[
         application(
             "application name",
-            "trac/web: {image: x}\n-db: {image: x}\n\"\": {image: y}"
+            "trac/web: {image: x}\n-db: {image: x}\n\"\": {image: y}",
         ),
         application(
             "image name",
-            "a: {image: 'clusterhq/trac latest'}\nb: {image: ''}"
+            "a: {image: 'clusterhq/trac latest'}\nb: {image: ''}",
         ),
         application("relative mountpoint", "trac: {image: x, volume: opt/trac}"),
         application(
             "docker's volume",
-            "trac: {image: x, volume: '/srv/trac:/opt/trac'}"
+            "trac: {image: x, volume: '/srv/trac:/opt/trac'}",
         ),
         application(
             "root as mountpoint",
-            "trac: {image: x, volume: {mountpoint: /}}"
+            "trac: {image: x, volume: {mountpoint: /}}",
         ),
         application(
             "volume without mountpoint",
-            "trac: {image: x, volume: {maximum_size: 1G}}"
+            "trac: {image: x, volume: {maximum_size: 1G}}",
         ),
         application(
             "volume size",
-            "trac: {image: x, volume: {mountpoint: /a, maximum_size: big}}"
+            "trac: {image: x, volume: {mountpoint: /a, maximum_size: big}}",
         ),
         application(
             "volume keys",
-            "trac: {image: x, volume: {path: /a, size: 1G}}"
+            "trac: {image: x, volume: {path: /a, size: 1G}}",
         ),
         application(
             "memory",
-            "a: {image: x, memory: 1Q}\nb: {image: x, memory: 4M}"
+            "a: {image: x, memory: 1Q}\nb: {image: x, memory: 4M}",
         ),
         application("huge memory", "a: {image: x, memory: 99999999T}"),
         application(
             "cpu",
-            "a: {image: x, cpu: 500m}\nb: {image: x, cpu: 0}\nc: {image: x, cpu: all}"
+            "a: {image: x, cpu: 500m}\nb: {image: x, cpu: 0}\nc: {image: x, cpu: all}",
         ),
         application(
             "restart",
-            "a: {image: x, restart: no}\nb: {image: x, restart: alway}"
+            "a: {image: x, restart: no}\nb: {image: x, restart: alway}",
         ),
         application(
             "restart nonsense",
-            "a: {image: x, restart: 3}\nb: {image: x, restart: }"
+            "a: {image: x, restart: 3}\nb: {image: x, restart: }",
         ),
         application("NUL", "a: {image: x, command: [\"a\\0b\"]}"),
         deployment(
             "node names",
-            "nodes:\n  root@a.example: []\n  b:22: []\n  '::1': []\n  1.1.1: []"
+            "nodes:\n  root@a.example: []\n  b:22: []\n  '::1': []\n  1.1.1: []",
         ),
         deployment(
             "more node names",
-            "nodes:\n  ssh://c: []\n  -oProxyCommand=x: []\n  '': []"
+            "nodes:\n  ssh://c: []\n  -oProxyCommand=x: []\n  '': []",
         ),
         deployment(
             "one host twice",
-            "nodes:\n  DB1.example.com: [trac]\n  db1.example.com.: []"
+            "nodes:\n  DB1.example.com: [trac]\n  db1.example.com.: []",
         ),
-    ]));
+    ]);
+    insta::assert_snapshot!(text);
 }
 
 #[test]
@@ -232,42 +235,44 @@ fn environment() {
     TILDE: ~
     LIST: [a]
 ";
-    insta::assert_snapshot!(render(&[
+    let text = render(&[
         application("values that are not strings", quoted),
         application(
             "names",
-            "trac: {image: x, environment: {'A=B': c, '': d, \"e\\0\": f}}"
+            "trac: {image: x, environment: {'A=B': c, '': d, \"e\\0\": f}}",
         ),
-    ]));
+    ]);
+    insta::assert_snapshot!(text);
 }
 
 #[test]
 fn ports() {
-    insta::assert_snapshot!(render(&[
+    let text = render(&[
         application("out of range", "a: {image: x, routes: [0, 65536, -1, 443]}"),
         application(
             "other notations",
-            "a: {image: x, routes: [080, 0x50, 8e1, 80.0, +80]}"
+            "a: {image: x, routes: [080, 0x50, 8e1, 80.0, +80]}",
         ),
         application(
             "strings",
-            "a: {image: x, routes: ['443', http, '8080:80', 8080:80]}"
+            "a: {image: x, routes: ['443', http, '8080:80', 8080:80]}",
         ),
         application(
             "route keys",
-            "a: {image: x, routes: [{published: 1, internal: 2}, {}]}"
+            "a: {image: x, routes: [{published: 1, internal: 2}, {}]}",
         ),
         application("route types", "a: {image: x, routes: [[1, 2], true, null]}"),
         application(
             "two applications on one port",
             "trac:\n  image: x\n  routes: [443]\nkibana:\n  image: x\n  \
-             routes:\n    - {external: 443, internal: 5601}"
+             routes:\n    - {external: 443, internal: 5601}",
         ),
         application(
             "one application twice",
-            "a: {image: x, routes: [443, {external: 443, internal: 1}]}"
+            "a: {image: x, routes: [443, {external: 443, internal: 1}]}",
         ),
-    ]));
+    ]);
+    insta::assert_snapshot!(text);
 }
 
 #[test]
@@ -275,84 +280,92 @@ fn links() {
     let trac = |links: &str| {
         format!("trac:\n  image: x\n  routes: [443]\n  links: {links}\npgsql-trac: {{image: y}}\n")
     };
-    insta::assert_snapshot!(render(&[
+    let text = render(&[
         application(
             "to nothing",
-            trac("[[pqsql-trac, 5432], [pgsql, 1], [redis, 2]]")
+            trac("[[pqsql-trac, 5432], [pgsql, 1], [redis, 2]]"),
         ),
         application("to itself", trac("[[trac, 80]]")),
         application("a pair without a list", trac("[pgsql-trac, 5432]")),
         application("docker's link", trac("['pgsql-trac:5432', pgsql-trac]")),
         application(
             "wrong lengths",
-            trac("[[pgsql-trac], [pgsql-trac, 1, 2], []]")
+            trac("[[pgsql-trac], [pgsql-trac, 1, 2], []]"),
         ),
         application(
             "wrong types",
-            trac("[[pgsql-trac, '5432'], [[a], 1], [5432, pgsql-trac], 5]")
+            trac("[[pgsql-trac, '5432'], [[a], 1], [5432, pgsql-trac], 5]"),
         ),
         application(
             "mapping keys",
-            trac("[{alias: pgsql-trac, port: 1}, {application: pgsql-trac}]")
+            trac("[{alias: pgsql-trac, port: 1}, {application: pgsql-trac}]"),
         ),
         application(
             "two on one local port",
-            trac("[[pgsql-trac, 1], {application: pgsql-trac, port: 2, local_port: 1}]")
+            trac("[[pgsql-trac, 1], {application: pgsql-trac, port: 2, local_port: 1}]"),
         ),
         application("on its own port", trac("[[pgsql-trac, 443]]")),
         application("out of range", trac("[[pgsql-trac, 70000]]")),
-    ]));
+    ]);
+    insta::assert_snapshot!(text);
 }
 
 #[test]
 fn places() {
-    insta::assert_snapshot!(render(&[
+    let text = render(&[
         deployment(
             "on two nodes",
-            "nodes:\n  1.1.1.1: [trac]\n  1.1.1.2: [trac, pgsql-trac]"
+            "nodes:\n  1.1.1.1: [trac]\n  1.1.1.2: [trac, pgsql-trac]",
         ),
         deployment("on one node twice", "nodes: {1.1.1.1: [trac, trac]}"),
         deployment(
             "not defined",
-            "nodes: {1.1.1.1: [trac, pqsql-trac, kibana, redis]}"
+            "nodes: {1.1.1.1: [trac, pqsql-trac, kibana, redis]}",
         ),
         both("nothing is defined", "{}", "nodes: {1.1.1.1: [trac]}"),
         deployment("no nodes", "nodes: {}"),
         deployment("empty nodes", "nodes:\n"),
         deployment("empty mapping", "{}"),
-    ]));
+    ]);
+    insta::assert_snapshot!(text);
 }
 
 #[test]
 fn wrong_files() {
     let nodes = "nodes:\n  1.1.1.1: [trac]\n";
     let released = "version: 1\napplications:\n  trac:\n    image: x\n";
-    insta::assert_snapshot!(render(&[
+    let text = render(&[
         both("swapped", nodes, APPLICATIONS),
         both("the deployment twice", nodes, nodes),
         both("the applications twice", APPLICATIONS, APPLICATIONS),
         both("the release's format", released, nodes),
         both("empty files", "", "# nothing\n\n"),
         both("nothing but null", "~", "null"),
-    ]));
+    ]);
+    insta::assert_snapshot!(text);
 }
 
 #[test]
 fn syntax() {
-    insta::assert_snapshot!(render(&[
+    let text = render(&[
         application("tab", "trac:\n\timage: x\n"),
         application("tab after spaces", "trac:\n  image: x\n  \troutes: [1]\n"),
         application("indentation", "trac:\n  image: x\n routes: [1]\n"),
         application(
             "unclosed list",
-            "trac:\n  image: x\n  routes: [443\ndb:\n  image: y\n"
+            "trac:\n  image: x\n  routes: [443\ndb:\n  image: y\n",
         ),
         application("unclosed mapping", "trac: {image: x\n"),
         application("unclosed quotes", "trac:\n  image: \"x\n  volume: /data\n"),
         application(
             "no space after the colon",
-            "trac:\n  image:x\n  volume: /data\n"
+            "trac:\n  image:x\n  volume: /data\n",
         ),
+        application(
+            "no space in the last line",
+            "trac:\n  volume: /data\n  image:x\n",
+        ),
+        application("a word among keys", "trac:\n  image: x\n  restart\n"),
         application("colon in a value", "trac:\n  image: a: b\n"),
         application("reserved character", "trac:\n  image: @x\n"),
         application("unknown anchor", "trac:\n  image: *x\n"),
@@ -363,7 +376,8 @@ fn syntax() {
         application("both files at once", "trac: [").with_deployment("nodes: }"),
         application("a broken file does not hide the other", "trac: [")
             .with_deployment("nodes: {a: [x, x], b@c: []}"),
-    ]));
+    ]);
+    insta::assert_snapshot!(text);
 }
 
 impl Case {
@@ -381,27 +395,28 @@ fn encodings() {
         .encode_utf16()
         .flat_map(u16::to_le_bytes)
         .collect();
-    insta::assert_snapshot!(render(&[
+    let text = render(&[
         application(
             "Latin-1",
-            b"trac:\n  image: x\n  environment: {A: \"M\xfcller\"}\n"
+            b"trac:\n  image: x\n  environment: {A: \"M\xfcller\"}\n",
         ),
         application("UTF-16", utf16),
         application("binary", b"\x7fELF\x02\x01\x01\0\0\0\0\0"),
         application("NUL", b"trac: {image: x}\n\0"),
         application(
             "escape sequence",
-            "trac:\n  image: x\n  \"\\e[2J\u{9b}31m\": y # \u{202e}\n"
+            "trac:\n  image: x\n  \"\\e[2J\u{9b}31m\": y # \u{202e}\n",
         ),
         application(
             "wide characters",
-            "trac: {image: x, environment: {名前: 値, 数: 5}}"
+            "trac: {image: x, environment: {名前: 値, 数: 5}}",
         ),
         application(
             "byte order mark keeps columns right",
-            "\u{feff}trac: {imag: x, image: y}"
+            "\u{feff}trac: {imag: x, image: y}",
         ),
-    ]));
+    ]);
+    insta::assert_snapshot!(text);
 }
 
 #[test]
@@ -418,7 +433,7 @@ fn hostile_files() {
         "y".repeat(500),
         "z".repeat(500)
     );
-    insta::assert_snapshot!(render(&[
+    let text = render(&[
         application("bomb of aliases", bomb),
         application("a million brackets", "[".repeat(1_000_000)),
         application("a million braces", "{a: ".repeat(250_000)),
@@ -426,14 +441,15 @@ fn hostile_files() {
             "deep blocks",
             (0..1000)
                 .map(|n| format!("{}a:\n", " ".repeat(n)))
-                .collect::<String>()
+                .collect::<String>(),
         ),
         application("a million dashes", "- ".repeat(500_000)),
         application("very many values", format!("a: [{}]", "1,".repeat(500_000))),
         application("too large", " ".repeat((1 << 20) + 1)),
         application("long line", long_line),
         application("long name", format!("{}: {{image: x}}", "n".repeat(500))),
-    ]));
+    ]);
+    insta::assert_snapshot!(text);
 }
 
 #[test]
@@ -450,7 +466,8 @@ db:
   routes: [443, 443]
 ";
     let nodes = "nodes:\n  1.1.1.1: [trac, tarc]\n  1.1.1.2: [trac]\n  bad node: []\n";
-    insta::assert_snapshot!(diagnose(&both("", application, nodes)));
+    let text = diagnose(&both("", application, nodes));
+    insta::assert_snapshot!(text);
 }
 
 #[test]

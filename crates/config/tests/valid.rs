@@ -30,7 +30,8 @@ fn deployment(application: &str, deployment: &str) -> Deployment {
 
 #[test]
 fn the_seeds_example() {
-    insta::assert_json_snapshot!(deployment(SEED_APPLICATIONS, SEED_DEPLOYMENT));
+    let parsed = deployment(SEED_APPLICATIONS, SEED_DEPLOYMENT);
+    insta::assert_json_snapshot!(parsed);
 }
 
 #[test]
