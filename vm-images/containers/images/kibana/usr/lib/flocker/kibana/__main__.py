@@ -65,10 +65,14 @@ class Handler(BaseHTTPRequestHandler):
         if self.command != "HEAD":
             self.wfile.write(body)
 
-    def log_message(self, template: str, *values: object) -> None:
+    def log_request(self, code: object = "-", size: object = "-") -> None:
         """Keeps the page's own refreshing out of the container's log."""
-        if "refresh=" not in self.path:
-            print(f"{self.client_address[0]} {template % values}", file=sys.stderr, flush=True)
+        if int(code) >= 400:
+            super().log_request(int(code), size)
+
+    def log_message(self, template: str, *values: object) -> None:
+        """One line to the container's log."""
+        print(f"{self.client_address[0]} {template % values}", file=sys.stderr, flush=True)
 
 
 class Server(ThreadingHTTPServer):

@@ -23,6 +23,9 @@ from .settings import say
 BATCH_BYTES = 256 * 1024
 POLL_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 5.0
+# How often to look, when there is nothing to send, whether the server still has
+# the database that the lines were sent to.
+LOOK_SECONDS = 5.0
 ANSWER_SECONDS = 10.0
 # A log this large that has been sent completely is emptied.
 LARGEST_LOG_BYTES = 16 * 1024 * 1024
@@ -75,6 +78,7 @@ class Shipper(threading.Thread):
         self.logger = logging.getLogger(logger)
         self.file = environment / "log" / "trac.log"
         self.position = Position(environment / "log" / "sent.json")
+        self.look_again = 0.0
         self.url = f"http://localhost:{port}/d"
 
     def run(self) -> None:
@@ -103,9 +107,10 @@ class Shipper(threading.Thread):
         if size < position.end:
             # Emptied, and cut off before the position was saved.
             position.round, position.record, position.end = position.round + 1, 0, 0
-        if size == position.end:
+        if size == position.end and time.monotonic() < self.look_again:
             return False
         server = self.server_identity()
+        self.look_again = time.monotonic() + LOOK_SECONDS
         if server != position.server:
             # Another database, or one that was repaired: give it all we have.
             position.server, position.record, position.end = server, 0, 0

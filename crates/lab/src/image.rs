@@ -1,0 +1,322 @@
+//! The image that nodes boot from: a recipe in `vm-images`, built once.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use nix::unistd::Uid;
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::Command;
+
+use crate::cache::{Cache, CacheError, Claim, Slot};
+use crate::digest::{CacheKey, DigestError, KeyBuilder};
+use crate::progress::{Progress, Step};
+
+/// What the machine that runs a lab needs, as Debian packages. `mmdebstrap`
+/// verifies what it downloads, for which it needs a `debian-archive-keyring`
+/// that knows Debian 13; Debian 12's does since 2023.3+deb12u2.
+pub const REQUIRED_PACKAGES: &[&str] = &[
+    "debian-archive-keyring",
+    "e2fsprogs",
+    "iproute2",
+    "mmdebstrap",
+    "openssh-client",
+    "qemu-system-x86",
+    "qemu-utils",
+    "util-linux",
+];
+
+/// What nodes run.
+const SUITE: &str = "trixie";
+
+/// The size of a node's root disk, in bytes. What is not written takes no
+/// space here.
+const ROOT_DISK_BYTES: u64 = 16 << 30;
+
+/// Raise it when the code below makes something else of the same recipe.
+const FORMAT: &str = "1";
+
+/// A directory that says how nodes are made.
+#[derive(Debug, Clone)]
+pub struct Recipe {
+    directory: PathBuf,
+}
+
+/// A finished image.
+#[derive(Debug, Clone)]
+pub struct Image {
+    /// What it was made from.
+    pub key: CacheKey,
+    /// The directory that it is in.
+    directory: PathBuf,
+}
+
+/// An image cannot be built.
+#[derive(Debug, thiserror::Error)]
+pub enum ImageError {
+    /// The cache is unusable.
+    #[error(transparent)]
+    Cache(#[from] CacheError),
+    /// The recipe is unreadable.
+    #[error(transparent)]
+    Recipe(#[from] DigestError),
+    /// The recipe's package list is unreadable.
+    #[error("read the recipe's package list {}", .path.display())]
+    Packages {
+        /// Where it should be.
+        path: PathBuf,
+        /// What the operating system said.
+        #[source]
+        source: io::Error,
+    },
+    /// Files of another owner have to be made.
+    #[error("building a node image writes files that belong to root: run it as root once")]
+    NotRoot,
+    /// A program is missing.
+    #[error("run `{program}`; `apt-get install {}` installs all that a lab needs", REQUIRED_PACKAGES.join(" "))]
+    Missing {
+        /// The program.
+        program: String,
+        /// What the operating system said.
+        #[source]
+        source: io::Error,
+    },
+    /// A program failed.
+    #[error("`{command}` failed with {status}:\n{tail}")]
+    Failed {
+        /// The whole command line.
+        command: String,
+        /// How it ended.
+        status: std::process::ExitStatus,
+        /// The last lines of what it said.
+        tail: String,
+    },
+}
+
+impl Recipe {
+    /// A recipe in a directory.
+    pub fn at(directory: impl Into<PathBuf>) -> Self {
+        Self {
+            directory: directory.into(),
+        }
+    }
+
+    /// The Debian recipe of this source tree, or the directory that
+    /// `FLOCKER_LAB_RECIPE` names.
+    pub fn debian() -> Self {
+        let tree = concat!(env!("CARGO_MANIFEST_DIR"), "/../../vm-images/debian");
+        Self::at(std::env::var_os("FLOCKER_LAB_RECIPE").map_or_else(|| tree.into(), PathBuf::from))
+    }
+
+    /// The key of all that goes into the image.
+    ///
+    /// # Errors
+    /// When the recipe cannot be read.
+    pub fn key(&self) -> Result<CacheKey, DigestError> {
+        let builder = KeyBuilder::new("image")
+            .text("format", FORMAT)
+            .text("suite", SUITE)
+            .text("disk", &ROOT_DISK_BYTES.to_string());
+        Ok(builder.directory(&self.directory)?.finish())
+    }
+
+    /// Where a file of the recipe is.
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        self.directory.join(name)
+    }
+
+    fn packages(&self) -> Result<Vec<String>, ImageError> {
+        let path = self.file("packages");
+        let text = fs::read_to_string(&path);
+        let text = text.map_err(|source| ImageError::Packages { path, source })?;
+        Ok(parse_packages(&text))
+    }
+}
+
+impl Image {
+    /// Finds the recipe's image in the cache, or builds it, which takes about
+    /// ten minutes.
+    ///
+    /// # Errors
+    /// When the recipe cannot be read or one of the programs fails.
+    pub async fn ensure(
+        cache: &Cache,
+        recipe: &Recipe,
+        progress: &Progress,
+    ) -> Result<Self, ImageError> {
+        let key = recipe.key()?;
+        let directory = match cache.claim("images", &key, progress).await? {
+            Claim::Ready(directory) => directory,
+            Claim::Build(slot) => build(recipe, slot, progress).await?,
+        };
+        Ok(Self { key, directory })
+    }
+
+    /// The kernel that QEMU loads.
+    pub fn kernel(&self) -> PathBuf {
+        self.directory.join("kernel")
+    }
+
+    /// Its initial RAM disk.
+    pub fn initial_ram_disk(&self) -> PathBuf {
+        self.directory.join("initrd")
+    }
+
+    /// The root file system, a raw disk that is never written to.
+    pub fn root_disk(&self) -> PathBuf {
+        self.directory.join("root.img")
+    }
+}
+
+fn parse_packages(text: &str) -> Vec<String> {
+    text.lines()
+        .filter_map(|line| line.split('#').next())
+        .flat_map(str::split_whitespace)
+        .map(str::to_owned)
+        .collect()
+}
+
+async fn build(recipe: &Recipe, slot: Slot, progress: &Progress) -> Result<PathBuf, ImageError> {
+    if !Uid::effective().is_root() {
+        return Err(ImageError::NotRoot);
+    }
+    let step = progress.step("building the node image (about 10 minutes, once)");
+    let root = slot.directory().join("rootfs");
+    unpack(recipe, &root, &step).await?;
+    for name in ["kernel", "initrd"] {
+        let (from, to) = (root.join("boot").join(name), slot.directory().join(name));
+        fs::copy(&from, &to).map_err(CacheError::at("copy", &from))?;
+    }
+    step.detail("writing the root disk");
+    write_disk(&root, &slot.directory().join("root.img"), ROOT_DISK_BYTES).await?;
+    crate::cache::remove_directory(&root)?;
+    Ok(slot.finish()?)
+}
+
+async fn unpack(recipe: &Recipe, root: &Path, step: &Step) -> Result<(), ImageError> {
+    let packages = recipe.packages()?.join(",");
+    let customise = format!("sh '{}' \"$1\"", recipe.file("customise").display());
+    // Its own process and mount namespaces: when this process is killed, so is
+    // every compiler in there, and what it mounted is gone.
+    let mut command = Command::new("setpriv");
+    command
+        .args(["--pdeathsig", "KILL", "--"])
+        .args(["unshare", "--pid", "--fork", "--kill-child", "--mount-proc", "--"])
+        .args(["mmdebstrap", "--variant=important"])
+        .args(["--components=main contrib"])
+        .arg(format!("--include={packages}"))
+        .arg("--aptopt=APT::Install-Recommends \"false\"")
+        .args(["doc", "man", "locale", "info"].map(|unread| {
+            format!("--dpkgopt=path-exclude=/usr/share/{unread}/*")
+        }))
+        .arg(format!("--customize-hook={customise}"))
+        .arg(SUITE)
+        .arg(root);
+    run_reporting(command, Some(step)).await
+}
+
+/// Makes a disk with an ext4 file system of a directory's contents. Needs
+/// neither a loop device nor a mount.
+pub(crate) async fn write_disk(source: &Path, disk: &Path, bytes: u64) -> Result<(), ImageError> {
+    let file = fs::File::create(disk).map_err(CacheError::at("create", disk))?;
+    file.set_len(bytes)
+        .map_err(CacheError::at("resize", disk))?;
+    drop(file);
+    let mut command = Command::new("mke2fs");
+    command
+        // Debian has it in /sbin, which is not on everybody's path.
+        .env("PATH", path_with_sbin())
+        .args(["-q", "-t", "ext4", "-m", "0"])
+        // A new file reads as zeros, so that no kernel has to write them.
+        .args(["-E", "assume_storage_prezeroed=1,lazy_itable_init=1,root_owner=0:0"])
+        .arg("-d")
+        .arg(source)
+        .arg(disk);
+    run_reporting(command, None).await
+}
+
+pub(crate) fn path_with_sbin() -> String {
+    let path = std::env::var("PATH").unwrap_or_default();
+    format!("{path}:/usr/local/sbin:/usr/sbin:/sbin")
+}
+
+/// Runs a program to its end, showing its lines as they come.
+pub(crate) async fn run_reporting(
+    mut command: Command,
+    step: Option<&Step>,
+) -> Result<(), ImageError> {
+    let program = command.as_std().get_program().to_string_lossy().into_owned();
+    let line = render_command(command.as_std());
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .map_err(|source| ImageError::Missing { program: program.clone(), source })?;
+    let mut tail = Vec::new();
+    if let Some(errors) = child.stderr.take() {
+        let mut lines = BufReader::new(errors).lines();
+        while let Ok(Some(text)) = lines.next_line().await {
+            if let Some(step) = step {
+                let shown = text.strip_prefix("I: ").or(text.strip_prefix("lab: "));
+                if let Some(shown) = shown {
+                    step.detail(shown);
+                }
+            }
+            tail.push(text);
+            if tail.len() > 30 {
+                tail.remove(0);
+            }
+        }
+    }
+    let status = child.wait().await;
+    let status = status.map_err(|source| ImageError::Missing { program, source })?;
+    if status.success() {
+        return Ok(());
+    }
+    Err(ImageError::Failed {
+        command: line,
+        status,
+        tail: tail.join("\n"),
+    })
+}
+
+fn render_command(command: &std::process::Command) -> String {
+    let mut words = vec![command.get_program().to_string_lossy()];
+    words.extend(command.get_args().map(std::ffi::OsStr::to_string_lossy));
+    words.join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn package_lists_may_have_comments() {
+        let text = "# heading\n\nzfs-dkms # builds the module\ndocker.io docker-cli\n";
+        assert_eq!(parse_packages(text), ["zfs-dkms", "docker.io", "docker-cli"]);
+    }
+
+    #[test]
+    fn the_recipe_of_this_tree_is_complete() {
+        let recipe = Recipe::debian();
+        let packages = recipe.packages().unwrap();
+        for needed in ["linux-image-amd64", "zfsutils-linux", "docker.io", "openssh-server"] {
+            assert!(packages.iter().any(|package| package == needed), "{needed}");
+        }
+        for name in ["customise", "init", "modules", "masked-units", "first-boot"] {
+            assert!(recipe.file(name).is_file(), "{name}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_failing_program_is_quoted() {
+        let mut command = Command::new("sh");
+        command.args(["-c", "echo I: started >&2; echo E: no such suite >&2; exit 3"]);
+        let error = run_reporting(command, None).await.unwrap_err().to_string();
+        assert!(error.contains("E: no such suite"), "{error}");
+        assert!(error.contains("exit status: 3"), "{error}");
+    }
+}
