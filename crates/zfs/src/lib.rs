@@ -1,1 +1,48 @@
-//! flocker-zfs.
+//! Volumes on ZFS: one dataset for each application, owned by exactly one node.
+//!
+//! Truth is in the dataset's own user properties, `flocker:owner` and `flocker:epoch` above all,
+//! which always change together in one `zfs set`. [`Zfs`] reads them; a [`Volume`] of type
+//! [`Owned`] or [`Replica`] is the proof that they were as expected a moment ago, and is good for
+//! one action. Only `Volume<Owned>` can be mounted, so a container on a replica does not compile.
+//!
+//! A dataset at an application's name is always whole. Volumes are made, and first copies are
+//! received, under names that no application can have (`_creating:…`, `_receiving:…`), and renamed
+//! when they are complete; a crash in between leaves something that the next attempt continues.
+//!
+//! Nothing here destroys a dataset or rolls one back: there is no `receive -F`.
+
+mod command;
+mod create;
+mod dataset;
+mod handoff;
+mod holders;
+mod kernel;
+mod listing;
+mod mount;
+mod mountinfo;
+mod names;
+mod observe;
+mod pool;
+mod prune;
+mod receive;
+mod send;
+mod send_plan;
+mod snapshot;
+mod volume;
+
+pub use command::CommandFailed;
+pub use create::{CreateError, NewVolume};
+pub use handoff::{Acquire, AcquireError, Release, ReleaseError, Released};
+pub use holders::Holder;
+pub use kernel::KernelFailed;
+pub use listing::MalformedListing;
+pub use mount::{MountError, MountedVolume, UnmountError};
+pub use observe::ObserveError;
+pub use prune::PruneError;
+pub use receive::{DiscardError, Incoming, ReceiveError, ReceiveRequest, Received};
+pub use send::{SendCompletion, SendError, Sending};
+pub use send_plan::{PlanSendError, SendPlan, Transfer};
+pub use snapshot::{Snapshot, SnapshotError};
+pub use volume::{
+    Change, Found, OpenError, Owned, Replica, ResizeError, Stale, Volume, Zfs, ZfsSettings,
+};

@@ -1,0 +1,348 @@
+//! Hands a volume's ownership on: the old owner releases, then the new one acquires.
+//!
+//! In this order, so that a crash in between leaves no owner, which the next deploy mends, and
+//! never two.
+
+use flocker_model::{
+    ApplicationName, ByteCount, DeploymentId, Epoch, NodeId, SnapshotGuid, VolumeRole,
+};
+use thiserror::Error;
+
+use crate::command::{Argv, CommandFailed};
+use crate::dataset::{DEPLOYMENT, EPOCH, HANDOFF, NONE, OWNER, OwnSnapshot, Record};
+use crate::{
+    Change, DiscardError, ObserveError, OpenError, Owned, ReceiveError, Replica, SnapshotError,
+    Stale, Volume, Zfs,
+};
+
+/// How an owner gives a volume up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Release {
+    /// The turn in which this node owns it; the next owner's is one higher.
+    pub epoch: Epoch,
+    /// The next owner.
+    pub to: NodeId,
+    /// The snapshot that the next owner was sent, if the caller knows it.
+    pub snapshot: Option<SnapshotGuid>,
+    /// The deployment that asks for it.
+    pub deployment: DeploymentId,
+}
+
+/// A volume that was given up.
+#[derive(Debug)]
+pub struct Released {
+    /// Whether it was given up now or before.
+    pub change: Change,
+    /// The snapshot that the next owner must hold.
+    pub snapshot: SnapshotGuid,
+    /// What this node has of it now.
+    pub replica: Volume<Replica>,
+}
+
+/// A volume could not be given up; this node owns it still.
+#[derive(Debug, Error)]
+pub enum ReleaseError {
+    /// It is not as expected.
+    #[error(transparent)]
+    Stale(#[from] Stale),
+    /// It could not be looked at.
+    #[error(transparent)]
+    Observe(#[from] ObserveError),
+    /// It is mounted.
+    #[error("volume `{application}` is mounted at {path}; stop the application first")]
+    Mounted {
+        /// Whose volume.
+        application: ApplicationName,
+        /// Where.
+        path: String,
+    },
+    /// It has no snapshot to hand off.
+    #[error("volume `{application}` has no snapshot of Flocker's; push it first")]
+    NoSnapshot {
+        /// Whose volume.
+        application: ApplicationName,
+    },
+    /// It was written after its newest snapshot, which the next owner would lose.
+    #[error(
+        "volume `{application}` has {written} that its newest snapshot {snapshot} has not; push it again"
+    )]
+    Written {
+        /// Whose volume.
+        application: ApplicationName,
+        /// How much.
+        written: ByteCount,
+        /// The name of the snapshot.
+        snapshot: String,
+    },
+    /// The next owner was sent another snapshot than the newest.
+    #[error(
+        "snapshot {newest} of volume `{application}` is newer than {sent}, which was pushed; push it again"
+    )]
+    OtherSnapshot {
+        /// Whose volume.
+        application: ApplicationName,
+        /// What was sent.
+        sent: SnapshotGuid,
+        /// What is newest.
+        newest: SnapshotGuid,
+    },
+    /// What the last crash left in its intent log could not be written down.
+    #[error(transparent)]
+    Replay(#[from] SnapshotError),
+    /// ZFS refused.
+    #[error(transparent)]
+    Command(#[from] CommandFailed),
+}
+
+impl From<OpenError> for ReleaseError {
+    fn from(error: OpenError) -> Self {
+        match error {
+            OpenError::Stale(stale) => Self::Stale(stale),
+            OpenError::Observe(error) => Self::Observe(error),
+        }
+    }
+}
+
+/// How a node takes a volume over that was released to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Acquire {
+    /// The turn of the new owner.
+    pub epoch: Epoch,
+    /// The snapshot that was handed off, with which this node's copy must end.
+    pub snapshot: SnapshotGuid,
+    /// The deployment that asks for it.
+    pub deployment: DeploymentId,
+}
+
+/// A volume could not be taken over.
+#[derive(Debug, Error)]
+pub enum AcquireError {
+    /// It is not as expected.
+    #[error(transparent)]
+    Stale(#[from] Stale),
+    /// It could not be looked at.
+    #[error(transparent)]
+    Observe(#[from] ObserveError),
+    /// What was received could not be given its name.
+    #[error(transparent)]
+    Receive(#[from] ReceiveError),
+    /// What is left of an older transfer could not be removed.
+    #[error(transparent)]
+    Discard(#[from] DiscardError),
+    /// The copy ends with another snapshot than was handed off.
+    #[error(
+        "the copy of volume `{application}` ends with snapshot {} and not with {expected}, which \
+         was handed off; push it again", newest.map_or_else(|| "none".to_owned(), |guid| guid.to_string())
+    )]
+    OtherSnapshot {
+        /// Whose volume.
+        application: ApplicationName,
+        /// What was handed off.
+        expected: SnapshotGuid,
+        /// What the copy ends with.
+        newest: Option<SnapshotGuid>,
+    },
+    /// The copy was written to, or is mounted.
+    #[error(
+        "the copy of volume `{application}` {problem}; rename its dataset with `zfs rename` and push it again"
+    )]
+    Touched {
+        /// Whose volume.
+        application: ApplicationName,
+        /// How, as the end of a sentence.
+        problem: String,
+    },
+    /// ZFS refused.
+    #[error(transparent)]
+    Command(#[from] CommandFailed),
+}
+
+impl Volume<Owned> {
+    /// Gives the volume up: in one transaction the next owner, its epoch, the snapshot handed off
+    /// and `readonly=on` are written down. From then on this node cannot write it.
+    ///
+    /// # Errors
+    /// Fails when it is mounted, or was written after its newest snapshot.
+    pub async fn release(self, release: &Release) -> Result<Released, ReleaseError> {
+        let application = self.application.clone();
+        let mut volume = self;
+        if volume.record.copy.mounted.is_none() {
+            volume = volume.replay_log().await?;
+        }
+        if let Some(path) = volume.record.copy.mounted.clone() {
+            return Err(ReleaseError::Mounted { application, path });
+        }
+        let newest = volume.last_snapshot().await?;
+        if let Some(sent) = release.snapshot.filter(|sent| *sent != newest.guid) {
+            return Err(ReleaseError::OtherSnapshot {
+                application,
+                sent,
+                newest: newest.guid,
+            });
+        }
+        set(
+            &volume.dataset(),
+            &[
+                ("readonly", "on".to_owned()),
+                (OWNER, release.to.to_string()),
+                (EPOCH, volume.role.epoch.next().to_string()),
+                (HANDOFF, newest.guid.to_string()),
+                (DEPLOYMENT, release.deployment.to_string()),
+            ],
+        )
+        .await?;
+        let replica = volume.zfs.open_replica(&application).await?;
+        Ok(Released {
+            change: Change::Changed,
+            snapshot: newest.guid,
+            replica,
+        })
+    }
+
+    /// Returns the newest of Flocker's snapshots, after making sure that nothing came after it.
+    async fn last_snapshot(&self) -> Result<OwnSnapshot, ReleaseError> {
+        if let Some(settled) = self.record.settled_at() {
+            return Ok(settled.clone());
+        }
+        let Some(newest) = self.record.newest_own() else {
+            return Err(ReleaseError::NoSnapshot {
+                application: self.application.clone(),
+            });
+        };
+        match self.written_since(newest.name).await? {
+            ByteCount::ZERO => Ok(newest.clone()),
+            written => Err(ReleaseError::Written {
+                application: self.application.clone(),
+                written,
+                snapshot: newest.name.to_string(),
+            }),
+        }
+    }
+}
+
+impl Zfs {
+    /// Gives a volume up, unless it was given up in the same way already.
+    ///
+    /// # Errors
+    /// As [`Volume::release`]; [`Stale`] when this node does not own the volume in that epoch.
+    pub async fn release(
+        &self,
+        application: &ApplicationName,
+        release: &Release,
+    ) -> Result<Released, ReleaseError> {
+        let stale = match self.open_owned(application, release.epoch).await {
+            Ok(volume) => return volume.release(release).await,
+            Err(OpenError::Stale(stale)) => stale,
+            Err(error) => return Err(error.into()),
+        };
+        let replica = match self.open_replica(application).await {
+            Ok(replica) => replica,
+            Err(OpenError::Stale(_)) => return Err(stale.into()),
+            Err(error) => return Err(error.into()),
+        };
+        match replica.record.copy.role {
+            VolumeRole::Replica {
+                owner,
+                epoch,
+                handoff: Some(snapshot),
+            } if owner == release.to && epoch == release.epoch.next() => Ok(Released {
+                change: Change::Unchanged,
+                snapshot,
+                replica,
+            }),
+            _ => Err(stale.into()),
+        }
+    }
+
+    /// Takes over a volume that was released to this node, in one transaction.
+    ///
+    /// # Errors
+    /// Fails unless the copy here ends with exactly the snapshot that was handed off and was not
+    /// touched since.
+    pub async fn acquire(
+        &self,
+        application: &ApplicationName,
+        acquire: &Acquire,
+    ) -> Result<Change, AcquireError> {
+        let record = self.finish_received(application).await?.volume;
+        let expected = || format!("a replica that may be acquired in epoch {}", acquire.epoch);
+        let record = match record {
+            Some(record)
+                if record.copy.role
+                    == (VolumeRole::Owned {
+                        epoch: acquire.epoch,
+                    }) =>
+            {
+                return Ok(Change::Unchanged);
+            }
+            Some(record) if may_acquire(&record, acquire.epoch) => record,
+            found => return Err(self.stale(application, expected(), found).into()),
+        };
+        let replica = self.as_replica(application, record)?;
+        replica.check_untouched(acquire.snapshot).await?;
+        if replica.record.resume_token.is_some() {
+            // A transfer of an older snapshot, since the copy ends with the one handed off.
+            self.discard_partial(application).await?;
+        }
+        set(
+            &replica.dataset(),
+            &[
+                ("readonly", "off".to_owned()),
+                (OWNER, self.settings().node.to_string()),
+                (EPOCH, acquire.epoch.to_string()),
+                (HANDOFF, NONE.to_owned()),
+                (DEPLOYMENT, acquire.deployment.to_string()),
+            ],
+        )
+        .await?;
+        Ok(Change::Changed)
+    }
+}
+
+/// Tells whether a copy is of an earlier owner's turn.
+fn may_acquire(record: &Record, epoch: Epoch) -> bool {
+    matches!(record.copy.role, VolumeRole::Replica { epoch: known, .. } if known < epoch)
+}
+
+impl Volume<Replica> {
+    /// Makes sure that the copy ends with a snapshot and was not touched since.
+    async fn check_untouched(&self, expected: SnapshotGuid) -> Result<(), AcquireError> {
+        let application = self.application.clone();
+        if let Some(path) = &self.record.copy.mounted {
+            return Err(AcquireError::Touched {
+                application,
+                problem: format!("is mounted at {path}"),
+            });
+        }
+        let newest = self.record.newest_own();
+        let Some(newest) = newest.filter(|newest| newest.guid == expected) else {
+            return Err(AcquireError::OtherSnapshot {
+                application,
+                expected,
+                newest: newest.map(|newest| newest.guid),
+            });
+        };
+        if self.record.settled_at().is_some() {
+            return Ok(());
+        }
+        match self.written_since(newest.name).await? {
+            ByteCount::ZERO => Ok(()),
+            written => Err(AcquireError::Touched {
+                application,
+                problem: format!("was written to: {written} since snapshot {}", newest.name),
+            }),
+        }
+    }
+}
+
+/// Sets properties in one transaction.
+///
+/// **Source**: `zfs_ioc_set_prop` (`OpenZFS`) gathers `readonly` and user properties and hands them
+/// to one `dsl_props_set`.
+async fn set(dataset: &str, properties: &[(&str, String)]) -> Result<(), CommandFailed> {
+    let mut argv = Argv::new(&["zfs", "set"]);
+    argv.push_assignments(properties);
+    argv.push(dataset);
+    argv.run().await?;
+    Ok(())
+}

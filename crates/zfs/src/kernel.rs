@@ -1,0 +1,329 @@
+//! The door to ZFS in the kernel, through `libzfs_core`: in this process, in about a millisecond.
+//!
+//! Used where an application is paused or where a result must be atomic. Three rules of the
+//! `zfs-core` crate, each learnt from its source: strings go in as `&CStr` only (others are freed
+//! before the C library reads them); its `destroy_snaps` takes a null error list for a list, so the
+//! C function is called here directly; and ZFS's own error numbers have no text, so they get one.
+
+#![expect(
+    unsafe_code,
+    reason = "one C function is called directly, and its result taken over"
+)]
+
+use std::ffi::{CStr, CString};
+use std::{fmt, io, ptr};
+
+use flocker_model::SnapshotGuid;
+use nvpair::{NvData, NvList, NvListRef};
+use nvpair_sys::{boolean_t, nvlist_free};
+use thiserror::Error;
+use zfs_core_sys as sys;
+
+use crate::names::HOLD_TAG;
+
+/// A request that ZFS in the kernel refused.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("cannot {operation} {subject}: {cause}")]
+pub struct KernelFailed {
+    /// What was to be done, as a verb.
+    pub operation: &'static str,
+    /// What it was to be done to.
+    pub subject: String,
+    /// Why it was refused.
+    pub cause: Cause,
+}
+
+/// An error number of the kernel or of ZFS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cause(pub i32);
+
+impl fmt::Display for Cause {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Numbers of `zfs_errno_t` in `sys/fs/zfs.h`, which the C library cannot name.
+        let text = match self.0 {
+            1024 => "the pool has a checkpoint",
+            1027 => "a device is being removed from the pool",
+            1029 => "the loaded ZFS module is too old for it",
+            1034 | 1035 => "the encrypted source does not match",
+            1037 => "the stream has a feature that this ZFS does not know",
+            1038 => "the pool is being exported",
+            number => return io::Error::from_raw_os_error(number).fmt(formatter),
+        };
+        write!(formatter, "{text} (ZFS error {})", self.0)
+    }
+}
+
+const ENOENT: i32 = 2;
+const EBUSY: i32 = 16;
+const EEXIST: i32 = 17;
+const EINVAL: i32 = 22;
+const ESRCH: i32 = 3;
+
+/// Runs `work` where blocking is allowed: the kernel waits for a transaction group to be written.
+async fn blocking<T, W>(
+    operation: &'static str,
+    subject: String,
+    work: W,
+) -> Result<T, KernelFailed>
+where
+    T: Send + 'static,
+    W: FnOnce(&zfs_core::Zfs) -> Result<T, i32> + Send + 'static,
+{
+    let failed = move |number| KernelFailed {
+        operation,
+        subject,
+        cause: Cause(number),
+    };
+    let outcome = tokio::task::spawn_blocking(move || {
+        let zfs = zfs_core::Zfs::new().map_err(|error| number_of(&error))?;
+        work(&zfs)
+    })
+    .await;
+    // The task only ends without a result when it panics.
+    outcome.unwrap_or(Err(EINVAL)).map_err(failed)
+}
+
+/// Tells whether a dataset or snapshot exists.
+pub(crate) async fn exists(name: &str) -> Result<bool, KernelFailed> {
+    let c_name = text("look for", name)?;
+    blocking("look for", name.to_owned(), move |zfs| {
+        Ok(zfs.exists(c_name.as_c_str()))
+    })
+    .await
+}
+
+/// Takes a snapshot and holds it, and returns its guid.
+pub(crate) async fn snapshot_and_hold(name: &str) -> Result<SnapshotGuid, KernelFailed> {
+    let c_name = text("snapshot", name)?;
+    blocking("snapshot", name.to_owned(), move |zfs| {
+        let mut names = NvList::new();
+        insert(&mut names, &c_name, &())?;
+        zfs.snapshot_raw(&names, &NvList::new())
+            .or_else(|refusal| ignore(&[], either(&refusal)))?;
+        hold_one(zfs, &c_name)?;
+        guid_of(zfs, &c_name)
+    })
+    .await
+}
+
+/// Holds a snapshot with Flocker's tag; one that is held stays held.
+pub(crate) async fn hold(name: &str) -> Result<(), KernelFailed> {
+    let c_name = text("hold", name)?;
+    blocking("hold", name.to_owned(), move |zfs| hold_one(zfs, &c_name)).await
+}
+
+/// Releases Flocker's hold on these snapshots and destroys them, and returns those that are still
+/// in use by somebody else: held with another tag, being sent, or cloned. Those that are gone are
+/// no error.
+pub(crate) async fn release_and_destroy(names: &[String]) -> Result<Vec<String>, KernelFailed> {
+    let subject = names.join(", ");
+    let c_names: Vec<CString> = names
+        .iter()
+        .map(|name| text("destroy", name))
+        .collect::<Result<_, _>>()?;
+    blocking("destroy", subject, move |zfs| {
+        let mut held = NvList::new();
+        let mut tags = NvList::new();
+        insert(&mut tags, &text_of(HOLD_TAG), &())?;
+        for name in &c_names {
+            insert(&mut held, name, &*tags)?;
+        }
+        match zfs.release_raw(&held) {
+            Ok(()) => {}
+            // ESRCH: such a snapshot has no such hold.
+            Err(refusal) => ignore(&[ENOENT, ESRCH], either(&refusal))?,
+        }
+        // All at once is one transaction group; one by one only where somebody stands in the way.
+        if destroy_snapshots(&c_names).is_ok() {
+            return Ok(Vec::new());
+        }
+        let mut in_use = Vec::new();
+        for name in c_names {
+            match destroy_snapshots(std::slice::from_ref(&name)) {
+                Ok(()) => {}
+                Err(EBUSY | EEXIST) => in_use.push(name.to_string_lossy().into_owned()),
+                Err(number) => return Err(number),
+            }
+        }
+        Ok(in_use)
+    })
+    .await
+}
+
+/// Renames a dataset that is not mounted.
+pub(crate) async fn rename(from: &str, to: &str) -> Result<(), KernelFailed> {
+    let (c_from, c_to) = (text("rename", from)?, text("rename", to)?);
+    blocking("rename", format!("{from} to {to}"), move |zfs| {
+        zfs.rename(c_from.as_c_str(), c_to.as_c_str())
+            .map_err(|error| number_of(&error))
+    })
+    .await
+}
+
+/// Holds one snapshot.
+fn hold_one(zfs: &zfs_core::Zfs, name: &CStr) -> Result<(), i32> {
+    let mut holds = NvList::new();
+    insert(&mut holds, name, &*text_of(HOLD_TAG))?;
+    match zfs.hold_raw(&holds, None) {
+        Ok(()) => Ok(()),
+        Err(refusal) => ignore(&[EEXIST], either(&refusal)),
+    }
+}
+
+/// Asks for a snapshot's guid with a channel program, which needs no other process.
+///
+/// **Source**: `zfs-program(8)`, `zfs.get_prop`.
+fn guid_of(zfs: &zfs_core::Zfs, name: &CStr) -> Result<SnapshotGuid, i32> {
+    const PROGRAM: &CStr = c"args = ...; return (zfs.get_prop(args['snapshot'], 'guid'))";
+    /// Far more than one look-up takes, and far less than the kernel allows.
+    const INSTRUCTIONS: u64 = 10_000;
+    const MEMORY_BYTES: u64 = 1 << 20;
+    let pool: Vec<u8> = name
+        .to_bytes()
+        .iter()
+        .copied()
+        .take_while(|byte| !b"/@".contains(byte))
+        .collect();
+    let pool = CString::new(pool).map_err(|_| EINVAL)?;
+    let mut arguments = NvList::new();
+    insert(&mut arguments, c"snapshot", name)?;
+    let answer = zfs
+        .channel_program_nosync(
+            pool.as_c_str(),
+            PROGRAM,
+            INSTRUCTIONS,
+            MEMORY_BYTES,
+            &arguments,
+        )
+        .map_err(|error| number_of(&error))?;
+    let guid = answer.iter().find(|pair| pair.name() == c"return");
+    match guid.map(nvpair::NvPair::data) {
+        // Lua's numbers are signed; a guid uses all 64 bits.
+        Some(NvData::Int64(guid)) => Ok(SnapshotGuid(guid.cast_unsigned())),
+        Some(NvData::Uint64(guid)) => Ok(SnapshotGuid(guid)),
+        _ => Err(EINVAL),
+    }
+}
+
+/// Destroys snapshots, all or none.
+fn destroy_snapshots(names: &[CString]) -> Result<(), i32> {
+    let mut snapshots = NvList::new();
+    for name in names {
+        insert(&mut snapshots, name, &())?;
+    }
+    let mut errors = ptr::null_mut();
+    // SAFETY: the list lives through the call, which only reads it; `errors` is a valid place for
+    // the pointer that the library stores. libzfs_core was initialised by the caller's handle.
+    // `B_FALSE`: a snapshot that is in use is an error, and is not marked to be destroyed later.
+    let number = unsafe {
+        sys::lzc_destroy_snaps(
+            snapshots.as_ptr().cast_mut(),
+            boolean_t::B_FALSE,
+            &raw mut errors,
+        )
+    };
+    let mut numbers = Vec::new();
+    if !errors.is_null() {
+        // SAFETY: not null, so it is a list that the library made for us and nobody else has.
+        numbers = numbers_in(unsafe { NvListRef::from_ptr(errors) });
+        // SAFETY: as above, and the borrow has ended.
+        unsafe { nvlist_free(errors) };
+    }
+    match number {
+        0 => Ok(()),
+        number if numbers.is_empty() => ignore(&[ENOENT], vec![number]),
+        _ => ignore(&[ENOENT], numbers),
+    }
+}
+
+/// Adds a pair to a list; fails only for want of memory.
+fn insert<T: nvpair::NvEncode + ?Sized>(
+    list: &mut NvListRef,
+    name: &CStr,
+    value: &T,
+) -> Result<(), i32> {
+    list.insert(name, value).map_err(|error| number_of(&error))
+}
+
+/// Succeeds when every one of these errors may be ignored.
+fn ignore(harmless: &[i32], numbers: Vec<i32>) -> Result<(), i32> {
+    match numbers
+        .into_iter()
+        .find(|number| !harmless.contains(number))
+    {
+        None => Ok(()),
+        Some(number) => Err(number),
+    }
+}
+
+/// Returns the error numbers of a refusal, which names each snapshot or is one for all.
+fn either(refusal: &Result<io::Error, NvList>) -> Vec<i32> {
+    match refusal {
+        Ok(error) => vec![number_of(error)],
+        Err(list) => {
+            let numbers = numbers_in(list);
+            if numbers.is_empty() {
+                vec![EINVAL]
+            } else {
+                numbers
+            }
+        }
+    }
+}
+
+/// Returns the error numbers in an error list.
+fn numbers_in(list: &NvListRef) -> Vec<i32> {
+    list.iter()
+        .filter_map(|pair| match pair.data() {
+            NvData::Int32(number) => Some(number),
+            _ => None,
+        })
+        .collect()
+}
+
+/// Returns the number of an error that came from the C library.
+fn number_of(error: &io::Error) -> i32 {
+    error.raw_os_error().unwrap_or(EINVAL)
+}
+
+/// Makes a C string of a dataset's name; none has a null byte, but a broken setting might.
+fn text(operation: &'static str, name: &str) -> Result<CString, KernelFailed> {
+    CString::new(name).map_err(|_| KernelFailed {
+        operation,
+        subject: name.replace('\0', "\\0"),
+        cause: Cause(EINVAL),
+    })
+}
+
+/// Makes a C string of a constant without null bytes.
+fn text_of(constant: &str) -> CString {
+    CString::new(constant).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_of_zfs_itself_have_a_text() {
+        let failed = |number| {
+            KernelFailed {
+                operation: "snapshot",
+                subject: "tank/flocker/web@flocker-1-000001".to_owned(),
+                cause: Cause(number),
+            }
+            .to_string()
+        };
+        assert_eq!(
+            failed(1038),
+            "cannot snapshot tank/flocker/web@flocker-1-000001: the pool is being exported \
+             (ZFS error 1038)"
+        );
+        assert!(failed(28).contains("No space left on device"));
+    }
+
+    #[tokio::test]
+    async fn a_null_byte_in_a_name_is_refused() {
+        assert!(hold("tank/a\0b@c").await.is_err());
+    }
+}

@@ -1,0 +1,188 @@
+//! Looks at volumes: one process, however many there are.
+
+use std::collections::BTreeMap;
+use std::io;
+
+use flocker_model::{ApplicationName, VolumeCopy, VolumeRole};
+use thiserror::Error;
+
+use crate::Zfs;
+use crate::command::{Argv, CommandFailed};
+use crate::dataset::Record;
+use crate::kernel::{self, KernelFailed};
+use crate::listing::{ListedDataset, MalformedListing, PROPERTIES, parse_listing};
+use crate::mountinfo::{Mount, mount_of, parse_mountinfo};
+use crate::names::Place;
+
+/// Volumes could not be looked at.
+#[derive(Debug, Error)]
+pub enum ObserveError {
+    /// The `zfs` command failed.
+    #[error(transparent)]
+    Command(#[from] CommandFailed),
+    /// ZFS in the kernel did not answer.
+    #[error(transparent)]
+    Kernel(#[from] KernelFailed),
+    /// The command's output has another form than expected.
+    #[error("cannot understand what ZFS says of the volumes; look at the properties by hand")]
+    Malformed(#[source] MalformedListing),
+    /// The table of mounts could not be read.
+    #[error("cannot read /proc/self/mountinfo")]
+    Mounts(#[source] io::Error),
+}
+
+/// What is at an application's three possible places.
+#[derive(Debug, Default)]
+pub(crate) struct Records {
+    /// At its own name.
+    pub(crate) volume: Option<Record>,
+    /// A volume that is being made.
+    pub(crate) creating: Option<Record>,
+    /// A first copy that is being received.
+    pub(crate) receiving: Option<Record>,
+}
+
+impl Zfs {
+    /// Looks at every volume and replica on this node.
+    ///
+    /// A first copy that is still being received is shown as a replica, once it says whose. What
+    /// is deeper than a volume, and what has a name that no application can have, is left out.
+    ///
+    /// # Errors
+    /// Fails when ZFS does not answer, or not in its documented form.
+    pub async fn observe_volumes(
+        &self,
+    ) -> Result<BTreeMap<ApplicationName, VolumeCopy>, ObserveError> {
+        let root = &self.settings().dataset;
+        if !kernel::exists(root).await? {
+            return Ok(BTreeMap::new());
+        }
+        // Two levels: the volumes, and their snapshots.
+        let listed = list(&["-d", "2"], std::slice::from_ref(root)).await?;
+        Ok(self
+            .sort_out(&listed, &mounts().await?)
+            .into_iter()
+            .filter_map(|(application, records)| {
+                let copy = records
+                    .volume
+                    .or_else(|| shown_early(records.receiving))?
+                    .copy;
+                Some((application, copy))
+            })
+            .collect())
+    }
+
+    /// Looks at one application's volume or replica.
+    ///
+    /// # Errors
+    /// As [`Zfs::observe_volumes`].
+    pub async fn observe_volume(
+        &self,
+        application: &ApplicationName,
+    ) -> Result<Option<VolumeCopy>, ObserveError> {
+        let records = self.read_all(application).await?;
+        let record = records.volume.or_else(|| shown_early(records.receiving));
+        Ok(record.map(|record| record.copy))
+    }
+
+    /// Reads what is at an application's own name.
+    pub(crate) async fn read(
+        &self,
+        application: &ApplicationName,
+    ) -> Result<Option<Record>, ObserveError> {
+        Ok(self.read_all(application).await?.volume)
+    }
+
+    /// Reads what is at an application's three possible places, in one process at most.
+    pub(crate) async fn read_all(
+        &self,
+        application: &ApplicationName,
+    ) -> Result<Records, ObserveError> {
+        let places = [
+            Place::Volume(application.clone()),
+            Place::Creating(application.clone()),
+            Place::Receiving(application.clone()),
+        ];
+        let mut names = Vec::new();
+        for place in places {
+            let name = place.dataset(self.settings());
+            if kernel::exists(&name).await? {
+                names.push(name);
+            }
+        }
+        if names.is_empty() {
+            return Ok(Records::default());
+        }
+        let listed = list(&["-d", "1"], &names).await?;
+        let mut sorted = self.sort_out(&listed, &mounts().await?);
+        Ok(sorted.remove(application).unwrap_or_default())
+    }
+
+    /// Sorts listed datasets by application.
+    fn sort_out(
+        &self,
+        listed: &BTreeMap<String, ListedDataset>,
+        mounts: &[Mount],
+    ) -> BTreeMap<ApplicationName, Records> {
+        let mut sorted: BTreeMap<ApplicationName, Records> = BTreeMap::new();
+        for (dataset, listed) in listed {
+            let Some(place) = Place::parse(&self.settings().dataset, dataset) else {
+                continue;
+            };
+            let (Place::Volume(application)
+            | Place::Creating(application)
+            | Place::Receiving(application)) = &place;
+            let mut record = Record::new(self.settings(), application, listed);
+            if let Some(mount) = mount_of(mounts, dataset) {
+                record.copy.mounted = Some(mount.path.to_string_lossy().into_owned());
+                if mount.writable {
+                    self.remember_replayed(application);
+                }
+            }
+            let records = sorted.entry(application.clone()).or_default();
+            match place {
+                Place::Volume(_) => records.volume = Some(record),
+                Place::Creating(_) => records.creating = Some(record),
+                Place::Receiving(_) => records.receiving = Some(record),
+            }
+        }
+        sorted
+    }
+}
+
+/// Shows a first copy that is being received as soon as its properties say whose it is.
+fn shown_early(receiving: Option<Record>) -> Option<Record> {
+    receiving.filter(|record| matches!(record.copy.role, VolumeRole::Replica { .. }))
+}
+
+/// Lists datasets and their snapshots to a depth.
+async fn list(
+    depth: &[&str],
+    names: &[String],
+) -> Result<BTreeMap<String, ListedDataset>, ObserveError> {
+    let mut argv = Argv::new(&["zfs", "get", "-Hp"]);
+    for &word in depth {
+        argv.push(word);
+    }
+    for word in [
+        "-t",
+        "filesystem,volume,snapshot",
+        "-o",
+        "name,property,value,source",
+        PROPERTIES,
+    ] {
+        argv.push(word);
+    }
+    for name in names {
+        argv.push(name);
+    }
+    parse_listing(&argv.run().await?.stdout).map_err(ObserveError::Malformed)
+}
+
+/// Reads the table of mounts.
+pub(crate) async fn mounts() -> Result<Vec<Mount>, ObserveError> {
+    let table = tokio::fs::read("/proc/self/mountinfo")
+        .await
+        .map_err(ObserveError::Mounts)?;
+    Ok(parse_mountinfo(&String::from_utf8_lossy(&table)))
+}

@@ -1,0 +1,120 @@
+//! Whether the pool can take volumes.
+
+use flocker_model::{ByteCount, PoolHealth, PoolState};
+
+use crate::command::{Argv, CommandFailed};
+use crate::{Zfs, kernel};
+
+impl Zfs {
+    /// Looks at the pool. Never fails: a pool that cannot be looked at is unusable, and why.
+    ///
+    /// **Source**: `zpoolprops(7)`, properties `health` and `readonly`.
+    pub async fn observe_pool(&self) -> PoolState {
+        let (health, available) = match self.pool_properties().await {
+            Err(error) => (unusable(&error), ByteCount::ZERO),
+            Ok(properties) => match parse_health(&properties) {
+                // The pool is asked first: below a suspended one a dataset's properties may never
+                // come.
+                PoolHealth::Usable => match self.available().await {
+                    Ok(available) => (PoolHealth::Usable, available),
+                    Err(error) => (unusable(&error), ByteCount::ZERO),
+                },
+                unusable @ PoolHealth::Unusable { .. } => (unusable, ByteCount::ZERO),
+            },
+        };
+        PoolState {
+            dataset: self.settings().dataset.clone(),
+            health,
+            available,
+        }
+    }
+
+    /// Asks `zpool get` about the pool's health.
+    async fn pool_properties(&self) -> Result<String, CommandFailed> {
+        let mut argv = Argv::new(&[
+            "zpool",
+            "get",
+            "-Hp",
+            "-o",
+            "property,value",
+            "health,readonly",
+        ]);
+        argv.push(self.settings().pool());
+        Ok(argv.run().await?.stdout)
+    }
+
+    /// Asks how many bytes a new volume may take, of the nearest dataset above it that exists.
+    async fn available(&self) -> Result<ByteCount, CommandFailed> {
+        let mut name = self.settings().dataset.as_str();
+        while let Some((parent, _)) = name.rsplit_once('/') {
+            // Should the kernel not answer, the command below says why.
+            if kernel::exists(name).await.unwrap_or(true) {
+                break;
+            }
+            name = parent;
+        }
+        let argv = Argv::new(&["zfs", "get", "-Hp", "-o", "value", "available", name]);
+        let written = argv.run().await?;
+        Ok(ByteCount::new(written.stdout.trim().parse().unwrap_or(0)))
+    }
+}
+
+/// Says that the pool could not be looked at.
+fn unusable(error: &CommandFailed) -> PoolHealth {
+    PoolHealth::Unusable {
+        problem: error.to_string(),
+    }
+}
+
+/// Reads the two properties.
+fn parse_health(output: &str) -> PoolHealth {
+    let mut health = None;
+    let mut readonly = false;
+    for line in output.lines() {
+        match line.split_once('\t') {
+            Some(("health", value)) => health = Some(value.trim()),
+            Some(("readonly", value)) => readonly = value.trim() == "on",
+            _ => {}
+        }
+    }
+    let problem = match health {
+        Some("ONLINE" | "DEGRADED") if !readonly => return PoolHealth::Usable,
+        Some("ONLINE" | "DEGRADED") => "is imported read-only".to_owned(),
+        Some(other) => format!("is {other}"),
+        None => "has no health".to_owned(),
+    };
+    PoolHealth::Unusable { problem }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_writable_working_pool_is_usable() {
+        let problem = |output| match parse_health(output) {
+            PoolHealth::Usable => "usable".to_owned(),
+            PoolHealth::Unusable { problem } => problem,
+        };
+        let outputs = [
+            "health\tONLINE\nreadonly\toff\n",
+            "health\tDEGRADED\nreadonly\toff\n",
+            "health\tONLINE\nreadonly\ton\n",
+            "health\tSUSPENDED\nreadonly\toff\n",
+            "health\tFAULTED\n",
+            "",
+        ];
+        let problems: Vec<_> = outputs.into_iter().map(problem).collect();
+        assert_eq!(
+            problems,
+            [
+                "usable",
+                "usable",
+                "is imported read-only",
+                "is SUSPENDED",
+                "is FAULTED",
+                "has no health"
+            ]
+        );
+    }
+}

@@ -1,0 +1,151 @@
+//! Takes snapshots of owned volumes.
+
+use flocker_model::{ByteCount, Epoch, SnapshotGuid};
+use thiserror::Error;
+
+use crate::command::{Argv, CommandFailed};
+use crate::kernel::{self, KernelFailed};
+use crate::names::SnapshotName;
+use crate::{Change, MountError, ObserveError, Owned, Stale, UnmountError, Volume};
+
+/// A snapshot that holds all that was written until it was taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Snapshot {
+    /// [`Change::Unchanged`] if nothing was written since this one, so that none was taken.
+    pub change: Change,
+    /// Equal wherever it is received.
+    pub guid: SnapshotGuid,
+    /// The part of its name after `@`.
+    pub name: String,
+}
+
+/// A snapshot could not be taken.
+#[derive(Debug, Error)]
+pub enum SnapshotError {
+    /// The volume changed its owner meanwhile.
+    #[error(transparent)]
+    Stale(#[from] Stale),
+    /// The volume could not be looked at.
+    #[error(transparent)]
+    Observe(#[from] ObserveError),
+    /// ZFS refused.
+    #[error(transparent)]
+    Kernel(#[from] KernelFailed),
+    /// Its intent log could not be replayed.
+    #[error("the volume cannot be mounted to write down what its last crash left in the log")]
+    Mount(#[from] MountError),
+    /// Its intent log was replayed, but it stays mounted.
+    #[error("the volume was mounted to write down its log, and cannot be unmounted")]
+    Unmount(#[from] UnmountError),
+}
+
+impl Volume<Owned> {
+    /// Takes a snapshot and holds it; or, of an unmounted volume that was not written since the
+    /// last one, returns that. Of a mounted one there is no telling: ZFS counts what is on disk.
+    ///
+    /// A volume that was never mounted since a crash has writes in its intent log that a snapshot
+    /// would miss, acknowledged ones; so it is mounted first, for a moment.
+    ///
+    /// # Errors
+    /// Fails when ZFS refuses, for example in a full pool.
+    pub async fn snapshot(self) -> Result<Snapshot, SnapshotError> {
+        let volume = self.replay_log().await?;
+        if volume.record.copy.mounted.is_none()
+            && let Some(settled) = volume.record.settled_at()
+        {
+            // A crash may have come between taking and holding it.
+            kernel::hold(&volume.snapshot_path(settled.name)).await?;
+            return Ok(Snapshot {
+                change: Change::Unchanged,
+                guid: settled.guid,
+                name: settled.name.to_string(),
+            });
+        }
+        let name = volume.next_name();
+        let guid = kernel::snapshot_and_hold(&volume.snapshot_path(name)).await?;
+        Ok(Snapshot {
+            change: Change::Changed,
+            guid,
+            name: name.to_string(),
+        })
+    }
+
+    /// Makes sure that everything acknowledged is in the dataset and not in its intent log alone.
+    ///
+    /// **Source**: `zil_replay` (`OpenZFS`) runs when a filesystem is mounted for writing, and then
+    /// only; `zfs snapshot` of an unmounted one leaves its log out.
+    pub(crate) async fn replay_log(self) -> Result<Self, SnapshotError> {
+        if self.zfs.is_replayed(&self.application) {
+            return Ok(self);
+        }
+        let dataset = self.dataset();
+        self.zfs.ensure_mounted(&self.application, &dataset).await?;
+        self.zfs
+            .unmount_dataset(&self.application, &dataset)
+            .await?;
+        match self.zfs.read(&self.application).await? {
+            Some(record) if record.copy.role == self.record.copy.role => {
+                Ok(Self { record, ..self })
+            }
+            found => Err(self
+                .zfs
+                .stale(
+                    &self.application,
+                    format!("owned here in epoch {}", self.role.epoch),
+                    found,
+                )
+                .into()),
+        }
+    }
+
+    /// Returns the name after the highest that this epoch has.
+    fn next_name(&self) -> SnapshotName {
+        next_name(
+            self.role.epoch,
+            self.record.own_snapshots.iter().map(|own| own.name),
+        )
+    }
+}
+
+/// Returns the name after the highest of `taken` that has this epoch.
+fn next_name(epoch: Epoch, taken: impl Iterator<Item = SnapshotName>) -> SnapshotName {
+    let highest = taken
+        .filter(|name| name.epoch == epoch)
+        .map(|name| name.counter)
+        .max();
+    SnapshotName {
+        epoch,
+        counter: highest.unwrap_or(0) + 1,
+    }
+}
+
+impl<Role> Volume<Role> {
+    /// Tells how much was written since one of Flocker's snapshots, whatever others were taken.
+    ///
+    /// **Source**: `zfsprops(7)`, property `written@snapshot`.
+    pub(crate) async fn written_since(
+        &self,
+        name: SnapshotName,
+    ) -> Result<ByteCount, CommandFailed> {
+        let property = format!("written@{name}");
+        let mut argv = Argv::new(&["zfs", "get", "-Hp", "-o", "value"]);
+        argv.push(property);
+        argv.push(self.dataset());
+        let written = argv.run().await?.stdout;
+        // What cannot be read counts as written: refusing is safe.
+        Ok(ByteCount::new(written.trim().parse().unwrap_or(u64::MAX)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counting_starts_anew_in_each_epoch() {
+        let taken = ["flocker-1-000007", "flocker-2-000001", "flocker-2-000003"];
+        let taken = || taken.iter().filter_map(|name| SnapshotName::parse(name));
+        assert_eq!(next_name(Epoch(2), taken()).to_string(), "flocker-2-000004");
+        assert_eq!(next_name(Epoch(3), taken()).to_string(), "flocker-3-000001");
+    }
+}
