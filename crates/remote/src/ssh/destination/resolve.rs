@@ -1,0 +1,242 @@
+//! From a written name to a destination: what wins over what.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::super::client_config::{Entry, Location, Placed};
+use super::super::client_config_files::{ConfigRoot, observe_client_config};
+use super::super::host_key::{HostKeyPolicy, KnownHostsFiles, UnknownHost};
+use super::super::identity::Identity;
+use super::super::settings::{HostSettings, Located, StrictHostKeys, gather_settings};
+use super::expand::{Tokens, expand};
+use super::name::parse_name;
+use super::{Destination, DestinationError, Environment, SshOptions};
+
+#[cfg(test)]
+mod tests;
+
+const DEFAULT_PORT: u16 = 22;
+
+/// Where `ssh` looks for keys, in its order. Security keys are left out, as
+/// they can only be used through an agent.
+///
+/// Source: `IdentityFile` in `ssh_config(5)`.
+const DEFAULT_IDENTITIES: [&str; 3] = ["id_rsa", "id_ecdsa", "id_ed25519"];
+
+/// Finds out how to reach `name`, which is written like the argument of `ssh`:
+/// `host`, `user@host`, `host:port`, `ssh://user@host:port` or an alias.
+///
+/// What the name itself says wins over `options`, these over the
+/// configuration files, and these over the defaults of `ssh`.
+///
+/// Source: `ssh(1)`, `ssh_config(5)`.
+///
+/// # Errors
+///
+/// [`DestinationError`] when the name makes no sense, or the configuration
+/// cannot be read or followed.
+pub fn resolve_destination(
+    name: &str,
+    options: &SshOptions,
+    environment: &Environment,
+) -> Result<Destination, DestinationError> {
+    let entries = observe_entries(options, environment)
+        .map_err(|(file, source)| DestinationError::UnreadableConfig { file, source })?;
+    plan_destination(name, &entries, options, environment)
+}
+
+fn observe_entries(
+    options: &SshOptions,
+    environment: &Environment,
+) -> Result<Vec<Placed>, (PathBuf, io::Error)> {
+    let user_directory = environment.home.join(".ssh");
+    let user_root = ConfigRoot {
+        include_directory: &user_directory,
+        home: &environment.home,
+    };
+    if let Some(file) = &options.config_file {
+        // A file that was asked for has to be there.
+        std::fs::metadata(file).map_err(|error| (file.clone(), error))?;
+        return observe_client_config(file, user_root);
+    }
+    let system_root = ConfigRoot {
+        include_directory: Path::new("/etc/ssh"),
+        home: &environment.home,
+    };
+    let system_file = Path::new("/etc/ssh/ssh_config");
+    let mut entries = observe_client_config(&user_directory.join("config"), user_root)?;
+    // The system's file begins outside any Host block of the user's.
+    entries.push(Placed {
+        location: Location {
+            file: system_file.to_owned(),
+            line: 0,
+        },
+        entry: Entry::Match { always: true },
+    });
+    entries.extend(observe_client_config(system_file, system_root)?);
+    Ok(entries)
+}
+
+/// The pure part of [`resolve_destination`].
+fn plan_destination(
+    name: &str,
+    entries: &[Placed],
+    options: &SshOptions,
+    environment: &Environment,
+) -> Result<Destination, DestinationError> {
+    let written = parse_name(name).ok_or_else(|| DestinationError::BadName {
+        name: name.to_owned(),
+    })?;
+    let mut settings =
+        gather_settings(entries, &written.host).map_err(|source| DestinationError::BadConfig {
+            name: name.to_owned(),
+            source,
+        })?;
+    refuse_proxy(name, settings.proxy.take())?;
+
+    let port = written
+        .port
+        .or(options.port)
+        .or(settings.port)
+        .unwrap_or(DEFAULT_PORT);
+    let user = written
+        .user
+        .or_else(|| options.user.clone())
+        .or_else(|| settings.user.clone())
+        .unwrap_or_else(|| environment.user.clone());
+    let mut tokens = Tokens {
+        original_host: &written.host,
+        host: written.host.clone(),
+        port,
+        remote_user: &user,
+        environment,
+    };
+    if let Some(host_name) = &settings.host_name {
+        tokens.host = expand(host_name, &tokens);
+    }
+    let agent = agent_socket(settings.identity_agent.as_deref(), &tokens);
+    let identities = identities(&settings, options, &tokens);
+    let host_key = host_key_policy(&mut settings, options, &tokens);
+    Ok(Destination {
+        name: name.to_owned(),
+        host: tokens.host.clone(),
+        port,
+        identities,
+        identities_only: settings.identities_only.unwrap_or(false),
+        agent,
+        host_key,
+        warnings: settings.warnings,
+        user,
+    })
+}
+
+fn refuse_proxy(name: &str, proxy: Option<Located<String>>) -> Result<(), DestinationError> {
+    match proxy {
+        Some(Located { value, location }) if !value.to_ascii_lowercase().ends_with(" none") => {
+            Err(DestinationError::ProxyUnsupported {
+                name: name.to_owned(),
+                location: location.to_string(),
+                setting: value,
+            })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Source: `IdentityAgent` in `ssh_config(5)`.
+fn agent_socket(configured: Option<&str>, tokens: &Tokens<'_>) -> Option<PathBuf> {
+    let variable = |name: &str| tokens.environment.variables.get(name);
+    let socket = match configured {
+        Some("none") => None,
+        None | Some("SSH_AUTH_SOCK") => variable("SSH_AUTH_SOCK").cloned(),
+        Some(path) => match path.strip_prefix('$') {
+            Some(name) if !name.starts_with('{') => variable(name).cloned(),
+            _ => Some(expand(path, tokens)),
+        },
+    };
+    socket.filter(|path| !path.is_empty()).map(PathBuf::from)
+}
+
+fn identities(settings: &HostSettings, options: &SshOptions, tokens: &Tokens<'_>) -> Vec<Identity> {
+    let asked_for = options.identity_files.iter().cloned();
+    let configured = settings
+        .identity_files
+        .iter()
+        .filter(|path| !path.eq_ignore_ascii_case("none"))
+        .map(|path| PathBuf::from(expand(path, tokens)));
+    let named: Vec<PathBuf> = asked_for.chain(configured).collect();
+    if !named.is_empty() || !settings.identity_files.is_empty() {
+        let mut identities: Vec<Identity> = Vec::new();
+        for path in named {
+            if identities.iter().all(|known| known.path != path) {
+                identities.push(Identity { path, named: true });
+            }
+        }
+        return identities;
+    }
+    let directory = tokens.environment.home.join(".ssh");
+    DEFAULT_IDENTITIES
+        .iter()
+        .map(|file| Identity {
+            path: directory.join(file),
+            named: false,
+        })
+        .collect()
+}
+
+fn host_key_policy(
+    settings: &mut HostSettings,
+    options: &SshOptions,
+    tokens: &Tokens<'_>,
+) -> HostKeyPolicy {
+    let configured = settings.strict_host_keys.take();
+    if let Some(Located {
+        value: StrictHostKeys::No,
+        location,
+    }) = &configured
+        && options.unknown_host.is_none()
+    {
+        settings.warnings.push(format!(
+            "{location}: StrictHostKeyChecking no is treated as accept-new: a changed host key is still refused"
+        ));
+    }
+    let unknown =
+        options
+            .unknown_host
+            .unwrap_or_else(|| match configured.map(|located| located.value) {
+                None | Some(StrictHostKeys::Refuse) => UnknownHost::Refuse,
+                Some(StrictHostKeys::AcceptNew | StrictHostKeys::No) => UnknownHost::AcceptNew,
+            });
+
+    let paths = |written: &[String]| -> Vec<PathBuf> {
+        written
+            .iter()
+            .filter(|path| !path.eq_ignore_ascii_case("none"))
+            .map(|path| PathBuf::from(expand(path, tokens)))
+            .collect()
+    };
+    let user_files = match (&options.known_hosts, &settings.user_known_hosts) {
+        (Some(file), _) => vec![file.clone()],
+        (None, Some(written)) => paths(written),
+        (None, None) => {
+            let directory = tokens.environment.home.join(".ssh");
+            vec![
+                directory.join("known_hosts"),
+                directory.join("known_hosts2"),
+            ]
+        }
+    };
+    let global_files = match &settings.global_known_hosts {
+        Some(written) => paths(written),
+        None => vec![
+            PathBuf::from("/etc/ssh/ssh_known_hosts"),
+            PathBuf::from("/etc/ssh/ssh_known_hosts2"),
+        ],
+    };
+    HostKeyPolicy::KnownHosts(KnownHostsFiles {
+        alias: settings.host_key_alias.clone(),
+        user_files,
+        global_files,
+        unknown,
+    })
+}

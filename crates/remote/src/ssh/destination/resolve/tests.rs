@@ -1,0 +1,297 @@
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::path::Path;
+
+use insta::assert_snapshot;
+
+use super::super::super::client_config::parse_client_config;
+use super::super::name::parse_name;
+use super::{Destination, Environment, HostKeyPolicy, SshOptions, UnknownHost, plan_destination};
+
+fn environment() -> Environment {
+    Environment {
+        home: "/home/ann".into(),
+        user: "ann".to_owned(),
+        variables: BTreeMap::from(
+            [
+                ("SSH_AUTH_SOCK", "/run/agent"),
+                ("XDG_RUNTIME_DIR", "/run/user/7"),
+            ]
+            .map(|(name, value)| (name.to_owned(), value.to_owned())),
+        ),
+    }
+}
+
+fn plan_with(name: &str, config: &str, options: &SshOptions) -> String {
+    let entries = parse_client_config(Path::new("config"), config);
+    match plan_destination(name, &entries, options, &environment()) {
+        Ok(destination) => show(&destination),
+        Err(error) => {
+            let mut text = format!("error: {error}");
+            if let Some(cause) = std::error::Error::source(&error) {
+                let _ = write!(text, "\ncaused by: {cause}");
+            }
+            text
+        }
+    }
+}
+
+fn plan(name: &str, config: &str) -> String {
+    plan_with(name, config, &SshOptions::default())
+}
+
+fn show(destination: &Destination) -> String {
+    let Destination {
+        name,
+        host,
+        port,
+        user,
+        identities,
+        identities_only,
+        agent,
+        host_key,
+        warnings,
+    } = destination;
+    let mut text = format!("{name}: {user}@{host} port {port}\n");
+    for identity in identities {
+        let kind = if identity.named { "key" } else { "perhaps key" };
+        let _ = writeln!(text, "{kind} {}", identity.path.display());
+    }
+    let only = if *identities_only {
+        " for these only"
+    } else {
+        ""
+    };
+    match agent {
+        Some(agent) => {
+            let _ = writeln!(text, "agent {}{only}", agent.display());
+        }
+        None => text.push_str("no agent\n"),
+    }
+    if let HostKeyPolicy::KnownHosts(files) = host_key {
+        for file in files.user_files.iter().chain(&files.global_files) {
+            let _ = writeln!(text, "known {}", file.display());
+        }
+        let _ = writeln!(
+            text,
+            "unknown: {:?}, alias {:?}",
+            files.unknown, files.alias
+        );
+    }
+    for warning in warnings {
+        let _ = writeln!(text, "warning: {warning}");
+    }
+    text
+}
+
+#[test]
+fn an_address_alone_gets_the_defaults_of_ssh() {
+    assert_snapshot!(plan("10.0.0.1", ""), @r#"
+    10.0.0.1: ann@10.0.0.1 port 22
+    perhaps key /home/ann/.ssh/id_rsa
+    perhaps key /home/ann/.ssh/id_ecdsa
+    perhaps key /home/ann/.ssh/id_ed25519
+    agent /run/agent
+    known /home/ann/.ssh/known_hosts
+    known /home/ann/.ssh/known_hosts2
+    known /etc/ssh/ssh_known_hosts
+    known /etc/ssh/ssh_known_hosts2
+    unknown: Refuse, alias None
+    "#);
+}
+
+#[test]
+fn the_first_value_wins_and_keys_collect() {
+    let config = r#"
+# comment
+Host db1 db2 # trailing
+    HostName %h.example.com
+    User = admin
+    Port=2222
+    IdentityFile "~/keys/with space"
+    IdentityFile %d/.ssh/%h_%r
+    IdentitiesOnly yes
+    UserKnownHostsFile ~/.ssh/%n.known /dev/null
+    StrictHostKeyChecking accept-new
+    HostKeyAlias one
+    IdentityAgent ${XDG_RUNTIME_DIR}/agent
+Host *
+    User nobody
+    Port 1
+    IdentityFile ~/.ssh/id_all
+    GlobalKnownHostsFile none
+"#;
+    assert_snapshot!(plan("db1", config), @r#"
+    db1: admin@db1.example.com port 2222
+    key /home/ann/keys/with space
+    key /home/ann/.ssh/db1.example.com_admin
+    key /home/ann/.ssh/id_all
+    agent /run/user/7/agent for these only
+    known /home/ann/.ssh/db1.known
+    known /dev/null
+    unknown: AcceptNew, alias Some("one")
+    "#);
+    assert_snapshot!(plan("db3", config), @r#"
+    db3: nobody@db3 port 1
+    key /home/ann/.ssh/id_all
+    agent /run/agent
+    known /home/ann/.ssh/known_hosts
+    known /home/ann/.ssh/known_hosts2
+    unknown: Refuse, alias None
+    "#);
+}
+
+#[test]
+fn the_name_wins_over_options_and_these_over_the_file() {
+    let config = "User file\nPort 1\nIdentityFile /file\nUserKnownHostsFile /file_known\n";
+    let options = SshOptions {
+        identity_files: vec!["/option".into(), "/file".into()],
+        known_hosts: Some("/option_known".into()),
+        user: Some("option".to_owned()),
+        port: Some(2),
+        unknown_host: Some(UnknownHost::AcceptNew),
+        ..SshOptions::default()
+    };
+    assert_snapshot!(plan_with("name@host:3", config, &options), @r#"
+    name@host:3: name@host port 3
+    key /option
+    key /file
+    agent /run/agent
+    known /option_known
+    known /etc/ssh/ssh_known_hosts
+    known /etc/ssh/ssh_known_hosts2
+    unknown: AcceptNew, alias None
+    "#);
+    assert_snapshot!(plan_with("host", config, &options), @r#"
+    host: option@host port 2
+    key /option
+    key /file
+    agent /run/agent
+    known /option_known
+    known /etc/ssh/ssh_known_hosts
+    known /etc/ssh/ssh_known_hosts2
+    unknown: AcceptNew, alias None
+    "#);
+}
+
+#[test]
+fn negated_patterns_and_match_blocks() {
+    let config = "Host *.lan !old.lan\n Port 1\nMatch user bob\n Port 2\nMatch user al\n Compression no\nMatch all\n Port 3\n";
+    assert_snapshot!(plan("new.lan", config), @r#"
+    new.lan: ann@new.lan port 1
+    perhaps key /home/ann/.ssh/id_rsa
+    perhaps key /home/ann/.ssh/id_ecdsa
+    perhaps key /home/ann/.ssh/id_ed25519
+    agent /run/agent
+    known /home/ann/.ssh/known_hosts
+    known /home/ann/.ssh/known_hosts2
+    known /etc/ssh/ssh_known_hosts
+    known /etc/ssh/ssh_known_hosts2
+    unknown: Refuse, alias None
+    warning: config:3: Match is not supported, so this block is ignored
+    "#);
+    assert_snapshot!(plan("old.lan", config), @r#"
+    old.lan: ann@old.lan port 3
+    perhaps key /home/ann/.ssh/id_rsa
+    perhaps key /home/ann/.ssh/id_ecdsa
+    perhaps key /home/ann/.ssh/id_ed25519
+    agent /run/agent
+    known /home/ann/.ssh/known_hosts
+    known /home/ann/.ssh/known_hosts2
+    known /etc/ssh/ssh_known_hosts
+    known /etc/ssh/ssh_known_hosts2
+    unknown: Refuse, alias None
+    warning: config:3: Match is not supported, so this block is ignored
+    "#);
+}
+
+#[test]
+fn what_cannot_be_followed_is_an_error_with_its_place() {
+    assert_snapshot!(plan("db1", "Host db1\n ProxyJump gate,gate2\n"), @r#"error: config:2: `ProxyJump gate,gate2` is not supported: give `db1` an address that this machine reaches directly, or run Flocker on the jump host"#);
+    assert_snapshot!(plan("db1", "ProxyCommand nc %h %p\n"), @r#"error: config:1: `ProxyCommand nc %h %p` is not supported: give `db1` an address that this machine reaches directly, or run Flocker on the jump host"#);
+    assert_snapshot!(plan("db1", "\nPort ssh\n"), @r#"
+    error: the SSH configuration for `db1` cannot be used
+    caused by: config:2: Port cannot be `ssh`: it must be a number from 1 to 65535
+    "#);
+    assert_snapshot!(plan("db1", "IdentitiesOnly maybe\n"), @r#"
+    error: the SSH configuration for `db1` cannot be used
+    caused by: config:1: IdentitiesOnly cannot be `maybe`: it must be yes or no
+    "#);
+    assert_snapshot!(plan("db1", "StrictHostKeyChecking perhaps\n"), @r#"
+    error: the SSH configuration for `db1` cannot be used
+    caused by: config:1: StrictHostKeyChecking cannot be `perhaps`: it must be yes, ask, accept-new or no
+    "#);
+    assert_snapshot!(plan("db1;reboot", ""), @r#"error: `db1;reboot` does not name a node: write HOST, USER@HOST, HOST:PORT or an alias from ~/.ssh/config"#);
+    // Turned off again, it is no obstacle.
+    assert!(!plan("db1", "ProxyJump none\nProxyJump gate\n").contains("error"));
+    assert!(!plan("db2", "Host db1\n ProxyJump gate\n").contains("error"));
+}
+
+#[test]
+fn settings_that_weaken_security_are_not_followed_all_the_way() {
+    assert_snapshot!(plan("db1", "IdentityAgent none\nStrictHostKeyChecking no\n"), @r#"
+    db1: ann@db1 port 22
+    perhaps key /home/ann/.ssh/id_rsa
+    perhaps key /home/ann/.ssh/id_ecdsa
+    perhaps key /home/ann/.ssh/id_ed25519
+    no agent
+    known /home/ann/.ssh/known_hosts
+    known /home/ann/.ssh/known_hosts2
+    known /etc/ssh/ssh_known_hosts
+    known /etc/ssh/ssh_known_hosts2
+    unknown: AcceptNew, alias None
+    warning: config:2: StrictHostKeyChecking no is treated as accept-new: a changed host key is still refused
+    "#);
+}
+
+#[test]
+fn names_can_be_written_as_for_ssh() {
+    let mut table = String::new();
+    for name in [
+        "1.1.1.1",
+        "db1.example.com",
+        "root@db1",
+        "db1:2222",
+        "ssh://root@db1:22",
+        "a@realm@db1",
+        "fe80::1",
+        "root@[fe80::1]:2222",
+        "[fe80::1]",
+        "",
+        "@db1",
+        "db1:",
+        "db1:0",
+        "db1:99999",
+        "-oProxyCommand=x",
+        "-l@db1",
+        "a b",
+        "[fe80::1",
+        "[fe80::1]x",
+        "db1/x",
+    ] {
+        let parsed = parse_name(name).map(|parsed| (parsed.user, parsed.host, parsed.port));
+        let _ = writeln!(table, "{name:?} -> {parsed:?}");
+    }
+    assert_snapshot!(table, @r#"
+    "1.1.1.1" -> Some((None, "1.1.1.1", None))
+    "db1.example.com" -> Some((None, "db1.example.com", None))
+    "root@db1" -> Some((Some("root"), "db1", None))
+    "db1:2222" -> Some((None, "db1", Some(2222)))
+    "ssh://root@db1:22" -> Some((Some("root"), "db1", Some(22)))
+    "a@realm@db1" -> Some((Some("a@realm"), "db1", None))
+    "fe80::1" -> Some((None, "fe80::1", None))
+    "root@[fe80::1]:2222" -> Some((Some("root"), "fe80::1", Some(2222)))
+    "[fe80::1]" -> Some((None, "fe80::1", None))
+    "" -> None
+    "@db1" -> None
+    "db1:" -> None
+    "db1:0" -> None
+    "db1:99999" -> None
+    "-oProxyCommand=x" -> None
+    "-l@db1" -> None
+    "a b" -> None
+    "[fe80::1" -> None
+    "[fe80::1]x" -> None
+    "db1/x" -> None
+    "#);
+}

@@ -1,0 +1,52 @@
+//! Reaches a node over SSH the way the `ssh` command would.
+//!
+//! * Who to reach: [`resolve_destination`] turns what the operator wrote into
+//!   a [`Destination`], reading the same configuration files as `ssh`.
+//! * Reaching it: [`Connection::connect`] verifies the host key, then logs in
+//!   with the agent or with key files.
+//! * Working there: [`Connection::exec`] starts commands, any number of them
+//!   one after another and several at once.
+//! * Keys of nodes: [`ensure_node_key`], [`observe_host_keys`] and
+//!   [`render_authorized_key`] are what nodes need to trust each other.
+
+mod authenticate;
+mod authorized_keys;
+mod client_config;
+mod client_config_files;
+mod command;
+mod connect_error;
+mod connection;
+mod destination;
+mod exit;
+mod handler;
+mod host_key;
+mod identity;
+mod known_hosts;
+mod node_key;
+mod pattern;
+mod session;
+mod settings;
+mod stall_guard;
+mod streams;
+mod transfer;
+
+pub use authenticate::{Attempt, AuthenticationError};
+pub use authorized_keys::{AuthorizedKey, RenderAuthorizedKeyError, render_authorized_key};
+pub use command::{RemoteCommand, shell_quote};
+pub use connect_error::{ConnectCause, ConnectError, ConnectStep};
+pub use connection::{ConnectOptions, Connection};
+pub use destination::{
+    Destination, DestinationError, Environment, SshOptions, resolve_destination,
+};
+pub use exit::{ConnectionLost, ExecError, Exit, ExitStatus, SessionError};
+pub use host_key::{HostKeyError, HostKeyPolicy, UnknownHost};
+pub use identity::Identity;
+pub use node_key::{
+    HostKeysError, NodeKeyError, ensure_node_key, generate_node_key, observe_host_keys,
+    read_public_key,
+};
+pub use russh::keys::PublicKey;
+pub use session::Session;
+pub use settings::ConfigError;
+pub use streams::{Output, Stdin};
+pub use transfer::{CommandError, Completed};

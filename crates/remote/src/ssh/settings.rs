@@ -1,0 +1,199 @@
+//! Finds what a list of configuration entries says about one host.
+
+use thiserror::Error;
+
+use super::client_config::{Entry, Location, Placed};
+use super::pattern::matches_pattern_list;
+
+/// A value and where it was set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Located<T> {
+    pub(super) value: T,
+    pub(super) location: Location,
+}
+
+/// What the configuration says about one host, before defaults. Paths are as
+/// written, with `~` and `%` still in them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct HostSettings {
+    pub(super) host_name: Option<String>,
+    pub(super) user: Option<String>,
+    pub(super) port: Option<u16>,
+    pub(super) identity_files: Vec<String>,
+    pub(super) identities_only: Option<bool>,
+    pub(super) identity_agent: Option<String>,
+    pub(super) user_known_hosts: Option<Vec<String>>,
+    pub(super) global_known_hosts: Option<Vec<String>>,
+    pub(super) host_key_alias: Option<String>,
+    pub(super) strict_host_keys: Option<Located<StrictHostKeys>>,
+    /// A jump host or proxy command, which Flocker cannot use.
+    pub(super) proxy: Option<Located<String>>,
+    /// Things the reader should know, one sentence each.
+    pub(super) warnings: Vec<String>,
+}
+
+/// `StrictHostKeyChecking`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum StrictHostKeys {
+    /// `yes`, and `ask`, as there is nobody to ask.
+    Refuse,
+    /// `accept-new`.
+    AcceptNew,
+    /// `no` or `off`.
+    No,
+}
+
+/// A setting in an SSH configuration file cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{location}: {keyword} cannot be `{value}`: it must be {expected}")]
+pub struct ConfigError {
+    /// File and line.
+    pub location: String,
+    /// The keyword as `ssh_config(5)` writes it.
+    pub keyword: &'static str,
+    /// What the file says.
+    pub value: String,
+    /// What would be understood.
+    pub expected: &'static str,
+}
+
+/// The keywords that [`apply_setting`] acts on.
+const UNDERSTOOD: [&str; 12] = [
+    "hostname",
+    "user",
+    "port",
+    "identityfile",
+    "identitiesonly",
+    "identityagent",
+    "userknownhostsfile",
+    "globalknownhostsfile",
+    "hostkeyalias",
+    "stricthostkeychecking",
+    "proxyjump",
+    "proxycommand",
+];
+
+/// Gathers the settings of `name`. The first value of each keyword wins,
+/// except that `IdentityFile` collects.
+///
+/// Source: `ssh_config(5)`.
+pub(super) fn gather_settings(entries: &[Placed], name: &str) -> Result<HostSettings, ConfigError> {
+    let mut settings = HostSettings::default();
+    let mut active = true;
+    // What was in force around each file being included.
+    let mut around: Vec<bool> = Vec::new();
+    // A Match block that is being skipped, until that is known to matter.
+    let mut skipping: Option<&Location> = None;
+    for Placed { location, entry } in entries {
+        match entry {
+            Entry::Host(patterns) => {
+                skipping = None;
+                active = around.last().copied().unwrap_or(true)
+                    && matches_pattern_list(patterns.iter().map(String::as_str), name);
+            }
+            Entry::Match { always } => {
+                skipping = (!always).then_some(location);
+                active = *always && around.last().copied().unwrap_or(true);
+            }
+            Entry::IncludeBegin => around.push(active),
+            Entry::IncludeEnd => active = around.pop().unwrap_or(true),
+            Entry::Setting { keyword, arguments } if active => {
+                apply_setting(&mut settings, keyword, arguments, location)?;
+            }
+            Entry::Setting { keyword, .. } if UNDERSTOOD.contains(&keyword.as_str()) => {
+                if let Some(place) = skipping.take() {
+                    settings.warnings.push(format!(
+                        "{place}: Match is not supported, so this block is ignored"
+                    ));
+                }
+            }
+            Entry::Include(_) | Entry::Setting { .. } => {}
+        }
+    }
+    Ok(settings)
+}
+
+fn apply_setting(
+    settings: &mut HostSettings,
+    keyword: &str,
+    arguments: &[String],
+    location: &Location,
+) -> Result<(), ConfigError> {
+    let Some(first) = arguments.first() else {
+        return Ok(());
+    };
+    let wrong = |keyword, expected| ConfigError {
+        location: location.to_string(),
+        keyword,
+        value: arguments.join(" "),
+        expected,
+    };
+    match keyword {
+        "hostname" => keep_first(&mut settings.host_name, || first.clone()),
+        "user" => keep_first(&mut settings.user, || first.clone()),
+        "identityagent" => keep_first(&mut settings.identity_agent, || first.clone()),
+        "hostkeyalias" => keep_first(&mut settings.host_key_alias, || first.clone()),
+        "identityfile" => settings.identity_files.push(first.clone()),
+        "userknownhostsfile" => keep_first(&mut settings.user_known_hosts, || arguments.to_vec()),
+        "globalknownhostsfile" => {
+            keep_first(&mut settings.global_known_hosts, || arguments.to_vec());
+        }
+        "port" => {
+            let port = first
+                .parse()
+                .ok()
+                .filter(|port| *port != 0)
+                .ok_or_else(|| wrong("Port", "a number from 1 to 65535"))?;
+            keep_first(&mut settings.port, || port);
+        }
+        "identitiesonly" => {
+            let only = parse_yes_no(first).ok_or_else(|| wrong("IdentitiesOnly", "yes or no"))?;
+            keep_first(&mut settings.identities_only, || only);
+        }
+        "stricthostkeychecking" => {
+            let expected = "yes, ask, accept-new or no";
+            let value =
+                parse_strictness(first).ok_or_else(|| wrong("StrictHostKeyChecking", expected))?;
+            keep_first(&mut settings.strict_host_keys, || Located {
+                value,
+                location: location.clone(),
+            });
+        }
+        "proxyjump" | "proxycommand" => {
+            let keyword = if keyword == "proxyjump" {
+                "ProxyJump"
+            } else {
+                "ProxyCommand"
+            };
+            keep_first(&mut settings.proxy, || Located {
+                value: format!("{keyword} {}", arguments.join(" ")),
+                location: location.clone(),
+            });
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+fn keep_first<T>(slot: &mut Option<T>, value: impl FnOnce() -> T) {
+    if slot.is_none() {
+        *slot = Some(value());
+    }
+}
+
+fn parse_yes_no(text: &str) -> Option<bool> {
+    match text.to_ascii_lowercase().as_str() {
+        "yes" | "true" => Some(true),
+        "no" | "false" => Some(false),
+        _ => None,
+    }
+}
+
+fn parse_strictness(text: &str) -> Option<StrictHostKeys> {
+    match text.to_ascii_lowercase().as_str() {
+        "yes" | "true" | "ask" => Some(StrictHostKeys::Refuse),
+        "accept-new" => Some(StrictHostKeys::AcceptNew),
+        "no" | "off" | "false" => Some(StrictHostKeys::No),
+        _ => None,
+    }
+}
