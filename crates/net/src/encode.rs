@@ -321,7 +321,7 @@ pub(crate) fn element_pairs(elements: &Elements) -> Vec<(Vec<u8>, Vec<u8>)> {
     match elements {
         Elements::Targets(targets) => targets
             .iter()
-            .map(|(port, target)| (port_bytes(*port), target_bytes(target)))
+            .map(|(port, target)| (port_bytes(*port), target_bytes(*target)))
             .collect(),
         Elements::Ports(ports) => ports
             .iter()
@@ -339,7 +339,7 @@ fn port_bytes(port: Port) -> Vec<u8> {
 }
 
 /// Each part of a concatenation fills whole 32-bit registers.
-fn target_bytes(target: &Target) -> Vec<u8> {
+fn target_bytes(target: Target) -> Vec<u8> {
     let [high, low] = target.port.get().to_be_bytes();
     let [a, b, c, d] = target.address.octets();
     vec![a, b, c, d, high, low, 0, 0]

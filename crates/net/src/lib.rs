@@ -1,10 +1,14 @@
 //! A node's networking: routes, links, held ports and what is seen of them.
 //!
-//! What the firewall should contain is worked out by pure functions ([`plan_node_ruleset`],
-//! [`plan_container_ruleset`], [`plan_transaction`]); the `ensure_` functions compare that with
-//! the kernel and send the difference as one netlink transaction. No program is run.
+//! What the firewall should contain is worked out as data by pure functions (module `ruleset`),
+//! compared with what the kernel has (`table_state`, `transaction`), and sent as one netlink
+//! transaction (`encode`, `ffi`, `program`). No program is run.
+//!
+//! The functions block for some milliseconds at most, but for those that are `async`. All act on
+//! the network namespace that the calling thread is in.
 
 mod addresses;
+mod bridge;
 mod conntrack;
 mod docker_firewall;
 mod encode;
@@ -24,6 +28,7 @@ mod transaction;
 pub use addresses::{
     LocalAddress, ObserveAddressesError, observe_interface_address, observe_local_addresses,
 };
+pub use bridge::EnsureBridgeError;
 pub use conntrack::{ForgetConnectionsError, forget_connections};
 pub use docker_firewall::DockerFirewall;
 pub use kernel_parameters::KernelParameterError;
@@ -38,9 +43,3 @@ pub use routing::{
     observe_generation, observe_routing,
 };
 pub use routing_table::{Change, InvalidRoutingTable, RoutingTable, Target};
-pub use ruleset::{
-    BaseChain, Chain, ChainHook, ChainKind, Elements, Rule, Ruleset, Set, Statement, Verdict,
-    plan_container_ruleset, plan_node_ruleset,
-};
-pub use table_state::{ChainState, RuleState, SetState, TableState};
-pub use transaction::{Operation, plan_transaction};

@@ -94,7 +94,7 @@ fn parse_address(text: &str) -> Option<IpAddr> {
     if text.len() == 8 {
         return Some(Ipv4Addr::from(word(0)?).into());
     }
-    let [words @ ..] = [word(0)?, word(8)?, word(16)?, word(24)?];
+    let words = [word(0)?, word(8)?, word(16)?, word(24)?];
     let bytes: [u8; 16] = words.as_flattened().try_into().ok()?;
     let address = Ipv6Addr::from(bytes);
     Some(address.to_ipv4_mapped().map_or(address.into(), Into::into))

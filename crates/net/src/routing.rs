@@ -1,5 +1,6 @@
 //! A node's firewall table in the kernel.
 
+use crate::bridge::{EnsureBridgeError, ensure_hairpin};
 use crate::docker_firewall::{DockerFirewall, observe_docker_firewall};
 use crate::kernel_parameters::{KernelParameterError, ensure_parameter};
 use crate::netlink::{Netlink, NetlinkError, observe_table};
@@ -34,6 +35,9 @@ pub enum EnsureRoutingError {
     /// Forwarding could not be switched on.
     #[error("table `ip flocker` is programmed, but the kernel does not forward yet")]
     KernelParameter(#[source] KernelParameterError),
+    /// Containers cannot reach themselves.
+    #[error("table `ip flocker` is programmed, but containers cannot reach their own routes yet")]
+    Bridge(#[source] EnsureBridgeError),
 }
 
 /// Why a node's routing could not be read.
@@ -44,8 +48,9 @@ pub struct ObserveRoutingError(#[source] pub NetlinkError);
 /// Makes the kernel route as `table` says, in one transaction, and does nothing when it does so
 /// already.
 ///
-/// Open connections stay open. Afterwards the kernel forwards (`ip_forward`) and lets connections
-/// of 127.0.0.1 leave (`route_localnet`), which the table makes safe.
+/// Open connections stay open. Afterwards the kernel forwards (`ip_forward`), lets connections of
+/// 127.0.0.1 leave (`route_localnet`), which the table makes safe, and lets containers that are on
+/// the bridge by then reach themselves.
 ///
 /// # Errors
 /// When the table is not usable, or the kernel refuses.
@@ -53,12 +58,13 @@ pub fn ensure_routing(table: &RoutingTable) -> Result<EnsuredRouting, EnsureRout
     table.validate().map_err(EnsureRoutingError::Invalid)?;
     let ruleset = plan_node_ruleset(table);
     let mut ensured = ensure_tables(&ruleset).map_err(EnsureRoutingError::Firewall)?;
+    let mut changes = vec![ensure_hairpin(&table.bridge).map_err(EnsureRoutingError::Bridge)?];
     for parameter in ["ip_forward", "conf/all/route_localnet"] {
-        let change =
-            ensure_parameter(parameter, "1").map_err(EnsureRoutingError::KernelParameter)?;
-        if change == Change::Changed {
-            ensured.change = Change::Changed;
-        }
+        let change = ensure_parameter(parameter, "1");
+        changes.push(change.map_err(EnsureRoutingError::KernelParameter)?);
+    }
+    if changes.contains(&Change::Changed) {
+        ensured.change = Change::Changed;
     }
     Ok(ensured)
 }

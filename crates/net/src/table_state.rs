@@ -6,56 +6,56 @@ use flocker_model::Port;
 
 use crate::encode::{element_pairs, set_layout};
 use crate::routing_table::Target;
-use crate::ruleset::{Chain, MARKER_CHAIN, Ruleset};
+use crate::ruleset::{BaseChain, Chain, MARKER_CHAIN, Ruleset};
 
 /// A table as the kernel has it, in the terms in which two tables are compared.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct TableState {
+pub(crate) struct TableState {
     /// Its chains.
-    pub chains: BTreeMap<String, ChainState>,
+    pub(crate) chains: BTreeMap<String, ChainState>,
     /// Its sets and maps.
-    pub sets: BTreeMap<String, SetState>,
+    pub(crate) sets: BTreeMap<String, SetState>,
 }
 
 /// A chain as the kernel has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ChainState {
+pub(crate) struct ChainState {
     /// Type, hook number, priority and policy of a base chain.
-    pub base: Option<BaseState>,
+    pub(crate) base: Option<BaseState>,
     /// Its rules, in order.
-    pub rules: Vec<RuleState>,
+    pub(crate) rules: Vec<RuleState>,
 }
 
 /// What makes a chain a base chain, in the kernel's own terms.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BaseState {
+pub(crate) struct BaseState {
     /// `filter`, `nat` or `route`.
-    pub kind: String,
+    pub(crate) kind: String,
     /// Number of the hook (`NF_INET_…`).
-    pub hook: u32,
+    pub(crate) hook: u32,
     /// Order among chains at that hook.
-    pub priority: i32,
+    pub(crate) priority: i32,
     /// Verdict on packets that no rule decided (`NF_ACCEPT`, `NF_DROP`).
-    pub policy: u32,
+    pub(crate) policy: u32,
 }
 
 /// What is compared of a rule: its comment names it, the marker's fingerprint vouches for its text,
 /// and the number of its parts shows when it was taken apart.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RuleState {
+pub(crate) struct RuleState {
     /// The comment.
-    pub comment: String,
+    pub(crate) comment: String,
     /// The kernel's names of its expressions, in order.
-    pub expressions: Vec<String>,
+    pub(crate) expressions: Vec<String>,
 }
 
 /// A set or map as the kernel has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SetState {
+pub(crate) struct SetState {
     /// How keys and data are laid out.
-    pub layout: SetLayout,
+    pub(crate) layout: SetLayout,
     /// Its elements: key and data, as bytes; sets have no data.
-    pub elements: BTreeMap<Vec<u8>, Vec<u8>>,
+    pub(crate) elements: BTreeMap<Vec<u8>, Vec<u8>>,
 }
 
 /// How a set's keys and data are laid out.
@@ -63,22 +63,22 @@ pub struct SetState {
 /// **Source**: `linux/netfilter/nf_tables.h`, `NFTA_SET_*`; the type numbers are nft's own
 /// (`include/datatype.h` there), a concatenation shifting by 6 bits each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SetLayout {
+pub(crate) struct SetLayout {
     /// `NFT_SET_*` flags.
-    pub flags: u32,
+    pub(crate) flags: u32,
     /// Type of keys.
-    pub key_type: u32,
+    pub(crate) key_type: u32,
     /// Size of keys, in bytes.
-    pub key_length: u32,
+    pub(crate) key_length: u32,
     /// Type of data; 0 for sets.
-    pub data_type: u32,
+    pub(crate) data_type: u32,
     /// Size of data, in bytes; 0 for sets.
-    pub data_length: u32,
+    pub(crate) data_length: u32,
 }
 
 impl Ruleset {
     /// Returns what the kernel should answer once the ruleset is programmed.
-    pub fn expected_state(&self) -> TableState {
+    pub(crate) fn expected_state(&self) -> TableState {
         let chains = self
             .chains
             .iter()
@@ -106,7 +106,7 @@ impl Chain {
             expressions: crate::encode::expression_names(rule),
         });
         ChainState {
-            base: self.base.map(|base| base.expected_state()),
+            base: self.base.map(BaseChain::expected_state),
             rules: rules.collect(),
         }
     }

@@ -5,7 +5,7 @@ use crate::table_state::TableState;
 
 /// One message of a transaction.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Operation<'a> {
+pub(crate) enum Operation<'a> {
     /// Make the table if it is missing.
     EnsureTable,
     /// Take all rules out of a chain.
@@ -33,7 +33,7 @@ pub enum Operation<'a> {
 /// The table and its chains are kept where they can be, with all rules and elements replaced:
 /// removing the last `nat` chain, even for an instant, makes the kernel forget how to translate
 /// connections that are open.
-pub fn plan_transaction<'a>(
+pub(crate) fn plan_transaction<'a>(
     found: Option<&TableState>,
     desired: &'a Ruleset,
 ) -> Vec<Operation<'a>> {

@@ -19,7 +19,7 @@ pub(crate) struct Attribute<'a> {
 }
 
 impl<'a> Attribute<'a> {
-    /// Reads a number in network byte order, as nf_tables writes them.
+    /// Reads a number in network byte order, as `nf_tables` writes them.
     pub(crate) fn number(&self) -> Option<u32> {
         let (bytes, _rest) = self.value.split_first_chunk::<4>()?;
         Some(u32::from_be_bytes(*bytes))

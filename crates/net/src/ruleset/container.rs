@@ -6,9 +6,9 @@ use flocker_model::ContainerLinks;
 
 use crate::routing_table::Target;
 
-use super::node::loopback_guard;
+use super::node::{BEFORE_TRACKING, MASQUERADE, REDIRECT, base, loopback_guard};
 use super::{
-    BaseChain, Chain, ChainHook, ChainKind, Elements, Rule, Ruleset, Set, Statement, marker_chain,
+    Chain, ChainHook, ChainKind, Elements, Rule, Ruleset, Set, Statement, marker_chain,
     marker_field,
 };
 
@@ -16,7 +16,7 @@ use super::{
 ///
 /// Only these ports are named, never where the target runs, so a move of the target changes
 /// nothing here.
-pub fn plan_container_ruleset(gateway: Ipv4Addr, links: &ContainerLinks) -> Ruleset {
+pub(crate) fn plan_container_ruleset(gateway: Ipv4Addr, links: &ContainerLinks) -> Ruleset {
     let targets = links
         .iter()
         .map(|(local, link)| {
@@ -51,22 +51,19 @@ pub(crate) fn parse_container_marker(marker: &str) -> Option<Ipv4Addr> {
 }
 
 fn container_chains() -> Vec<Chain> {
-    let base = |kind, hook, priority| {
-        Some(BaseChain {
-            kind,
-            hook,
-            priority,
-        })
-    };
     vec![
         Chain {
             name: "arriving",
-            base: base(ChainKind::Filter, ChainHook::Prerouting, -300),
+            base: Some(base(
+                ChainKind::Filter,
+                ChainHook::Prerouting,
+                BEFORE_TRACKING,
+            )),
             rules: loopback_guard(),
         },
         Chain {
             name: "redirect-own",
-            base: base(ChainKind::Nat, ChainHook::Output, -110),
+            base: Some(base(ChainKind::Nat, ChainHook::Output, REDIRECT)),
             rules: vec![Rule::new(
                 "links",
                 [
@@ -80,7 +77,7 @@ fn container_chains() -> Vec<Chain> {
         },
         Chain {
             name: "masquerade",
-            base: base(ChainKind::Nat, ChainHook::Postrouting, 90),
+            base: Some(base(ChainKind::Nat, ChainHook::Postrouting, MASQUERADE)),
             rules: vec![Rule::new(
                 "nobody can answer localhost",
                 [

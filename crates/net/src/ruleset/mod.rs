@@ -15,10 +15,10 @@ use flocker_model::Port;
 use crate::routing_table::Target;
 
 pub(crate) use container::parse_container_marker;
-pub use container::plan_container_ruleset;
+pub(crate) use container::plan_container_ruleset;
 pub(crate) use node::OWN_MARK;
 pub(crate) use node::parse_node_marker;
-pub use node::plan_node_ruleset;
+pub(crate) use node::plan_node_ruleset;
 
 /// The one table that is ours, in the `ip` family.
 pub(crate) const TABLE: &str = "flocker";
@@ -28,25 +28,25 @@ pub(crate) const MARKER_CHAIN: &str = "deployment";
 
 /// A whole table.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Ruleset {
+pub(crate) struct Ruleset {
     /// Sets and maps.
-    pub sets: Vec<Set>,
+    pub(crate) sets: Vec<Set>,
     /// Chains with their rules.
-    pub chains: Vec<Chain>,
+    pub(crate) chains: Vec<Chain>,
 }
 
 /// A named set or map with its elements.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Set {
+pub(crate) struct Set {
     /// Its name.
-    pub name: &'static str,
+    pub(crate) name: &'static str,
     /// What is in it.
-    pub elements: Elements,
+    pub(crate) elements: Elements,
 }
 
 /// What a set contains.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Elements {
+pub(crate) enum Elements {
     /// From a port to an address and a port.
     Targets(BTreeMap<Port, Target>),
     /// Ports.
@@ -57,31 +57,31 @@ pub enum Elements {
 
 /// A chain with its rules.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Chain {
+pub(crate) struct Chain {
     /// Its name.
-    pub name: &'static str,
+    pub(crate) name: &'static str,
     /// Where the kernel calls it; `None` for a chain that nothing calls.
-    pub base: Option<BaseChain>,
+    pub(crate) base: Option<BaseChain>,
     /// Its rules, in order.
-    pub rules: Vec<Rule>,
+    pub(crate) rules: Vec<Rule>,
 }
 
 /// Where and when the kernel calls a chain.
 ///
 /// **Source**: `nft(8)`, "CHAINS" and "Standard priority names".
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct BaseChain {
+pub(crate) struct BaseChain {
     /// What the chain may do.
-    pub kind: ChainKind,
+    pub(crate) kind: ChainKind,
     /// Where.
-    pub hook: ChainHook,
+    pub(crate) hook: ChainHook,
     /// Before (lower) or after (higher) other chains there.
-    pub priority: i32,
+    pub(crate) priority: i32,
 }
 
 /// What a base chain may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ChainKind {
+pub(crate) enum ChainKind {
     /// Let packets pass or drop them.
     Filter,
     /// Change addresses; sees the first packet of each connection only.
@@ -90,7 +90,7 @@ pub enum ChainKind {
 
 /// Where the kernel calls a base chain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ChainHook {
+pub(crate) enum ChainHook {
     /// For each packet that arrives, before it is known where it goes.
     Prerouting,
     /// For each packet that goes through this machine.
@@ -103,16 +103,16 @@ pub enum ChainHook {
 
 /// A rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Rule {
+pub(crate) struct Rule {
     /// Matches and actions, in order; the first that does not match ends the rule.
-    pub statements: Vec<Statement>,
+    pub(crate) statements: Vec<Statement>,
     /// Why it is there; kept in the kernel and shown by `nft list`.
-    pub comment: String,
+    pub(crate) comment: String,
 }
 
 /// One part of a rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Statement {
+pub(crate) enum Statement {
     /// Matches packets that arrived at this interface.
     ArrivedAt(String),
     /// Matches packets that arrived at another interface.
@@ -159,7 +159,7 @@ pub enum Statement {
 
 /// What becomes of a packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
+pub(crate) enum Verdict {
     /// It passes this chain.
     Accept,
     /// It is dropped silently.

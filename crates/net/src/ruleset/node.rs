@@ -20,11 +20,11 @@ pub(crate) const OWN_MARK: u32 = 0x2000;
 const HAIRPIN_MARK: u32 = 0x1000;
 
 /// Before connection tracking, so that what is dropped leaves no trace (`NF_IP_PRI_RAW`).
-const BEFORE_TRACKING: i32 = -300;
+pub(super) const BEFORE_TRACKING: i32 = -300;
 /// A little before `dstnat`, so that routes do not depend on whether Docker started first.
-const REDIRECT: i32 = -110;
+pub(super) const REDIRECT: i32 = -110;
 /// A little before `srcnat`, for the same reason.
-const MASQUERADE: i32 = 90;
+pub(super) const MASQUERADE: i32 = 90;
 /// A little before `filter`, where Docker's FORWARD chain looks at the packet's mark.
 const BEFORE_FILTER: i32 = -10;
 
@@ -32,7 +32,7 @@ const BEFORE_FILTER: i32 = -10;
 ///
 /// A packet that the table does nothing with gets what it would get without the table: a link port
 /// that is not routed refuses connections from outside just as an unused port does.
-pub fn plan_node_ruleset(table: &RoutingTable) -> Ruleset {
+pub(crate) fn plan_node_ruleset(table: &RoutingTable) -> Ruleset {
     let sets = vec![
         set("routes", Elements::Targets(table.routes.clone())),
         set("links", Elements::Targets(table.links.clone())),
@@ -71,12 +71,12 @@ fn set(name: &'static str, elements: Elements) -> Set {
     Set { name, elements }
 }
 
-fn base(kind: ChainKind, hook: ChainHook, priority: i32) -> Option<BaseChain> {
-    Some(BaseChain {
+pub(super) fn base(kind: ChainKind, hook: ChainHook, priority: i32) -> BaseChain {
+    BaseChain {
         kind,
         hook,
         priority,
-    })
+    }
 }
 
 /// The rules that `route_localnet` makes necessary: with it, the kernel would take packets for
@@ -113,7 +113,11 @@ fn guard_loopback_and_hold() -> Chain {
     rules.push(hold());
     Chain {
         name: "arriving",
-        base: base(ChainKind::Filter, ChainHook::Prerouting, BEFORE_TRACKING),
+        base: Some(base(
+            ChainKind::Filter,
+            ChainHook::Prerouting,
+            BEFORE_TRACKING,
+        )),
         rules,
     }
 }
@@ -121,7 +125,7 @@ fn guard_loopback_and_hold() -> Chain {
 fn hold_output() -> Chain {
     Chain {
         name: "sending",
-        base: base(ChainKind::Filter, ChainHook::Output, BEFORE_TRACKING),
+        base: Some(base(ChainKind::Filter, ChainHook::Output, BEFORE_TRACKING)),
         rules: vec![hold()],
     }
 }
@@ -132,7 +136,7 @@ fn redirect_arriving(bridge: &str) -> Chain {
     let hairpin = OWN_MARK | HAIRPIN_MARK;
     Chain {
         name: "redirect-arriving",
-        base: base(ChainKind::Nat, ChainHook::Prerouting, REDIRECT),
+        base: Some(base(ChainKind::Nat, ChainHook::Prerouting, REDIRECT)),
         rules: vec![
             Rule::new(
                 "routes, for containers here",
@@ -169,7 +173,7 @@ fn redirect_arriving(bridge: &str) -> Chain {
 fn redirect_own() -> Chain {
     Chain {
         name: "redirect-own",
-        base: base(ChainKind::Nat, ChainHook::Output, REDIRECT),
+        base: Some(base(ChainKind::Nat, ChainHook::Output, REDIRECT)),
         rules: vec![Rule::new(
             "routes, for the node itself",
             [
@@ -196,7 +200,7 @@ fn forward(bridge: &str) -> Chain {
     let [leaves, arrived] = into_bridge();
     Chain {
         name: "forward",
-        base: base(ChainKind::Filter, ChainHook::Forward, BEFORE_FILTER),
+        base: Some(base(ChainKind::Filter, ChainHook::Forward, BEFORE_FILTER)),
         rules: vec![
             Rule::new(
                 "ours: tell DOCKER-USER by a mark",
@@ -219,7 +223,7 @@ fn forward(bridge: &str) -> Chain {
 fn masquerade(bridge: &str) -> Chain {
     Chain {
         name: "masquerade",
-        base: base(ChainKind::Nat, ChainHook::Postrouting, MASQUERADE),
+        base: Some(base(ChainKind::Nat, ChainHook::Postrouting, MASQUERADE)),
         rules: vec![
             Rule::new(
                 "answers to containers here come back through the node",

@@ -13,10 +13,8 @@ impl Ruleset {
     /// the program would write.
     pub(crate) fn fingerprint(&self) -> String {
         let hash = Sha256::digest(self.to_string());
-        hash.iter()
-            .take(8)
-            .map(|byte| format!("{byte:02x}"))
-            .collect()
+        let (start, _) = hash.split_first_chunk::<8>().unwrap_or((&[0; 8], &[]));
+        format!("{:016x}", u64::from_be_bytes(*start))
     }
 }
 

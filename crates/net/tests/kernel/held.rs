@@ -72,7 +72,12 @@ fn forgotten_connections_end_at_once_and_others_stay() {
     let mut database = Connection::open(&world.client, world.one.address, 5432).unwrap();
     let mut web = Connection::open(&world.client, world.one.address, 80).unwrap();
 
-    table.routes.insert(port(5432), target(new.address, 5432));
+    let mut other = world.table(&world.two);
+    other.routes.insert(port(5432), target(new.address, 5432));
+    world.two.program(&other);
+    table
+        .routes
+        .insert(port(5432), target(world.two.address, 5432));
     world.one.program(&table);
     database.echo("pinned to where it went").unwrap();
     let ports = BTreeSet::from([port(5432)]);

@@ -1,9 +1,11 @@
 //! Links: `localhost` in one container leads to another, wherever that runs.
 
+use std::thread;
+
 use flocker_model::ContainerLinks;
 use flocker_net::{Change, ensure_links, observe_links};
 
-use super::traffic::{ask, refused, serve};
+use super::traffic::{ask, await_retry, refused, serve};
 use super::world::{GATEWAY, LOCALHOST, World, port, target};
 
 const LINK: u16 = 40001;
@@ -32,12 +34,23 @@ fn a_link_follows_its_target_and_is_closed_to_others() {
     assert_eq!(ask(&source.machine, LOCALHOST, 5432).0, "here");
     closed_to_others(&world);
 
-    // The target moves: only the nodes' tables change.
-    one.links
-        .insert(port(LINK), target(world.two.address, LINK));
-    two.links.insert(port(LINK), target(there.address, 5432));
-    world.one.program(&one);
-    world.two.program(&two);
+    // The target moves: only the nodes' tables change, and who connects meanwhile waits.
+    for (node, table) in [(&world.one, &mut one), (&world.two, &mut two)] {
+        table.held.insert(port(LINK));
+        node.program(table);
+    }
+    thread::scope(|scope| {
+        let waiting = scope.spawn(|| ask(&source.machine, LOCALHOST, 5432).0);
+        await_retry(&source.machine, 5432);
+        one.links
+            .insert(port(LINK), target(world.two.address, LINK));
+        two.links.insert(port(LINK), target(there.address, 5432));
+        for (node, table) in [(&world.one, &mut one), (&world.two, &mut two)] {
+            table.held.clear();
+            node.program(table);
+        }
+        assert_eq!(waiting.join().unwrap(), "there");
+    });
     assert_eq!(ask(&source.machine, LOCALHOST, 5432).0, "there");
     closed_to_others(&world);
 }

@@ -4,6 +4,12 @@
 //! is a failure when `CI=true`. Namespaces have no names: the kernel removes them with everything
 //! in them when the test's process ends, however it ends.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "these are tests; the lints only know functions that are marked as such"
+)]
+
 mod firewall;
 mod held;
 mod links;

@@ -45,6 +45,8 @@ fn a_route_answers_the_nodes_themselves() {
 #[test]
 fn a_route_answers_containers() {
     let Some(world) = World::new() else { return };
+    world.one.docker_firewall();
+    world.two.docker_firewall();
     let web = routed(&world);
     let beside = world.one.container();
     let elsewhere = world.two.container();
@@ -110,6 +112,8 @@ fn nobody_else_is_localhost() {
 #[test]
 fn open_connections_survive_any_reprogramming() {
     let Some(world) = World::new() else { return };
+    world.one.docker_firewall();
+    world.two.docker_firewall();
     let web = routed(&world);
     let mut connections: Vec<_> = [
         (&world.client, world.one.address),
@@ -128,7 +132,6 @@ fn open_connections_survive_any_reprogramming() {
             table.routes.clear();
             table.held.insert(port(80));
             table.routes.insert(port(81), target(web.address, 8000));
-            world.one.machine.command("nft list ruleset");
             node.program(&table);
             for connection in &mut connections {
                 connection.echo("still there").unwrap();

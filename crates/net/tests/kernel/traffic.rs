@@ -110,7 +110,7 @@ pub(crate) fn await_retry(machine: &Machine, port: u16) {
             fields.len() > 6
                 && fields[2].ends_with(&remote)
                 && fields[3] == "02"
-                && fields[6].trim_start_matches('0') != ""
+                && !fields[6].trim_start_matches('0').is_empty()
         });
         if retried {
             return;
