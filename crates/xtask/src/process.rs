@@ -1,0 +1,181 @@
+//! Runs other programs, always visibly.
+
+use std::ffi::{OsStr, OsString};
+use std::io::{BufRead as _, BufReader};
+use std::process::{Command, ExitCode, ExitStatus, Stdio};
+
+use crate::terminal;
+use crate::workspace;
+
+/// Why a program did not do its work.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RunError {
+    /// The program could not be started.
+    #[error("could not start `{program}`")]
+    NotStarted {
+        program: String,
+        #[source]
+        source: std::io::Error,
+    },
+    /// The program's output could not be read.
+    #[error("could not read the output of `{program}`")]
+    Unreadable {
+        program: String,
+        #[source]
+        source: std::io::Error,
+    },
+    /// The program ended with a failure.
+    #[error("`{program}` ended with {status}")]
+    Failed { program: String, status: ExitStatus },
+}
+
+/// A program to run from the root of the workspace.
+#[derive(Debug)]
+pub(crate) struct Program {
+    command: Command,
+}
+
+impl Program {
+    /// A program found through `PATH`.
+    pub(crate) fn new(name: impl AsRef<OsStr>) -> Self {
+        let mut command = Command::new(name);
+        command.current_dir(workspace::root()).stdin(Stdio::null());
+        Self { command }
+    }
+
+    /// The cargo that started this program, so that a chosen toolchain stays chosen.
+    pub(crate) fn cargo() -> Self {
+        Self::new(std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo")))
+    }
+
+    /// Adds arguments.
+    pub(crate) fn args<I: IntoIterator<Item = S>, S: AsRef<OsStr>>(mut self, arguments: I) -> Self {
+        self.command.args(arguments);
+        self
+    }
+
+    /// Sets an environment variable.
+    pub(crate) fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
+        self.command.env(name, value);
+        self
+    }
+
+    /// Lets the program read what the user types: questions, passwords.
+    pub(crate) fn interactive(mut self) -> Self {
+        self.command.stdin(Stdio::inherit());
+        self
+    }
+
+    /// The command line, for people.
+    pub(crate) fn describe(&self) -> String {
+        let mut words = vec![self.command.get_program().to_string_lossy().into_owned()];
+        words.extend(
+            self.command
+                .get_args()
+                .map(|argument| argument.to_string_lossy().into_owned()),
+        );
+        words.join(" ")
+    }
+
+    /// Shows the command line and runs the program with its output on the terminal.
+    pub(crate) fn run(&mut self) -> Result<(), RunError> {
+        terminal::line(&format!("$ {}", self.describe()));
+        let status = self
+            .command
+            .status()
+            .map_err(|source| self.not_started(source))?;
+        self.require_success(status)
+    }
+
+    /// Runs the program, shows its standard output line by line, and returns those lines.
+    pub(crate) fn run_collecting(&mut self) -> Result<(ExitStatus, Vec<String>), RunError> {
+        terminal::line(&format!("$ {}", self.describe()));
+        let mut child = self
+            .command
+            .stdout(Stdio::piped())
+            .spawn()
+            .map_err(|source| self.not_started(source))?;
+        let mut lines = Vec::new();
+        if let Some(output) = child.stdout.take() {
+            // Tests may print anything, so bytes that are not UTF-8 must not end the reading.
+            for line in BufReader::new(output).split(b'\n') {
+                let line = line.map_err(|source| self.unreadable(source))?;
+                let line = String::from_utf8_lossy(&line).into_owned();
+                terminal::line(&line);
+                lines.push(line);
+            }
+        }
+        let status = child.wait().map_err(|source| self.unreadable(source))?;
+        Ok((status, lines))
+    }
+
+    /// Runs the program in the terminal and passes on how it ended.
+    pub(crate) fn exit_code(&mut self) -> Result<ExitCode, Box<dyn std::error::Error>> {
+        let status = self
+            .command
+            .status()
+            .map_err(|source| self.not_started(source))?;
+        let code = status.code().and_then(|code| u8::try_from(code).ok());
+        Ok(code.map_or(ExitCode::FAILURE, ExitCode::from))
+    }
+
+    /// Runs the program quietly and returns its standard output.
+    pub(crate) fn read(&mut self) -> Result<String, RunError> {
+        let output = self
+            .command
+            .stderr(Stdio::inherit())
+            .output()
+            .map_err(|source| self.not_started(source))?;
+        self.require_success(output.status)?;
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+
+    /// Runs the program silently and says whether it succeeded.
+    pub(crate) fn succeeds(&mut self) -> bool {
+        self.command
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status()
+            .is_ok_and(|status| status.success())
+    }
+
+    /// Runs the program silently and says whether it succeeded and wrote exactly this text.
+    pub(crate) fn succeeds_with_output(&mut self, expected: &str) -> bool {
+        self.command
+            .stderr(Stdio::null())
+            .output()
+            .is_ok_and(|output| output.status.success() && output.stdout == expected.as_bytes())
+    }
+
+    fn require_success(&self, status: ExitStatus) -> Result<(), RunError> {
+        if status.success() {
+            return Ok(());
+        }
+        Err(RunError::Failed {
+            program: self.describe(),
+            status,
+        })
+    }
+
+    fn not_started(&self, source: std::io::Error) -> RunError {
+        RunError::NotStarted {
+            program: self.describe(),
+            source,
+        }
+    }
+
+    fn unreadable(&self, source: std::io::Error) -> RunError {
+        RunError::Unreadable {
+            program: self.describe(),
+            source,
+        }
+    }
+}
+
+/// Whether `name` is a program in `PATH` or in the directories that only root has in it.
+pub(crate) fn program_exists(name: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path)
+        .chain(["/usr/sbin", "/sbin"].map(Into::into))
+        .any(|directory| directory.join(name).is_file())
+}

@@ -1,0 +1,75 @@
+//! `cargo xtask test`: installs what is missing and runs the tests, cheapest first.
+
+mod cargo_test;
+mod outcome;
+mod summary;
+mod tier;
+
+use std::process::ExitCode;
+use std::time::Instant;
+
+use crate::arguments::TierSelection;
+use crate::install;
+use crate::process::{Program, RunError};
+use crate::terminal;
+use outcome::Outcome;
+use summary::{Report, Strictness};
+pub(crate) use tier::TierName;
+
+impl TierSelection {
+    /// The tiers to run, in the order in which they run.
+    pub(crate) fn tiers(&self) -> Vec<TierName> {
+        TierName::ALL
+            .into_iter()
+            .filter(|tier| self.tiers.is_empty() || self.tiers.contains(tier))
+            .filter(|tier| !self.fast || *tier != TierName::Vm)
+            .collect()
+    }
+}
+
+/// Runs the selected tiers and prints what came out of them.
+pub(crate) fn run(selection: &TierSelection) -> ExitCode {
+    let tiers = selection.tiers();
+    terminal::heading("install what is missing");
+    if let Err(failure) = install::ensure(&install::needs_of(&tiers)) {
+        // The tiers that need nothing more than what is there can run all the same.
+        terminal::failure(&failure);
+    }
+    let reports: Vec<Report> = tiers.into_iter().map(run_tier).collect();
+    let strictness = Strictness::observe();
+    terminal::heading("summary");
+    for line in summary::render(&reports, strictness) {
+        terminal::line(&line);
+    }
+    ExitCode::from(u8::from(summary::is_failure(&reports, strictness)))
+}
+
+fn run_tier(tier: TierName) -> Report {
+    terminal::heading(&format!("{tier}: {}", tier.purpose()));
+    let started = Instant::now();
+    let missing = install::missing_names(tier.needs());
+    let outcome = if missing.is_empty() {
+        tier.run()
+    } else {
+        Outcome::skipped(format!("these packages are missing: {}", missing.join(" ")))
+    };
+    for note in &outcome.notes {
+        terminal::loud(&format!("{tier}: {note}"));
+    }
+    Report {
+        tier,
+        outcome,
+        duration: started.elapsed(),
+    }
+}
+
+/// The platform that this machine's compiler builds for.
+///
+/// # Errors
+///
+/// When the compiler cannot be asked.
+pub(crate) fn host_platform() -> Result<String, RunError> {
+    let version = Program::new("rustc").args(["-vV"]).read()?;
+    let host = version.lines().find_map(|line| line.strip_prefix("host: "));
+    Ok(host.unwrap_or_default().to_owned())
+}

@@ -1,0 +1,215 @@
+//! What came out of a tier, counted from what the programs printed.
+
+/// How many tests there were.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Count {
+    pub(super) passed: u64,
+    pub(super) failed: u64,
+    pub(super) skipped: u64,
+}
+
+impl Count {
+    pub(super) const fn one_passed() -> Self {
+        Self {
+            passed: 1,
+            failed: 0,
+            skipped: 0,
+        }
+    }
+
+    /// The sum of two counts.
+    pub(super) const fn plus(self, other: Self) -> Self {
+        Self {
+            passed: self.passed + other.passed,
+            failed: self.failed + other.failed,
+            skipped: self.skipped + other.skipped,
+        }
+    }
+
+    const fn is_zero(self) -> bool {
+        self.passed + self.failed + self.skipped == 0
+    }
+}
+
+/// What came out of a tier.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Outcome {
+    pub(super) count: Count,
+    /// What must not be missed: why something failed or was skipped.
+    pub(super) notes: Vec<String>,
+}
+
+impl Outcome {
+    pub(super) const fn of(count: Count) -> Self {
+        Self {
+            count,
+            notes: Vec::new(),
+        }
+    }
+
+    /// The tier failed as a whole.
+    pub(super) fn failed(why: impl Into<String>) -> Self {
+        Self::default().with_failure(why)
+    }
+
+    /// The tier cannot run here.
+    pub(super) fn skipped(why: impl Into<String>) -> Self {
+        let count = Count {
+            skipped: 1,
+            ..Count::default()
+        };
+        Self {
+            count,
+            notes: vec![format!("{SKIPPED} {}", why.into())],
+        }
+    }
+
+    /// What `cargo test … -- --show-output` printed.
+    pub(super) fn of_tests(lines: &[String], succeeded: bool) -> Self {
+        let mut outcome = Self::of(parse_results(lines));
+        for why in parse_skips(lines) {
+            // A test that skips itself is a passed test to its harness.
+            outcome.count.passed = outcome.count.passed.saturating_sub(1);
+            outcome.count.skipped += 1;
+            outcome.notes.push(why);
+        }
+        outcome.require_success(succeeded)
+    }
+
+    /// What a program printed that counts its own tests.
+    pub(super) fn of_program(lines: &[String], succeeded: bool) -> Self {
+        let Some(count) = lines.iter().rev().find_map(|line| parse_count(line)) else {
+            return Self::failed("ended without a line `N passed, N failed, N skipped`");
+        };
+        let mut outcome = Self::of(count);
+        let skips = lines.iter().filter(|line| line.starts_with(SKIPPED));
+        outcome.notes.extend(skips.cloned());
+        outcome.require_success(succeeded).require_tests()
+    }
+
+    /// Both of two parts of a tier.
+    pub(super) fn and(mut self, other: Self) -> Self {
+        self.count = self.count.plus(other.count);
+        self.notes.extend(other.notes);
+        self
+    }
+
+    /// A tier in which nothing ran shows nothing.
+    pub(super) fn require_tests(self) -> Self {
+        if self.count.is_zero() {
+            return self.with_failure("no test ran");
+        }
+        self
+    }
+
+    /// A property test that ran too few cases shows too little.
+    pub(super) fn require_cases(self, lines: &[String], words: &str, minimum: u64) -> Self {
+        let cases = lines
+            .iter()
+            .filter_map(|line| parse_cases(line, words))
+            .sum::<u64>();
+        if cases < minimum {
+            return self.with_failure(format!(
+                "{cases} {words} reported, {minimum} needed; the test prints a line `… NUMBER \
+                 {words}` for what it ran"
+            ));
+        }
+        self
+    }
+
+    /// A program may fail without a failed test: it did not compile, or it was killed.
+    fn require_success(self, succeeded: bool) -> Self {
+        if succeeded || self.count.failed > 0 {
+            return self;
+        }
+        self.with_failure("the program failed, though no test of it did; see its output above")
+    }
+
+    fn with_failure(mut self, why: impl Into<String>) -> Self {
+        self.count.failed += 1;
+        self.notes.push(why.into());
+        self
+    }
+}
+
+const SKIPPED: &str = "SKIPPED:";
+
+/// Adds up libtest's lines `test result: ok. 2 passed; 0 failed; 1 ignored; …`.
+fn parse_results(lines: &[String]) -> Count {
+    lines
+        .iter()
+        .filter_map(|line| line.strip_prefix("test result: "))
+        .map(|result| {
+            let number = |word: &str| {
+                let mut parts = result.split(['.', ';']).map(str::trim);
+                let found = parts.find_map(|part| part.strip_suffix(word)?.trim().parse().ok());
+                found.unwrap_or(0)
+            };
+            Count {
+                passed: number("passed"),
+                failed: number("failed"),
+                skipped: number("ignored"),
+            }
+        })
+        .fold(Count::default(), Count::plus)
+}
+
+/// The reasons that passed tests gave for skipping themselves, at most one for each test.
+fn parse_skips(lines: &[String]) -> Vec<String> {
+    let mut skips = Vec::new();
+    // The test whose output is being read; `None` outside of any, where each line stands for
+    // itself.
+    let mut test: Option<&str> = None;
+    let mut is_counted = false;
+    for line in lines {
+        if let Some(name) = section_name(line) {
+            test = Some(name);
+            // A failed test is counted as that, whatever it printed before.
+            is_counted = is_failed(lines, name);
+        } else if line.starts_with("test result: ") || line == "successes:" {
+            test = None;
+        } else if line.starts_with(SKIPPED) {
+            match test {
+                None => skips.push(line.clone()),
+                Some(name) if !is_counted => {
+                    skips.push(format!("{line} ({name})"));
+                    is_counted = true;
+                }
+                Some(_) => {}
+            }
+        }
+    }
+    skips
+}
+
+fn is_failed(lines: &[String], test: &str) -> bool {
+    let failed = format!("test {test} ... FAILED");
+    lines.contains(&failed)
+}
+
+fn section_name(line: &str) -> Option<&str> {
+    line.strip_prefix("---- ")?
+        .strip_suffix(" ----")?
+        .strip_suffix(" stdout")
+}
+
+/// Reads a line `N passed, N failed, N skipped`.
+fn parse_count(line: &str) -> Option<Count> {
+    let mut parts = line.trim().split(", ");
+    let mut number = |word: &str| parts.next()?.strip_suffix(word)?.trim_end().parse().ok();
+    let count = Count {
+        passed: number("passed")?,
+        failed: number("failed")?,
+        skipped: number("skipped")?,
+    };
+    parts.next().is_none().then_some(count)
+}
+
+/// Reads the number before `words` at the end of a line.
+fn parse_cases(line: &str, words: &str) -> Option<u64> {
+    let before = line.trim_end().strip_suffix(words)?.trim_end();
+    before.split_whitespace().next_back()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests;

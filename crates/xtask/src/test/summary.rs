@@ -1,0 +1,145 @@
+//! The last lines of a run.
+
+use std::time::Duration;
+
+use super::outcome::{Count, Outcome};
+use super::tier::TierName;
+
+/// What one tier came to.
+#[derive(Debug)]
+pub(super) struct Report {
+    pub(super) tier: TierName,
+    pub(super) outcome: Outcome,
+    pub(super) duration: Duration,
+}
+
+/// Whether a skipped test is a failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Strictness {
+    /// People may lack what a tier needs.
+    SkipsAreAllowed,
+    /// Continuous integration must run everything.
+    SkipsAreFailures,
+}
+
+impl Strictness {
+    /// Continuous integration sets `CI=true`.
+    pub(super) fn observe() -> Self {
+        match std::env::var("CI").as_deref() {
+            Ok("true" | "1") => Self::SkipsAreFailures,
+            _ => Self::SkipsAreAllowed,
+        }
+    }
+}
+
+fn total(reports: &[Report]) -> Count {
+    reports
+        .iter()
+        .map(|report| report.outcome.count)
+        .fold(Count::default(), Count::plus)
+}
+
+/// Whether the run as a whole failed: also when there was nothing to run.
+pub(super) fn is_failure(reports: &[Report], strictness: Strictness) -> bool {
+    let total = total(reports);
+    let skips_fail = strictness == Strictness::SkipsAreFailures && total.skipped > 0;
+    total.failed > 0 || skips_fail || total.passed == 0 && total.skipped == 0
+}
+
+/// The table, the notes, and last the line that programs read.
+pub(super) fn render(reports: &[Report], strictness: Strictness) -> Vec<String> {
+    let mut lines = vec![format!("{:<12} {:<36} {:>8}", "tier", "result", "seconds")];
+    for report in reports {
+        lines.push(format!(
+            "{:<12} {:<36} {:>8.1}",
+            report.tier,
+            render_result(report.outcome.count),
+            report.duration.as_secs_f64()
+        ));
+    }
+    for report in reports {
+        for note in &report.outcome.notes {
+            lines.push(format!("!!! {}: {note}", report.tier));
+        }
+    }
+    let total = total(reports);
+    if total.skipped > 0 && strictness == Strictness::SkipsAreFailures {
+        lines.push("!!! CI=true: what is skipped here counts as a failure".to_owned());
+    }
+    lines.push(format!(
+        "{} passed, {} failed, {} skipped",
+        total.passed, total.failed, total.skipped
+    ));
+    lines
+}
+
+fn render_result(count: Count) -> String {
+    let Count {
+        passed,
+        failed,
+        skipped,
+    } = count;
+    match (failed, skipped, passed) {
+        (1.., _, _) => format!("FAILED: {failed} of {}", passed + failed + skipped),
+        (0, 1.., 0) => "SKIPPED".to_owned(),
+        (0, 1.., _) => format!("{passed} passed, {skipped} SKIPPED"),
+        (0, 0, _) => format!("{passed} passed"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{Report, Strictness, is_failure, render};
+    use crate::test::outcome::{Count, Outcome};
+    use crate::test::tier::TierName;
+
+    fn report(tier: TierName, outcome: Outcome) -> Report {
+        Report {
+            tier,
+            outcome,
+            duration: Duration::from_millis(1250),
+        }
+    }
+
+    fn passed() -> Report {
+        report(TierName::Format, Outcome::of(Count::one_passed()))
+    }
+
+    #[test]
+    fn skips_fail_only_where_everything_must_run() {
+        let reports = [passed(), report(TierName::Vm, Outcome::skipped("no QEMU"))];
+        assert!(!is_failure(&reports, Strictness::SkipsAreAllowed));
+        assert!(is_failure(&reports, Strictness::SkipsAreFailures));
+    }
+
+    #[test]
+    fn nothing_run_is_a_failure() {
+        assert!(is_failure(&[], Strictness::SkipsAreAllowed));
+        assert!(!is_failure(&[passed()], Strictness::SkipsAreFailures));
+    }
+
+    #[test]
+    fn ends_with_the_count() {
+        let reports = [
+            passed(),
+            report(TierName::Clippy, Outcome::failed("broken")),
+            report(TierName::Vm, Outcome::skipped("no QEMU")),
+        ];
+        let lines = render(&reports, Strictness::SkipsAreFailures);
+        assert_eq!(
+            lines,
+            [
+                "tier         result                                seconds",
+                "format       1 passed                                  1.2",
+                "clippy       FAILED: 1 of 1                            1.2",
+                "vm           SKIPPED                                   1.2",
+                "!!! clippy: broken",
+                "!!! vm: SKIPPED: no QEMU",
+                "!!! CI=true: what is skipped here counts as a failure",
+                "1 passed, 1 failed, 1 skipped",
+            ]
+        );
+    }
+}

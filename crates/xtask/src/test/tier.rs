@@ -1,0 +1,245 @@
+//! The tiers of tests: what each is for, what it needs, and how it runs.
+
+use std::fmt;
+
+use clap::ValueEnum;
+
+use super::cargo_test::{self, TestRun};
+use super::outcome::{Count, Outcome};
+use crate::check;
+use crate::install::Need;
+use crate::lab;
+use crate::process::Program;
+use crate::terminal;
+
+/// How many interrupted plans the model checker must have run.
+const MODEL_CASES: u64 = 20_000;
+
+/// One tier of tests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum TierName {
+    /// Source text is formatted.
+    Format,
+    /// Lints, with warnings denied.
+    Clippy,
+    /// The repository is what its documents say.
+    Check,
+    /// Unit, snapshot and documentation tests.
+    Unit,
+    /// The planner under every interruption.
+    Model,
+    /// Routes and links with real TCP in network namespaces.
+    Namespaces,
+    /// Containers in a real Docker daemon.
+    Dockerd,
+    /// The transport with a real OpenSSH server.
+    Sshd,
+    /// Whole nodes in virtual machines.
+    Vm,
+}
+
+impl TierName {
+    /// Every tier, cheapest first.
+    pub(crate) const ALL: [Self; 9] = [
+        Self::Format,
+        Self::Clippy,
+        Self::Check,
+        Self::Unit,
+        Self::Model,
+        Self::Namespaces,
+        Self::Dockerd,
+        Self::Sshd,
+        Self::Vm,
+    ];
+
+    /// The crates whose integration tests are tiers of their own.
+    const SYSTEM_CRATES: [&str; 3] = ["flocker-net", "flocker-docker", "flocker-remote"];
+
+    /// What the tier shows, in a few words.
+    pub(super) const fn purpose(self) -> &'static str {
+        match self {
+            Self::Format => "source text is formatted",
+            Self::Clippy => "lints, with warnings denied",
+            Self::Check => "the repository is what its documents say",
+            Self::Unit => "unit, snapshot and documentation tests",
+            Self::Model => "the planner under every interruption",
+            Self::Namespaces => "routes and links with real TCP",
+            Self::Dockerd => "containers in a real Docker daemon",
+            Self::Sshd => "the transport with a real OpenSSH server",
+            Self::Vm => "whole nodes in virtual machines",
+        }
+    }
+
+    /// What must be installed.
+    pub(crate) const fn needs(self) -> &'static [Need] {
+        match self {
+            Self::Format => &[],
+            Self::Check => &[Need::Repository],
+            Self::Clippy | Self::Unit | Self::Model => &[Need::Build],
+            Self::Namespaces => &[Need::Build, Need::Namespaces],
+            Self::Dockerd => &[Need::Build, Need::Docker],
+            Self::Sshd => &[Need::Build, Need::Ssh],
+            Self::Vm => &[Need::Build, Need::Machines],
+        }
+    }
+
+    /// Runs the tier.
+    pub(super) fn run(self) -> Outcome {
+        match self {
+            Self::Format => run_component("fmt", "rustfmt", &["--all", "--check"]),
+            Self::Clippy => run_component(
+                "clippy",
+                "clippy",
+                &["--workspace", "--all-targets", "--", "-D", "warnings"],
+            ),
+            Self::Check => run_check(),
+            Self::Unit => run_unit(),
+            Self::Model => run_model(),
+            Self::Namespaces => run_system("flocker-net"),
+            Self::Dockerd => run_system("flocker-docker"),
+            Self::Sshd => run_system("flocker-remote"),
+            Self::Vm => run_machines(),
+        }
+    }
+}
+
+impl fmt::Display for TierName {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let value = self.to_possible_value();
+        formatter.pad(value.as_ref().map_or("", |value| value.get_name()))
+    }
+}
+
+/// Runs a part of the toolchain that small installations leave out.
+fn run_component(subcommand: &str, component: &str, arguments: &[&str]) -> Outcome {
+    let is_there = || Program::cargo().args([subcommand, "--version"]).succeeds();
+    if !is_there() {
+        let added = Program::new("rustup")
+            .args(["component", "add", component])
+            .run();
+        if added.is_err() || !is_there() {
+            return Outcome::skipped(format!(
+                "this Rust toolchain has no {component}; install it beside cargo"
+            ));
+        }
+    }
+    match Program::cargo().args([subcommand]).args(arguments).run() {
+        Ok(()) => Outcome::of(Count::one_passed()),
+        Err(failure) => Outcome::failed(failure.to_string()),
+    }
+}
+
+fn run_check() -> Outcome {
+    match check::findings() {
+        Ok(findings) if findings.is_empty() => Outcome::of(Count::one_passed()),
+        Ok(findings) => {
+            for finding in &findings {
+                terminal::line(&finding.to_string());
+            }
+            Outcome::failed(format!("{} found", findings.len()))
+        }
+        Err(failure) => {
+            terminal::failure(&failure);
+            Outcome::failed(failure.to_string())
+        }
+    }
+}
+
+fn run_unit() -> Outcome {
+    let targets = match cargo_test::observe_test_targets() {
+        Ok(targets) => targets,
+        Err(failure) => return Outcome::failed(failure),
+    };
+    let integration: Vec<_> = targets
+        .iter()
+        .filter(|target| !TierName::SYSTEM_CRATES.contains(&target.package.as_str()))
+        .map(|target| target.name.clone())
+        .collect();
+    let tests = TestRun::new(&["--lib", "--bins"])
+        .targets(&integration)
+        .run();
+    let documentation = TestRun::new(&["--doc"]).run_possibly_empty();
+    tests.and(documentation)
+}
+
+fn run_model() -> Outcome {
+    let targets = match cargo_test::observe_test_targets() {
+        Ok(targets) => targets,
+        Err(failure) => return Outcome::failed(failure),
+    };
+    let names: Vec<_> = targets
+        .into_iter()
+        .filter(|target| target.package == "flocker-plan" && target.name.contains("model"))
+        .map(|target| target.name)
+        .collect();
+    if names.is_empty() {
+        return Outcome::failed("flocker-plan has no test target with `model` in its name");
+    }
+    TestRun::new(&[])
+        .targets(&names)
+        .env("FLOCKER_MODEL_CASES", &MODEL_CASES.to_string())
+        .require_cases("interrupted plans", MODEL_CASES)
+        .run()
+}
+
+fn run_system(package: &str) -> Outcome {
+    let targets = match cargo_test::observe_test_targets() {
+        Ok(targets) => targets,
+        Err(failure) => return Outcome::failed(failure),
+    };
+    let names: Vec<_> = targets
+        .into_iter()
+        .filter(|target| target.package == package)
+        .map(|target| target.name)
+        .collect();
+    if names.is_empty() {
+        return Outcome::failed(format!("{package} has no integration tests (`tests/*.rs`)"));
+    }
+    TestRun::new(&[]).targets(&names).with_root().run()
+}
+
+fn run_machines() -> Outcome {
+    let outcome = lab::build().and_then(|built| {
+        let mut program = lab::program(&["test", "all"]);
+        program = built.tell(program);
+        Ok(program.run_collecting()?)
+    });
+    match outcome {
+        Ok((status, lines)) => Outcome::of_program(&lines, status.success()),
+        Err(failure) => {
+            terminal::failure(failure.as_ref());
+            Outcome::failed(failure.to_string())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::TierName;
+    use crate::arguments::TierSelection;
+    use clap::ValueEnum as _;
+
+    #[test]
+    fn all_tiers_are_run_when_none_is_named() {
+        assert_eq!(TierSelection::default().tiers(), TierName::value_variants());
+    }
+
+    #[test]
+    fn fast_leaves_out_only_the_machines() {
+        let selection = TierSelection {
+            fast: true,
+            tiers: Vec::new(),
+        };
+        assert_eq!(selection.tiers().len(), TierName::ALL.len() - 1);
+        assert!(!selection.tiers().contains(&TierName::Vm));
+    }
+
+    #[test]
+    fn named_tiers_run_cheapest_first() {
+        let selection = TierSelection {
+            fast: false,
+            tiers: vec![TierName::Sshd, TierName::Format],
+        };
+        assert_eq!(selection.tiers(), [TierName::Format, TierName::Sshd]);
+    }
+}
