@@ -151,8 +151,6 @@ pub(crate) fn render_namespace(
             readonly_rootfs: Some(true),
             cap_drop: Some(vec!["ALL".to_owned()]),
             security_opt: Some(vec!["no-new-privileges".to_owned()]),
-            // The application loses its network with this process: kill it last.
-            oom_score_adj: Some(-998),
             log_config: Some(HostConfigLogConfig {
                 typ: Some("none".to_owned()),
                 config: None,

@@ -9,7 +9,7 @@ use bollard::models::{Ipam, IpamConfig, NetworkCreateRequest, NetworkInspect};
 use bollard::query_parameters::InspectNetworkOptions;
 use thiserror::Error;
 
-use crate::connection::{Docker, RequestFailed, found, status_of};
+use crate::connection::{Docker, RequestFailed, found};
 use crate::naming::{Change, LABEL_NETWORK};
 
 /// Option of Docker's bridge driver that names the interface.
@@ -24,6 +24,13 @@ pub struct Ipv4Subnet {
     pub address: Ipv4Addr,
     /// How many leading bits all its addresses share, 0 to 32.
     pub prefix_length: u8,
+}
+
+impl Ipv4Subnet {
+    /// Returns the address after the first one, which the node itself has.
+    fn first_host(self) -> Ipv4Addr {
+        Ipv4Addr::from_bits(self.address.to_bits().saturating_add(1))
+    }
 }
 
 impl fmt::Display for Ipv4Subnet {
@@ -116,15 +123,13 @@ impl Docker {
             return state_of(&network, self, Change::Unchanged);
         }
         let request = render_network(self);
-        match self.client.create_network(request).await {
-            Ok(_) => {}
-            // Another process of ours was faster.
-            Err(error) if status_of(&error) == Some(409) => {}
-            Err(error) => return Err(self.network_failed("create", error).into()),
-        }
-        match self.inspect_network().await? {
-            Some(network) => state_of(&network, self, Change::Changed),
-            None => Err(NetworkError::NoAddresses {
+        let created = self.client.create_network(request).await;
+        match (self.inspect_network().await?, created) {
+            // Whatever became of the request: another process of ours may have been faster, in
+            // which case Docker complains of the name (409) or of the bridge (403).
+            (Some(network), _) => state_of(&network, self, Change::Changed),
+            (None, Err(error)) => Err(self.network_failed("create", error).into()),
+            (None, Ok(_)) => Err(NetworkError::NoAddresses {
                 network: self.settings.network.clone(),
             }),
         }
@@ -170,6 +175,8 @@ fn render_network(docker: &Docker) -> NetworkCreateRequest {
         ipam: settings.subnet.map(|subnet| Ipam {
             config: Some(vec![IpamConfig {
                 subnet: Some(subnet.to_string()),
+                // Left out, Docker takes the same one, but some versions do not tell.
+                gateway: Some(subnet.first_host().to_string()),
                 ..IpamConfig::default()
             }]),
             ..Ipam::default()
