@@ -256,6 +256,7 @@ LAYERS = {
             directories={"run/elasticsearch": 0o777},
             compiled=("usr/lib/flocker",),
         ),
+        Layer(name="writer", packages=[], directories={"var/lib/writer": 0o777}),
     )
 }
 
@@ -291,5 +292,13 @@ IMAGES = [
         entrypoint=["/usr/bin/python3", "/usr/lib/flocker/kibana/__main__.py"],
         ports=[8081],
         environment={"PYTHONUNBUFFERED": "1", "LANG": "C.UTF-8"},
+    ),
+    Image(
+        name="writer",
+        layers=["base", "writer"],
+        user="905:905",
+        entrypoint=["/usr/lib/flocker/writer"],
+        ports=[7000],
+        environment={},
     ),
 ]
