@@ -120,7 +120,7 @@ impl OperatorImages {
         image: &ImageReference,
         connection: &Connection,
     ) -> Result<(), StreamError> {
-        let command = node_command(connection, "load-image");
+        let command = node_command(connection, "load-image").arg(image.with_tag());
         let tagged = image.with_tag();
         let found = tagged
             .parse()

@@ -1,2 +1,133 @@
-//! flocker-node.
-fn main() {}
+//! `flocker-node`: what Flocker does on a node. Every run is short-lived; there is no daemon.
+
+mod arguments;
+mod execute;
+mod failure;
+mod local;
+mod machine;
+mod network;
+mod observe;
+mod own_name;
+mod peer;
+mod receive;
+mod report;
+mod serve;
+mod settings;
+mod store;
+
+use std::io;
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use flocker_model::NodeId;
+use flocker_remote::protocol::StepFailure;
+use tracing_subscriber::EnvFilter;
+
+use arguments::{Arguments, Command};
+use failure::{OrFailure as _, failure_of};
+use machine::Machine;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    tracing_subscriber::fmt()
+        .with_env_filter(
+            EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn")),
+        )
+        .with_writer(io::stderr)
+        .with_ansi(false)
+        .without_time()
+        .init();
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            tracing::error!(%error, "the asynchronous runtime cannot be started");
+            return ExitCode::FAILURE;
+        }
+    };
+    let ended = runtime.block_on(run(arguments));
+    // Standard input is read on a thread that may never return.
+    runtime.shutdown_background();
+    match ended {
+        Ok(code) => code,
+        Err(failure) => {
+            report::failure(&failure);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Does what was asked.
+async fn run(arguments: Arguments) -> Result<ExitCode, StepFailure> {
+    let machine = Machine::connect(&arguments.settings).await?;
+    match arguments.command {
+        Command::Observe { json } => {
+            let state = machine
+                .observe(Machine::contact(ssh_connection().as_deref()))
+                .await?;
+            report::state(&state, json);
+        }
+        Command::Serve { connection } => {
+            let connection = connection.or_else(ssh_connection);
+            serve::serve(&machine, Machine::contact(connection.as_deref())).await?;
+        }
+        Command::Prepare { application } => {
+            let Some(record) = machine.store.application(&application).or_failure()? else {
+                return Err(failure_of(format!(
+                    "{application} was never deployed to this node"
+                )));
+            };
+            execute::applications::make_ready(&machine, &record, None).await?;
+        }
+        Command::Receive { from } => receive::receive(&machine, NodeId(from)).await?,
+        Command::LoadImage { image } => receive::load_image(&machine, &image).await?,
+        Command::Apply {
+            application_config,
+            deployment_config,
+            node,
+        } => {
+            let deployment = read_configuration(&application_config, &deployment_config)?;
+            let node = match node {
+                Some(node) => node,
+                None => own_name::find(&deployment).await?,
+            };
+            return Ok(report::complied(
+                &local::comply(&machine, &deployment, &node).await?,
+            ));
+        }
+        Command::Restore => {
+            let Some(applied) = machine.store.applied().or_failure()? else {
+                return Ok(ExitCode::SUCCESS);
+            };
+            let complied = local::comply(&machine, &applied.deployment, &applied.node).await?;
+            return Ok(report::complied(&complied));
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Reads where this node's SSH server was reached, if it was.
+fn ssh_connection() -> Option<String> {
+    std::env::var("SSH_CONNECTION").ok()
+}
+
+/// Reads both configuration files.
+fn read_configuration(
+    application: &Path,
+    deployment: &Path,
+) -> Result<flocker_model::Deployment, StepFailure> {
+    let read =
+        |path: &Path| std::fs::read(path).or_failed_to(format!("cannot read {}", path.display()));
+    let (application_bytes, deployment_bytes) = (read(application)?, read(deployment)?);
+    flocker_config::parse(
+        flocker_config::Source {
+            name: &application.display().to_string(),
+            bytes: &application_bytes,
+        },
+        flocker_config::Source {
+            name: &deployment.display().to_string(),
+            bytes: &deployment_bytes,
+        },
+    )
+    .map_err(|diagnostics| failure_of(diagnostics.to_string()))
+}

@@ -6,7 +6,7 @@ use futures_util::{SinkExt as _, StreamExt as _};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use thiserror::Error;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite};
 use tokio_util::codec::{FramedRead, FramedWrite, LengthDelimitedCodec};
 
 /// The most bytes that one frame may have; a node's whole state is far below it.
@@ -57,6 +57,15 @@ impl<R: AsyncRead + Unpin, T: DeserializeOwned> FrameReader<R, T> {
     }
 }
 
+impl<R: AsyncRead + Unpin, T> FrameReader<R, T> {
+    /// Returns what follows the last message as plain bytes, for a stream that is announced by a
+    /// message.
+    pub fn into_rest(self) -> impl AsyncRead + Unpin {
+        let parts = self.frames.into_parts();
+        std::io::Cursor::new(parts.read_buf.freeze()).chain(parts.io)
+    }
+}
+
 /// Writes messages of type `T`.
 pub struct FrameWriter<W, T> {
     frames: FramedWrite<W, LengthDelimitedCodec>,
@@ -83,6 +92,13 @@ impl<W: AsyncWrite + Unpin, T: Serialize> FrameWriter<W, T> {
             .send(bytes::Bytes::from(bytes))
             .await
             .map_err(FrameError::Broken)
+    }
+}
+
+impl<W: AsyncWrite + Unpin, T> FrameWriter<W, T> {
+    /// Returns the stream, for plain bytes that follow the last message.
+    pub fn into_inner(self) -> W {
+        self.frames.into_inner()
     }
 }
 

@@ -1,0 +1,69 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+use flocker_model::{ApplicationName, ImageReference, NodeName};
+use uuid::Uuid;
+
+use crate::settings::DEFAULT_PATH;
+
+/// Runs on every node of a Flocker cluster, for as long as it takes to do what it was asked.
+#[derive(Debug, Parser)]
+#[command(name = "flocker-node", version, arg_required_else_help = true)]
+pub(crate) struct Arguments {
+    /// The node's settings.
+    #[arg(long, global = true, value_name = "FILE", default_value = DEFAULT_PATH)]
+    pub(crate) settings: PathBuf,
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Shows what is on this node.
+    Observe {
+        /// Prints it as JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Makes what is local to this node comply with the two files, and reports what is not local.
+    Apply {
+        /// What to run: images, volumes, routes and links of each application.
+        application_config: PathBuf,
+        /// Where to run it: the applications of each node.
+        deployment_config: PathBuf,
+        /// What this node is called in the deployment; found by its addresses and host name if
+        /// not given.
+        #[arg(long, value_name = "NAME")]
+        node: Option<NodeName>,
+    },
+    /// Makes this node run again what it owns, as the last deployment had it; run at boot.
+    Restore,
+    /// Serves one deploy over standard input and output; run by flocker-cluster.
+    Serve {
+        /// The value of SSH_CONNECTION, where sudo has removed it.
+        #[arg(long)]
+        connection: Option<String>,
+    },
+    /// Makes an application ready to start; run by its systemd unit.
+    #[command(hide = true)]
+    Prepare {
+        /// The application.
+        application: ApplicationName,
+    },
+    /// Receives a volume or an image from a peer; run by the peer's key.
+    #[command(hide = true)]
+    Receive {
+        /// The peer's node id.
+        from: Uuid,
+    },
+    /// Loads an image from an archive on standard input; run by flocker-cluster.
+    #[command(hide = true)]
+    LoadImage {
+        /// The image.
+        image: ImageReference,
+    },
+}

@@ -1,0 +1,48 @@
+//! Which machines may push here, and what is remembered.
+
+use flocker_model::{AppliedDeployment, Members};
+use flocker_remote::protocol::{Change, StepFailure};
+use flocker_remote::ssh::{AuthorizedKey, PublicKey, render_authorized_key};
+
+use crate::failure::OrFailure as _;
+use crate::machine::Machine;
+
+/// Lets these machines push volumes and images to this one, and nothing else.
+pub(super) fn admit(machine: &Machine, members: &Members) -> Result<Change, StepFailure> {
+    let lines = render_authorized_keys(machine, members)?;
+    machine.store.set_authorized_keys(&lines).or_failure()?;
+    machine.store.set_members(members).or_failure()?;
+    Ok(Change::Changed)
+}
+
+/// Remembers a deployment as applied in full.
+pub(super) fn record(
+    machine: &Machine,
+    applied: &AppliedDeployment,
+    members: &Members,
+) -> Result<Change, StepFailure> {
+    admit(machine, members)?;
+    machine.store.set_applied(applied).or_failure()?;
+    Ok(Change::Changed)
+}
+
+/// Renders one line for each peer. The command says who the peer is, so that a key can only push
+/// in its own machine's name.
+fn render_authorized_keys(machine: &Machine, members: &Members) -> Result<String, StepFailure> {
+    let mut lines = String::from("# Written by flocker-node, which replaces it; do not edit.\n");
+    for (name, member) in members {
+        if member.id == machine.id {
+            continue;
+        }
+        let what = format!("the key of {name} is not one");
+        let key = PublicKey::from_openssh(&member.ssh.public_key).or_failed_to(what)?;
+        let receive = &machine.settings.receive_command;
+        let line = render_authorized_key(&AuthorizedKey {
+            key: &key,
+            command: &format!("{receive} receive {}", member.id),
+            comment: name.as_str(),
+        });
+        lines.push_str(&line.or_failure()?);
+    }
+    Ok(lines)
+}

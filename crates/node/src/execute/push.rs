@@ -1,0 +1,136 @@
+//! Pushing a volume: while its application runs, and what is left once it has stopped.
+
+use std::time::{Duration, Instant};
+
+use flocker_model::{ApplicationName, ByteCount, Epoch, NodeName, SnapshotGuid};
+use flocker_remote::protocol::{Change, StepFailure};
+
+use crate::execute::ProgressSender;
+use crate::failure::{OrFailure as _, failure_of};
+use crate::machine::Machine;
+use crate::peer::{Peer, VolumeStream};
+
+/// How long sending the last delta should take at most; further rounds are made to get there.
+const PAUSE_GOAL: Duration = Duration::from_secs(1);
+/// A delta that is not worth another round however slow the network is.
+const SMALL: ByteCount = ByteCount::mebibytes(1);
+/// The most rounds, for volumes that are written faster than they can be sent.
+const MAXIMUM_ROUNDS: u32 = 8;
+/// The most transfers for one snapshot: the rest of an interrupted one, then what came after it.
+const MAXIMUM_TRANSFERS: u32 = 4;
+
+/// One push.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Push<'a> {
+    /// Whose volume.
+    pub(super) application: &'a ApplicationName,
+    /// The epoch in which this node must own it.
+    pub(super) epoch: Epoch,
+    /// The node that receives.
+    pub(super) to: &'a NodeName,
+    /// Where to tell how far it is.
+    pub(super) progress: &'a ProgressSender,
+}
+
+/// Pushes while the application runs, until what is left is small or no longer shrinks.
+pub(super) async fn push_ahead(machine: &Machine, push: &Push<'_>) -> Result<Change, StepFailure> {
+    let peer = Peer::connect(machine, push.to).await?;
+    let mut last_left: Option<ByteCount> = None;
+    for _ in 0..MAXIMUM_ROUNDS {
+        let begun = Instant::now();
+        let (_, sent) = push_round(machine, push, &peer).await?;
+        let left = left_to_send(machine, push).await?;
+        let still_shrinking = last_left.is_none_or(|last| left < last);
+        if !still_shrinking || is_small(left, sent, begun.elapsed()) {
+            break;
+        }
+        last_left = Some(left);
+    }
+    Ok(Change::Changed)
+}
+
+/// Pushes what is left, with the application stopped and the volume unmounted.
+pub(super) async fn push_last(machine: &Machine, push: &Push<'_>) -> Result<Change, StepFailure> {
+    let mounted = machine
+        .zfs
+        .observe_volume(push.application)
+        .await
+        .or_failure()?;
+    if let Some(path) = mounted.and_then(|copy| copy.mounted) {
+        let text = format!("the volume is still mounted at {path}; stop the application first");
+        return Err(failure_of(text));
+    }
+    let peer = Peer::connect(machine, push.to).await?;
+    push_round(machine, push, &peer).await?;
+    Ok(Change::Changed)
+}
+
+/// Takes a snapshot and makes the peer's copy end with it; returns it and the bytes sent.
+async fn push_round(
+    machine: &Machine,
+    push: &Push<'_>,
+    peer: &Peer,
+) -> Result<(SnapshotGuid, ByteCount), StepFailure> {
+    let volume = machine
+        .zfs
+        .open_owned(push.application, push.epoch)
+        .await
+        .or_failure()?;
+    let snapshot = volume.snapshot().await.or_failure()?;
+    let mut sent = ByteCount::ZERO;
+    for _ in 0..MAXIMUM_TRANSFERS {
+        let volume = machine
+            .zfs
+            .open_owned(push.application, push.epoch)
+            .await
+            .or_failure()?;
+        let stream = VolumeStream {
+            volume,
+            owner: machine.id,
+            target: snapshot.guid,
+            progress: push.progress,
+        };
+        match peer.send_volume(stream).await? {
+            None => return Ok((snapshot.guid, sent)),
+            Some(bytes) => sent = sent.saturating_add(bytes),
+        }
+    }
+    Err(failure_of(format!(
+        "after {MAXIMUM_TRANSFERS} transfers {} still does not have snapshot {}",
+        push.to, snapshot.name
+    )))
+}
+
+/// Asks how much was written since the newest snapshot.
+async fn left_to_send(machine: &Machine, push: &Push<'_>) -> Result<ByteCount, StepFailure> {
+    let volume = machine
+        .zfs
+        .open_owned(push.application, push.epoch)
+        .await
+        .or_failure()?;
+    Ok(volume.copy().written)
+}
+
+/// Tells whether what is left can be sent within the pause goal at the speed of the last round.
+fn is_small(left: ByteCount, sent: ByteCount, took: Duration) -> bool {
+    if left <= SMALL {
+        return true;
+    }
+    let took = took.as_millis().max(1);
+    let per_goal = u128::from(sent.get()) * PAUSE_GOAL.as_millis() / took;
+    u128::from(left.get()) <= per_goal
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_fits_the_pause_goal_at_the_measured_speed_is_small() {
+        let second = Duration::from_secs(1);
+        let mebibytes = ByteCount::mebibytes;
+        assert!(is_small(mebibytes(1), ByteCount::ZERO, second));
+        assert!(is_small(mebibytes(20), mebibytes(100), 5 * second));
+        assert!(!is_small(mebibytes(21), mebibytes(100), 5 * second));
+    }
+}

@@ -1,0 +1,102 @@
+//! What the node does by itself: comply with a configuration, and recover after a boot.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use flocker_model::{ApplicationName, Deployment, NodeName, NodeObservation, Observed};
+use flocker_plan::{Blocked, Goal, OutcomeKind, Plan, Scope, StepId, plan};
+use flocker_remote::protocol::{LockHolder, StepFailure};
+use tokio::sync::mpsc;
+
+use crate::execute::run_action;
+use crate::failure::{OrFailure as _, failure_of};
+use crate::machine::Machine;
+use crate::serve::seconds_since_1970;
+
+/// What came of it.
+#[derive(Debug, Default)]
+pub(crate) struct Complied {
+    /// A line for each application that was changed.
+    pub(crate) lines: Vec<String>,
+    /// What needs another node, or stands in the way.
+    pub(crate) blocked: Vec<Blocked>,
+    /// What failed.
+    pub(crate) failures: Vec<StepFailure>,
+}
+
+/// Makes what is local comply with `deployment`, in which this node is called `node`.
+pub(crate) async fn comply(
+    machine: &Machine,
+    deployment: &Deployment,
+    node: &NodeName,
+) -> Result<Complied, StepFailure> {
+    let holder = LockHolder {
+        operator: "flocker-node".to_owned(),
+        session: String::new(),
+        since: seconds_since_1970(),
+        process: std::process::id(),
+    };
+    let locked = machine.store.lock_node(&holder).or_failure()?;
+    let _lock = locked.map_err(|holder| {
+        let who = holder.map_or_else(|| "somebody else".to_owned(), |holder| holder.operator);
+        failure_of(format!(
+            "{who} is changing this node; try again when that has ended"
+        ))
+    })?;
+    let state = machine.observe(None).await?;
+    let mut observed = Observed::default();
+    let others = deployment.nodes.keys().chain(state.members.keys());
+    for other in others.filter(|other| *other != node) {
+        observed
+            .nodes
+            .insert(other.clone(), NodeObservation::NotAsked);
+    }
+    observed
+        .nodes
+        .insert(node.clone(), NodeObservation::Seen(Box::new(state)));
+    let goal = Goal {
+        deployment,
+        scope: Scope::Node(node.clone()),
+    };
+    let plan = plan(&goal, &observed);
+    let (failures, done) = run_in_order(machine, &plan).await;
+    Ok(Complied {
+        lines: lines(&plan, &done),
+        blocked: plan.blocked,
+        failures,
+    })
+}
+
+/// Runs the steps one by one, leaving out those that wait for one that failed.
+async fn run_in_order(machine: &Machine, plan: &Plan) -> (Vec<StepFailure>, BTreeSet<StepId>) {
+    let (progress, _unread) = mpsc::unbounded_channel();
+    let mut failures = Vec::new();
+    let mut done = BTreeSet::new();
+    for step in plan.steps() {
+        if !step.after.iter().all(|before| done.contains(before)) {
+            continue;
+        }
+        tracing::info!(step = %step.action, why = %step.why, "begin");
+        match run_action(machine, step.action.clone(), &progress).await {
+            Ok(_) => {
+                done.insert(step.id);
+            }
+            Err(failure) => {
+                let message = format!("cannot {}: {}", step.action, failure.message);
+                failures.push(StepFailure { message, ..failure });
+            }
+        }
+    }
+    (failures, done)
+}
+
+/// Lists the lines of the applications that have become what they should.
+fn lines(plan: &Plan, done: &BTreeSet<StepId>) -> Vec<String> {
+    let finished: BTreeMap<&ApplicationName, String> = plan
+        .outcomes
+        .iter()
+        .filter(|(_, outcome)| outcome.kind != OutcomeKind::Unchanged)
+        .filter(|(_, outcome)| outcome.done_after.is_subset(done))
+        .map(|(name, outcome)| (name, outcome.line(name)))
+        .collect();
+    finished.into_values().collect()
+}

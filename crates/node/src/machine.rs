@@ -1,0 +1,60 @@
+//! The node itself: its settings, its memory, and the ways to its volumes, containers and units.
+
+use std::net::Ipv4Addr;
+use std::path::Path;
+
+use flocker_docker::{Docker, UnitSettings, Units};
+use flocker_model::{Contact, NodeId, Port};
+use flocker_remote::protocol::StepFailure;
+use flocker_zfs::{Zfs, ZfsSettings};
+
+use crate::failure::OrFailure as _;
+use crate::settings::Settings;
+use crate::store::Store;
+
+/// The node itself.
+#[derive(Debug, Clone)]
+pub(crate) struct Machine {
+    pub(crate) id: NodeId,
+    pub(crate) settings: Settings,
+    pub(crate) store: Store,
+    pub(crate) zfs: Zfs,
+    pub(crate) docker: Docker,
+    pub(crate) units: Units,
+}
+
+impl Machine {
+    /// Reads the settings and connects to Docker and systemd.
+    pub(crate) async fn connect(settings_file: &Path) -> Result<Self, StepFailure> {
+        let settings = Settings::read(settings_file).or_failure()?;
+        let store = Store::open(&settings).or_failure()?;
+        let id = store.node_id().or_failure()?;
+        let docker = Docker::connect(settings.docker()).await.or_failure()?;
+        let units = Units::connect(UnitSettings::default()).await.or_failure()?;
+        let zfs = Zfs::new(ZfsSettings {
+            dataset: settings.dataset.clone(),
+            mount_root: settings.mount_root.clone(),
+            node: id,
+        });
+        Ok(Self {
+            id,
+            settings,
+            store,
+            zfs,
+            docker,
+            units,
+        })
+    }
+
+    /// Works out where this node's SSH server was reached: the third and fourth word of
+    /// `SSH_CONNECTION`.
+    ///
+    /// **Source**: `ssh(1)`, ENVIRONMENT. Sudo drops the variable, so it may be handed over as an
+    /// argument instead.
+    pub(crate) fn contact(connection: Option<&str>) -> Option<Contact> {
+        let mut words = connection?.split_whitespace().skip(2);
+        let address: Ipv4Addr = words.next()?.parse().ok()?;
+        let ssh_port = words.next()?.parse().ok().and_then(Port::new)?;
+        Some(Contact { address, ssh_port })
+    }
+}

@@ -1,0 +1,353 @@
+//! Sending volumes and images to another node, over SSH with this node's own key.
+
+use std::path::Path;
+
+use flocker_model::{ApplicationName, ByteCount, ImageReference, NodeId, NodeName, SnapshotGuid};
+use flocker_remote::protocol::{FrameReader, FrameWriter, Progress, StepFailure};
+use flocker_remote::ssh::{
+    ConnectOptions, Connection, Destination, Output, PublicKey, RemoteCommand, Session, Stdin,
+};
+use flocker_zfs::{Incoming, Owned, ReceiveRequest, Volume};
+use serde::{Deserialize, Serialize};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
+
+use crate::execute::ProgressSender;
+use crate::failure::{OrFailure as _, failed_to, failure_of};
+use crate::machine::Machine;
+
+/// The user that receives; its only key-based command is `flocker-node receive`.
+const RECEIVING_USER: &str = "flocker";
+/// How much is copied between a stream and the network at once.
+const CHUNK: usize = 256 * 1024;
+/// How many bytes pass between two reports of progress.
+const REPORT_EVERY: u64 = 4 << 20;
+
+/// What a pushing node asks of a receiving one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "push")]
+pub(crate) enum PushRequest {
+    /// Tells what it has of a volume.
+    Prepare {
+        /// The application.
+        application: ApplicationName,
+    },
+    /// Receives the stream that follows this message.
+    Volume(ReceiveRequest),
+    /// Loads the image archive that follows this message.
+    Image {
+        /// The image.
+        image: ImageReference,
+    },
+}
+
+/// What the receiving node answers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "answer")]
+pub(crate) enum PushAnswer {
+    /// What it has of a volume.
+    Prepared(Incoming),
+    /// What its copy ends with now.
+    Received {
+        /// The snapshot.
+        newest: SnapshotGuid,
+    },
+    /// The image is loaded.
+    Loaded,
+    /// It could not.
+    Failed(StepFailure),
+}
+
+/// A connection to the node that receives.
+pub(crate) struct Peer {
+    name: NodeName,
+    connection: Connection,
+}
+
+/// A volume to be sent, up to a snapshot.
+pub(crate) struct VolumeStream<'a> {
+    /// The volume.
+    pub(crate) volume: Volume<Owned>,
+    /// This node.
+    pub(crate) owner: NodeId,
+    /// The snapshot.
+    pub(crate) target: SnapshotGuid,
+    /// Where to tell how far it is.
+    pub(crate) progress: &'a ProgressSender,
+}
+
+/// One running `flocker-node receive`.
+struct Exchange {
+    peer: NodeName,
+    writer: FrameWriter<Stdin, PushRequest>,
+    reader: FrameReader<Output, PushAnswer>,
+    stderr: Output,
+}
+
+impl Peer {
+    /// Connects to the machine that is remembered as `name`, and to no other.
+    pub(crate) async fn connect(machine: &Machine, name: &NodeName) -> Result<Self, StepFailure> {
+        let members = machine.store.members().or_failure()?;
+        let Some(member) = members.get(name) else {
+            return Err(failure_of(format!(
+                "this node does not know of {name}; deploy again"
+            )));
+        };
+        let keys: Vec<PublicKey> = member
+            .ssh
+            .host_keys
+            .iter()
+            .map(|key| PublicKey::from_openssh(key))
+            .collect::<Result<_, _>>()
+            .or_failed_to(format!("the host keys of {name} cannot be read"))?;
+        let contact = member.contact;
+        let destination = Destination::pinned(
+            (&contact.address.to_string(), contact.ssh_port.get()),
+            RECEIVING_USER,
+            Path::new(&machine.store.ssh_key()),
+            keys,
+        );
+        let connection = Connection::connect(&destination, &ConnectOptions::default())
+            .await
+            .or_failed_to(format!("this node cannot push to {name}"))?;
+        Ok(Self {
+            name: name.clone(),
+            connection,
+        })
+    }
+
+    /// Sends what the peer lacks; returns the bytes sent, or `None` when it lacks nothing.
+    pub(crate) async fn send_volume(
+        &self,
+        stream: VolumeStream<'_>,
+    ) -> Result<Option<ByteCount>, StepFailure> {
+        let application = stream.volume.application().clone();
+        let mut exchange = self.begin().await?;
+        exchange
+            .send(&PushRequest::Prepare {
+                application: application.clone(),
+            })
+            .await?;
+        let incoming = match exchange.answer().await? {
+            PushAnswer::Prepared(incoming) => incoming,
+            answer => return Err(exchange.unexpected(answer)),
+        };
+        let plan = stream
+            .volume
+            .plan_send(stream.target, &incoming)
+            .await
+            .or_failure()?;
+        let Some(transfer) = plan.transfer() else {
+            return Ok(None);
+        };
+        let total = stream.volume.estimate(&plan).await.or_failure()?;
+        let request = ReceiveRequest {
+            application,
+            owner: stream.owner,
+            epoch: stream.volume.epoch(),
+            transfer,
+        };
+        let sending = stream.volume.send(&plan).or_failure()?;
+        let what = format!("push {} to {}", request.application, self.name);
+        exchange.send(&PushRequest::Volume(request)).await?;
+        let mut report = Report {
+            what,
+            done: 0,
+            total: Some(total.get()),
+            told: 0,
+            progress: stream.progress,
+        };
+        let (answer, copied) = exchange.stream(sending.stream, &mut report).await;
+        // What `zfs send` says of itself explains more than the silence after it.
+        let sent = match copied {
+            Ok(sent) => {
+                sending.completion.wait().await.or_failure()?;
+                sent
+            }
+            Err(error) => match answer {
+                Ok(PushAnswer::Failed(failure)) => return Err(self.said(failure)),
+                _ => {
+                    return Err(failed_to(
+                        format!("the stream to {} broke off", self.name),
+                        &error,
+                    ));
+                }
+            },
+        };
+        match answer? {
+            PushAnswer::Received { .. } => Ok(Some(ByteCount::new(sent))),
+            PushAnswer::Failed(failure) => Err(self.said(failure)),
+            PushAnswer::Prepared(_) | PushAnswer::Loaded => Err(self.confused()),
+        }
+    }
+
+    /// Sends an image.
+    pub(crate) async fn send_image(
+        &self,
+        image: &ImageReference,
+        archive: impl AsyncRead + Unpin,
+        progress: &ProgressSender,
+    ) -> Result<(), StepFailure> {
+        let mut exchange = self.begin().await?;
+        exchange
+            .send(&PushRequest::Image {
+                image: image.clone(),
+            })
+            .await?;
+        let mut report = Report {
+            what: format!("stream image {image} to {}", self.name),
+            done: 0,
+            total: None,
+            told: 0,
+            progress,
+        };
+        let (answer, copied) = exchange.stream(archive, &mut report).await;
+        match (answer, copied) {
+            (Ok(PushAnswer::Loaded), Ok(_)) => Ok(()),
+            (Ok(PushAnswer::Failed(failure)), _) => Err(self.said(failure)),
+            (_, Err(error)) => Err(failed_to(
+                format!("the stream to {} broke off", self.name),
+                &error,
+            )),
+            (Ok(_), Ok(_)) => Err(self.confused()),
+            (Err(failure), Ok(_)) => Err(failure),
+        }
+    }
+
+    /// Starts `flocker-node receive` there: the key allows nothing else, whatever is asked for.
+    async fn begin(&self) -> Result<Exchange, StepFailure> {
+        let command = RemoteCommand::new("flocker-node").arg("receive");
+        let Session {
+            stdin,
+            stdout,
+            stderr,
+            ..
+        } = self
+            .connection
+            .exec(&command)
+            .await
+            .or_failed_to(format!("{} does not start to receive", self.name))?;
+        Ok(Exchange {
+            peer: self.name.clone(),
+            writer: FrameWriter::new(stdin),
+            reader: FrameReader::new(stdout),
+            stderr,
+        })
+    }
+
+    fn said(&self, failure: StepFailure) -> StepFailure {
+        said(&self.name, failure)
+    }
+
+    fn confused(&self) -> StepFailure {
+        failure_of(format!("{} gave an answer to another question", self.name))
+    }
+}
+
+impl Exchange {
+    async fn send(&mut self, request: &PushRequest) -> Result<(), StepFailure> {
+        let what = format!("{} does not take a request", self.peer);
+        self.writer.send(request).await.or_failed_to(what)
+    }
+
+    async fn answer(&mut self) -> Result<PushAnswer, StepFailure> {
+        match self.reader.next().await {
+            Ok(Some(answer)) => Ok(answer),
+            Ok(None) => Err(silence(&self.peer, &mut self.stderr).await),
+            Err(error) => Err(failed_to(
+                format!("{} gave no proper answer", self.peer),
+                &error,
+            )),
+        }
+    }
+
+    /// Sends plain bytes to their end while waiting for the answer, which may come early when the
+    /// other side fails.
+    async fn stream(
+        self,
+        source: impl AsyncRead + Unpin,
+        report: &mut Report<'_>,
+    ) -> (Result<PushAnswer, StepFailure>, std::io::Result<u64>) {
+        let Self {
+            peer,
+            writer,
+            mut reader,
+            stderr,
+        } = self;
+        let copied = copy(source, writer.into_inner(), report).await;
+        let answer = match reader.next().await {
+            Ok(Some(answer)) => Ok(answer),
+            Ok(None) => Err(silence(&peer, stderr).await),
+            Err(error) => Err(failed_to(format!("{peer} gave no proper answer"), &error)),
+        };
+        (answer, copied)
+    }
+
+    fn unexpected(&self, answer: PushAnswer) -> StepFailure {
+        match answer {
+            PushAnswer::Failed(failure) => said(&self.peer, failure),
+            _ => failure_of(format!("{} gave an answer to another question", self.peer)),
+        }
+    }
+}
+
+/// Explains why there is no answer, with what the other side wrote last.
+async fn silence(peer: &NodeName, stderr: impl AsyncRead + Unpin) -> StepFailure {
+    let mut text = Vec::new();
+    let _ = stderr.take(4096).read_to_end(&mut text).await;
+    let text = String::from_utf8_lossy(&text);
+    let mut failure = failure_of(format!("{peer} ended without an answer"));
+    if !text.trim().is_empty() {
+        failure.causes.push(format!("it wrote: {}", text.trim()));
+    }
+    failure
+}
+
+/// Reports a failure of the other side as its own.
+fn said(peer: &NodeName, failure: StepFailure) -> StepFailure {
+    StepFailure {
+        message: format!("{peer}: {}", failure.message),
+        ..failure
+    }
+}
+
+/// Copies a stream to its end, and ends the other one.
+async fn copy(
+    mut source: impl AsyncRead + Unpin,
+    mut sink: Stdin,
+    report: &mut Report<'_>,
+) -> std::io::Result<u64> {
+    let mut buffer = vec![0; CHUNK];
+    loop {
+        let length = source.read(&mut buffer).await?;
+        if length == 0 {
+            sink.shutdown().await?;
+            return Ok(report.done);
+        }
+        sink.write_all(&buffer[..length]).await?;
+        report.add(length as u64);
+    }
+}
+
+/// How far a stream is.
+struct Report<'a> {
+    what: String,
+    done: u64,
+    total: Option<u64>,
+    told: u64,
+    progress: &'a ProgressSender,
+}
+
+impl Report<'_> {
+    fn add(&mut self, bytes: u64) {
+        self.done += bytes;
+        if self.done - self.told >= REPORT_EVERY {
+            self.told = self.done;
+            // Nobody may be listening any more.
+            let _ = self.progress.send(Progress {
+                what: self.what.clone(),
+                done: self.done,
+                total: self.total,
+            });
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! The one mouth of the program for people.
+
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "this is the one place that may print"
+)]
+
+use std::process::ExitCode;
+
+use flocker_model::{ContainerStatus, NodeState, VolumeRole};
+use flocker_remote::protocol::StepFailure;
+
+use crate::local::Complied;
+
+/// The exit code for "something stands in the way", as `flocker-cluster` has it.
+const BLOCKED: u8 = 4;
+/// The exit code for "a step failed".
+const STEP_FAILED: u8 = 5;
+
+/// Prints a failure.
+pub(crate) fn failure(failure: &StepFailure) {
+    eprintln!("error: {}", failure.message);
+    for cause in &failure.causes {
+        eprintln!("  caused by: {cause}");
+    }
+    if let Some(hint) = &failure.hint {
+        eprintln!("  hint: {hint}");
+    }
+}
+
+/// Prints what complying came to, and tells the exit code.
+pub(crate) fn complied(complied: &Complied) -> ExitCode {
+    for line in &complied.lines {
+        println!("{line}");
+    }
+    for blocked in &complied.blocked {
+        eprintln!("not done: {blocked}\n  hint: {}", blocked.kind.hint());
+    }
+    for one in &complied.failures {
+        failure(one);
+    }
+    if !complied.failures.is_empty() {
+        ExitCode::from(STEP_FAILED)
+    } else if !complied.blocked.is_empty() {
+        ExitCode::from(BLOCKED)
+    } else {
+        ExitCode::SUCCESS
+    }
+}
+
+/// Prints the node's state.
+pub(crate) fn state(state: &NodeState, json: bool) {
+    if json {
+        match serde_json::to_string_pretty(state) {
+            Ok(text) => println!("{text}"),
+            Err(error) => eprintln!("error: {error}"),
+        }
+        return;
+    }
+    println!("node {} (flocker-node {})", state.id, state.version);
+    println!(
+        "volumes in {} ({} free)",
+        state.pool.dataset, state.pool.available
+    );
+    for (name, copy) in &state.volumes {
+        let role = match &copy.role {
+            VolumeRole::Owned { epoch } => format!("owned, epoch {epoch}"),
+            VolumeRole::Replica { owner, epoch, .. } => {
+                format!("replica of {owner}, epoch {epoch}")
+            }
+            VolumeRole::Foreign { problem } => format!("not Flocker's: it {problem}"),
+        };
+        let mounted = copy.mounted.as_deref().unwrap_or("not mounted");
+        println!("  {name}: {role}, {}, {mounted}", copy.referenced);
+    }
+    println!("applications");
+    for (name, container) in &state.containers {
+        let status = match &container.status {
+            ContainerStatus::Running { since } => format!("running since {since}"),
+            ContainerStatus::Stopped { exit_code } => format!("stopped with status {exit_code}"),
+        };
+        println!("  {name}: {status}, unit {:?}", container.unit);
+    }
+    match &state.network {
+        Some(network) => println!("{} routed ports", network.routes.len()),
+        None => println!("no routing table"),
+    }
+}

@@ -1,0 +1,168 @@
+//! Serving one deploy over standard input and output.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use flocker_model::Contact;
+use flocker_plan::{Action, StepId};
+use flocker_remote::protocol::{
+    Begin, Event, FrameReader, FrameWriter, LockHolder, PROTOCOL_VERSION, RefusedReason, Request,
+    StepFailure,
+};
+use tokio::io::Stdin;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+use crate::execute::run_action;
+use crate::failure::{OrFailure as _, failure_of};
+use crate::machine::Machine;
+
+/// Serves until the operator's side ends its output; steps that run are finished first.
+pub(crate) async fn serve(machine: &Machine, contact: Option<Contact>) -> Result<(), StepFailure> {
+    let mut reader = FrameReader::<Stdin, Request>::new(tokio::io::stdin());
+    let (events, mut outgoing) = mpsc::unbounded_channel::<Event>();
+    let writer = tokio::spawn(async move {
+        let mut writer = FrameWriter::<_, Event>::new(tokio::io::stdout());
+        while let Some(event) = outgoing.recv().await {
+            // When nobody listens any more, steps still run to their end.
+            let _ = writer.send(&event).await;
+        }
+    });
+    let served = converse(machine, contact, (&mut reader, &events)).await;
+    drop(events);
+    writer
+        .await
+        .or_failed_to("the answers could not be written")?;
+    served
+}
+
+/// Begins, then takes requests until there are no more.
+async fn converse(
+    machine: &Machine,
+    contact: Option<Contact>,
+    (reader, events): (
+        &mut FrameReader<Stdin, Request>,
+        &mpsc::UnboundedSender<Event>,
+    ),
+) -> Result<(), StepFailure> {
+    let begin = match reader.next().await.or_failure()? {
+        Some(Request::Begin(begin)) => begin,
+        Some(_) => return Err(failure_of("the first request must begin the session")),
+        None => return Ok(()),
+    };
+    // Held until this function returns, which is when every step has ended.
+    let _lock = match begin_session(machine, &begin)? {
+        Ok(lock) => lock,
+        Err(reason) => {
+            send(events, Event::Refused { reason });
+            return Ok(());
+        }
+    };
+    match machine.observe(contact).await {
+        Ok(state) => send(
+            events,
+            Event::Observed {
+                state: Box::new(state),
+            },
+        ),
+        Err(failure) => {
+            let reason = RefusedReason::NotObserved { failure };
+            send(events, Event::Refused { reason });
+            return Ok(());
+        }
+    }
+    let mut steps = JoinSet::new();
+    while let Some(request) = reader.next().await.or_failure()? {
+        match request {
+            Request::Begin(_) => return Err(failure_of("the session has begun already")),
+            Request::Observe => send(
+                events,
+                match machine.observe(contact).await {
+                    Ok(state) => Event::Observed {
+                        state: Box::new(state),
+                    },
+                    Err(failure) => Event::ObserveFailed { failure },
+                },
+            ),
+            Request::Run { step, action } => {
+                steps.spawn(run_step(machine.clone(), (step, *action), events.clone()));
+            }
+        }
+        // Ended ones are let go of.
+        while steps.try_join_next().is_some() {}
+    }
+    while steps.join_next().await.is_some() {}
+    Ok(())
+}
+
+/// A lock, where one is needed.
+type Lock = Option<nix::fcntl::Flock<std::fs::File>>;
+
+/// Takes the lock, if anything is to be changed.
+fn begin_session(
+    machine: &Machine,
+    begin: &Begin,
+) -> Result<Result<Lock, RefusedReason>, StepFailure> {
+    if begin.protocol != PROTOCOL_VERSION {
+        return Ok(Err(RefusedReason::ProtocolVersion {
+            protocol: PROTOCOL_VERSION,
+            release: env!("CARGO_PKG_VERSION").to_owned(),
+        }));
+    }
+    if !begin.exclusive {
+        return Ok(Ok(None));
+    }
+    let holder = LockHolder {
+        operator: begin.operator.clone(),
+        session: begin.session.clone(),
+        since: seconds_since_1970(),
+        process: std::process::id(),
+    };
+    Ok(machine
+        .store
+        .lock_node(&holder)
+        .or_failure()?
+        .map(Some)
+        .map_err(|holder| RefusedReason::Locked { holder }))
+}
+
+/// Reads the node's clock.
+pub(crate) fn seconds_since_1970() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |elapsed| elapsed.as_secs())
+}
+
+/// Runs one step and reports it.
+async fn run_step(
+    machine: Machine,
+    (step, action): (StepId, Action),
+    events: mpsc::UnboundedSender<Event>,
+) {
+    let (progress_sender, mut progress) = mpsc::unbounded_channel();
+    let forward = {
+        let events = events.clone();
+        async move {
+            while let Some(progress) = progress.recv().await {
+                send(&events, Event::Progress { step, progress });
+            }
+        }
+    };
+    let run = async {
+        let result = run_action(&machine, action, &progress_sender).await;
+        drop(progress_sender);
+        result
+    };
+    let (result, ()) = tokio::join!(run, forward);
+    send(
+        &events,
+        match result {
+            Ok(done) => Event::Done { step, done },
+            Err(failure) => Event::Failed { step, failure },
+        },
+    );
+}
+
+/// Sends an event; the writer lives as long as there is a sender.
+fn send(events: &mpsc::UnboundedSender<Event>, event: Event) {
+    let _ = events.send(event);
+}

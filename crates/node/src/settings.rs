@@ -1,0 +1,124 @@
+//! What the node's own configuration file says.
+
+use std::path::{Path, PathBuf};
+
+use flocker_docker::DockerSettings;
+use serde::Deserialize;
+use thiserror::Error;
+
+/// Where the settings are read from, unless told otherwise.
+pub(crate) const DEFAULT_PATH: &str = "/etc/flocker/node.toml";
+
+/// The settings of one node. Every one has a default, so that the file may be absent.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Settings {
+    /// The dataset below which the volumes are.
+    pub(crate) dataset: String,
+    /// Where volumes are mounted.
+    pub(crate) mount_root: PathBuf,
+    /// What must survive a reboot.
+    pub(crate) state_directory: PathBuf,
+    /// What must not survive a reboot.
+    pub(crate) runtime_directory: PathBuf,
+    /// Where the SSH server's host keys are.
+    pub(crate) host_keys: PathBuf,
+    /// The port of the SSH server, for when nobody came over SSH.
+    pub(crate) ssh_port: u16,
+    /// The Docker daemon's socket.
+    pub(crate) docker_socket: PathBuf,
+    /// The `docker` program.
+    pub(crate) docker_program: PathBuf,
+    /// The `flocker-node` program.
+    pub(crate) node_program: PathBuf,
+    /// The command that peers' keys are allowed to run, before `receive`.
+    pub(crate) receive_command: String,
+    /// The containers' addresses; Docker picks some that are free when there are none.
+    pub(crate) subnet: Option<String>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            dataset: "tank/flocker".to_owned(),
+            mount_root: "/flocker".into(),
+            state_directory: "/var/lib/flocker".into(),
+            runtime_directory: "/run/flocker".into(),
+            host_keys: "/etc/ssh".into(),
+            ssh_port: 22,
+            docker_socket: "/run/docker.sock".into(),
+            docker_program: "/usr/bin/docker".into(),
+            node_program: "/usr/bin/flocker-node".into(),
+            receive_command: "sudo -n /usr/bin/flocker-node".to_owned(),
+            subnet: None,
+        }
+    }
+}
+
+/// The settings cannot be used.
+#[derive(Debug, Error)]
+pub(crate) enum SettingsError {
+    /// The file cannot be read.
+    #[error("cannot read {}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The file has a mistake.
+    #[error("{} has a mistake", path.display())]
+    Parse {
+        /// The file.
+        path: PathBuf,
+        /// Where and what.
+        source: Box<toml::de::Error>,
+    },
+    /// The containers' addresses make no sense.
+    #[error("{}: subnet {subnet:?} is not of the form 172.20.0.0/16", path.display())]
+    Subnet {
+        /// The file.
+        path: PathBuf,
+        /// What it says.
+        subnet: String,
+    },
+}
+
+impl Settings {
+    /// Reads the settings; a missing file means that every default holds.
+    pub(crate) fn read(path: &Path) -> Result<Self, SettingsError> {
+        let text = match std::fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+            Err(source) => {
+                let path = path.to_owned();
+                return Err(SettingsError::Read { path, source });
+            }
+        };
+        let settings: Self = toml::from_str(&text).map_err(|source| SettingsError::Parse {
+            path: path.to_owned(),
+            source: Box::new(source),
+        })?;
+        if let Some(subnet) = &settings.subnet
+            && subnet.parse::<flocker_docker::Ipv4Subnet>().is_err()
+        {
+            return Err(SettingsError::Subnet {
+                path: path.to_owned(),
+                subnet: subnet.clone(),
+            });
+        }
+        Ok(settings)
+    }
+
+    /// Puts together what the container layer needs to know.
+    pub(crate) fn docker(&self) -> DockerSettings {
+        DockerSettings {
+            socket: self.docker_socket.clone(),
+            subnet: self
+                .subnet
+                .as_deref()
+                .and_then(|subnet| subnet.parse().ok()),
+            ..DockerSettings::default()
+        }
+    }
+}

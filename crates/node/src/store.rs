@@ -1,0 +1,287 @@
+//! What the node remembers on its own disk, and the lock that keeps a second deploy out.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+
+use flocker_model::{
+    ApplicationName, AppliedDeployment, ContainerLinks, ContainerSpecification, Members, NodeId,
+    NodeNetwork,
+};
+use flocker_remote::protocol::LockHolder;
+use nix::fcntl::{Flock, FlockArg};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+use uuid::Uuid;
+
+use crate::settings::Settings;
+
+/// Readable by root alone: environments have passwords in them.
+const SECRET: u32 = 0o600;
+/// Readable by everybody: what SSH's server reads as the receiving user.
+const PUBLIC: u32 = 0o644;
+
+/// What the node remembers cannot be read or written.
+#[derive(Debug, Error)]
+pub(crate) enum StoreError {
+    /// A file or directory cannot be used.
+    #[error("cannot {action} {}", path.display())]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// The file or directory.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A file has something in it that this version did not write.
+    #[error("{} is damaged", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// How.
+        source: serde_json::Error,
+    },
+    /// The node's identity is not one.
+    #[error("{} does not have a node id in it", path.display())]
+    NotAnId {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: uuid::Error,
+    },
+}
+
+/// What an application's unit needs to start it without anybody's help.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ApplicationRecord {
+    /// What its container is made from.
+    pub(crate) specification: ContainerSpecification,
+    /// What `localhost` reaches inside it.
+    pub(crate) links: ContainerLinks,
+}
+
+/// The node's directories.
+#[derive(Debug, Clone)]
+pub(crate) struct Store {
+    state: PathBuf,
+    runtime: PathBuf,
+}
+
+impl Store {
+    /// Opens the directories, making them where they are missing.
+    pub(crate) fn open(settings: &Settings) -> Result<Self, StoreError> {
+        let store = Self {
+            state: settings.state_directory.clone(),
+            runtime: settings.runtime_directory.clone(),
+        };
+        for directory in [&store.state, &store.runtime, &store.state.join("ssh")] {
+            make_directory(directory, 0o755)?;
+        }
+        make_directory(&store.state.join("applications"), 0o700)?;
+        Ok(store)
+    }
+
+    /// Returns the node's identity; the first call ever makes one up.
+    pub(crate) fn node_id(&self) -> Result<NodeId, StoreError> {
+        let path = self.state.join("node-id");
+        let text = match fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let id = Uuid::new_v4().to_string();
+                write_whole(&path, format!("{id}\n").as_bytes(), PUBLIC)?;
+                id
+            }
+            Err(source) => return Err(failed("read", &path, source)),
+        };
+        Uuid::parse_str(text.trim())
+            .map(NodeId)
+            .map_err(|source| StoreError::NotAnId { path, source })
+    }
+
+    /// Returns where the node's own SSH key is.
+    pub(crate) fn ssh_key(&self) -> PathBuf {
+        self.state.join("ssh/id_ed25519")
+    }
+
+    /// Returns the machines that the node knows of.
+    pub(crate) fn members(&self) -> Result<Members, StoreError> {
+        Ok(read_json(&self.state.join("members.json"))?.unwrap_or_default())
+    }
+
+    /// Remembers the machines of the cluster.
+    pub(crate) fn set_members(&self, members: &Members) -> Result<(), StoreError> {
+        write_json(&self.state.join("members.json"), members)
+    }
+
+    /// Writes the keys that may log in to push.
+    pub(crate) fn set_authorized_keys(&self, lines: &str) -> Result<(), StoreError> {
+        write_whole(
+            &self.state.join("ssh/authorized_keys"),
+            lines.as_bytes(),
+            PUBLIC,
+        )
+    }
+
+    /// Returns the last deployment that was applied in full.
+    pub(crate) fn applied(&self) -> Result<Option<AppliedDeployment>, StoreError> {
+        read_json(&self.state.join("deployment.json"))
+    }
+
+    /// Remembers a deployment as applied in full.
+    pub(crate) fn set_applied(&self, applied: &AppliedDeployment) -> Result<(), StoreError> {
+        write_json(&self.state.join("deployment.json"), applied)
+    }
+
+    /// Returns what an application's unit needs.
+    pub(crate) fn application(
+        &self,
+        name: &ApplicationName,
+    ) -> Result<Option<ApplicationRecord>, StoreError> {
+        read_json(&self.application_path(name))
+    }
+
+    /// Remembers what an application's unit needs.
+    pub(crate) fn set_application(&self, record: &ApplicationRecord) -> Result<(), StoreError> {
+        write_json(
+            &self.application_path(&record.specification.application),
+            record,
+        )
+    }
+
+    /// Forgets an application; its volume is none of this.
+    pub(crate) fn remove_application(&self, name: &ApplicationName) -> Result<(), StoreError> {
+        let path = self.application_path(name);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(failed("remove", &path, error))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Returns the table that was last programmed since the node booted.
+    pub(crate) fn network(&self) -> Result<Option<NodeNetwork>, StoreError> {
+        read_json(&self.runtime.join("network.json"))
+    }
+
+    /// Remembers the table that is being programmed, until the node reboots.
+    pub(crate) fn set_network(&self, network: &NodeNetwork) -> Result<(), StoreError> {
+        write_json(&self.runtime.join("network.json"), network)
+    }
+
+    /// Waits for the right to change the table, which applications' units want too.
+    pub(crate) fn lock_network(&self) -> Result<Flock<File>, StoreError> {
+        let path = self.runtime.join("network.lock");
+        let file = open_lock(&path)?;
+        Flock::lock(file, FlockArg::LockExclusive)
+            .map_err(|(_, errno)| failed("lock", &path, errno.into()))
+    }
+
+    /// Takes the right to change the node; `Err(Some(holder))` inside when somebody has it.
+    ///
+    /// The kernel gives it back when this process ends, however it ends: no lock is ever stale.
+    pub(crate) fn lock_node(
+        &self,
+        holder: &LockHolder,
+    ) -> Result<Result<Flock<File>, Option<LockHolder>>, StoreError> {
+        let path = self.runtime.join("deploy.lock");
+        match Flock::lock(open_lock(&path)?, FlockArg::LockExclusiveNonblock) {
+            Ok(mut lock) => {
+                let text = serde_json::to_vec(holder).unwrap_or_default();
+                lock.set_len(0)
+                    .and_then(|()| lock.write_all(&text))
+                    .map_err(|source| failed("write", &path, source))?;
+                Ok(Ok(lock))
+            }
+            Err((mut file, nix::errno::Errno::EWOULDBLOCK)) => {
+                let mut text = String::new();
+                let _ = file.read_to_string(&mut text);
+                Ok(Err(serde_json::from_str(&text).ok()))
+            }
+            Err((_, errno)) => Err(failed("lock", &path, errno.into())),
+        }
+    }
+
+    fn application_path(&self, name: &ApplicationName) -> PathBuf {
+        self.state.join("applications").join(format!("{name}.json"))
+    }
+}
+
+/// Makes a directory and those above it.
+fn make_directory(path: &Path, mode: u32) -> Result<(), StoreError> {
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(mode)
+        .create(path)
+        .map_err(|source| failed("make the directory", path, source))
+}
+
+/// Opens a file for locking.
+fn open_lock(path: &Path) -> Result<File, StoreError> {
+    OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(SECRET)
+        .open(path)
+        .map_err(|source| failed("open", path, source))
+}
+
+/// Reads a file of JSON, if it is there.
+fn read_json<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, StoreError> {
+    let bytes = match fs::read(path) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(source) => return Err(failed("read", path, source)),
+    };
+    serde_json::from_slice(&bytes)
+        .map(Some)
+        .map_err(|source| StoreError::Damaged {
+            path: path.to_owned(),
+            source,
+        })
+}
+
+/// Writes a file of JSON that root alone may read.
+fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<(), StoreError> {
+    let bytes = serde_json::to_vec_pretty(value).map_err(|source| StoreError::Damaged {
+        path: path.to_owned(),
+        source,
+    })?;
+    write_whole(path, &bytes, SECRET)
+}
+
+/// Writes a file so that after a power cut it is either the old or the new one.
+fn write_whole(path: &Path, bytes: &[u8], mode: u32) -> Result<(), StoreError> {
+    let write = || -> io::Result<()> {
+        let temporary = path.with_extension("new");
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(mode)
+            .open(&temporary)?;
+        // The mode above is subject to the umask, and ignored for a left-over file.
+        file.set_permissions(fs::Permissions::from_mode(mode))?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        fs::rename(&temporary, path)?;
+        match path.parent() {
+            Some(directory) => File::open(directory)?.sync_all(),
+            None => Ok(()),
+        }
+    };
+    write().map_err(|source| failed("write", path, source))
+}
+
+fn failed(action: &'static str, path: &Path, source: io::Error) -> StoreError {
+    StoreError::Io {
+        action,
+        path: path.to_owned(),
+        source,
+    }
+}
