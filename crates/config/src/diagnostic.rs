@@ -26,9 +26,11 @@ pub struct Place {
     pub line: usize,
     /// Where the offending text starts, in characters from 1.
     pub column: usize,
-    /// The line.
+    /// The line; of a long one the part around the offending text, between `...`.
     pub text: String,
-    /// How much of the line is meant, in characters.
+    /// How many characters of `text` are before the offending ones.
+    pub start: usize,
+    /// How many characters of `text` are the offending ones.
     pub length: usize,
     /// What is to be seen here, if the message does not say it.
     pub note: Option<String>,

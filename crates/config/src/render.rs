@@ -6,12 +6,6 @@ use unicode_width::UnicodeWidthChar;
 
 use crate::diagnostic::{Diagnostic, Place, Severity};
 
-/// Columns of a line that are shown; a longer line is cut around what is underlined.
-const SHOWN_COLUMNS: usize = 100;
-
-/// Columns that are kept before the underlined text when a line is cut.
-const COLUMNS_BEFORE: usize = 30;
-
 /// Writes one diagnostic, without a line end after its last line.
 pub(crate) fn render_diagnostic(diagnostic: &Diagnostic, out: &mut Formatter<'_>) -> Result {
     let severity = match diagnostic.severity {
@@ -49,16 +43,15 @@ fn render_place(
     let file = visible(&place.file);
     write!(out, "\n{:gutter$}{arrow} {file}:{line}:{column}", "")?;
     write!(out, "\n{:gutter$} |", "")?;
-    let excerpt = Excerpt::cut_from(place);
-    write!(out, "\n{line:gutter$} | {}", excerpt.text.trim_end())?;
-    write!(
-        out,
-        "\n{:gutter$} | {:indent$}",
-        "",
-        "",
-        indent = excerpt.indent
-    )?;
-    for _ in 0..excerpt.width {
+    let text: String = visible(&place.text);
+    let width = |from: usize, count: usize| -> usize {
+        let characters = text.chars().skip(from).take(count);
+        characters.map(|c| c.width().unwrap_or(1)).sum()
+    };
+    let (indent, width) = (width(0, place.start), width(place.start, place.length));
+    write!(out, "\n{line:gutter$} | {}", text.trim_end())?;
+    write!(out, "\n{:gutter$} | {:indent$}", "", "")?;
+    for _ in 0..width.max(1) {
         out.write_char(underline)?;
     }
     match &place.note {
@@ -67,50 +60,7 @@ fn render_place(
     }
 }
 
-/// The visible part of a line, in which `width` columns after `indent` are underlined.
-#[derive(Debug, Default)]
-struct Excerpt {
-    text: String,
-    indent: usize,
-    width: usize,
-}
-
-impl Excerpt {
-    fn cut_from(place: &Place) -> Self {
-        let start = place.column - 1;
-        let mut excerpt = Self::default();
-        // Taken by characters, each at least one column wide, so this keeps more than it must.
-        let skipped = if place.text.chars().count() > SHOWN_COLUMNS {
-            start.saturating_sub(COLUMNS_BEFORE)
-        } else {
-            0
-        };
-        if skipped > 0 {
-            excerpt.text.push_str("... ");
-            excerpt.indent = 4;
-        }
-        let mut columns = 0;
-        for (index, character) in place.text.chars().enumerate().skip(skipped) {
-            if columns >= SHOWN_COLUMNS {
-                excerpt.text.push_str(" ...");
-                break;
-            }
-            let shown = visible_character(character);
-            let width = shown.width().unwrap_or(1);
-            excerpt.text.push(shown);
-            columns += width;
-            if index < start {
-                excerpt.indent += width;
-            } else if index < start + place.length {
-                excerpt.width += width;
-            }
-        }
-        excerpt.width = excerpt.width.max(1);
-        excerpt
-    }
-}
-
-/// Makes a file's name safe for a terminal.
+/// Makes text safe for a terminal.
 fn visible(text: &str) -> String {
     text.chars().map(visible_character).collect()
 }

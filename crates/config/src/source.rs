@@ -63,13 +63,18 @@ impl Text {
             .map_or(0, |position| position + 1);
         let rest = &self.content[start..];
         let line_end = start + rest.find(['\n', '\r']).unwrap_or(rest.len());
-        let selected = self.content[start..end.min(line_end)].trim_end();
+        let excerpt = Excerpt::cut(
+            &self.content[line_start..start],
+            self.content[start..end.min(line_end)].trim_end(),
+            &self.content[start..line_end],
+        );
         Place {
             file: self.name.clone(),
             line: line_count(before),
             column: self.content[line_start..start].chars().count() + 1,
-            text: self.content[line_start..line_end].to_owned(),
-            length: selected.chars().count().max(1),
+            text: excerpt.text,
+            start: excerpt.start,
+            length: excerpt.length,
             note,
         }
     }
@@ -81,6 +86,44 @@ impl Text {
             offset -= 1;
         }
         offset
+    }
+}
+
+/// Characters that are kept of a line before what is underlined, if the line is cut.
+const KEPT_BEFORE: usize = 30;
+
+/// Characters that are kept of a line from the underlined ones on.
+const KEPT_AFTER: usize = 70;
+
+/// A line, or the part of a long one around what is underlined. Files made by programs can be one
+/// line of a megabyte, which helps nobody in each of fifty diagnostics.
+struct Excerpt {
+    text: String,
+    start: usize,
+    length: usize,
+}
+
+impl Excerpt {
+    /// Cuts the line that consists of `before` and `rest`, in which `selected` starts the rest.
+    fn cut(before: &str, selected: &str, rest: &str) -> Self {
+        let fits = before.len() + rest.len() <= KEPT_BEFORE + KEPT_AFTER;
+        let kept_start = match before.char_indices().rev().nth(KEPT_BEFORE - 1) {
+            Some((position, _)) if !fits => position,
+            _ => 0,
+        };
+        let kept_end = match rest.char_indices().nth(KEPT_AFTER) {
+            Some((position, _)) if !fits => position,
+            _ => rest.len(),
+        };
+        let dots_before = if kept_start > 0 { "... " } else { "" };
+        let dots_after = if kept_end < rest.len() { " ..." } else { "" };
+        let before = format!("{dots_before}{}", &before[kept_start..]);
+        let selected = selected.get(..kept_end).unwrap_or(selected);
+        Self {
+            start: before.chars().count(),
+            length: selected.chars().count().max(1),
+            text: format!("{before}{}{dots_after}", &rest[..kept_end]),
+        }
     }
 }
 
@@ -118,6 +161,17 @@ mod tests {
     fn a_span_of_several_lines_is_cut_at_the_first_and_an_empty_one_is_one_wide() {
         assert_eq!(place("ab: c  \nd", 4, 9).length, 1);
         assert_eq!(place("ab:", 3, 3).length, 1);
+    }
+
+    #[test]
+    fn a_long_line_is_cut_around_what_is_meant() {
+        let content = format!("{}{}{}", "a".repeat(100), "é".repeat(100), "z".repeat(100));
+        let found = place(&content, 100, 300);
+        assert_eq!((found.column, found.start, found.length), (101, 34, 70));
+        let (kept, cut) = ("a".repeat(30), "é".repeat(70));
+        assert_eq!(found.text, format!("... {kept}{cut} ..."));
+        let whole = place(&content[..100], 50, 51);
+        assert_eq!((whole.start, whole.text.len()), (50, 100));
     }
 
     #[test]
