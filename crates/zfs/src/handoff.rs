@@ -10,9 +10,10 @@ use thiserror::Error;
 
 use crate::command::{Argv, CommandFailed};
 use crate::dataset::{DEPLOYMENT, EPOCH, HANDOFF, NONE, OWNER, OwnSnapshot, Record};
+use crate::mount::{list, mounted_elsewhere};
 use crate::{
-    Change, DiscardError, ObserveError, OpenError, Owned, ReceiveError, Replica, SnapshotError,
-    Stale, Volume, Zfs,
+    Change, DiscardError, Holder, ObserveError, OpenError, Owned, ReceiveError, Replica,
+    SnapshotError, Stale, Volume, Zfs,
 };
 
 /// How an owner gives a volume up.
@@ -55,6 +56,14 @@ pub enum ReleaseError {
         application: ApplicationName,
         /// Where.
         path: String,
+    },
+    /// Another mount namespace has it mounted.
+    #[error("volume `{application}` is mounted still: {}", list(holders))]
+    MountedElsewhere {
+        /// Whose volume.
+        application: ApplicationName,
+        /// One process of each such namespace.
+        holders: Vec<Holder>,
     },
     /// It has no snapshot to hand off.
     #[error("volume `{application}` has no snapshot of Flocker's; push it first")]
@@ -171,6 +180,13 @@ impl Volume<Owned> {
         }
         if let Some(path) = volume.record.copy.mounted.clone() {
             return Err(ReleaseError::Mounted { application, path });
+        }
+        let holders = mounted_elsewhere(&volume.dataset()).await;
+        if !holders.is_empty() {
+            return Err(ReleaseError::MountedElsewhere {
+                application,
+                holders,
+            });
         }
         let newest = volume.last_snapshot().await?;
         if let Some(sent) = release.snapshot.filter(|sent| *sent != newest.guid) {

@@ -85,9 +85,23 @@ where
 
 /// Tells whether a dataset or snapshot exists.
 pub(crate) async fn exists(name: &str) -> Result<bool, KernelFailed> {
-    let c_name = text("look for", name)?;
-    blocking("look for", name.to_owned(), move |zfs| {
-        Ok(zfs.exists(c_name.as_c_str()))
+    let existing = existing(vec![name.to_owned()]).await?;
+    Ok(!existing.is_empty())
+}
+
+/// Returns those of these datasets that exist.
+pub(crate) async fn existing(names: Vec<String>) -> Result<Vec<String>, KernelFailed> {
+    let c_names: Vec<CString> = names
+        .iter()
+        .map(|name| text("look for", name))
+        .collect::<Result<_, _>>()?;
+    blocking("look for", names.join(", "), move |zfs| {
+        let exist = |c_name: &CString| zfs.exists(c_name.as_c_str());
+        let found = names.into_iter().zip(&c_names);
+        Ok(found
+            .filter(|(_, c_name)| exist(c_name))
+            .map(|(name, _)| name)
+            .collect())
     })
     .await
 }

@@ -141,7 +141,7 @@ pub enum UnmountError {
 }
 
 /// Writes holders with commas between them.
-fn list(holders: &[Holder]) -> String {
+pub(crate) fn list(holders: &[Holder]) -> String {
     if holders.is_empty() {
         return "by whom could not be found out".to_owned();
     }
@@ -155,21 +155,29 @@ impl Volume<Owned> {
     /// # Errors
     /// Fails when anything else is in its place: files below it or another mount.
     pub async fn mount(self) -> Result<(Change, MountedVolume), MountError> {
-        let (zfs, dataset) = (&self.zfs, self.dataset());
-        if self.record.readonly {
-            return Err(MountError::ReadOnly {
-                application: self.application.clone(),
-                dataset,
-            });
-        }
+        self.check_writable()?;
+        let zfs = &self.zfs;
         let path = zfs.mountpoint_of(&self.application);
-        let change = zfs.ensure_mounted(&self.application, &dataset).await?;
+        let change = zfs
+            .ensure_mounted(&self.application, &self.dataset())
+            .await?;
         let mounted = MountedVolume {
             application: self.application,
             epoch: self.role.epoch,
             path,
         };
         Ok((change, mounted))
+    }
+
+    /// Makes sure that ZFS would accept writes.
+    pub(crate) fn check_writable(&self) -> Result<(), MountError> {
+        if !self.record.readonly {
+            return Ok(());
+        }
+        Err(MountError::ReadOnly {
+            application: self.application.clone(),
+            dataset: self.dataset(),
+        })
     }
 }
 
@@ -198,17 +206,15 @@ impl Zfs {
             unmount_patiently(application, &mount.path).await?;
             change = Change::Changed;
         }
-        if change == Change::Changed {
-            let name = dataset.to_owned();
-            let holders = run_blocking(move || observe_mounted_elsewhere(&name)).await;
-            if !holders.is_empty() {
-                return Err(UnmountError::MountedElsewhere {
-                    application: application.clone(),
-                    holders,
-                });
-            }
+        // Also when nothing was to be done: the last attempt may have ended just here.
+        let holders = mounted_elsewhere(dataset).await;
+        if holders.is_empty() {
+            return Ok(change);
         }
-        Ok(change)
+        Err(UnmountError::MountedElsewhere {
+            application: application.clone(),
+            holders,
+        })
     }
 
     /// Mounts one of an application's datasets at the application's place.
@@ -246,6 +252,12 @@ impl Zfs {
         self.remember_replayed(application);
         Ok(Change::Changed)
     }
+}
+
+/// Lists one process of each mount namespace in which the dataset is mounted.
+pub(crate) async fn mounted_elsewhere(dataset: &str) -> Vec<Holder> {
+    let name = dataset.to_owned();
+    run_blocking(move || observe_mounted_elsewhere(&name)).await
 }
 
 /// Tells whether a mount is the whole dataset, for writing.

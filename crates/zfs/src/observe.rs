@@ -103,13 +103,8 @@ impl Zfs {
             Place::Creating(application.clone()),
             Place::Receiving(application.clone()),
         ];
-        let mut names = Vec::new();
-        for place in places {
-            let name = place.dataset(self.settings());
-            if kernel::exists(&name).await? {
-                names.push(name);
-            }
-        }
+        let names = places.map(|place| place.dataset(self.settings()));
+        let names = kernel::existing(names.to_vec()).await?;
         if names.is_empty() {
             return Ok(Records::default());
         }

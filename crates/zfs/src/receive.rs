@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncWriteExt, BufReader};
 
-use crate::command::{Argv, CommandFailed, collect_tail};
+use crate::command::{Argv, CommandFailed, collect_tail, widen};
 use crate::create::CreateRootError;
 use crate::dataset::{EPOCH, HANDOFF, NONE, OWNER, Record};
 use crate::kernel::{self, KernelFailed};
@@ -357,6 +357,7 @@ where
     let (Some(mut input), Some(stderr)) = (child.stdin.take(), child.stderr.take()) else {
         return Err(argv.not_run(io::ErrorKind::BrokenPipe.into()).into());
     };
+    widen(&input);
     let stderr = collect_tail(stderr);
     let mut stream = BufReader::with_capacity(BUFFER_BYTES, stream);
     let copied = tokio::select! {

@@ -5,7 +5,7 @@ use thiserror::Error;
 use tokio::process::{Child, ChildStdout};
 use tokio::task::JoinHandle;
 
-use crate::command::{Argv, CommandFailed, collect_tail};
+use crate::command::{Argv, CommandFailed, collect_tail, widen};
 use crate::send_plan::{DryRun, parse_dry_run, plan_send};
 use crate::{Incoming, PlanSendError, SendPlan, Volume};
 
@@ -108,6 +108,7 @@ impl<Role> Volume<Role> {
         let (Some(stream), Some(stderr)) = (child.stdout.take(), child.stderr.take()) else {
             return Err(argv.not_run(std::io::ErrorKind::BrokenPipe.into()).into());
         };
+        widen(&stream);
         Ok(Sending {
             stream,
             completion: SendCompletion {

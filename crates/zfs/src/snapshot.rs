@@ -78,6 +78,7 @@ impl Volume<Owned> {
         if self.zfs.is_replayed(&self.application) {
             return Ok(self);
         }
+        self.check_writable()?;
         let dataset = self.dataset();
         self.zfs.ensure_mounted(&self.application, &dataset).await?;
         self.zfs

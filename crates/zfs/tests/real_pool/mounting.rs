@@ -1,0 +1,122 @@
+//! Volumes are mounted where they should be, or not at all.
+
+use std::process::{Command, Stdio};
+
+use flocker_zfs::{Change, MountError, UnmountError, Zfs};
+
+use crate::support::{Cluster, create, dataset, run, web};
+
+async fn mount(zfs: &Zfs) -> Result<Change, MountError> {
+    let volume = zfs.open_owned_now(&web()).await.unwrap();
+    volume.mount().await.map(|(change, _)| change)
+}
+
+#[tokio::test]
+#[ignore = "needs a ZFS pool"]
+async fn mounting_and_unmounting_are_idempotent() {
+    let Cluster { a, .. } = Cluster::new();
+    create(&a).await;
+    assert_eq!(mount(&a).await.unwrap(), Change::Changed);
+    assert_eq!(mount(&a).await.unwrap(), Change::Unchanged);
+    let path = a.mountpoint_of(&web());
+    let found = run(&format!("findmnt -no SOURCE,FSTYPE {}", path.display()));
+    assert_eq!(found, format!("{} zfs", dataset(&a)));
+    assert_eq!(a.unmount(&web()).await.unwrap(), Change::Changed);
+    assert_eq!(a.unmount(&web()).await.unwrap(), Change::Unchanged);
+}
+
+#[tokio::test]
+#[ignore = "needs a ZFS pool"]
+async fn nothing_is_mounted_over_files_or_other_mounts() {
+    let Cluster { a, .. } = Cluster::new();
+    create(&a).await;
+    let path = a.mountpoint_of(&web());
+    std::fs::write(path.join("stray"), "x").unwrap();
+    assert!(matches!(mount(&a).await, Err(MountError::NotEmpty { .. })));
+    std::fs::remove_file(path.join("stray")).unwrap();
+
+    run(&format!("mount -t tmpfs tmpfs {}", path.display()));
+    let refused = mount(&a).await;
+    run(&format!("umount {}", path.display()));
+    assert!(
+        matches!(refused, Err(MountError::Taken { .. })),
+        "{refused:?}"
+    );
+
+    let elsewhere = path.with_extension("elsewhere");
+    std::fs::create_dir(&elsewhere).unwrap();
+    run(&format!(
+        "mount -t zfs -o zfsutil {} {}",
+        dataset(&a),
+        elsewhere.display()
+    ));
+    let refused = mount(&a).await;
+    assert!(
+        matches!(refused, Err(MountError::Elsewhere { .. })),
+        "{refused:?}"
+    );
+    assert_eq!(a.unmount(&web()).await.unwrap(), Change::Changed);
+
+    run(&format!("zfs set readonly=on {}", dataset(&a)));
+    assert!(matches!(mount(&a).await, Err(MountError::ReadOnly { .. })));
+}
+
+#[tokio::test]
+#[ignore = "needs a ZFS pool"]
+async fn who_keeps_a_volume_busy_is_named() {
+    let Cluster { a, .. } = Cluster::new();
+    create(&a).await;
+    mount(&a).await.unwrap();
+    let mut user = Command::new("cat")
+        .current_dir(a.mountpoint_of(&web()))
+        .stdin(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let refused = a.unmount(&web()).await.unwrap_err();
+    user.kill().unwrap();
+    user.wait().unwrap();
+    let UnmountError::Busy { holders, .. } = refused else {
+        panic!("{refused:?}");
+    };
+    let found: Vec<_> = holders
+        .iter()
+        .map(|holder| (holder.process, holder.name.as_str()))
+        .collect();
+    assert_eq!(found, [(user.id(), "cat")]);
+    assert_eq!(a.unmount(&web()).await.unwrap(), Change::Changed);
+}
+
+#[tokio::test]
+#[ignore = "needs a ZFS pool"]
+async fn a_copy_of_the_mount_in_another_namespace_is_found() {
+    let Cluster { a, .. } = Cluster::new();
+    create(&a).await;
+    mount(&a).await.unwrap();
+    // It says so when it has its own mounts.
+    let mut other = Command::new("unshare")
+        .args([
+            "--mount",
+            "--propagation",
+            "private",
+            "sh",
+            "-c",
+            "echo; exec cat",
+        ])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    let mut output = std::io::BufReader::new(other.stdout.take().unwrap());
+    std::io::BufRead::read_line(&mut output, &mut line).unwrap();
+    let refused = a.unmount(&web()).await.unwrap_err();
+    other.kill().unwrap();
+    other.wait().unwrap();
+    let UnmountError::MountedElsewhere { holders, .. } = refused else {
+        panic!("{refused:?}");
+    };
+    assert!(
+        holders.iter().any(|holder| holder.process == other.id()),
+        "{holders:?}"
+    );
+}
