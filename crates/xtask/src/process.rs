@@ -1,7 +1,9 @@
 //! Runs other programs, always visibly.
 
 use std::ffi::{OsStr, OsString};
+use std::fs::File;
 use std::io::{BufRead as _, BufReader};
+use std::path::Path;
 use std::process::{Command, ExitCode, ExitStatus, Stdio};
 
 use crate::terminal;
@@ -64,6 +66,12 @@ impl Program {
     pub(crate) fn interactive(mut self) -> Self {
         self.command.stdin(Stdio::inherit());
         self
+    }
+
+    /// Lets the program read a file.
+    pub(crate) fn input(mut self, path: &Path) -> std::io::Result<Self> {
+        self.command.stdin(File::open(path)?);
+        Ok(self)
     }
 
     /// The command line, for people.

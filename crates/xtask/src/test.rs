@@ -2,6 +2,7 @@
 
 mod cargo_test;
 mod outcome;
+mod pool;
 mod summary;
 mod tier;
 
@@ -9,7 +10,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use crate::arguments::TierSelection;
-use crate::install;
+use crate::install::{self, Need};
 use crate::process::{Program, RunError};
 use crate::terminal;
 use outcome::Outcome;
@@ -22,7 +23,7 @@ impl TierSelection {
         TierName::ALL
             .into_iter()
             .filter(|tier| self.tiers.is_empty() || self.tiers.contains(tier))
-            .filter(|tier| !self.fast || *tier != TierName::Vm)
+            .filter(|tier| !self.fast || !tier.needs().contains(&Need::Machines))
             .collect()
     }
 }

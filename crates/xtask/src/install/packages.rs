@@ -59,7 +59,7 @@ const fn program(
 }
 
 /// The packages, in the order in which they are needed.
-pub(super) const PACKAGES: [Package; 29] = [
+pub(super) const PACKAGES: [Package; 30] = [
     program(
         "git",
         &["git"],
@@ -109,9 +109,9 @@ pub(super) const PACKAGES: [Package; 29] = [
     ),
     program(
         "util-linux",
-        &["unshare", "nsenter"],
-        &[Need::Namespaces, Need::Machines],
-        "makes namespaces",
+        &["unshare", "nsenter", "setpriv"],
+        &[Need::Namespaces, Need::Docker, Need::Ssh, Need::Machines],
+        "makes namespaces, and ends what a test started",
     ),
     Package {
         name: "docker.io",
@@ -196,6 +196,12 @@ pub(super) const PACKAGES: [Package; 29] = [
         &["cpio"],
         &[Need::Machines],
         "packs the nodes' first file system",
+    ),
+    program(
+        "python3",
+        &["python3"],
+        &[Need::Machines],
+        "puts container images together",
     ),
     program("zstd", &["zstd"], &[Need::Machines], "packs saved nodes"),
     program(

@@ -6,6 +6,7 @@ use clap::ValueEnum;
 
 use super::cargo_test::{self, TestRun};
 use super::outcome::{Count, Outcome};
+use super::pool;
 use crate::check;
 use crate::install::Need;
 use crate::lab;
@@ -34,13 +35,15 @@ pub(crate) enum TierName {
     Dockerd,
     /// The transport with a real OpenSSH server.
     Sshd,
+    /// Volumes on a real ZFS pool, on a node in a virtual machine.
+    Pool,
     /// Whole nodes in virtual machines.
     Vm,
 }
 
 impl TierName {
     /// Every tier, cheapest first.
-    pub(crate) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 10] = [
         Self::Format,
         Self::Clippy,
         Self::Check,
@@ -49,6 +52,7 @@ impl TierName {
         Self::Namespaces,
         Self::Dockerd,
         Self::Sshd,
+        Self::Pool,
         Self::Vm,
     ];
 
@@ -66,6 +70,7 @@ impl TierName {
             Self::Namespaces => "routes and links with real TCP",
             Self::Dockerd => "containers in a real Docker daemon",
             Self::Sshd => "the transport with a real OpenSSH server",
+            Self::Pool => "volumes on a real ZFS pool",
             Self::Vm => "whole nodes in virtual machines",
         }
     }
@@ -79,7 +84,7 @@ impl TierName {
             Self::Namespaces => &[Need::Build, Need::Namespaces],
             Self::Dockerd => &[Need::Build, Need::Docker],
             Self::Sshd => &[Need::Build, Need::Ssh],
-            Self::Vm => &[Need::Build, Need::Machines],
+            Self::Pool | Self::Vm => &[Need::Build, Need::Machines],
         }
     }
 
@@ -98,6 +103,7 @@ impl TierName {
             Self::Namespaces => run_system("flocker-net"),
             Self::Dockerd => run_system("flocker-docker"),
             Self::Sshd => run_system("flocker-remote"),
+            Self::Pool => pool::run(),
             Self::Vm => run_machines(),
         }
     }
@@ -153,6 +159,7 @@ fn run_unit() -> Outcome {
     let integration: Vec<_> = targets
         .iter()
         .filter(|target| !TierName::SYSTEM_CRATES.contains(&target.package.as_str()))
+        .filter(|target| target.name != pool::TARGET)
         .map(|target| target.name.clone())
         .collect();
     let tests = TestRun::new(&["--lib", "--bins"])
@@ -230,8 +237,9 @@ mod tests {
             fast: true,
             tiers: Vec::new(),
         };
-        assert_eq!(selection.tiers().len(), TierName::ALL.len() - 1);
+        assert_eq!(selection.tiers().len(), TierName::ALL.len() - 2);
         assert!(!selection.tiers().contains(&TierName::Vm));
+        assert!(!selection.tiers().contains(&TierName::Pool));
     }
 
     #[test]
