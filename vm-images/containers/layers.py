@@ -3,7 +3,6 @@
 import fnmatch
 import hashlib
 import io
-import os
 import re
 import shutil
 import subprocess
@@ -130,7 +129,7 @@ def _add_own_files(tree: dict, source: Path) -> None:
             content = path.read_bytes()
             member.size = len(content)
             # Only git's one permission bit counts, not the umask of a checkout.
-            member.mode = 0o755 if os.access(path, os.X_OK) and path.stat().st_mode & 0o100 else 0o644
+            member.mode = 0o755 if path.stat().st_mode & 0o100 else 0o644
         tree[member.name] = (_normal(member), content)
 
 

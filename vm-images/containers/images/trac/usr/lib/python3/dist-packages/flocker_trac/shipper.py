@@ -115,6 +115,9 @@ class Shipper(threading.Thread):
             # Another database, or one that was repaired: give it all we have.
             position.server, position.record, position.end = server, 0, 0
         with self.file.open("rb") as file:
+            # Or a power cut could take lines back that the server has already,
+            # and others would be written in their places.
+            os.fsync(file.fileno())
             file.seek(position.record)
             content = file.read(BATCH_BYTES)
         content = content[: content.rfind(b"\n") + 1] or content
