@@ -159,7 +159,7 @@ proptest! {
     ) {
         let text: String = pieces
             .into_iter()
-            .map(|(piece, word)| format!("{}{word}", PIECES[piece]))
+            .flat_map(|(piece, word)| [PIECES[piece].to_owned(), word])
             .collect();
         check(text.as_bytes(), NODES.as_bytes());
         check(APPLICATIONS.as_bytes(), text.as_bytes());
