@@ -23,6 +23,12 @@ pub enum ObserveError {
     /// ZFS in the kernel did not answer.
     #[error(transparent)]
     Kernel(#[from] KernelFailed),
+    /// The pool is not imported: what is on it is unknown, which is not the same as absent.
+    #[error("there is no pool `{pool}`; look at `zpool import`")]
+    NoPool {
+        /// Its name.
+        pool: String,
+    },
     /// The command's output has another form than expected.
     #[error("cannot understand what ZFS says of the volumes; look at the properties by hand")]
     Malformed(#[source] MalformedListing),
@@ -49,12 +55,13 @@ impl Zfs {
     /// is deeper than a volume, and what has a name that no application can have, is left out.
     ///
     /// # Errors
-    /// Fails when ZFS does not answer, or not in its documented form.
+    /// Fails when the pool is not there, or ZFS does not answer in its documented form.
     pub async fn observe_volumes(
         &self,
     ) -> Result<BTreeMap<ApplicationName, VolumeCopy>, ObserveError> {
         let root = &self.settings().dataset;
         if !kernel::exists(root).await? {
+            self.check_pool().await?;
             return Ok(BTreeMap::new());
         }
         // Two levels: the volumes, and their snapshots.
@@ -106,11 +113,23 @@ impl Zfs {
         let names = places.map(|place| place.dataset(self.settings()));
         let names = kernel::existing(names.to_vec()).await?;
         if names.is_empty() {
+            self.check_pool().await?;
             return Ok(Records::default());
         }
         let listed = list(&["-d", "1"], &names).await?;
         let mut sorted = self.sort_out(&listed, &mounts().await?);
         Ok(sorted.remove(application).unwrap_or_default())
+    }
+
+    /// Makes sure that there is a pool, so that a dataset that is not there is absent.
+    async fn check_pool(&self) -> Result<(), ObserveError> {
+        let pool = self.settings().pool();
+        if kernel::exists(pool).await? {
+            return Ok(());
+        }
+        Err(ObserveError::NoPool {
+            pool: pool.to_owned(),
+        })
     }
 
     /// Sorts listed datasets by application.

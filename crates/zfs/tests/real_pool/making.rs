@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt;
 
 use flocker_model::{ByteCount, Epoch, PoolHealth, VolumeRole};
-use flocker_zfs::{Change, CreateError, NewVolume, OpenError, Zfs, ZfsSettings};
+use flocker_zfs::{Change, CreateError, NewVolume, ObserveError, OpenError, Zfs, ZfsSettings};
 
 use crate::support::{Cluster, create, dataset, deployment, observe, role, run, snapshot, web};
 
@@ -204,5 +204,15 @@ async fn the_pool_is_usable_and_a_missing_one_is_not() {
         missing.observe_pool().await.health,
         PoolHealth::Unusable { .. }
     ));
-    assert!(missing.observe_volumes().await.unwrap().is_empty());
+    // Unknown is not absent.
+    let unknown = missing.observe_volumes().await;
+    assert!(
+        matches!(unknown, Err(ObserveError::NoPool { .. })),
+        "{unknown:?}"
+    );
+    let unknown = missing.observe_volume(&web()).await;
+    assert!(
+        matches!(unknown, Err(ObserveError::NoPool { .. })),
+        "{unknown:?}"
+    );
 }
