@@ -92,7 +92,7 @@ fn the_files_in_examples_are_right() {
         for file in fs::read_dir(&directory).unwrap() {
             let path = file.unwrap().path();
             let name = path.file_name().unwrap().to_string_lossy().into_owned();
-            if name.starts_with("deployment") && name.ends_with(".yml") {
+            if name.starts_with("deployment") {
                 let deployment = fs::read_to_string(&path).unwrap();
                 let diagnostics = diagnose(&application, &deployment);
                 assert!(diagnostics.is_empty(), "{}:\n{diagnostics}", path.display());
