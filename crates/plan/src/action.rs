@@ -171,14 +171,13 @@ pub enum Action {
         /// The table.
         network: NodeNetwork,
     },
-    /// Destroys those of Flocker's snapshots of a volume that no later push can start from.
+    /// Destroys those of Flocker's snapshots of a volume that no later push can start from; the
+    /// newest is always kept.
     PruneSnapshots {
         /// The application.
         application: ApplicationName,
-        /// The snapshots that are kept.
+        /// The snapshots that are kept beside the newest.
         keep: BTreeSet<SnapshotGuid>,
-        /// Whether the newest one is kept as well.
-        keep_newest: bool,
     },
     /// Remembers a deployment as applied in full, and the cluster's machines with it.
     RecordDeployment {

@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use flocker_model::{ApplicationName, ByteCount, Epoch, NodeId, NodeName, Port, SnapshotGuid, render_utc};
+use flocker_model::{
+    ApplicationName, ByteCount, Epoch, NodeId, NodeName, Port, SnapshotGuid, render_utc,
+};
 use serde::{Deserialize, Serialize};
 
 /// One copy of a volume, as it is shown when copies contradict each other.

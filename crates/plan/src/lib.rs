@@ -23,4 +23,5 @@ pub use link_ports::{LINK_PORT_RANGE, LinkPorts};
 pub use outcome::{Outcome, OutcomeKind};
 pub use planner::{plan, plan_return};
 
+pub use simulate::{Refusal, simulate};
 pub use steps::{Plan, Step, StepId};

@@ -22,7 +22,7 @@ const STOP_PATIENCE: Duration = Duration::from_secs(90);
 /// How long a start may take until the container runs.
 const START_PATIENCE: Duration = Duration::from_secs(300);
 /// How long a container must run to count as started rather than as ending in a loop.
-const STEADY: Duration = Duration::from_secs(2);
+const STEADY: Duration = Duration::from_millis(500);
 
 /// Makes everything ready that an application's first instruction may rely on, in an order in
 /// which nothing can be used before it is there: volume, namespace, links, container.
@@ -112,7 +112,10 @@ pub(super) async fn start(
         .start(&name, START_PATIENCE)
         .await
         .or_failure()?;
-    watch.wait(START_PATIENCE, STEADY).await.or_failure()?;
+    watch
+        .wait_until_stable(STEADY, START_PATIENCE)
+        .await
+        .or_failure()?;
     Ok(Change::Changed)
 }
 

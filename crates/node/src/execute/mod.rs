@@ -72,11 +72,9 @@ pub(crate) async fn run_action(
             application,
             maximum_size,
         } => volumes::resize(machine, &application, maximum_size).await,
-        Action::PruneSnapshots {
-            application,
-            keep,
-            keep_newest,
-        } => volumes::prune(machine, &application, (&keep, keep_newest)).await,
+        Action::PruneSnapshots { application, keep } => {
+            volumes::prune(machine, &application, &keep).await
+        }
         Action::PushVolume {
             application,
             epoch,

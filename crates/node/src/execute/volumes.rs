@@ -72,10 +72,8 @@ pub(super) async fn acquire(
 pub(super) async fn prune(
     machine: &Machine,
     application: &ApplicationName,
-    (keep, keep_newest): (&BTreeSet<SnapshotGuid>, bool),
+    keep: &BTreeSet<SnapshotGuid>,
 ) -> Result<Change, StepFailure> {
-    // The storage layer always keeps the newest; only a volume without any replica could spare it.
-    let _ = keep_newest;
     machine
         .zfs
         .prune_snapshots(application, keep)

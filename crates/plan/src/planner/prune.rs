@@ -48,7 +48,7 @@ impl Planner<'_> {
         name: &ApplicationName,
         copy: &VolumeCopy,
     ) -> BTreeSet<SnapshotGuid> {
-        let mut needed = BTreeSet::new();
+        let mut needed: BTreeSet<SnapshotGuid> = newest_own(copy).into_iter().collect();
         for (other, state) in self.observed.seen() {
             let Some(theirs) = state.volumes.get(name) else {
                 continue;
@@ -59,12 +59,6 @@ impl Planner<'_> {
             if copy.owned_epoch().is_some() {
                 needed.extend(theirs.newest_snapshot);
             }
-            if theirs.resumable || copy.resumable {
-                needed.extend(copy.newest_snapshot);
-            }
-        }
-        if copy.owned_epoch().is_none() {
-            needed.extend(copy.newest_snapshot);
         }
         needed
     }
@@ -81,7 +75,6 @@ impl Planner<'_> {
         let action = Action::PruneSnapshots {
             application: name.clone(),
             keep,
-            keep_newest: moving,
         };
         let because = Because {
             after: &after,
@@ -105,7 +98,6 @@ impl Planner<'_> {
             let action = Action::PruneSnapshots {
                 application: name,
                 keep,
-                keep_newest: true,
             };
             let because = Because {
                 after: &after,
@@ -139,5 +131,17 @@ impl Planner<'_> {
     fn somebody_is_unseen(&self) -> bool {
         let unseen = |observation: &flocker_model::NodeObservation| observation.seen().is_none();
         self.observed.nodes.values().any(unseen)
+    }
+}
+
+/// Finds the newest of Flocker's own snapshots, by their names, which count up.
+fn newest_own(copy: &VolumeCopy) -> Option<SnapshotGuid> {
+    match copy.newest_snapshot {
+        Some(newest) if copy.snapshots.contains_key(&newest) => Some(newest),
+        _ => copy
+            .snapshots
+            .iter()
+            .max_by_key(|(_, snapshot)| (snapshot.created, &snapshot.name))
+            .map(|(guid, _)| *guid),
     }
 }
