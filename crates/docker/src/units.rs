@@ -127,10 +127,19 @@ impl Units {
             Some(address) => connection::Builder::address(address.as_str()).build().await,
             None => Connection::system().await,
         };
-        Ok(Self {
-            connection: connected.map_err(|error| UnitError::Connect(Box::new(error)))?,
+        let connection = connected.map_err(|error| UnitError::Connect(Box::new(error)))?;
+        let units = Self {
+            connection,
             settings,
-        })
+        };
+        // Systemd sends signals only to those who subscribe, and minds being asked twice.
+        units
+            .manager()
+            .await?
+            .subscribe()
+            .await
+            .map_err(|error| failed("subscribe to its signals", error))?;
+        Ok(units)
     }
 
     /// Writes the files of `units` and has systemd read them if any differs from what is there.
@@ -274,11 +283,6 @@ impl Units {
         let verb = job.verb();
         let manager = self.manager().await?;
         let action = || format!("{verb} {unit}");
-        // Systemd sends signals only to those who subscribe.
-        manager
-            .subscribe()
-            .await
-            .map_err(|error| failed(action(), error))?;
         let mut removed = manager
             .receive_job_removed()
             .await

@@ -43,8 +43,12 @@ dockerd --config-file /run/daemon.json --data-root /run/data --exec-root /run/ex
 cat >/dev/null
 set +e
 kill -KILL -1
-wait
-find /sys/fs/cgroup -depth -type d -path "*/$group*" -exec rmdir {} + 2>/dev/null
+# The kernel may need a moment to end them all.
+for attempt in 1 2 3 4 5 6 7 8 9; do
+    find /sys/fs/cgroup -depth -type d -path "*/$group*" -exec rmdir {} \; 2>/dev/null
+    [ -z "$(find /sys/fs/cgroup -type d -name "$group")" ] && break
+    sleep 0.1
+done
 rm -rf -- "$directory"
 "#;
 
@@ -125,7 +129,9 @@ fn start_daemon() -> Daemon {
     match receiver.recv_timeout(START_DEADLINE) {
         Ok(Ok(())) => {}
         Ok(Err(log)) => panic!("dockerd ended:\n{log}"),
-        Err(_) => panic!("dockerd does not listen after {START_DEADLINE:?}"),
+        Err(mpsc::RecvTimeoutError::Timeout | mpsc::RecvTimeoutError::Disconnected) => {
+            panic!("dockerd does not listen after {START_DEADLINE:?}")
+        }
     }
     Daemon {
         socket: directory.join("docker.sock"),

@@ -1,0 +1,275 @@
+//! What systemd makes of our units.
+
+use flocker_docker::{Change, UnitError, UnitSpecification, Units, unit_name};
+use flocker_model::{RestartPolicy, UnitState};
+use futures_util::StreamExt as _;
+use tokio::sync::{Mutex, MutexGuard};
+use zbus_systemd::systemd1::ManagerProxy;
+use zbus_systemd::zbus::{Connection, connection};
+
+use crate::machine::{Machine, PATIENCE, event_count, events_of, machine, wait_for_event};
+
+/// One test at a time: some of them restart Docker for all.
+static ONE: Mutex<()> = Mutex::const_new(());
+
+struct Bench {
+    machine: &'static Machine,
+    units: Units,
+    bus: Connection,
+    _one: MutexGuard<'static, ()>,
+}
+
+async fn bench() -> Option<Bench> {
+    let machine = machine()?;
+    let one = ONE.lock().await;
+    let settings = machine.settings();
+    let address = settings.bus.clone().unwrap();
+    let bus = connection::Builder::address(address.as_str())
+        .build()
+        .await
+        .unwrap();
+    ManagerProxy::new(&bus)
+        .await
+        .unwrap()
+        .subscribe()
+        .await
+        .unwrap();
+    Some(Bench {
+        machine,
+        units: Units::connect(settings).await.unwrap(),
+        bus,
+        _one: one,
+    })
+}
+
+impl Bench {
+    async fn up(&self, name: &str, restart: RestartPolicy) -> UnitSpecification {
+        let unit = self.machine.unit(name, restart);
+        self.units
+            .ensure_units(std::slice::from_ref(&unit))
+            .await
+            .unwrap();
+        let from = event_count();
+        self.units.start(&unit.application, PATIENCE).await.unwrap();
+        self.started(&unit, from).await;
+        unit
+    }
+
+    /// Waits for a start of the unit; returns the number of the event after it.
+    async fn started(&self, unit: &UnitSpecification, from: usize) -> usize {
+        let event = format!("flocker-{} start", unit.application);
+        tokio::task::spawn_blocking(move || wait_for_event(from, &event))
+            .await
+            .unwrap()
+    }
+
+    async fn state(&self, unit: &UnitSpecification) -> UnitState {
+        let states = self.units.observe().await.unwrap();
+        states
+            .get(&unit.application)
+            .copied()
+            .unwrap_or(UnitState::Missing)
+    }
+
+    /// Waits until the unit is in a state.
+    async fn wait_for_state(&self, unit: &UnitSpecification, state: UnitState) {
+        let path = ManagerProxy::new(&self.bus)
+            .await
+            .unwrap()
+            .load_unit(unit_name(&unit.application))
+            .await
+            .unwrap();
+        let proxy = zbus_systemd::systemd1::UnitProxy::new(&self.bus, path)
+            .await
+            .unwrap();
+        let mut changes = proxy.receive_active_state_changed().await;
+        let reached = async {
+            while self.state(unit).await != state {
+                changes.next().await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, reached).await.unwrap();
+    }
+
+    async fn restart_docker(&self) {
+        ManagerProxy::new(&self.bus)
+            .await
+            .unwrap()
+            .restart_unit("docker.service".to_owned(), "replace".to_owned())
+            .await
+            .unwrap();
+    }
+
+    async fn down(&self, unit: &UnitSpecification) {
+        self.units.stop(&unit.application, PATIENCE).await.unwrap();
+        self.units.remove(&unit.application).await.unwrap();
+        assert_eq!(self.state(unit).await, UnitState::Missing);
+    }
+}
+
+#[tokio::test]
+async fn a_unit_is_written_started_stopped_and_forgotten() {
+    let Some(bench) = bench().await else { return };
+    let unit = bench.machine.unit("whole-life", RestartPolicy::Always);
+    let name = &unit.application;
+    let all = [unit.clone()];
+    assert_eq!(bench.state(&unit).await, UnitState::Missing);
+    assert_eq!(
+        bench.units.ensure_units(&all).await.unwrap(),
+        Change::Changed
+    );
+    assert_eq!(
+        bench.units.ensure_units(&all).await.unwrap(),
+        Change::Unchanged
+    );
+    assert_eq!(bench.state(&unit).await, UnitState::Inactive);
+    let from = event_count();
+    bench.units.start(name, PATIENCE).await.unwrap();
+    bench.started(&unit, from).await;
+    assert_eq!(bench.state(&unit).await, UnitState::Active);
+    bench.units.start(name, PATIENCE).await.unwrap();
+
+    let stopped = bench.units.stop(name, PATIENCE).await.unwrap();
+    assert_eq!(stopped, Change::Changed);
+    let stopped = bench.units.stop(name, PATIENCE).await.unwrap();
+    assert_eq!(stopped, Change::Unchanged);
+    assert_eq!(bench.state(&unit).await, UnitState::Inactive);
+    // The container ended well, so it is not stopped a second time.
+    assert_eq!(events_of(name, from), ["prepare", "start", "stop"]);
+
+    assert_eq!(bench.units.remove(name).await.unwrap(), Change::Changed);
+    assert_eq!(bench.units.remove(name).await.unwrap(), Change::Unchanged);
+    assert_eq!(bench.state(&unit).await, UnitState::Missing);
+}
+
+#[tokio::test]
+async fn an_application_that_cannot_be_prepared_is_reported_and_tried_again() {
+    let Some(bench) = bench().await else { return };
+    let unit = bench.machine.unit("unready", RestartPolicy::Always);
+    let name = &unit.application;
+    bench.machine.set_ready(name, false);
+    bench
+        .units
+        .ensure_units(std::slice::from_ref(&unit))
+        .await
+        .unwrap();
+    let from = event_count();
+    let error = bench.units.start(name, PATIENCE).await.unwrap_err();
+    let UnitError::Failed { failure, .. } = &error else {
+        panic!("{error:?}");
+    };
+    assert_eq!(
+        (failure.job.as_str(), failure.result.as_str()),
+        ("failed", "exit-code")
+    );
+    bench.machine.set_ready(name, true);
+    bench.started(&unit, from).await;
+    bench.down(&unit).await;
+}
+
+#[tokio::test]
+async fn every_running_application_comes_back_when_docker_is_restarted() {
+    let Some(bench) = bench().await else { return };
+    let units = [
+        bench.up("docker-always", RestartPolicy::Always).await,
+        bench
+            .up("docker-on-failure", RestartPolicy::OnFailure)
+            .await,
+        bench.up("docker-never", RestartPolicy::Never).await,
+    ];
+    let from = event_count();
+    bench.restart_docker().await;
+    for unit in &units {
+        bench.started(unit, from).await;
+        bench.wait_for_state(unit, UnitState::Active).await;
+        assert_eq!(
+            events_of(&unit.application, from),
+            ["stop", "prepare", "start"]
+        );
+    }
+    for unit in &units {
+        bench.down(unit).await;
+    }
+}
+
+#[tokio::test]
+async fn an_application_that_has_ended_by_itself_stays_down_when_docker_is_restarted() {
+    let Some(bench) = bench().await else { return };
+    let witness = bench.up("witness", RestartPolicy::Always).await;
+    let mut ended = Vec::new();
+    for (name, restart, status, state) in [
+        ("never-well", RestartPolicy::Never, 0, UnitState::Inactive),
+        ("never-badly", RestartPolicy::Never, 5, UnitState::Failed),
+        (
+            "on-failure-well",
+            RestartPolicy::OnFailure,
+            0,
+            UnitState::Inactive,
+        ),
+    ] {
+        let name = name.parse().unwrap();
+        bench.machine.end_with(&name, status);
+        let unit = bench.up(name.as_str(), restart).await;
+        bench.wait_for_state(&unit, state).await;
+        ended.push(unit);
+    }
+    let from = event_count();
+    bench.restart_docker().await;
+    bench.started(&witness, from).await;
+    for unit in &ended {
+        assert_eq!(events_of(&unit.application, from), [""; 0]);
+        bench.down(unit).await;
+    }
+    bench.down(&witness).await;
+}
+
+#[tokio::test]
+async fn an_application_that_fails_is_started_again() {
+    let Some(bench) = bench().await else { return };
+    for (name, restart, status) in [
+        ("failing", RestartPolicy::OnFailure, 5),
+        ("ending", RestartPolicy::Always, 0),
+    ] {
+        let name = name.parse().unwrap();
+        bench.machine.end_with(&name, status);
+        let from = event_count();
+        let unit = bench.up(name.as_str(), restart).await;
+        let from = bench.started(&unit, from).await;
+        bench.started(&unit, from).await;
+        bench.down(&unit).await;
+    }
+}
+
+#[tokio::test]
+async fn a_container_whose_attached_program_dies_is_stopped_before_it_is_started_again() {
+    let Some(bench) = bench().await else { return };
+    let unit = bench.up("detached", RestartPolicy::Always).await;
+    let from = event_count();
+    ManagerProxy::new(&bench.bus)
+        .await
+        .unwrap()
+        .kill_unit(unit_name(&unit.application), "main".to_owned(), 9)
+        .await
+        .unwrap();
+    bench.started(&unit, from).await;
+    assert_eq!(
+        events_of(&unit.application, from),
+        ["stop", "prepare", "start"]
+    );
+    bench.down(&unit).await;
+}
+
+#[tokio::test]
+async fn applications_come_back_when_docker_crashes() {
+    let Some(bench) = bench().await else { return };
+    let unit = bench.up("docker-crash", RestartPolicy::Never).await;
+    let from = event_count();
+    ManagerProxy::new(&bench.bus)
+        .await
+        .unwrap()
+        .kill_unit("docker.service".to_owned(), "main".to_owned(), 9)
+        .await
+        .unwrap();
+    bench.started(&unit, from).await;
+    bench.down(&unit).await;
+}
