@@ -36,7 +36,9 @@ pub(crate) async fn run(arguments: &Deploy, mode: Mode) -> Exit {
                 Mode::Deploy => deploy(&deployment, &mut gathered, images, &mut printer).await,
                 Mode::Show => show(&deployment, &gathered, &printer),
             };
-            gathered.end().await;
+            for (node, requests) in gathered.end().await {
+                printer.detail(&format!("{node}: {requests} requests"));
+            }
             exit
         }
         Err(exit) => exit,
@@ -84,7 +86,7 @@ fn read_configuration(arguments: &Deploy, printer: &Printer) -> Result<Deploymen
     let application = read(&arguments.application_config)?;
     let deployment = read(&arguments.deployment_config)?;
     let name = |path: &Path| path.display().to_string();
-    flocker_config::parse(
+    let parsed = flocker_config::parse_with_warnings(
         Source {
             name: &name(&arguments.application_config),
             bytes: &application,
@@ -97,7 +99,11 @@ fn read_configuration(arguments: &Deploy, printer: &Printer) -> Result<Deploymen
     .map_err(|diagnostics| {
         printer.narrate(diagnostics.to_string().trim_end());
         Exit::Configuration
-    })
+    })?;
+    if !parsed.warnings.is_empty() {
+        printer.narrate(parsed.warnings.to_string().trim_end());
+    }
+    Ok(parsed.deployment)
 }
 
 /// Shows the plan and what stands in its way.

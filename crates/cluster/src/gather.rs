@@ -88,12 +88,15 @@ impl Gathered {
             .collect()
     }
 
-    /// Ends every session.
-    pub(crate) async fn end(self) {
+    /// Ends every session; returns how many requests each node was sent.
+    pub(crate) async fn end(self) -> BTreeMap<NodeName, u32> {
         let mut endings = JoinSet::new();
-        for session in self.sessions.into_values() {
+        let mut requests = BTreeMap::new();
+        for (node, session) in self.sessions {
+            requests.insert(node, session.requests());
             endings.spawn(session.end());
         }
         endings.join_all().await;
+        requests
     }
 }

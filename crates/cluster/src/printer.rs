@@ -113,6 +113,13 @@ impl Printer {
         self.narrate(&failure.to_string());
     }
 
+    /// Tells people who want to know more.
+    pub(crate) fn detail(&self, text: &str) {
+        if self.verbose {
+            self.narrate(text);
+        }
+    }
+
     /// Tells people what is going on.
     pub(crate) fn narrate(&self, text: &str) {
         self.bars.suspend(|| eprintln!("{text}"));

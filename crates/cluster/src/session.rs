@@ -47,6 +47,7 @@ pub(crate) struct Session {
     connection: Connection,
     writer: FrameWriter<Stdin, Request>,
     reader: JoinHandle<()>,
+    requests: u32,
 }
 
 impl Session {
@@ -106,12 +107,14 @@ impl Session {
             connection,
             writer,
             reader,
+            requests: 1,
         };
         Ok((session, state))
     }
 
     /// Asks the node for something; the answer comes in by itself.
     pub(crate) async fn request(&mut self, request: &Request) -> Result<(), Failure> {
+        self.requests += 1;
         self.writer.send(request).await.map_err(|error| {
             Failure::new(
                 Exit::StepFailed,
@@ -119,6 +122,11 @@ impl Session {
             )
             .caused_by(&error)
         })
+    }
+
+    /// Returns how often the node was asked for something, the beginning included.
+    pub(crate) fn requests(&self) -> u32 {
+        self.requests
     }
 
     /// Returns the connection, for streams beside the session.
