@@ -1,5 +1,7 @@
 //! The command line of `cargo xtask`.
 
+use std::path::PathBuf;
+
 use clap::{Args, Parser, Subcommand};
 
 use crate::test::TierName;
@@ -25,7 +27,11 @@ pub(crate) enum Command {
     /// Install what the tests need, and run nothing.
     Install(TierSelection),
     /// Build `target/debian/flocker-node_VERSION_ARCHITECTURE.deb`.
-    Deb,
+    Deb {
+        /// Package this program instead of building flocker-node in release.
+        #[arg(long)]
+        program: Option<PathBuf>,
+    },
     /// Work with the virtual nodes; everything after `lab` goes to `flocker-lab`.
     #[command(disable_help_flag = true)]
     Lab {

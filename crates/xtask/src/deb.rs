@@ -8,7 +8,7 @@ mod tree;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use cargo_metadata::MetadataCommand;
+use cargo_metadata::{Metadata, MetadataCommand};
 
 use crate::arguments::CommandResult;
 use crate::process::{Program, RunError};
@@ -45,58 +45,63 @@ pub(crate) enum DebError {
     Dpkg(#[source] RunError),
 }
 
-/// A package that was built.
-#[derive(Debug)]
-pub(crate) struct BuiltPackage {
-    pub(crate) path: PathBuf,
-    /// Where cargo put the programs.
-    pub(crate) release_directory: PathBuf,
-}
-
 /// Builds the package and says where it is.
-pub(crate) fn run() -> CommandResult {
-    let package = build()?;
-    terminal::line(&package.path.display().to_string());
+pub(crate) fn run(program: Option<PathBuf>) -> CommandResult {
+    let metadata = observe_metadata()?;
+    let program = match program {
+        Some(program) => std::path::absolute(program)?,
+        None => build_node(&metadata)?,
+    };
+    terminal::line(&package(&metadata, &program)?.display().to_string());
     Ok(ExitCode::SUCCESS)
 }
 
-/// Builds flocker-node and its package.
+/// Builds flocker-node and its package, and says where the package is.
 ///
 /// # Errors
 ///
 /// When a part cannot be built. Nothing outside of the target directory is written.
-pub(crate) fn build() -> Result<BuiltPackage, DebError> {
-    let metadata = MetadataCommand::new()
+pub(crate) fn build() -> Result<PathBuf, DebError> {
+    let metadata = observe_metadata()?;
+    let program = build_node(&metadata)?;
+    package(&metadata, &program)
+}
+
+fn observe_metadata() -> Result<Metadata, DebError> {
+    MetadataCommand::new()
         .current_dir(workspace::root())
         .no_deps()
         .exec()
-        .map_err(DebError::Metadata)?;
+        .map_err(DebError::Metadata)
+}
+
+fn build_node(metadata: &Metadata) -> Result<PathBuf, DebError> {
+    Program::cargo()
+        .args(["build", "--release", "--package", "flocker-node"])
+        .run()
+        .map_err(DebError::Build)?;
+    Ok(metadata
+        .target_directory
+        .join("release/flocker-node")
+        .into_std_path_buf())
+}
+
+fn package(metadata: &Metadata, program: &Path) -> Result<PathBuf, DebError> {
     let node = metadata
         .packages
         .iter()
         .find(|package| package.name == "flocker-node");
     let version = node.ok_or(DebError::NoNode)?.version.to_string();
-    Program::cargo()
-        .args(["build", "--release", "--package", "flocker-node"])
-        .run()
-        .map_err(DebError::Build)?;
-
-    let target = metadata.target_directory.as_std_path();
-    let release_directory = target.join("release");
-    let program = release_directory.join("flocker-node");
-    let libraries = linked_libraries::observe_depends(&program).map_err(DebError::Links)?;
+    let libraries = linked_libraries::observe_depends(program).map_err(DebError::Links)?;
     let architecture = debian_architecture()?;
     let control = render_control(&version, &architecture, &libraries);
 
-    let directory = target.join("debian");
+    let directory = metadata.target_directory.as_std_path().join("debian");
     let staged = directory.join("flocker-node");
-    tree::stage(&staged, &program, &control).map_err(DebError::Tree)?;
+    tree::stage(&staged, program, &control).map_err(DebError::Tree)?;
     let path = directory.join(format!("flocker-node_{version}_{architecture}.deb"));
     pack(&staged, &path)?;
-    Ok(BuiltPackage {
-        path,
-        release_directory,
-    })
+    Ok(path)
 }
 
 /// Packs a directory; equal contents make an equal file.

@@ -34,11 +34,10 @@ pub(crate) fn build() -> Result<Built, Box<dyn Error>> {
         .args(["--package", "flocker-cluster", "--package", "flocker-lab"])
         .run()?;
     let package = deb::build()?;
-    let cluster = package.release_directory.join("flocker-cluster");
-    Ok(Built {
-        package: package.path,
-        cluster,
-    })
+    // target/debian/… is beside target/release.
+    let target = package.ancestors().nth(2).unwrap_or(&package);
+    let cluster = target.join("release/flocker-cluster");
+    Ok(Built { package, cluster })
 }
 
 /// `flocker-lab` with arguments.

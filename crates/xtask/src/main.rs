@@ -25,7 +25,7 @@ fn main() -> ExitCode {
         Command::Check => check::run(),
         Command::Test(selection) => Ok(test::run(&selection)),
         Command::Install(selection) => install::run(&selection),
-        Command::Deb => deb::run(),
+        Command::Deb { program } => deb::run(program),
         Command::Lab { arguments } => lab::run_lab(&arguments),
         Command::Demo { arguments } => lab::run_demo(&arguments),
     };
