@@ -125,6 +125,11 @@ impl ConnectError {
             ConnectCause::TimedOut { .. } if self.step == ConnectStep::Authentication => {
                 Some("does the agent wait for a confirmation or a touch?".to_owned())
             }
+            ConnectCause::TimedOut { .. } if self.step == ConnectStep::KeyExchange => {
+                Some(format!(
+                    "something accepts connections on port {port} of {host}, but is it sshd, and does it respond?"
+                ))
+            }
             ConnectCause::TimedOut { .. } => Some(format!(
                 "is {host} running, and does a firewall let port {port} through?"
             )),

@@ -12,6 +12,7 @@ use russh::{Channel, Disconnect, Limits, Preferred, cipher};
 use tokio::io::AsyncRead;
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
+use tokio::time::{Instant, timeout_at};
 
 use super::authenticate::authenticate;
 use super::command::RemoteCommand;
@@ -159,13 +160,8 @@ impl Connection {
     ) -> Result<Self, ConnectError> {
         let fail = |step, cause| ConnectError::new(destination, step, cause);
         let loss = LossRecord::default();
-        let reaching = open_transport(destination, options, loss.clone());
-        let mut handle = tokio::time::timeout(options.connect_timeout, reaching)
+        let mut handle = open_transport(destination, options, loss.clone())
             .await
-            .map_err(|_| {
-                let after = options.connect_timeout;
-                fail(ConnectStep::Tcp, ConnectCause::TimedOut { after })
-            })?
             .map_err(|(step, cause)| fail(step, cause))?;
 
         let login = authenticate(&mut handle, destination);
@@ -305,18 +301,26 @@ async fn open_transport(
     let check = observe_known_hosts(destination)
         .map_err(|error| (ConnectStep::HostKey, ConnectCause::HostKey(error)))?;
     let config = options.config(check.algorithms(&HOST_KEY_ALGORITHMS));
-    let stream = open_tcp(destination).await?;
+    let after = options.connect_timeout;
+    let deadline = Instant::now() + after;
+    let stream = timeout_at(deadline, open_tcp(destination))
+        .await
+        .map_err(|_| (ConnectStep::Tcp, ConnectCause::TimedOut { after }))??;
     // Small messages are answered at once, rather than held back in the hope
     // of more.
     let _ = stream.set_nodelay(true);
     let stream = StallGuard::new(stream, options.stall_limit());
     let handler = ClientHandler { check, loss };
-    client::connect_stream(Arc::new(config), stream, handler)
-        .await
-        .map_err(|error| match error {
-            HandlerError::HostKey(error) => (ConnectStep::HostKey, ConnectCause::HostKey(error)),
-            HandlerError::Library(error) => (ConnectStep::KeyExchange, classify(error)),
-        })
+    timeout_at(
+        deadline,
+        client::connect_stream(Arc::new(config), stream, handler),
+    )
+    .await
+    .map_err(|_| (ConnectStep::KeyExchange, ConnectCause::TimedOut { after }))?
+    .map_err(|error| match error {
+        HandlerError::HostKey(error) => (ConnectStep::HostKey, ConnectCause::HostKey(error)),
+        HandlerError::Library(error) => (ConnectStep::KeyExchange, classify(error)),
+    })
 }
 
 fn classify(error: russh::Error) -> ConnectCause {

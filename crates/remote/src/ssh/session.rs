@@ -1,6 +1,7 @@
 //! One running command: pumps between its streams and the connection.
 
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use bytes::Bytes;
 use russh::client::Msg;
@@ -9,10 +10,13 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::exit::{ConnectionLost, Ending, Exit, ExitStatus, LossRecord, SessionError};
-use super::streams::{OUTPUT_PACKETS, Output, STDIN_CHUNKS, Stdin};
+use super::streams::{Output, OutputSender, STDIN_CHUNKS, Stdin, output_stream};
 
 /// `SSH_EXTENDED_DATA_STDERR` of RFC 4254 section 5.2.
 const STDERR: u32 = 1;
+
+/// How long output may wait for its reader before the log mentions it.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A command running on a node.
 ///
@@ -63,20 +67,21 @@ pub(super) fn spawn_session(channel: Channel<Msg>, context: SessionContext) -> S
     let (reader, writer) = channel.split();
     let writer = Arc::new(writer);
     let (stdin, stdin_chunks) = mpsc::channel(STDIN_CHUNKS);
-    let (stdout, stdout_packets) = mpsc::channel(OUTPUT_PACKETS);
-    let (stderr, stderr_packets) = mpsc::channel(OUTPUT_PACKETS);
-    let (ending, ending_receiver) = oneshot::channel();
     let lost = Arc::new(OnceLock::new());
+    let (stdout_sender, stdout) = output_stream(Arc::clone(&lost));
+    let (stderr_sender, stderr) = output_stream(Arc::clone(&lost));
+    let (ending, ending_receiver) = oneshot::channel();
     let ended = CancellationToken::new();
 
     let input = pump_input(Arc::clone(&writer), stdin_chunks, ended.clone());
     let pump = OutputPump {
         reader,
         writer,
-        stdout: Some(stdout),
-        stderr: Some(stderr),
+        command: context.command.clone(),
+        stdout: Some(stdout_sender),
+        stderr: Some(stderr_sender),
         ending,
-        lost: Arc::clone(&lost),
+        lost,
         loss: context.loss.clone(),
         ended,
     };
@@ -89,8 +94,8 @@ pub(super) fn spawn_session(channel: Channel<Msg>, context: SessionContext) -> S
 
     Session {
         stdin: Stdin::new(stdin),
-        stdout: Output::new(stdout_packets, Arc::clone(&lost)),
-        stderr: Output::new(stderr_packets, lost),
+        stdout,
+        stderr,
         exit: Exit {
             node: context.node,
             command: context.command,
@@ -127,12 +132,20 @@ async fn pump_input(
 struct OutputPump {
     reader: ChannelReadHalf,
     writer: Arc<ChannelWriteHalf<Msg>>,
-    stdout: Option<mpsc::Sender<Bytes>>,
-    stderr: Option<mpsc::Sender<Bytes>>,
+    command: String,
+    stdout: Option<OutputSender>,
+    stderr: Option<OutputSender>,
     ending: oneshot::Sender<Ending>,
     lost: Arc<OnceLock<ConnectionLost>>,
     loss: LossRecord,
     ended: CancellationToken,
+}
+
+/// One of a command's two output streams.
+#[derive(Debug, Clone, Copy)]
+enum Stream {
+    Stdout,
+    Stderr,
 }
 
 /// Whether anybody still waits for a session's end.
@@ -147,27 +160,21 @@ impl OutputPump {
         // However this ends, nothing waits for it afterwards.
         let _ends_input = self.ended.clone().drop_guard();
         let mut status = None;
-        let mut refused = false;
         let ending = loop {
             let message = tokio::select! {
                 biased;
-                () = self.ending.closed() => {
-                    self.abandon().await;
-                    return;
-                }
+                () = self.ending.closed() => return self.abandon().await,
                 message = self.reader.wait() => message,
             };
             match message {
                 Some(ChannelMsg::Data { data }) => {
-                    if deliver(&mut self.stdout, data, &mut self.ending).await == Interest::Lost {
-                        self.abandon().await;
-                        return;
+                    if self.deliver(data, Stream::Stdout).await == Interest::Lost {
+                        return self.abandon().await;
                     }
                 }
                 Some(ChannelMsg::ExtendedData { data, ext: STDERR }) => {
-                    if deliver(&mut self.stderr, data, &mut self.ending).await == Interest::Lost {
-                        self.abandon().await;
-                        return;
+                    if self.deliver(data, Stream::Stderr).await == Interest::Lost {
+                        return self.abandon().await;
                     }
                 }
                 Some(ChannelMsg::Eof) => {
@@ -180,65 +187,80 @@ impl OutputPump {
                 Some(ChannelMsg::ExitSignal { signal_name, .. }) => {
                     status = Some(ExitStatus::Signal(signal_text(&signal_name)));
                 }
-                Some(ChannelMsg::Failure) => {
-                    refused = true;
-                    let _ = self.writer.close().await;
-                    break Ending::Refused;
-                }
+                Some(ChannelMsg::Failure) => break Ending::Refused,
                 Some(ChannelMsg::Close) => break Ending::NoStatus,
                 Some(_) => {}
-                None => {
-                    let lost = self.loss.get();
-                    break Ending::Lost(lost);
-                }
+                None => break Ending::Lost(self.loss.get()),
             }
         };
-        let ending = match status {
-            Some(status) if !refused => Ending::Status(status),
-            _ => ending,
+        let ending = match (ending, status) {
+            (Ending::Refused, _) => Ending::Refused,
+            (_, Some(status)) => Ending::Status(status),
+            (ending, None) => ending,
         };
-        self.finish(ending);
+        self.finish(ending).await;
     }
 
-    fn finish(self, ending: Ending) {
+    /// Hands a packet to its reader, waiting for room. A stream whose reader
+    /// is gone takes everything.
+    async fn deliver(&mut self, packet: Bytes, stream: Stream) -> Interest {
+        let slot = match stream {
+            Stream::Stdout => &mut self.stdout,
+            Stream::Stderr => &mut self.stderr,
+        };
+        let Some(sender) = slot else {
+            return Interest::Kept;
+        };
+        let command = &self.command;
+        let sending = async {
+            let mut sending = std::pin::pin!(sender.send(packet));
+            tokio::select! {
+                sent = &mut sending => return sent,
+                () = tokio::time::sleep(PATIENCE) => {}
+            }
+            tracing::warn!(
+                command,
+                ?stream,
+                "output that is not read holds up all sessions of its connection"
+            );
+            sending.await
+        };
+        let sent = tokio::select! {
+            biased;
+            () = self.ending.closed() => return Interest::Lost,
+            sent = sending => sent,
+        };
+        if sent.is_err() {
+            *slot = None;
+        }
+        Interest::Kept
+    }
+
+    async fn finish(self, ending: Ending) {
         // Whoever reads must learn of the loss when the streams end, so it is
         // recorded before they do.
-        match &ending {
-            Ending::Lost(lost) => {
-                let _ = self.lost.set(lost.clone());
-            }
-            Ending::Status(_) | Ending::NoStatus | Ending::Refused => {}
+        if let Ending::Lost(lost) = &ending {
+            let _ = self.lost.set(lost.clone());
         }
+        let refused = ending == Ending::Refused;
         drop((self.stdout, self.stderr));
         let _ = self.ending.send(ending);
+        if refused {
+            close_channel(self.reader, &self.writer).await;
+        }
     }
 
     async fn abandon(self) {
         let _ = self.lost.set(ConnectionLost::Here);
-        let _ = self.writer.close().await;
+        close_channel(self.reader, &self.writer).await;
     }
 }
 
-/// Hands a packet to its reader, waiting for room. A stream whose reader is
-/// gone takes everything.
-async fn deliver(
-    stream: &mut Option<mpsc::Sender<Bytes>>,
-    packet: Bytes,
-    ending: &mut oneshot::Sender<Ending>,
-) -> Interest {
-    let Some(sender) = stream else {
-        return Interest::Kept;
-    };
-    tokio::select! {
-        biased;
-        () = ending.closed() => Interest::Lost,
-        sent = sender.send(packet) => {
-            if sent.is_err() {
-                *stream = None;
-            }
-            Interest::Kept
-        }
-    }
+/// Closes a channel from this side. What still arrives is refused first: the
+/// connection may be waiting for us to take it, and then takes nothing itself.
+async fn close_channel(reader: ChannelReadHalf, writer: &ChannelWriteHalf<Msg>) {
+    drop(reader);
+    let _ = writer.close().await;
 }
 
 fn signal_text(signal: &russh::Sig) -> String {

@@ -7,7 +7,7 @@ use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::PollSender;
 
 use super::exit::ConnectionLost;
@@ -18,8 +18,11 @@ const CHUNK: usize = 64 * 1024;
 /// Chunks that may wait to be sent.
 pub(super) const STDIN_CHUNKS: usize = 4;
 
-/// Packets that may wait to be read, of each output stream.
-pub(super) const OUTPUT_PACKETS: usize = 16;
+/// What may wait to be read of each output stream, in bytes.
+const OUTPUT_BYTES: usize = 4 << 20;
+
+/// What a waiting packet costs beside its data, roughly, in bytes.
+const PACKET_COST: usize = 128;
 
 /// Writes to a remote command's standard input.
 ///
@@ -79,25 +82,71 @@ impl AsyncWrite for Stdin {
 /// Reads a remote command's standard output or standard error.
 ///
 /// All sessions of a connection share one way for incoming data. One whose
-/// output is neither read nor dropped holds up all the others once some
-/// megabytes have gathered, so bulk data that may have to wait belongs on a
-/// connection of its own.
+/// output is neither read nor dropped holds up all the others once 4 MiB have
+/// gathered, so bulk data that may have to wait belongs on a connection of
+/// its own.
 ///
 /// A connection that is lost before the end of the output is an error.
 #[derive(Debug)]
 pub struct Output {
-    pub(super) packets: mpsc::Receiver<Bytes>,
-    pub(super) current: Bytes,
-    pub(super) lost: Arc<OnceLock<ConnectionLost>>,
+    packets: mpsc::UnboundedReceiver<Bytes>,
+    current: Bytes,
+    room: Arc<Semaphore>,
+    lost: Arc<OnceLock<ConnectionLost>>,
 }
 
-impl Output {
-    pub(super) fn new(packets: mpsc::Receiver<Bytes>, lost: Arc<OnceLock<ConnectionLost>>) -> Self {
-        Self {
-            packets,
-            current: Bytes::new(),
-            lost,
-        }
+/// The end of an [`Output`] that packets are put into.
+#[derive(Debug)]
+pub(super) struct OutputSender {
+    packets: mpsc::UnboundedSender<Bytes>,
+    room: Arc<Semaphore>,
+}
+
+/// Nobody reads the stream any more.
+#[derive(Debug)]
+pub(super) struct Unwanted;
+
+/// Makes a stream of output. `lost` is filled in before the sender is dropped
+/// if the output is incomplete.
+pub(super) fn output_stream(lost: Arc<OnceLock<ConnectionLost>>) -> (OutputSender, Output) {
+    let (sender, packets) = mpsc::unbounded_channel();
+    let room = Arc::new(Semaphore::new(OUTPUT_BYTES));
+    let output = Output {
+        packets,
+        current: Bytes::new(),
+        room: Arc::clone(&room),
+        lost,
+    };
+    let sender = OutputSender {
+        packets: sender,
+        room,
+    };
+    (sender, output)
+}
+
+/// What a packet takes up of the room for waiting data.
+fn cost(packet: &Bytes) -> u32 {
+    let cost = (packet.len() + PACKET_COST).min(OUTPUT_BYTES);
+    u32::try_from(cost).unwrap_or(u32::MAX)
+}
+
+impl OutputSender {
+    /// Puts a packet in, once there is room for it.
+    ///
+    /// # Errors
+    ///
+    /// [`Unwanted`] once the [`Output`] has been dropped.
+    pub(super) async fn send(&self, packet: Bytes) -> Result<(), Unwanted> {
+        let permits = self.room.acquire_many(cost(&packet)).await;
+        // Given back by the reader.
+        permits.map_err(|_| Unwanted)?.forget();
+        self.packets.send(packet).map_err(|_| Unwanted)
+    }
+}
+
+impl Drop for Output {
+    fn drop(&mut self) {
+        self.room.close();
     }
 }
 
@@ -109,7 +158,10 @@ impl AsyncRead for Output {
     ) -> Poll<io::Result<()>> {
         while self.current.is_empty() {
             match ready!(self.packets.poll_recv(context)) {
-                Some(packet) => self.current = packet,
+                Some(packet) => {
+                    self.room.add_permits(cost(&packet) as usize);
+                    self.current = packet;
+                }
                 None => {
                     return Poll::Ready(match self.lost.get() {
                         Some(lost) => Err(io::Error::new(

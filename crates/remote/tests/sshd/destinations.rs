@@ -116,9 +116,9 @@ async fn a_host_that_says_nothing_is_given_up() {
         .replace(&destination.port.to_string(), "PORT")
         .replace(&destination.user, "USER");
     assert_snapshot!(text, @r#"
-    error: cannot connect to db1 (USER@127.0.0.1 port PORT): the TCP connection failed
+    error: cannot connect to db1 (USER@127.0.0.1 port PORT): the SSH key exchange failed
     caused by: no answer within 0.3 s
-    hint: is 127.0.0.1 running, and does a firewall let port PORT through?
+    hint: something accepts connections on port PORT of 127.0.0.1, but is it sshd, and does it respond?
     "#);
 }
 

@@ -188,6 +188,73 @@ async fn dropping_a_session_ends_its_command() {
 }
 
 #[tokio::test]
+async fn floods_that_hold_the_connection_up_can_be_dropped() {
+    let server = Server::start();
+    let connection = server.connect().await;
+    for _ in 0..5 {
+        let mut sessions = Vec::new();
+        for _ in 0..4 {
+            let command = shell("read go; exec cat /dev/zero");
+            sessions.push(within_deadline(connection.exec(&command)).await.unwrap());
+        }
+        for session in &mut sessions {
+            session.stdin.write_all(b"go\n").await.unwrap();
+        }
+        // The first one's output is now on its way; that of the others fills
+        // all there is to fill.
+        let mut some = vec![0; 10_000_000];
+        let first = &mut sessions[0].stdout;
+        let _ = tokio::time::timeout(
+            std::time::Duration::from_millis(500),
+            first.read_exact(&mut some),
+        )
+        .await;
+        drop(sessions);
+        within_deadline(connection.run(&RemoteCommand::new("true")))
+            .await
+            .unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_few_megabytes_can_wait_unread() {
+    let server = Server::start();
+    let connection = server.connect().await;
+    // Many small packets, which must not be counted as if they were full.
+    let command =
+        shell("for i in $(seq 3000); do echo line $i >&2; done; head -c 3000000 /dev/zero");
+    let session = within_deadline(connection.exec(&command)).await.unwrap();
+    assert!(
+        within_deadline(session.exit.wait())
+            .await
+            .unwrap()
+            .success(),
+        "its streams are still held here, unread"
+    );
+    let (mut stdout, mut stderr) = (session.stdout, session.stderr);
+    let mut output = Vec::new();
+    stdout.read_to_end(&mut output).await.unwrap();
+    assert_eq!(output.len(), 3_000_000);
+    output.clear();
+    stderr.read_to_end(&mut output).await.unwrap();
+    assert_eq!(output.iter().filter(|byte| **byte == b'\n').count(), 3000);
+}
+
+#[tokio::test]
+async fn dropping_a_connection_ends_it_on_the_host() {
+    let server = Server::start();
+    let connection = server.connect().await;
+    assert!(!server.descendants().is_empty());
+    drop(connection);
+    within_deadline(async {
+        while !server.descendants().is_empty() {
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn output_nobody_wants_does_not_hold_a_command_up() {
     let server = Server::start();
     let connection = server.connect().await;

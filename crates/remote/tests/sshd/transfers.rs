@@ -208,6 +208,33 @@ fn bytes_written_by(process: nix::unistd::Pid) -> u64 {
 }
 
 #[tokio::test]
+async fn many_downloads_at_once_survive_new_session_keys() {
+    let server = Server::start();
+    let options = ConnectOptions {
+        rekey_after: 20_000_000,
+        ..ConnectOptions::default()
+    };
+    let connection = within_deadline(Connection::connect(&server.destination(), &options))
+        .await
+        .unwrap();
+    let downloads: Vec<_> = (0..6)
+        .map(|_| {
+            let connection = connection.clone();
+            tokio::spawn(async move {
+                let command = shell("head -c 30000000 /dev/zero");
+                let mut session = connection.exec(&command).await.unwrap();
+                let received = tokio::io::copy(&mut session.stdout, &mut tokio::io::sink()).await;
+                (received.unwrap(), session.exit.wait().await.unwrap())
+            })
+        })
+        .collect();
+    for download in downloads {
+        let (received, status) = within_deadline(download).await.unwrap();
+        assert_eq!((received, status.success()), (30 * MEGABYTE, true));
+    }
+}
+
+#[tokio::test]
 async fn both_directions_at_once_survive_new_session_keys() {
     let server = Server::start();
     let options = ConnectOptions {
