@@ -16,6 +16,11 @@ pub(crate) const MARKER: &str = "# Written by flocker-node, which replaces it; d
 /// Seconds that systemd gives `docker stop` beyond the container's own grace.
 const STOP_MARGIN: Duration = Duration::from_secs(30);
 
+/// Exit status of the Docker command when the daemon, not the container, is the trouble.
+///
+/// **Source**: Docker documentation, "docker run", exit status.
+const DAEMON_LOST: u8 = 125;
+
 /// Runs its arguments unless the attached program saw the container end well.
 ///
 /// `$$` is systemd's way of writing `$`.
@@ -69,6 +74,8 @@ impl UnitSpecification {
 /// * When the program that is attached to the container dies without the container
 ///   (`EXIT_CODE` is not `exited`, or Docker went away), the container is stopped before systemd
 ///   starts it again. After an ordinary end that is left out: it costs time while a volume moves.
+/// * `docker start --attach` ends with status 125 when it loses the daemon, which is not the
+///   application's own end and so no case for its policy.
 /// * Status 143 is a process that ended because it was asked to.
 pub fn render_unit(unit: &UnitSpecification) -> String {
     let application = &unit.application;
@@ -78,7 +85,7 @@ pub fn render_unit(unit: &UnitSpecification) -> String {
         quoted(&unit.docker_program.to_string_lossy()),
         quoted(&format!("unix://{}", unit.docker_socket.display()))
     );
-    let stop = format!("{docker} stop --time {}", unit.stop_grace.as_secs());
+    let stop = format!("{docker} stop -t {}", unit.stop_grace.as_secs());
     let node = quoted(&unit.node_program.to_string_lossy());
     let restart = match unit.restart {
         RestartPolicy::Always => "always",
@@ -114,6 +121,7 @@ RestartSteps=6
 RestartMaxDelaySec=60
 TimeoutStartSec={start_timeout}
 TimeoutStopSec={stop_timeout}
+RestartForceExitStatus={DAEMON_LOST}
 SuccessExitStatus=143
 SyslogIdentifier={application}
 ",

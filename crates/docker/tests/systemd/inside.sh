@@ -41,9 +41,9 @@ cat >etc/systemd/system/docker.service <<END
 StartLimitIntervalSec=0
 [Service]
 Type=exec
-ExecStart=/bin/sleep infinity
+ExecStart=/bin/sh -c 'echo \$\$\$\$ >$directory/shared/docker.pid; exec sleep infinity'
 Restart=always
-RestartSec=100ms
+RestartSec=2
 END
 cat >etc/systemd/system/test.service <<END
 [Unit]

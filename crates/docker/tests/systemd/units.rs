@@ -260,9 +260,13 @@ async fn a_container_whose_attached_program_dies_is_stopped_before_it_is_started
 }
 
 #[tokio::test]
-async fn applications_come_back_when_docker_crashes() {
+async fn every_running_application_comes_back_when_docker_crashes() {
     let Some(bench) = bench().await else { return };
-    let unit = bench.up("docker-crash", RestartPolicy::Never).await;
+    let units = [
+        bench.up("crash-always", RestartPolicy::Always).await,
+        bench.up("crash-on-failure", RestartPolicy::OnFailure).await,
+        bench.up("crash-never", RestartPolicy::Never).await,
+    ];
     let from = event_count();
     ManagerProxy::new(&bench.bus)
         .await
@@ -270,6 +274,11 @@ async fn applications_come_back_when_docker_crashes() {
         .kill_unit("docker.service".to_owned(), "main".to_owned(), 9)
         .await
         .unwrap();
-    bench.started(&unit, from).await;
-    bench.down(&unit).await;
+    for unit in &units {
+        bench.started(unit, from).await;
+        bench.wait_for_state(unit, UnitState::Active).await;
+    }
+    for unit in &units {
+        bench.down(unit).await;
+    }
 }
