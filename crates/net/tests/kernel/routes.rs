@@ -1,11 +1,18 @@
 //! Routed ports answer on every node, to everybody.
 
-use super::traffic::{Connection, answers_soon, ask, refused, serve};
+use std::net::Ipv4Addr;
+
+use super::traffic::{Connection, answers_soon, ask, refused, serve, serve_at};
 use super::world::{CLIENT, Container, GATEWAY, LOCALHOST, World, port, target};
 
 /// A web server in a container on node one, routed as port 80 on both nodes.
 fn routed(world: &World) -> Container {
     let web = world.one.container();
+    route_web(world, &web);
+    web
+}
+
+fn route_web(world: &World, web: &Container) {
     serve(&web.machine, "web", 8000);
     let mut table = world.table(&world.one);
     table.routes.insert(port(80), target(web.address, 8000));
@@ -13,7 +20,6 @@ fn routed(world: &World) -> Container {
     let mut table = world.table(&world.two);
     table.routes.insert(port(80), target(world.one.address, 80));
     world.two.program(&table);
-    web
 }
 
 #[test]
@@ -75,11 +81,17 @@ fn routes_pass_dockers_firewall() {
 #[test]
 fn only_routed_ports_of_a_container_can_be_reached() {
     let Some(world) = World::new() else { return };
-    let web = routed(&world);
-    serve(&web.machine, "secret", 9000);
     world
         .client
         .command("ip route add 172.20.0.0/24 via 192.0.2.1");
+    let web = world.one.container();
+    serve(&web.machine, "secret", 9000);
+    world
+        .one
+        .machine
+        .command("sysctl -qw net.ipv4.ip_forward=1");
+    assert_eq!(ask(&world.client, web.address, 9000).0, "secret");
+    route_web(&world, &web);
     assert!(!answers_soon(&world.client, web.address, 9000));
     assert!(!answers_soon(&world.client, web.address, 8000));
     refused(&world.client, world.one.address, 9000);
@@ -90,23 +102,27 @@ fn only_routed_ports_of_a_container_can_be_reached() {
 #[test]
 fn nobody_else_is_localhost() {
     let Some(world) = World::new() else { return };
-    let _web = routed(&world);
-    serve(&world.one.machine, "private", 7000);
-    // The client sends packets for 127.0.0.1 to node one, as a hostile neighbour would.
-    world
-        .client
+    let node = &world.one;
+    serve_at(&node.machine, "private", (LOCALHOST, 7000));
+    node.machine
         .command("sysctl -qw net.ipv4.conf.all.route_localnet=1");
-    world
-        .client
-        .command("ip route del local 127.0.0.0/8 dev lo table local");
-    world
-        .client
-        .command("ip route del local 127.0.0.1 dev lo table local");
-    world
-        .client
-        .command("ip route add 127.0.0.1/32 via 192.0.2.1");
-    assert!(!answers_soon(&world.client, LOCALHOST, 7000));
-    assert_eq!(ask(&world.client, world.one.address, 7000).0, "private");
+    // The client sends packets for 127.0.0.1 to the node, as a hostile neighbour would.
+    let disguise = Ipv4Addr::new(198, 51, 100, 1);
+    for line in [
+        "ip route add 198.51.100.1/32 via 192.0.2.1",
+        "nft add table ip spoof",
+        "nft add chain ip spoof out { type filter hook postrouting priority 300; }",
+        "nft add rule ip spoof out ip daddr 198.51.100.1 ip daddr set 127.0.0.1",
+        "nft add chain ip spoof in { type filter hook prerouting priority -400; }",
+        "nft add rule ip spoof in ip saddr 127.0.0.1 ip saddr set 198.51.100.1",
+    ] {
+        world.client.command(line);
+    }
+    let attack = || answers_soon(&world.client, disguise, 7000);
+    assert!(attack(), "without the table, the disguise works");
+    node.program(&world.table(node));
+    assert!(!attack());
+    assert_eq!(ask(&node.machine, LOCALHOST, 7000).0, "private");
 }
 
 #[test]

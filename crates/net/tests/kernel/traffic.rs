@@ -13,7 +13,12 @@ const DEADLINE: Duration = Duration::from_secs(15);
 /// Serves connections on any address of a machine: greets with its name and the client's address,
 /// then sends back each line.
 pub(crate) fn serve(machine: &Machine, name: &'static str, port: u16) {
-    let listener = machine.run(|| TcpListener::bind(("0.0.0.0", port)).unwrap());
+    serve_at(machine, name, (Ipv4Addr::UNSPECIFIED, port));
+}
+
+/// Serves connections on one address of a machine.
+pub(crate) fn serve_at(machine: &Machine, name: &'static str, address: (Ipv4Addr, u16)) {
+    let listener = machine.run(|| TcpListener::bind(address).unwrap());
     thread::spawn(move || {
         while let Ok((stream, peer)) = listener.accept() {
             thread::spawn(move || greet_and_echo(name, stream, peer.ip()));
