@@ -5,8 +5,8 @@ use std::thread;
 use flocker_model::ContainerLinks;
 use flocker_net::{Change, ensure_links, observe_links};
 
-use super::traffic::{ask, await_retry, refused, serve};
-use super::world::{GATEWAY, LOCALHOST, World, port, target};
+use super::traffic::{answers_soon, ask, await_retry, refused, serve, serve_at};
+use super::world::{DISGUISE, GATEWAY, LOCALHOST, World, port, target};
 
 const LINK: u16 = 40001;
 
@@ -128,4 +128,21 @@ fn links_are_programmed_once_and_read_back() {
         ensure_links(namespace, GATEWAY, &some).unwrap(),
         Change::Changed
     );
+}
+
+#[test]
+fn links_do_not_open_localhost_to_other_containers() {
+    let Some(world) = World::new() else { return };
+    let container = world.one.container();
+    let beside = world.one.container();
+    let inside = &container.machine;
+    serve_at(inside, "private", (LOCALHOST, 7000));
+    inside.command("sysctl -qw net.ipv4.conf.all.route_localnet=1");
+    beside.machine.disguise_localhost_of(container.address);
+    let attack = || answers_soon(&beside.machine, DISGUISE, 7000);
+    assert!(attack(), "without the table, the disguise works");
+    let links = ContainerLinks::from([(port(80), port(LINK))]);
+    ensure_links(&inside.namespace, GATEWAY, &links).unwrap();
+    assert!(!attack());
+    assert_eq!(ask(inside, LOCALHOST, 7000).0, "private");
 }

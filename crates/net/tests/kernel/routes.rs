@@ -1,9 +1,7 @@
 //! Routed ports answer on every node, to everybody.
 
-use std::net::Ipv4Addr;
-
 use super::traffic::{Connection, answers_soon, ask, refused, serve, serve_at};
-use super::world::{CLIENT, Container, GATEWAY, LOCALHOST, World, port, target};
+use super::world::{CLIENT, Container, DISGUISE, GATEWAY, LOCALHOST, World, port, target};
 
 /// A web server in a container on node one, routed as port 80 on both nodes.
 fn routed(world: &World) -> Container {
@@ -106,19 +104,8 @@ fn nobody_else_is_localhost() {
     serve_at(&node.machine, "private", (LOCALHOST, 7000));
     node.machine
         .command("sysctl -qw net.ipv4.conf.all.route_localnet=1");
-    // The client sends packets for 127.0.0.1 to the node, as a hostile neighbour would.
-    let disguise = Ipv4Addr::new(198, 51, 100, 1);
-    for line in [
-        "ip route add 198.51.100.1/32 via 192.0.2.1",
-        "nft add table ip spoof",
-        "nft add chain ip spoof out { type filter hook postrouting priority 300; }",
-        "nft add rule ip spoof out ip daddr 198.51.100.1 ip daddr set 127.0.0.1",
-        "nft add chain ip spoof in { type filter hook prerouting priority -400; }",
-        "nft add rule ip spoof in ip saddr 127.0.0.1 ip saddr set 198.51.100.1",
-    ] {
-        world.client.command(line);
-    }
-    let attack = || answers_soon(&world.client, disguise, 7000);
+    world.client.disguise_localhost_of(node.address);
+    let attack = || answers_soon(&world.client, DISGUISE, 7000);
     assert!(attack(), "without the table, the disguise works");
     node.program(&world.table(node));
     assert!(!attack());
@@ -128,15 +115,28 @@ fn nobody_else_is_localhost() {
 #[test]
 fn open_connections_survive_any_reprogramming() {
     let Some(world) = World::new() else { return };
+    let web = routed(&world);
+    survive(&world, &web);
+}
+
+/// Docker's own chains for address translation make the kernel behave differently: it forgets
+/// translations when the last such chain goes.
+#[test]
+fn open_connections_survive_any_reprogramming_beside_docker() {
+    let Some(world) = World::new() else { return };
     world.one.docker_firewall();
     world.two.docker_firewall();
     let web = routed(&world);
+    survive(&world, &web);
+}
+
+fn survive(world: &World, web: &Container) {
     let mut connections: Vec<_> = [
         (&world.client, world.one.address),
         (&world.client, world.two.address),
         (&world.one.machine, LOCALHOST),
         (&world.two.machine, LOCALHOST),
-        (&web.machine, world.two.address),
+        (&web.machine, world.one.address),
     ]
     .into_iter()
     .map(|(from, address)| Connection::open(from, address, 80).unwrap())
@@ -145,7 +145,6 @@ fn open_connections_survive_any_reprogramming() {
         let mut table = world.table(node);
         for digest in ["d2", "d3"] {
             table.digest = digest.to_owned();
-            table.routes.clear();
             table.held.insert(port(80));
             table.routes.insert(port(81), target(web.address, 8000));
             node.program(&table);

@@ -14,6 +14,8 @@ use nix::sched::{CloneFlags, unshare};
 pub(crate) const BRIDGE: &str = "flocker0";
 pub(crate) const GATEWAY: Ipv4Addr = Ipv4Addr::new(172, 20, 0, 1);
 pub(crate) const CLIENT: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 100);
+/// What a hostile neighbour calls somebody else's 127.0.0.1.
+pub(crate) const DISGUISE: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 1);
 pub(crate) const LOCALHOST: Ipv4Addr = Ipv4Addr::LOCALHOST;
 
 /// Returns why such tests cannot run here, having said so.
@@ -83,6 +85,21 @@ impl Machine {
         let errors = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{line}: {errors}");
         String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// Makes packets to [`DISGUISE`] leave for 127.0.0.1 at a neighbour, as a hostile program with
+    /// raw sockets would send them.
+    pub(crate) fn disguise_localhost_of(&self, neighbour: Ipv4Addr) {
+        for line in [
+            &format!("ip route add {DISGUISE}/32 via {neighbour}"),
+            "nft add table ip spoof",
+            "nft add chain ip spoof out { type filter hook postrouting priority 300; }",
+            &format!("nft add rule ip spoof out ip daddr {DISGUISE} ip daddr set 127.0.0.1"),
+            "nft add chain ip spoof in { type filter hook prerouting priority -400; }",
+            &format!("nft add rule ip spoof in ip saddr 127.0.0.1 ip saddr set {DISGUISE}"),
+        ] {
+            self.command(line);
+        }
     }
 
     /// Plugs this machine's `interface` into another's bridge.
