@@ -59,7 +59,7 @@ const fn program(
 }
 
 /// The packages, in the order in which they are needed.
-pub(super) const PACKAGES: [Package; 30] = [
+pub(super) const PACKAGES: [Package; 29] = [
     program(
         "git",
         &["git"],
@@ -136,6 +136,12 @@ pub(super) const PACKAGES: [Package; 30] = [
         "the smallest image to run",
     ),
     program(
+        "systemd",
+        &["systemctl"],
+        &[Need::Docker],
+        "the init system that tests start for themselves",
+    ),
+    program(
         "dbus",
         &["dbus-daemon"],
         &[Need::Docker],
@@ -192,18 +198,11 @@ pub(super) const PACKAGES: [Package; 30] = [
         "makes the nodes' root file system",
     ),
     program(
-        "cpio",
-        &["cpio"],
-        &[Need::Machines],
-        "packs the nodes' first file system",
-    ),
-    program(
         "python3",
         &["python3"],
         &[Need::Machines],
         "puts container images together",
     ),
-    program("zstd", &["zstd"], &[Need::Machines], "packs saved nodes"),
     program(
         "curl",
         &["curl"],
