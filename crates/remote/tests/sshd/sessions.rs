@@ -237,7 +237,7 @@ async fn a_few_megabytes_can_wait_unread() {
     assert_eq!(output.len(), 3_000_000);
     output.clear();
     stderr.read_to_end(&mut output).await.unwrap();
-    assert_eq!(output.iter().filter(|byte| **byte == b'\n').count(), 3000);
+    assert_eq!(String::from_utf8(output).unwrap().lines().count(), 3000);
 }
 
 #[tokio::test]
