@@ -30,9 +30,9 @@ pub(crate) enum Operation<'a> {
 
 /// Works out the messages that turn `found` into `desired`; none when they are equal.
 ///
-/// The table and its chains are kept where they can be, with all rules and elements replaced:
-/// removing the last `nat` chain, even for an instant, makes the kernel forget how to translate
-/// connections that are open.
+/// The table and its chains are kept where they can be, with all rules and elements replaced: a
+/// packet of an open connection that finds no chain to translate it goes out untranslated, and is
+/// answered with a reset.
 pub(crate) fn plan_transaction<'a>(
     found: Option<&TableState>,
     desired: &'a Ruleset,

@@ -1,5 +1,8 @@
 //! Routed ports answer on every node, to everybody.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
 use super::traffic::{Connection, answers_soon, ask, refused, serve, serve_at};
 use super::world::{CLIENT, Container, DISGUISE, GATEWAY, LOCALHOST, World, port, target};
 
@@ -130,27 +133,36 @@ fn open_connections_survive_any_reprogramming_beside_docker() {
     survive(&world, &web);
 }
 
+/// Keeps connections busy while both nodes are programmed again and again.
 fn survive(world: &World, web: &Container) {
-    let mut connections: Vec<_> = [
+    let programmed = AtomicBool::new(false);
+    let connections = [
         (&world.client, world.one.address),
         (&world.client, world.two.address),
         (&world.one.machine, LOCALHOST),
         (&world.two.machine, LOCALHOST),
         (&web.machine, world.one.address),
     ]
-    .into_iter()
-    .map(|(from, address)| Connection::open(from, address, 80).unwrap())
-    .collect();
-    for node in [&world.one, &world.two] {
-        let mut table = world.table(node);
-        for digest in ["d2", "d3"] {
-            table.digest = digest.to_owned();
-            table.held.insert(port(80));
-            table.routes.insert(port(81), target(web.address, 8000));
-            node.program(&table);
-            for connection in &mut connections {
-                connection.echo("still there").unwrap();
+    .map(|(from, address)| Connection::open(from, address, 80).unwrap());
+    thread::scope(|scope| {
+        for mut connection in connections {
+            let programmed = &programmed;
+            scope.spawn(move || {
+                while !programmed.load(Ordering::Relaxed) {
+                    connection.echo("still there").unwrap();
+                }
+                connection.echo("at the end, too").unwrap();
+            });
+        }
+        for number in 1..=20 {
+            for node in [&world.one, &world.two] {
+                let mut table = world.table(node);
+                table.digest = format!("d{number}");
+                table.held.insert(port(80));
+                table.routes.insert(port(number), target(web.address, 8000));
+                node.program(&table);
             }
         }
-    }
+        programmed.store(true, Ordering::Relaxed);
+    });
 }
