@@ -81,7 +81,14 @@ impl Accelerator {
             Self::Kvm => ["-accel", "kvm", "-cpu", "host", "-smp", "2"],
             // A plain processor model boots faster than `max`, whose features
             // the kernel tries out one by one.
-            Self::Tcg => ["-accel", "tcg,thread=multi,tb-size=256", "-cpu", "Nehalem", "-smp", "1"],
+            Self::Tcg => [
+                "-accel",
+                "tcg,thread=multi,tb-size=256",
+                "-cpu",
+                "Nehalem",
+                "-smp",
+                "1",
+            ],
         }
     }
 }

@@ -132,7 +132,7 @@ impl Cache {
 
     /// Removes every entry that nobody is building.
     pub(crate) fn remove_entries(&self) -> Result<(), CacheError> {
-        for kind in ["images", "states", "disks", "keys"] {
+        for kind in ["packages", "images", "states", "disks", "keys"] {
             let directory = self.root.join(kind);
             let Ok(entries) = fs::read_dir(&directory) else {
                 continue;
@@ -164,7 +164,9 @@ impl Cache {
             Err(TryLockError::WouldBlock) => {}
             Err(TryLockError::Error(error)) => return Err(CacheError::at("lock", &path)(error)),
         }
-        let _waiting = progress.step(format!("waiting for another process that builds {kind} {key}"));
+        let _waiting = progress.step(format!(
+            "waiting for another process that builds {kind} {key}"
+        ));
         let locked = tokio::task::spawn_blocking(move || file.lock().map(|()| file)).await;
         locked
             .unwrap_or_else(|error| Err(io::Error::other(error)))
@@ -219,7 +221,10 @@ mod tests {
     }
 
     async fn claim(cache: &Cache, key: &CacheKey) -> Claim {
-        cache.claim("thing", key, &Progress::silent()).await.unwrap()
+        cache
+            .claim("thing", key, &Progress::silent())
+            .await
+            .unwrap()
     }
 
     #[tokio::test]

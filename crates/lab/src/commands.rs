@@ -81,7 +81,7 @@ fn find(which: &WhichNode) -> Result<Node, Box<dyn Error>> {
 /// Runs `ssh` with this terminal; a shell when there is no command.
 async fn ssh(which: &WhichNode, command: &[String]) -> Done {
     let mut client = find(which)?.ssh_command(&command.join(" "));
-    ended(client.status().await?)
+    Ok(ended(client.status().await?))
 }
 
 async fn run_as_operator(lab: &Lab, program: &[OsString]) -> Done {
@@ -89,23 +89,23 @@ async fn run_as_operator(lab: &Lab, program: &[OsString]) -> Done {
         return Err("no program to run".into());
     };
     let mut command = lab.operator_command(&program.to_string_lossy());
-    ended(command.args(arguments).status().await?)
+    Ok(ended(command.args(arguments).status().await?))
 }
 
 /// Ends as the program did.
-fn ended(status: ExitStatus) -> Done {
+fn ended(status: ExitStatus) -> ExitCode {
     let code = status.code().and_then(|code| u8::try_from(code).ok());
-    Ok(code.map_or(ExitCode::FAILURE, ExitCode::from))
+    code.map_or(ExitCode::FAILURE, ExitCode::from)
 }
 
 async fn render_status(lab: &Lab) -> String {
-    let mut text = String::new();
+    let mut lines = Vec::new();
     for node in lab.nodes() {
         let power = if node.is_on().await { "on" } else { "off" };
-        text.push_str(&format!("{}\t{}\t{power}\n", node.name(), node.address()));
+        lines.push(format!("{}\t{}\t{power}\n", node.name(), node.address()));
     }
-    text.push_str(&format!("key\t{}\n", lab.key_path().display()));
-    text
+    lines.push(format!("key\t{}\n", lab.key_path().display()));
+    lines.concat()
 }
 
 fn print(text: &str) -> Done {

@@ -17,7 +17,9 @@ pub(crate) async fn attach(socket: &Path) -> io::Result<()> {
     let (mut from_node, mut to_node) = stream.into_split();
     let _raw = RawTerminal::enter();
     let mut stderr = tokio::io::stderr();
-    stderr.write_all(b"lab: Ctrl-] leaves the console\r\n").await?;
+    stderr
+        .write_all(b"lab: Ctrl-] leaves the console\r\n")
+        .await?;
     let typing = async {
         let mut stdin = tokio::io::stdin();
         let mut buffer = [0; 1024];

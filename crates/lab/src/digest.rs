@@ -10,17 +10,14 @@ use sha2::{Digest, Sha256};
 
 /// The name of one cached thing: 32 hexadecimal digits of a SHA-256 over all
 /// that went into it.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+)]
 pub struct CacheKey(String);
 
 impl CacheKey {
     /// The key as it appears in file names.
     pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    /// The first 128 bits, for identities that must differ between stages.
-    pub(crate) fn hexadecimal(&self) -> &str {
         &self.0
     }
 }
@@ -91,14 +88,9 @@ impl KeyBuilder {
 
     /// The key of everything added so far.
     pub fn finish(self) -> CacheKey {
-        let digest = self.0.finalize();
-        CacheKey(
-            digest
-                .iter()
-                .take(16)
-                .map(|byte| format!("{byte:02x}"))
-                .collect(),
-        )
+        let mut first_half = [0; 16];
+        first_half.copy_from_slice(&self.0.finalize()[..16]);
+        CacheKey(format!("{:032x}", u128::from_be_bytes(first_half)))
     }
 
     fn chunk(&mut self, bytes: &[u8]) {

@@ -72,7 +72,7 @@ impl NodeIndex {
     /// node. Source: machine-id(5).
     pub(crate) fn machine_id(self) -> String {
         let key = KeyBuilder::new("machine-id").text("node", &self.hostname());
-        key.finish().hexadecimal().to_owned()
+        key.finish().as_str().to_owned()
     }
 
     /// The ZFS host id: 8 hexadecimal digits, never zero. Source:
@@ -136,7 +136,15 @@ mod tests {
     #[test]
     fn a_lab_has_at_least_one_node_and_an_address_for_each() {
         assert_eq!(NodeIndex::all(2).unwrap().len(), 2);
-        assert_eq!(NodeIndex::all(89).unwrap().last().unwrap().address().octets()[3], 99);
+        assert_eq!(
+            NodeIndex::all(89)
+                .unwrap()
+                .last()
+                .unwrap()
+                .address()
+                .octets()[3],
+            99
+        );
         assert!(NodeIndex::all(0).is_err());
         assert!(NodeIndex::all(90).is_err());
         assert!(NodeIndex::all(1000).is_err());

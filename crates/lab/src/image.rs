@@ -148,7 +148,7 @@ impl Image {
         let key = recipe.key()?;
         let directory = match cache.claim("images", &key, progress).await? {
             Claim::Ready(directory) => directory,
-            Claim::Build(slot) => build(recipe, slot, progress).await?,
+            Claim::Build(slot) => build(cache, recipe, slot, progress).await?,
         };
         Ok(Self { key, directory })
     }
@@ -177,13 +177,26 @@ fn parse_packages(text: &str) -> Vec<String> {
         .collect()
 }
 
-async fn build(recipe: &Recipe, slot: Slot, progress: &Progress) -> Result<PathBuf, ImageError> {
+async fn build(
+    cache: &Cache,
+    recipe: &Recipe,
+    slot: Slot,
+    progress: &Progress,
+) -> Result<PathBuf, ImageError> {
     if !Uid::effective().is_root() {
         return Err(ImageError::NotRoot);
     }
-    let step = progress.step("building the node image (about 10 minutes, once)");
+    let packages = ensure_packages(cache, recipe, progress).await?;
+    let step = progress.step("building the node image (a minute or two)");
     let root = slot.directory().join("rootfs");
-    unpack(recipe, &root, &step).await?;
+    let mut copy = Command::new("cp");
+    copy.args(["-a", "--reflink=auto"])
+        .arg(packages.join("rootfs"))
+        .arg(&root);
+    run_reporting(copy, None).await?;
+    let mut customise = contained("sh");
+    customise.arg(recipe.file("customise")).arg(&root);
+    run_reporting(customise, Some(&step)).await?;
     for name in ["kernel", "initrd"] {
         let (from, to) = (root.join("boot").join(name), slot.directory().join(name));
         fs::copy(&from, &to).map_err(CacheError::at("copy", &from))?;
@@ -194,26 +207,48 @@ async fn build(recipe: &Recipe, slot: Slot, progress: &Progress) -> Result<PathB
     Ok(slot.finish()?)
 }
 
-async fn unpack(recipe: &Recipe, root: &Path, step: &Step) -> Result<(), ImageError> {
+/// Makes the root file system with all packages and nothing else. Most of the
+/// time that an image takes goes into compiling its ZFS module here, so that
+/// other changes of the recipe should not repeat it.
+async fn ensure_packages(
+    cache: &Cache,
+    recipe: &Recipe,
+    progress: &Progress,
+) -> Result<PathBuf, ImageError> {
     let packages = recipe.packages()?.join(",");
-    let customise = format!("sh '{}' \"$1\"", recipe.file("customise").display());
-    // Its own process and mount namespaces: when this process is killed, so is
-    // every compiler in there, and what it mounted is gone.
-    let mut command = Command::new("setpriv");
+    let key = KeyBuilder::new("packages")
+        .text("format", FORMAT)
+        .text("suite", SUITE)
+        .text("packages", &packages)
+        .finish();
+    let slot = match cache.claim("packages", &key, progress).await? {
+        Claim::Ready(directory) => return Ok(directory),
+        Claim::Build(slot) => slot,
+    };
+    let step = progress.step("installing the nodes' packages (about 8 minutes, once)");
+    let mut command = contained("mmdebstrap");
     command
-        .args(["--pdeathsig", "KILL", "--"])
-        .args(["unshare", "--pid", "--fork", "--kill-child", "--mount-proc", "--"])
-        .args(["mmdebstrap", "--variant=important"])
-        .args(["--components=main contrib"])
+        .args(["--variant=important", "--components=main contrib"])
         .arg(format!("--include={packages}"))
         .arg("--aptopt=APT::Install-Recommends \"false\"")
-        .args(["doc", "man", "locale", "info"].map(|unread| {
-            format!("--dpkgopt=path-exclude=/usr/share/{unread}/*")
-        }))
-        .arg(format!("--customize-hook={customise}"))
+        .args(
+            ["doc", "man", "locale", "info"]
+                .map(|unread| format!("--dpkgopt=path-exclude=/usr/share/{unread}/*")),
+        )
         .arg(SUITE)
-        .arg(root);
-    run_reporting(command, Some(step)).await
+        .arg(slot.directory().join("rootfs"));
+    run_reporting(command, Some(&step)).await?;
+    Ok(slot.finish()?)
+}
+
+/// A program in its own process and mount namespaces: when this process is
+/// killed, so is every compiler in there, and what it mounted is gone.
+fn contained(program: &str) -> Command {
+    let mut command = Command::new("setpriv");
+    command
+        .args(["--pdeathsig", "KILL", "--", "unshare", "--pid", "--fork"])
+        .args(["--kill-child", "--mount-proc", "--", program]);
+    command
 }
 
 /// Makes a disk with an ext4 file system of a directory's contents. Needs
@@ -229,7 +264,10 @@ pub(crate) async fn write_disk(source: &Path, disk: &Path, bytes: u64) -> Result
         .env("PATH", path_with_sbin())
         .args(["-q", "-t", "ext4", "-m", "0"])
         // A new file reads as zeros, so that no kernel has to write them.
-        .args(["-E", "assume_storage_prezeroed=1,lazy_itable_init=1,root_owner=0:0"])
+        .args([
+            "-E",
+            "assume_storage_prezeroed=1,lazy_itable_init=1,root_owner=0:0",
+        ])
         .arg("-d")
         .arg(source)
         .arg(disk);
@@ -246,7 +284,11 @@ pub(crate) async fn run_reporting(
     mut command: Command,
     step: Option<&Step>,
 ) -> Result<(), ImageError> {
-    let program = command.as_std().get_program().to_string_lossy().into_owned();
+    let program = command
+        .as_std()
+        .get_program()
+        .to_string_lossy()
+        .into_owned();
     let line = render_command(command.as_std());
     let mut child = command
         .stdin(Stdio::null())
@@ -254,7 +296,10 @@ pub(crate) async fn run_reporting(
         .stderr(Stdio::piped())
         .kill_on_drop(true)
         .spawn()
-        .map_err(|source| ImageError::Missing { program: program.clone(), source })?;
+        .map_err(|source| ImageError::Missing {
+            program: program.clone(),
+            source,
+        })?;
     let mut tail = Vec::new();
     if let Some(errors) = child.stderr.take() {
         let mut lines = BufReader::new(errors).lines();
@@ -296,14 +341,22 @@ mod tests {
     #[test]
     fn package_lists_may_have_comments() {
         let text = "# heading\n\nzfs-dkms # builds the module\ndocker.io docker-cli\n";
-        assert_eq!(parse_packages(text), ["zfs-dkms", "docker.io", "docker-cli"]);
+        assert_eq!(
+            parse_packages(text),
+            ["zfs-dkms", "docker.io", "docker-cli"]
+        );
     }
 
     #[test]
     fn the_recipe_of_this_tree_is_complete() {
         let recipe = Recipe::debian();
         let packages = recipe.packages().unwrap();
-        for needed in ["linux-image-amd64", "zfsutils-linux", "docker.io", "openssh-server"] {
+        for needed in [
+            "linux-image-amd64",
+            "zfsutils-linux",
+            "docker.io",
+            "openssh-server",
+        ] {
             assert!(packages.iter().any(|package| package == needed), "{needed}");
         }
         for name in ["customise", "init", "modules", "masked-units", "first-boot"] {
@@ -314,7 +367,10 @@ mod tests {
     #[tokio::test]
     async fn a_failing_program_is_quoted() {
         let mut command = Command::new("sh");
-        command.args(["-c", "echo I: started >&2; echo E: no such suite >&2; exit 3"]);
+        command.args([
+            "-c",
+            "echo I: started >&2; echo E: no such suite >&2; exit 3",
+        ]);
         let error = run_reporting(command, None).await.unwrap_err().to_string();
         assert!(error.contains("E: no such suite"), "{error}");
         assert!(error.contains("exit status: 3"), "{error}");

@@ -40,6 +40,14 @@ pub(crate) struct Instance {
     pub(crate) leash: Leash,
 }
 
+/// What kind of instance is wanted.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct InstanceSpecification<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) nodes: &'a [NodeIndex],
+    pub(crate) lifetime: Lifetime,
+}
+
 /// Where labs have their directories.
 pub(crate) fn labs_directory(cache: &Cache) -> PathBuf {
     cache.root().join("labs")
@@ -48,11 +56,14 @@ pub(crate) fn labs_directory(cache: &Cache) -> PathBuf {
 impl Instance {
     pub(crate) fn create(
         cache: &Cache,
-        name: &str,
-        nodes: &[NodeIndex],
-        lifetime: Lifetime,
+        specification: InstanceSpecification<'_>,
         key: &Key,
     ) -> Result<Self, InstanceError> {
+        let InstanceSpecification {
+            name,
+            nodes,
+            lifetime,
+        } = specification;
         let labs = labs_directory(cache);
         let directory = labs.join(name);
         if directory.as_os_str().len() > LONGEST_DIRECTORY {
@@ -94,7 +105,9 @@ pub fn clean(cache: &Cache) -> Result<(), InstanceError> {
     let mut running = fs::read_dir(&labs).map_err(CacheError::at("list", &labs))?;
     if let Some(Ok(lab)) = running.next() {
         // Its disks lie over cached ones.
-        return Err(InstanceError::Running(lab.file_name().to_string_lossy().into_owned()));
+        return Err(InstanceError::Running(
+            lab.file_name().to_string_lossy().into_owned(),
+        ));
     }
     cache.remove_entries().map_err(InstanceError::from)
 }

@@ -14,7 +14,7 @@ use tokio::process::Command;
 use crate::cache::{Cache, CacheError};
 use crate::identity::{NodeIndex, NodeIndexError};
 use crate::image::Recipe;
-use crate::instance::{Instance, InstanceError, labs_directory};
+use crate::instance::{Instance, InstanceError, InstanceSpecification, labs_directory};
 use crate::machine::Hardware;
 use crate::namespace::{self, Leash, Lifetime, Namespace};
 use crate::node::{Node, NodeError};
@@ -160,8 +160,7 @@ impl Lab {
             source,
         };
         let text = fs::read_to_string(&path).map_err(failed)?;
-        let record: Record =
-            serde_json::from_str(&text).map_err(|error| failed(error.into()))?;
+        let record: Record = serde_json::from_str(&text).map_err(|error| failed(error.into()))?;
         let nodes = record.nodes.iter().map(|index| Node {
             index: *index,
             hardware: record.hardware.clone(),
@@ -268,9 +267,16 @@ impl Lab {
             progress,
         )
         .await?;
-        let saved = workshop.prepare_all(&indices, &specification.stages).await?;
+        let saved = workshop
+            .prepare_all(&indices, &specification.stages)
+            .await?;
         let _step = progress.step(format!("resuming {} nodes", indices.len()));
-        let instance = Instance::create(&cache, name, &indices, lifetime, &workshop.key)?;
+        let instance = InstanceSpecification {
+            name,
+            nodes: &indices,
+            lifetime,
+        };
+        let instance = Instance::create(&cache, instance, &workshop.key)?;
         let resuming = indices
             .iter()
             .zip(&saved)

@@ -77,7 +77,10 @@ impl Machine<'_> {
             format!("lab.hostid={}", index.host_id()),
             format!("lab.address={}/{PREFIX_LENGTH}", index.address()),
             format!("lab.gateway={OPERATOR_ADDRESS}"),
-            format!("lab.key={}", encode_base64(self.hardware.authorized_key.as_bytes())),
+            format!(
+                "lab.key={}",
+                encode_base64(self.hardware.authorized_key.as_bytes())
+            ),
         ]
         .join(" ")
     }
@@ -96,25 +99,34 @@ impl Machine<'_> {
         add("-rtc", "base=utc".to_owned());
         add("-display", "none".to_owned());
         add("-kernel", self.hardware.kernel.display().to_string());
-        add("-initrd", self.hardware.initial_ram_disk.display().to_string());
+        add(
+            "-initrd",
+            self.hardware.initial_ram_disk.display().to_string(),
+        );
         add("-append", self.render_kernel_command_line());
         for (id, path, slot) in [
             ("root", self.root_disk(), "4"),
             ("pool", self.pool_disk(), "5"),
         ] {
-            // `writeback`: what the guest has flushed is in the file, and what
-            // it has not may be lost with the process, as in a power cut.
-            let file = text(&path);
-            add("-drive", format!("if=none,id={id},file={file},format=qcow2,cache=writeback,discard=unmap"));
+            add("-drive", render_drive(id, &path));
             add("-device", format!("virtio-blk-pci,drive={id},addr={slot}"));
         }
         let tap = self.index.tap();
-        add("-netdev", format!("tap,id=link,ifname={tap},script=no,downscript=no"));
+        add(
+            "-netdev",
+            format!("tap,id=link,ifname={tap},script=no,downscript=no"),
+        );
         let mac = self.index.hardware_address();
-        add("-device", format!("virtio-net-pci,netdev=link,id=card,mac={mac},addr=3,romfile="));
+        add(
+            "-device",
+            format!("virtio-net-pci,netdev=link,id=card,mac={mac},addr=3,romfile="),
+        );
         add("-device", "virtio-rng-pci,addr=6".to_owned());
         // Memory that the guest has freed is neither kept here nor saved.
-        add("-device", "virtio-balloon-pci,addr=7,free-page-reporting=on".to_owned());
+        add(
+            "-device",
+            "virtio-balloon-pci,addr=7,free-page-reporting=on".to_owned(),
+        );
         let (console, log) = (self.console(), self.console_log());
         add(
             "-chardev",
@@ -125,7 +137,10 @@ impl Machine<'_> {
             ),
         );
         add("-serial", "chardev:serial".to_owned());
-        add("-qmp", format!("unix:{},server=on,wait=off", text(&self.monitor())));
+        add(
+            "-qmp",
+            format!("unix:{},server=on,wait=off", text(&self.monitor())),
+        );
         add("-pidfile", self.process_id().display().to_string());
         if start == Start::Incoming {
             add("-incoming", "defer".to_owned());
@@ -134,6 +149,13 @@ impl Machine<'_> {
         arguments.extend(["-nodefaults", "-no-user-config", "-daemonize"].map(str::to_owned));
         arguments
     }
+}
+
+/// `writeback`: what the guest has flushed is in the file, and what it has not
+/// may be lost with the process, as in a power cut.
+fn render_drive(id: &str, path: &Path) -> String {
+    let file = escape_commas(path);
+    format!("if=none,id={id},file={file},format=qcow2,cache=writeback,discard=unmap")
 }
 
 /// QEMU splits its options at commas; a doubled one stands for itself.
@@ -156,7 +178,11 @@ fn encode_base64(bytes: &[u8]) -> String {
             third & 63,
         ];
         for (position, sextet) in sextets.into_iter().enumerate() {
-            let letter = if position <= group.len() { ALPHABET[sextet] } else { b'=' };
+            let letter = if position <= group.len() {
+                ALPHABET[sextet]
+            } else {
+                b'='
+            };
             encoded.push(char::from(letter));
         }
     }

@@ -36,12 +36,12 @@ async fn main() -> ExitCode {
 }
 
 fn report(error: &dyn Error) {
-    let mut text = format!("error: {error}\n");
+    let mut stderr = io::stderr().lock();
+    // Nobody is left to be told that standard error is closed.
+    let _ = writeln!(stderr, "error: {error}");
     let mut cause = error.source();
     while let Some(next) = cause {
-        text.push_str(&format!("caused by: {next}\n"));
+        let _ = writeln!(stderr, "caused by: {next}");
         cause = next.source();
     }
-    // Nobody is left to be told that standard error is closed.
-    let _ = io::stderr().write_all(text.as_bytes());
 }

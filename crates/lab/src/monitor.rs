@@ -56,7 +56,9 @@ pub(crate) struct Monitor {
 
 impl Monitor {
     pub(crate) async fn connect(socket: &Path) -> Result<Self, MonitorError> {
-        let stream = UnixStream::connect(socket).await.map_err(MonitorError::Gone)?;
+        let stream = UnixStream::connect(socket)
+            .await
+            .map_err(MonitorError::Gone)?;
         let (reader, writer) = stream.into_split();
         let mut monitor = Self {
             lines: BufReader::new(reader).lines(),
@@ -116,7 +118,8 @@ impl Monitor {
     /// Writes the machine's memory and devices to a file. The machine stops.
     pub(crate) async fn save(&mut self, state: &Path) -> Result<(), MonitorError> {
         self.execute("stop", json!({})).await?;
-        self.migrate("migrate", &format!("exec:cat >{}", quote(state))).await
+        self.migrate("migrate", &format!("exec:cat >{}", quote(state)))
+            .await
     }
 
     /// Fills a machine that was started with `-incoming defer`, and lets it
@@ -135,8 +138,11 @@ impl Monitor {
         )
         .await?;
         // There is nobody to be considerate to.
-        self.execute("migrate-set-parameters", json!({ "max-bandwidth": 10_u64 << 30 }))
-            .await?;
+        self.execute(
+            "migrate-set-parameters",
+            json!({ "max-bandwidth": 10_u64 << 30 }),
+        )
+        .await?;
         self.execute(command, json!({ "uri": uri })).await?;
         let ended = self
             .event("MIGRATION", |data| {
@@ -200,7 +206,10 @@ mod tests {
             let mut answers = [r#"{"return":{}}"#].iter().chain(answers);
             while lines.next_line().await.unwrap().is_some() {
                 let Some(answer) = answers.next() else { return };
-                writer.write_all(format!("{answer}\n").as_bytes()).await.unwrap();
+                writer
+                    .write_all(format!("{answer}\n").as_bytes())
+                    .await
+                    .unwrap();
             }
         });
         let monitor = Monitor::connect(&path).await.unwrap();
@@ -211,8 +220,14 @@ mod tests {
     async fn a_refusal_has_qemus_own_words() {
         let (_directory, mut monitor) =
             scripted(&[r#"{"error":{"class":"GenericError","desc":"no such device"}}"#]).await;
-        let error = monitor.execute("device_del", json!({"id": "x"})).await.unwrap_err();
-        assert_eq!(error.to_string(), "the monitor refuses `device_del`: no such device");
+        let error = monitor
+            .execute("device_del", json!({"id": "x"}))
+            .await
+            .unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "the monitor refuses `device_del`: no such device"
+        );
     }
 
     #[tokio::test]
@@ -221,7 +236,10 @@ mod tests {
             "{\"event\":\"DEVICE_DELETED\",\"data\":{\"device\":\"x\"}}\n{\"return\":{}}",
         ])
         .await;
-        monitor.execute("device_del", json!({"id": "x"})).await.unwrap();
+        monitor
+            .execute("device_del", json!({"id": "x"}))
+            .await
+            .unwrap();
         let data = monitor
             .event("DEVICE_DELETED", |data| data["device"] == "x")
             .await

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use std::net::Ipv4Addr;
 use serde_json::json;
+use std::net::Ipv4Addr;
 use tokio::process::Command;
 use tokio::time::sleep;
 
@@ -181,7 +181,8 @@ impl Node {
     /// # Errors
     /// When it does not within minutes.
     pub async fn wait_for_ssh(&self) -> Result<(), NodeError> {
-        self.wait_for(async || self.ssh("true").await.map(drop)).await?;
+        self.wait_for(async || self.ssh("true").await.map(drop))
+            .await?;
         self.share_connection()
     }
 
@@ -258,7 +259,9 @@ impl Node {
         asked.map_err(self.refused())?;
         let gone = monitor.event("DEVICE_DELETED", |data| data["device"] == *device);
         gone.await.map_err(self.refused())?;
-        let deleted = monitor.execute("blockdev-del", json!({ "node-name": name })).await;
+        let deleted = monitor
+            .execute("blockdev-del", json!({ "node-name": name }))
+            .await;
         deleted.map(drop).map_err(self.refused())
     }
 
@@ -269,7 +272,9 @@ impl Node {
         monitor.resume(state).await.map_err(self.refused())?;
         drop(monitor);
         self.wait_for_ssh().await?;
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
         // Two labs that start from one state must not draw the same numbers.
         let stir = "head -c 256 /dev/hwrng >/dev/urandom";
         self.check(&format!("date -u -s @{} >/dev/null; {stir}", now.as_secs()))
@@ -340,7 +345,11 @@ impl Node {
         let mut command = self.namespace.resident_command("ssh");
         command
             .args(["-o", "ControlMaster=yes", "-N"])
-            .args(ssh_arguments(&self.home, self.index, &self.shared_connection()))
+            .args(ssh_arguments(
+                &self.home,
+                self.index,
+                &self.shared_connection(),
+            ))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null());

@@ -86,12 +86,16 @@ impl OperatorHome {
         fs::set_permissions(&ssh, mode).map_err(CacheError::at("protect", &ssh))?;
         for (from, to) in [
             (key.private(), home.key()),
-            (key.private().with_extension("pub"), home.key().with_extension("pub")),
+            (
+                key.private().with_extension("pub"),
+                home.key().with_extension("pub"),
+            ),
         ] {
             fs::copy(&from, &to).map_err(CacheError::at("copy", &from))?;
         }
         let config = ssh.join("config");
-        fs::write(&config, home.render_configuration()).map_err(CacheError::at("write", &config))?;
+        fs::write(&config, home.render_configuration())
+            .map_err(CacheError::at("write", &config))?;
         let known = home.known_hosts();
         fs::write(&known, "").map_err(CacheError::at("write", &known))?;
         Ok(home)

@@ -12,7 +12,7 @@ use crate::cache::{Cache, CacheError, Claim, Slot};
 use crate::digest::{CacheKey, DigestError, KeyBuilder};
 use crate::identity::NodeIndex;
 use crate::image::{Image, ImageError, Recipe};
-use crate::instance::{Instance, InstanceError};
+use crate::instance::{Instance, InstanceError, InstanceSpecification};
 use crate::machine::{Hardware, Machine, Start};
 use crate::namespace::Lifetime;
 use crate::node::{Node, NodeError};
@@ -164,14 +164,23 @@ impl<'a> Workshop<'a> {
             Claim::Ready(directory) => return Ok(Saved { key, directory }),
             Claim::Build(slot) => slot,
         };
-        let step = self.progress.step(format!("booting {index} for the first time"));
+        let step = self
+            .progress
+            .step(format!("booting {index} for the first time"));
         let instance = self.instance(index)?;
         let node = self.node(&instance, index, slot.directory());
-        overlay(&node, &self.image.root_disk(), "raw", &node.machine().root_disk()).await?;
+        overlay(
+            &node,
+            &self.image.root_disk(),
+            "raw",
+            &node.machine().root_disk(),
+        )
+        .await?;
         let mut create = Command::new("qemu-img");
         create.args(["create", "-q", "-f", "qcow2"]);
         create.arg(node.machine().pool_disk()).arg(POOL_SIZE);
-        node.run("create the pool's disk (package qemu-utils)", create).await?;
+        node.run("create the pool's disk (package qemu-utils)", create)
+            .await?;
         node.start_machine(Start::Cold).await?;
         node.meet(&slot.directory().join("known_hosts")).await?;
         step.detail(&format!("{index} answers; waiting for all its services"));
@@ -180,7 +189,10 @@ impl<'a> Workshop<'a> {
         let script = script.map_err(CacheError::at("read", &first_boot))?;
         node.check(&script)
             .await
-            .map_err(|source| PreparationError::FirstBoot { node: index, source })?;
+            .map_err(|source| PreparationError::FirstBoot {
+                node: index,
+                source,
+            })?;
         let directory = save(&node, slot).await?;
         Ok(Saved { key, directory })
     }
@@ -199,7 +211,9 @@ impl<'a> Workshop<'a> {
             Claim::Ready(directory) => return Ok(Saved { key, directory }),
             Claim::Build(slot) => slot,
         };
-        let _step = self.progress.step(format!("preparing {index}: {}", stage.name()));
+        let _step = self
+            .progress
+            .step(format!("preparing {index}: {}", stage.name()));
         let instance = self.instance(index)?;
         instance.home.learn(&parent.known_hosts())?;
         let node = self.node(&instance, index, slot.directory());
@@ -217,7 +231,12 @@ impl<'a> Workshop<'a> {
         static COUNTER: AtomicU32 = AtomicU32::new(0);
         let number = COUNTER.fetch_add(1, Ordering::Relaxed);
         let name = format!("preparing-{index}-{}-{number}", process::id());
-        Instance::create(self.cache, &name, &[index], Lifetime::Attached, &self.key)
+        let specification = InstanceSpecification {
+            name: &name,
+            nodes: &[index],
+            lifetime: Lifetime::Attached,
+        };
+        Instance::create(self.cache, specification, &self.key)
     }
 
     pub(crate) fn node(&self, instance: &Instance, index: NodeIndex, directory: &Path) -> Node {
@@ -253,7 +272,10 @@ async fn context(image: &Image, hardware: &Hardware) -> Result<CacheKey, Prepara
     Ok(KeyBuilder::new("machine")
         .key("image", &image.key)
         .text("version", &String::from_utf8_lossy(&version.stdout))
-        .text("arguments", &machine.render_arguments(Start::Cold).join("\n"))
+        .text(
+            "arguments",
+            &machine.render_arguments(Start::Cold).join("\n"),
+        )
         .text("pool", POOL_SIZE)
         .finish())
 }
@@ -263,5 +285,6 @@ async fn overlay(node: &Node, base: &Path, format: &str, disk: &Path) -> Result<
     command
         .args(["create", "-q", "-f", "qcow2", "-F", format, "-b"])
         .args([base, disk]);
-    node.run("create a disk (package qemu-utils)", command).await
+    node.run("create a disk (package qemu-utils)", command)
+        .await
 }

@@ -99,10 +99,14 @@ impl Node {
     /// The command `ssh NODE COMMAND`, for callers that talk with it.
     pub fn ssh_command(&self, command: &str) -> Command {
         let mut ssh = Command::from(self.namespace.operator_command("ssh"));
-        ssh.args(ssh_arguments(&self.home, self.index, &self.shared_connection()))
-            .arg("--")
-            .arg(command)
-            .kill_on_drop(true);
+        ssh.args(ssh_arguments(
+            &self.home,
+            self.index,
+            &self.shared_connection(),
+        ))
+        .arg("--")
+        .arg(command)
+        .kill_on_drop(true);
         ssh
     }
 
@@ -139,7 +143,11 @@ impl Node {
             source,
         };
         let command = format!("cat {}", quote(remote));
-        let output = self.ssh_command(&command).stdin(Stdio::null()).output().await;
+        let output = self
+            .ssh_command(&command)
+            .stdin(Stdio::null())
+            .output()
+            .await;
         let output = output.map_err(|source| SshError::Local {
             action: "run ssh (package openssh-client)".to_owned(),
             source,
@@ -157,7 +165,11 @@ impl Node {
             .arg("-o")
             .arg(format!("UserKnownHostsFile={}", known_hosts.display()))
             .args(["-o", "HashKnownHosts=no", "-o", "UpdateHostKeys=no"])
-            .args(ssh_arguments(&self.home, self.index, &self.shared_connection()))
+            .args(ssh_arguments(
+                &self.home,
+                self.index,
+                &self.shared_connection(),
+            ))
             .args(["--", "true"])
             .stdin(Stdio::null())
             .kill_on_drop(true);

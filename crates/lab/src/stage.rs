@@ -132,7 +132,9 @@ impl Stage {
         for attachment in &self.attachments {
             let disk = attachment.disk(cache, progress).await?;
             node.attach_disk(&attachment.name, &disk).await?;
-            node.check(&attachment.mount_command()).await.map_err(failed)?;
+            node.check(&attachment.mount_command())
+                .await
+                .map_err(failed)?;
         }
         for command in &self.commands {
             let _step = progress.step(format!("{}: {command}", node.name()));
@@ -163,7 +165,8 @@ impl Attachment {
         let directory = match cache.claim("disks", &key, progress).await? {
             Claim::Ready(directory) => directory,
             Claim::Build(slot) => {
-                let _step = progress.step(format!("making a disk of the files for `{}`", self.name));
+                let _step =
+                    progress.step(format!("making a disk of the files for `{}`", self.name));
                 let staging = slot.directory().join("files");
                 let bytes = stage_files(&self.files, &staging)?;
                 // Room for the file system's own tables.

@@ -1,0 +1,138 @@
+//! The operator's program, and what it said.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tokio::time::timeout;
+
+use super::failure::{Failure, expect};
+use super::layouts::Layout;
+use super::site::{Site, SiteError};
+use crate::progress::Progress;
+use crate::ssh::Output;
+
+/// How long a deploy may take: emulated nodes take a minute for a large image.
+const DEPLOY_PATIENCE: Duration = Duration::from_secs(900);
+
+/// `flocker-cluster` on the operator's machine.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Cluster<'a> {
+    pub(super) site: &'a Site,
+    pub(super) program: &'a Path,
+}
+
+/// What a run of `flocker-cluster` said, and how it ended.
+#[derive(Debug)]
+pub(super) struct Transcript(Output);
+
+impl Cluster<'_> {
+    /// Deploys a layout. How it ends is the caller's business.
+    pub(super) async fn deploy(
+        &self,
+        layout: &Layout,
+        options: &[&str],
+    ) -> Result<Transcript, Failure> {
+        let files = layout.write(self.site)?;
+        let program = self.program.display().to_string();
+        let mut command = self.site.operator_command(&program);
+        command.arg("deploy").args(options).args(&files);
+        let _step = Progress::on_stderr().step(format!(
+            "flocker-cluster deploy {}",
+            describe(&files, options)
+        ));
+        let ended = timeout(DEPLOY_PATIENCE, self.site.operate(&program, command)).await;
+        match ended {
+            Ok(output) => Ok(Transcript(output?)),
+            Err(_) => Err(Failure::Endless {
+                what: format!("flocker-cluster deploy {}", describe(&files, options)),
+                patience: DEPLOY_PATIENCE,
+            }),
+        }
+    }
+
+    /// Deploys a layout, which has to succeed and to print exactly these lines,
+    /// in whatever order.
+    pub(super) async fn expect_deploy(
+        &self,
+        layout: &Layout,
+        options: &[&str],
+        lines: &[String],
+    ) -> Result<Transcript, Failure> {
+        let transcript = self.deploy(layout, options).await?;
+        transcript.expect_exit(0)?;
+        transcript.expect_lines(lines)?;
+        Ok(transcript)
+    }
+}
+
+impl Transcript {
+    /// Standard error.
+    pub(super) fn narration(&self) -> &str {
+        &self.0.stderr
+    }
+
+    pub(super) fn expect_exit(&self, code: i32) -> Result<(), Failure> {
+        expect(
+            self.0.status.code() == Some(code),
+            format!("exit code {code}"),
+            self.render(),
+        )
+    }
+
+    pub(super) fn expect_lines(&self, lines: &[String]) -> Result<(), Failure> {
+        let mut expected = lines.to_vec();
+        let mut got: Vec<&str> = self.0.stdout.lines().collect();
+        expected.sort();
+        got.sort_unstable();
+        expect(
+            got == expected,
+            format!("the lines {expected:#?}"),
+            self.render(),
+        )
+    }
+
+    pub(super) fn expect_narration(&self, words: &[&str]) -> Result<(), Failure> {
+        let missing: Vec<_> = words
+            .iter()
+            .filter(|word| !self.narration().contains(**word))
+            .collect();
+        expect(
+            missing.is_empty(),
+            format!("standard error to name {missing:?}"),
+            self.render(),
+        )
+    }
+
+    fn render(&self) -> String {
+        let Output {
+            status,
+            stdout,
+            stderr,
+        } = &self.0;
+        format!("{status}\n  standard output:\n{stdout}  standard error:\n{stderr}")
+    }
+}
+
+fn describe(files: &[PathBuf; 2], options: &[&str]) -> String {
+    let names = files.iter().filter_map(|file| file.file_name());
+    let names = names.map(|name| name.to_string_lossy().into_owned());
+    let options = options.iter().map(|option| (*option).to_owned());
+    options.chain(names).collect::<Vec<_>>().join(" ")
+}
+
+impl Layout {
+    /// Writes both files where the operator has them.
+    fn write(&self, site: &Site) -> Result<[PathBuf; 2], SiteError> {
+        let directory = site.directory();
+        let write = |kind: &str, text: &str| {
+            let path = directory.join(format!("{}-{kind}.yml", self.name));
+            let written = std::fs::create_dir_all(&directory)
+                .and_then(|()| std::fs::write(&path, text));
+            written.map(|()| path.clone()).map_err(|source| SiteError::Write { path, source })
+        };
+        Ok([
+            write("application", &self.applications)?,
+            write("deployment", &self.deployment)?,
+        ])
+    }
+}

@@ -1,0 +1,101 @@
+//! What scenarios put on the nodes and drive them with.
+
+use std::env;
+use std::path::PathBuf;
+
+use super::container_images::{ContainerImages, ContainerImagesError};
+use crate::cache::{Cache, CacheError};
+use crate::lab::LabSpecification;
+use crate::progress::Progress;
+use crate::stage::Stage;
+
+/// Which images each node of a lab starts with. No other node has them, so that
+/// an application that moves brings its image.
+const IMAGES: [(&str, [&str; 2]); 2] = [
+    ("node1", ["postgresql", "trac"]),
+    ("node2", ["elasticsearch", "kibana"]),
+];
+
+/// The package for the nodes, the operator's program, and the images.
+#[derive(Debug, Clone)]
+pub struct Parts {
+    /// `flocker-node`, as a Debian package.
+    pub package: PathBuf,
+    /// The program `flocker-cluster`.
+    pub cluster: PathBuf,
+    /// What the applications run.
+    pub images: ContainerImages,
+}
+
+/// A part is missing.
+#[derive(Debug, thiserror::Error)]
+pub enum PartsError {
+    /// An environment variable does not name a file.
+    #[error("{variable} must name {what}; `cargo xtask` builds it and says where it is")]
+    Unknown {
+        /// The variable.
+        variable: &'static str,
+        /// What it is for.
+        what: &'static str,
+    },
+    /// The cache is unusable.
+    #[error(transparent)]
+    Cache(#[from] CacheError),
+    /// The images cannot be built.
+    #[error("build the container images")]
+    Images(#[from] ContainerImagesError),
+}
+
+impl Parts {
+    /// Finds the parts that `FLOCKER_DEB` and `FLOCKER_CLUSTER` name, and builds
+    /// the images unless they are cached.
+    ///
+    /// # Errors
+    /// When a part is missing.
+    pub async fn find(progress: &Progress) -> Result<Self, PartsError> {
+        let named = |variable, what| {
+            let path = env::var_os(variable).map(PathBuf::from);
+            path.and_then(|path| path.canonicalize().ok())
+                .filter(|path| path.is_file())
+                .ok_or(PartsError::Unknown { variable, what })
+        };
+        let package = named("FLOCKER_DEB", "the Debian package of flocker-node")?;
+        let cluster = named("FLOCKER_CLUSTER", "the program flocker-cluster")?;
+        let images = ContainerImages::ensure(&Cache::open()?, progress).await?;
+        Ok(Self {
+            package,
+            cluster,
+            images,
+        })
+    }
+
+    /// Two nodes with images and the package, ready for a first deploy.
+    pub fn lab(&self) -> LabSpecification {
+        LabSpecification {
+            stages: vec![self.images_stage(), self.package_stage()],
+            ..LabSpecification::default()
+        }
+    }
+
+    fn images_stage(&self) -> Stage {
+        let names = IMAGES.iter().flat_map(|(_, images)| images);
+        let archives = names.map(|name| self.images.archive(name)).collect();
+        let mut stage = Stage::new("images").attach("images", archives);
+        for (node, images) in IMAGES {
+            for image in images {
+                stage = stage.run(format!(
+                    "[ $(hostname) != {node} ] || docker load --quiet --input /mnt/images/{image}.tar"
+                ));
+            }
+        }
+        stage
+    }
+
+    /// Without the network, as the nodes have none.
+    fn package_stage(&self) -> Stage {
+        let remote = "/root/flocker-node.deb";
+        Stage::new("flocker-node").copy(&self.package, remote).run(format!(
+            "DEBIAN_FRONTEND=noninteractive apt-get install --quiet --quiet --yes --no-download {remote}"
+        ))
+    }
+}

@@ -1,0 +1,147 @@
+//! Nodes that somebody else has started, known by address and SSH key.
+
+use std::fs;
+use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use futures_util::future::try_join_all;
+use tokio::process::Command;
+use tokio::time::sleep;
+
+use super::site::SiteError;
+use crate::ssh::Output;
+
+/// How long a machine may take from a power cut until SSH answers.
+const REBOOT_PATIENCE: Duration = Duration::from_secs(420);
+
+/// Nodes, and a home for the operator from which SSH reaches them.
+#[derive(Debug)]
+pub struct PlainNodes {
+    addresses: Vec<Ipv4Addr>,
+    directory: PathBuf,
+}
+
+impl PlainNodes {
+    /// Makes the operator's home in `directory`, and learns the nodes' host
+    /// keys, which are trusted here once and from then on checked.
+    ///
+    /// # Errors
+    /// When the home cannot be written or a node does not answer.
+    pub async fn connect(
+        addresses: Vec<Ipv4Addr>,
+        key: &Path,
+        directory: PathBuf,
+    ) -> Result<Self, SiteError> {
+        let key = fs::canonicalize(key).map_err(|source| SiteError::Write {
+            path: key.to_owned(),
+            source,
+        })?;
+        let plain = Self {
+            addresses,
+            directory,
+        };
+        let ssh = plain.directory.join(".ssh");
+        let write = |path: &Path, text: &str| {
+            let written = fs::write(path, text);
+            written.map_err(|source| SiteError::Write {
+                path: path.to_owned(),
+                source,
+            })
+        };
+        fs::create_dir_all(&ssh).map_err(|source| SiteError::Write {
+            path: ssh.clone(),
+            source,
+        })?;
+        write(&ssh.join("known_hosts"), "")?;
+        write(&plain.configuration(), &render_configuration(&key, &ssh))?;
+        for node in 0..plain.addresses.len() {
+            plain.boot_id(node).await?;
+        }
+        Ok(plain)
+    }
+
+    pub(super) fn addresses(&self) -> &[Ipv4Addr] {
+        &self.addresses
+    }
+
+    pub(super) fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    pub(super) fn operator_command(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
+        command
+            .env("HOME", &self.directory)
+            .env_remove("SSH_AUTH_SOCK")
+            .kill_on_drop(true);
+        command
+    }
+
+    pub(super) async fn run(&self, node: usize, command: &str) -> Result<Output, SiteError> {
+        let mut ssh = self.operator_command("ssh");
+        ssh.arg("-F").arg(self.configuration());
+        ssh.arg(self.addresses[node].to_string())
+            .args(["--", command])
+            .stdin(Stdio::null());
+        let output = ssh.output().await.map_err(|source| SiteError::Run {
+            program: "ssh".to_owned(),
+            source,
+        })?;
+        Ok(output.into())
+    }
+
+    /// Restarts the kernels without letting them write anything.
+    pub(super) async fn power_cycle(&self) -> Result<(), SiteError> {
+        let nodes = 0..self.addresses.len();
+        let before = try_join_all(nodes.clone().map(|node| self.boot_id(node))).await?;
+        // In the background, so that SSH's connection ends before the kernel does.
+        let cut = "(sleep 1; echo b >/proc/sysrq-trigger) >/dev/null 2>&1 </dev/null &";
+        try_join_all(nodes.clone().map(|node| self.run(node, cut))).await?;
+        let back = nodes
+            .zip(&before)
+            .map(|(node, before)| self.wait_for_reboot(node, before));
+        try_join_all(back).await.map(drop)
+    }
+
+    async fn wait_for_reboot(&self, node: usize, before: &str) -> Result<(), SiteError> {
+        let began = Instant::now();
+        while began.elapsed() < REBOOT_PATIENCE {
+            if self.boot_id(node).await.is_ok_and(|now| now != before) {
+                return Ok(());
+            }
+            sleep(Duration::from_secs(1)).await;
+        }
+        Err(SiteError::Gone(self.addresses[node]))
+    }
+
+    async fn boot_id(&self, node: usize) -> Result<String, SiteError> {
+        let command = "cat /proc/sys/kernel/random/boot_id";
+        let output = self.run(node, command).await?;
+        if output.success() {
+            return Ok(output.stdout);
+        }
+        Err(SiteError::Failed {
+            node: self.addresses[node],
+            command: command.to_owned(),
+            output,
+        })
+    }
+
+    fn configuration(&self) -> PathBuf {
+        self.directory.join(".ssh/config")
+    }
+}
+
+/// Source: `ssh_config(5)`.
+fn render_configuration(key: &Path, ssh: &Path) -> String {
+    format!(
+        "Host *\n    User root\n    IdentityFile \"{}\"\n    IdentitiesOnly yes\n    \
+         UserKnownHostsFile \"{}\"\n    GlobalKnownHostsFile /dev/null\n    \
+         StrictHostKeyChecking accept-new\n    HashKnownHosts no\n    BatchMode yes\n    \
+         LogLevel ERROR\n    ConnectTimeout 10\n",
+        key.display(),
+        ssh.join("known_hosts").display()
+    )
+}
