@@ -4,25 +4,31 @@ use std::error::Error;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use cargo_metadata::MetadataCommand;
+
 use crate::arguments::CommandResult;
 use crate::deb;
 use crate::install::{self, Need};
 use crate::process::Program;
 use crate::terminal;
+use crate::workspace;
 
-/// What the lab puts on nodes and drives them with.
+/// The lab, and what it puts on nodes and drives them with.
 #[derive(Debug)]
 pub(crate) struct Built {
+    lab: PathBuf,
     package: PathBuf,
     cluster: PathBuf,
 }
 
 impl Built {
-    /// Tells a program where the parts are.
-    pub(crate) fn tell(&self, program: Program) -> Program {
-        program
+    /// `flocker-lab` with arguments, told where the other parts are.
+    pub(crate) fn program(&self, arguments: &[&str]) -> Program {
+        Program::new(&self.lab)
+            .args(arguments)
             .env("FLOCKER_DEB", &self.package)
             .env("FLOCKER_CLUSTER", &self.cluster)
+            .interactive()
     }
 }
 
@@ -34,31 +40,40 @@ pub(crate) fn build() -> Result<Built, Box<dyn Error>> {
         .args(["--package", "flocker-cluster", "--package", "flocker-lab"])
         .run()?;
     let package = deb::build()?;
-    // target/debian/… is beside target/release.
-    let target = package.ancestors().nth(2).unwrap_or(&package);
-    let cluster = target.join("release/flocker-cluster");
-    Ok(Built { package, cluster })
+    let release = release_directory()?;
+    Ok(Built {
+        lab: release.join("flocker-lab"),
+        package,
+        cluster: release.join("flocker-cluster"),
+    })
 }
 
-/// `flocker-lab` with arguments.
-pub(crate) fn program(arguments: &[&str]) -> Program {
+/// Builds the lab alone. Cargo is run for that only, so that what it compiles is seen and the lab
+/// has the terminal to itself afterwards.
+pub(crate) fn build_lab() -> Result<PathBuf, Box<dyn Error>> {
     Program::cargo()
-        .args([
-            "run",
-            "--quiet",
-            "--release",
-            "--package",
-            "flocker-lab",
-            "--",
-        ])
-        .args(arguments)
-        .interactive()
+        .args(["build", "--release", "--package", "flocker-lab"])
+        .run()?;
+    Ok(release_directory()?.join("flocker-lab"))
+}
+
+fn release_directory() -> Result<PathBuf, Box<dyn Error>> {
+    let metadata = MetadataCommand::new()
+        .current_dir(workspace::root())
+        .no_deps()
+        .exec()?;
+    Ok(metadata
+        .target_directory
+        .join("release")
+        .into_std_path_buf())
 }
 
 /// Runs `flocker-lab` as the user asked.
 pub(crate) fn run_lab(arguments: &[String]) -> CommandResult {
-    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    program(&arguments).exit_code()
+    Program::new(build_lab()?)
+        .args(arguments)
+        .interactive()
+        .exit_code()
 }
 
 /// Installs, builds, and lets `flocker-lab` show what Flocker does.
@@ -70,7 +85,7 @@ pub(crate) fn run_demo(arguments: &[String]) -> CommandResult {
     terminal::heading("demo 3/3: two nodes, a database, and its move");
     let mut words = vec!["demo"];
     words.extend(arguments.iter().map(String::as_str));
-    let code = built.tell(program(&words)).exit_code()?;
+    let code = built.program(&words).exit_code()?;
     if code != ExitCode::SUCCESS {
         terminal::loud("The demo failed; its messages are above.");
     }

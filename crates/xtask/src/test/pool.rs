@@ -33,26 +33,26 @@ pub(super) fn run() -> Outcome {
 
 fn run_on_node() -> Result<Outcome, Box<dyn Error>> {
     let tests = build()?;
-    lab::program(&["up", "--name", LAB, "--nodes", "1"]).run()?;
-    let outcome = copy_and_run(&tests);
+    let lab = lab::build_lab()?;
+    Program::new(&lab)
+        .args(["up", "--name", LAB, "--nodes", "1"])
+        .run()?;
+    let outcome = copy_and_run(&lab, &tests);
     // Also when the tests failed: what they printed says more than the node would.
-    let ended = lab::program(&["down", "--name", LAB]).run();
+    let ended = Program::new(&lab).args(["down", "--name", LAB]).run();
     let outcome = outcome?;
     ended?;
     Ok(outcome)
 }
 
-fn copy_and_run(tests: &Path) -> Result<Outcome, Box<dyn Error>> {
+fn copy_and_run(lab: &Path, tests: &Path) -> Result<Outcome, Box<dyn Error>> {
+    let on_node = |command: &str| Program::new(lab).args(["ssh", "--name", LAB, "node1", command]);
     let copy = format!("cat >{PROGRAM} && chmod 755 {PROGRAM}");
     on_node(&copy).input(tests)?.run()?;
     let command =
         format!("FLOCKER_TEST_ZFS_DATASET={DATASET} {PROGRAM} --include-ignored --show-output");
     let (status, lines) = on_node(&command).run_collecting()?;
     Ok(Outcome::of_tests(&lines, status.success()))
-}
-
-fn on_node(command: &str) -> Program {
-    lab::program(&["ssh", "--name", LAB, "node1", command])
 }
 
 /// Compiles the tests and finds the program that they are.

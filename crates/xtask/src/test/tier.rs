@@ -206,11 +206,8 @@ fn run_system(package: &str) -> Outcome {
 }
 
 fn run_machines() -> Outcome {
-    let outcome = lab::build().and_then(|built| {
-        let mut program = lab::program(&["test", "all"]);
-        program = built.tell(program);
-        Ok(program.run_collecting()?)
-    });
+    let outcome =
+        lab::build().and_then(|built| Ok(built.program(&["test", "all"]).run_collecting()?));
     match outcome {
         Ok((status, lines)) => Outcome::of_program(&lines, status.success()),
         Err(failure) => {
