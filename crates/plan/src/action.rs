@@ -214,7 +214,7 @@ impl Action {
 }
 
 impl fmt::Display for Action {
-    /// Writes the action as one clause for people: `push pgsql-trac to 1.1.1.2 (last delta)`.
+    /// Writes the action as one clause for people: `push the last changes of trac to 1.1.1.2`.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::AdmitMembers { members } => {
@@ -225,43 +225,12 @@ impl fmt::Display for Action {
                 ImageSource::Operator => write!(formatter, "get image {image} from here"),
                 ImageSource::Registry => write!(formatter, "pull image {image}"),
             },
-            Self::CreateVolume { application, .. } => {
-                write!(formatter, "create the volume of {application}")
-            }
-            Self::ResizeVolume {
-                application,
-                maximum_size,
-            } => match maximum_size {
-                Some(size) => write!(formatter, "limit the volume of {application} to {size}"),
-                None => write!(formatter, "lift the limit on the volume of {application}"),
-            },
-            Self::PushVolume {
-                application,
-                to,
-                kind,
-                ..
-            } => match kind {
-                PushKind::Ahead => write!(formatter, "push {application} to {to} while it runs"),
-                PushKind::Last => {
-                    write!(formatter, "push the last changes of {application} to {to}")
-                }
-            },
-            Self::ReleaseVolume {
-                application, epoch, ..
-            } => {
-                write!(
-                    formatter,
-                    "release the volume of {application} (epoch {epoch})"
-                )
-            }
-            Self::AcquireVolume {
-                application, epoch, ..
-            } => {
-                write!(
-                    formatter,
-                    "acquire the volume of {application} (epoch {epoch})"
-                )
-            }
+            Self::CreateVolume { .. }
+            | Self::ResizeVolume { .. }
+            | Self::PushVolume { .. }
+            | Self::ReleaseVolume { .. }
+            | Self::AcquireVolume { .. }
+            | Self::PruneSnapshots { .. } => self.fmt_about_volume(formatter),
             Self::StopApplication { application } => write!(formatter, "stop {application}"),
             Self::RemoveApplication { application } => {
                 write!(formatter, "remove the container of {application}")
@@ -279,12 +248,56 @@ impl fmt::Display for Action {
                 write!(formatter, "switch the routes of {application}")
             }
             Self::ProgramNetwork { .. } => write!(formatter, "program the routing table"),
-            Self::PruneSnapshots { application, .. } => {
-                write!(formatter, "prune the snapshots of {application}")
-            }
             Self::RecordDeployment { applied, .. } => {
                 write!(formatter, "record deployment {}", applied.id)
             }
+        }
+    }
+}
+
+impl Action {
+    /// Writes an action on a volume.
+    fn fmt_about_volume(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::CreateVolume { application, .. } => {
+                write!(formatter, "create the volume of {application}")
+            }
+            Self::ResizeVolume {
+                application,
+                maximum_size: Some(size),
+            } => write!(formatter, "limit the volume of {application} to {size}"),
+            Self::ResizeVolume {
+                application,
+                maximum_size: None,
+            } => write!(formatter, "lift the limit on the volume of {application}"),
+            Self::PushVolume {
+                application,
+                to,
+                kind,
+                ..
+            } => match kind {
+                PushKind::Ahead => write!(formatter, "push {application} to {to} while it runs"),
+                PushKind::Last => {
+                    write!(formatter, "push the last changes of {application} to {to}")
+                }
+            },
+            Self::ReleaseVolume {
+                application, epoch, ..
+            } => write!(
+                formatter,
+                "release the volume of {application} (epoch {epoch})"
+            ),
+            Self::AcquireVolume {
+                application, epoch, ..
+            } => write!(
+                formatter,
+                "acquire the volume of {application} (epoch {epoch})"
+            ),
+            Self::PruneSnapshots { application, .. } => {
+                write!(formatter, "prune the snapshots of {application}")
+            }
+            // Not on a volume.
+            _ => Ok(()),
         }
     }
 }

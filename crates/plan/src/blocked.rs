@@ -257,71 +257,9 @@ impl fmt::Display for BlockedKind {
             Self::SameMachine { nodes, id } => {
                 write!(f, "{} are one machine (node {id})", list(nodes))
             }
-            Self::NoAddress { node } => {
-                write!(
-                    f,
-                    "no IPv4 address is known at which other nodes reach {node}"
-                )
-            }
-            Self::VolumeUnknown { unseen } => {
-                write!(
-                    f,
-                    "no copy of its volume was seen, but {} was not seen either",
-                    list(unseen)
-                )
-            }
-            Self::OwnerUnseen {
-                owner,
-                name: Some(name),
-                replica,
-            } => {
-                write!(
-                    f,
-                    "its volume is owned by {name} (node {owner}), which was not seen; the newest replica is on {replica}"
-                )
-            }
-            Self::OwnerUnseen {
-                owner,
-                name: None,
-                replica,
-            } => {
-                write!(
-                    f,
-                    "its volume is owned by node {owner}, which was not seen; the newest replica is on {replica}"
-                )
-            }
-            Self::OwnersContradict { copies } => {
-                let copies: Vec<String> = copies.iter().map(CopyDescription::to_string).collect();
-                write!(
-                    f,
-                    "more than one node claims to own its volume: {}",
-                    copies.join("; ")
-                )
-            }
-            Self::HandoffLost { from, to, guid } => write!(
+            Self::NoAddress { node } => write!(
                 f,
-                "its volume was handed to {to} with snapshot GUID {guid}, which {to} does not have at its end; it was given up by {from}"
-            ),
-            Self::OwnerHasNoCopy { owner, replica } => write!(
-                f,
-                "its volume is owned by {owner}, which has no dataset for it; the newest replica is on {replica}"
-            ),
-            Self::VolumeVanished { node } => write!(
-                f,
-                "its volume was on {node} when it was last deployed, and no node has a copy of it now"
-            ),
-            Self::ForeignDataset { node, problem } => {
-                write!(
-                    f,
-                    "the dataset at the place of its volume on {node} {problem}"
-                )
-            }
-            Self::ReplicaWritten { replica } => {
-                write!(f, "the replica of its volume was written to on {replica}")
-            }
-            Self::NothingInCommon { owner, replica } => write!(
-                f,
-                "the copies of its volume have no snapshot in common: owner {owner}, replica {replica}"
+                "no IPv4 address is known at which other nodes reach {node}"
             ),
             Self::PortTaken { node, port } => {
                 write!(f, "routed port {port} is in use by a program on {node}")
@@ -344,6 +282,72 @@ impl fmt::Display for BlockedKind {
             ),
             Self::PoolUnusable { node, problem } => write!(f, "the pool of {node} {problem}"),
             Self::NeedsOtherNode { node, what } => write!(f, "{what} (on {node})"),
+            Self::VolumeUnknown { .. }
+            | Self::OwnerUnseen { .. }
+            | Self::OwnersContradict { .. }
+            | Self::HandoffLost { .. }
+            | Self::OwnerHasNoCopy { .. }
+            | Self::VolumeVanished { .. }
+            | Self::ForeignDataset { .. }
+            | Self::ReplicaWritten { .. }
+            | Self::NothingInCommon { .. } => self.fmt_about_copies(f),
+        }
+    }
+}
+
+impl BlockedKind {
+    /// Writes what is wrong with the copies of a volume.
+    fn fmt_about_copies(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::VolumeUnknown { unseen } => write!(
+                f,
+                "no copy of its volume was seen, but {} was not seen either",
+                list(unseen)
+            ),
+            Self::OwnerUnseen {
+                owner,
+                name,
+                replica,
+            } => {
+                let owner = match name {
+                    Some(name) => format!("{name} (node {owner})"),
+                    None => format!("node {owner}"),
+                };
+                write!(
+                    f,
+                    "its volume is owned by {owner}, which was not seen; the newest replica is on {replica}"
+                )
+            }
+            Self::OwnersContradict { copies } => {
+                let copies: Vec<String> = copies.iter().map(CopyDescription::to_string).collect();
+                let copies = copies.join("; ");
+                write!(f, "more than one node claims to own its volume: {copies}")
+            }
+            Self::HandoffLost { from, to, guid } => write!(
+                f,
+                "its volume was handed to {to} with snapshot GUID {guid}, which {to} does not have at its end; it was given up by {from}"
+            ),
+            Self::OwnerHasNoCopy { owner, replica } => write!(
+                f,
+                "its volume is owned by {owner}, which has no dataset for it; the newest replica is on {replica}"
+            ),
+            Self::VolumeVanished { node } => write!(
+                f,
+                "its volume was on {node} when it was last deployed, and no node has a copy of it now"
+            ),
+            Self::ForeignDataset { node, problem } => write!(
+                f,
+                "the dataset at the place of its volume on {node} {problem}"
+            ),
+            Self::ReplicaWritten { replica } => {
+                write!(f, "the replica of its volume was written to on {replica}")
+            }
+            Self::NothingInCommon { owner, replica } => write!(
+                f,
+                "the copies of its volume have no snapshot in common: owner {owner}, replica {replica}"
+            ),
+            // Not about copies.
+            _ => Ok(()),
         }
     }
 }

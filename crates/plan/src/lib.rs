@@ -17,11 +17,10 @@ mod survey;
 
 pub use action::{Action, Handoff, ImageSource, PushKind, Yield};
 pub use blocked::{Blocked, BlockedKind, CopyDescription};
-
+pub use check::{Violation, check};
 pub use goal::{Goal, Scope};
 pub use link_ports::{LINK_PORT_RANGE, LinkPorts};
 pub use outcome::{Outcome, OutcomeKind};
 pub use planner::{plan, plan_return};
-
 pub use simulate::{Refusal, simulate};
 pub use steps::{Plan, Step, StepId};

@@ -81,11 +81,16 @@ impl Wiring<'_> {
     }
 
     /// Works out the whole table of `node`, for the placed applications that `include` accepts.
+    ///
+    /// A node that the deployment omits sends nothing on: nobody would keep its table true.
     pub(crate) fn table(
         &self,
         node: &NodeName,
         include: impl Fn(&ApplicationName, &NodeName) -> bool,
     ) -> NodeNetwork {
+        if !self.deployment.nodes.contains_key(node) {
+            return NodeNetwork::default();
+        }
         let mut network = NodeNetwork {
             peers: self
                 .deployment

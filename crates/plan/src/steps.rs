@@ -86,17 +86,36 @@ impl Plan {
         }
     }
 
-    /// Adds a step and returns its name.
+    /// Adds a step and returns its name. What it waits for already through another is left out.
     pub(crate) fn add(&mut self, node: &NodeName, action: Action, why: Because<'_>) -> StepId {
         let id = StepId(u32::try_from(self.steps.len()).unwrap_or(u32::MAX));
         self.steps.push(Step {
             id,
             node: node.clone(),
             action,
-            after: why.after.iter().copied().collect(),
+            after: self.without_implied(why.after),
             why: why.why.to_owned(),
         });
         id
+    }
+
+    /// Leaves out the steps that another of them waits for.
+    fn without_implied(&self, after: &[StepId]) -> BTreeSet<StepId> {
+        let all: BTreeSet<StepId> = after.iter().copied().collect();
+        let Some(first) = all.first() else {
+            return all;
+        };
+        let mut implied = BTreeSet::new();
+        let mut open: Vec<StepId> = all.iter().copied().collect();
+        while let Some(step) = open.pop() {
+            let before = self.step(step).map(|step| &step.after);
+            for earlier in before.into_iter().flatten() {
+                if earlier >= first && implied.insert(*earlier) {
+                    open.push(*earlier);
+                }
+            }
+        }
+        all.difference(&implied).copied().collect()
     }
 
     /// Drops the steps from `length` on, when an application turns out to be blocked half-way.

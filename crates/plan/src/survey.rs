@@ -53,7 +53,7 @@ pub(crate) fn locate(application: &ApplicationName, observed: &Observed) -> Wher
     match owners.as_slice() {
         [] if copies.is_empty() => locate_unseen(application, observed),
         [] => locate_without_owner(&copies, observed),
-        [(node, epoch)] if !contradicted(*epoch, &copies) => Whereabouts::Owned {
+        [(node, epoch)] if !contradicted((node, *epoch), &copies, observed) => Whereabouts::Owned {
             node: (*node).clone(),
             epoch: *epoch,
         },
@@ -84,12 +84,41 @@ pub(crate) fn describe(node: &NodeName, copy: &VolumeCopy) -> CopyDescription {
     }
 }
 
-/// Tells whether some copy knows of a later owner than the one that claims `epoch`.
-fn contradicted(epoch: Epoch, copies: &Copies<'_>) -> bool {
+/// Tells whether some copy knows of a later owner than the one that claims `epoch`, or of another
+/// one in that epoch.
+fn contradicted(
+    (node, epoch): (&NodeName, Epoch),
+    copies: &Copies<'_>,
+    observed: &Observed,
+) -> bool {
+    let id = observed.node(node).map(|state| state.id);
     copies.values().any(|copy| match copy.role {
-        VolumeRole::Replica { epoch: later, .. } => later > epoch,
+        VolumeRole::Replica {
+            owner,
+            epoch: known,
+            ..
+        } => known > epoch || (known == epoch && Some(owner) != id),
         VolumeRole::Owned { .. } | VolumeRole::Foreign { .. } => false,
     })
+}
+
+/// Finds the newest of Flocker's own snapshots, whatever others were taken since.
+pub(crate) fn newest_own(copy: &VolumeCopy) -> Option<SnapshotGuid> {
+    match copy.newest_snapshot {
+        Some(newest) if copy.snapshots.contains_key(&newest) => Some(newest),
+        _ => copy
+            .snapshots
+            .iter()
+            .max_by_key(|(_, snapshot)| counted(&snapshot.name))
+            .map(|(guid, _)| *guid),
+    }
+}
+
+/// Reads the numbers in the name of a snapshot, which count up: epoch, then turn within it.
+fn counted(name: &str) -> Vec<u64> {
+    name.split('-')
+        .filter_map(|part| part.parse().ok())
+        .collect()
 }
 
 /// No copy was seen: it is nowhere only if every node was seen.
@@ -155,7 +184,7 @@ fn locate_without_owner(copies: &Copies<'_>, observed: &Observed) -> Whereabouts
             replica: describe(from, copy),
         });
     };
-    let newest_there = copies.get(to).and_then(|copy| copy.newest_snapshot);
+    let newest_there = copies.get(to).and_then(|copy| newest_own(copy));
     match handoff {
         Some(guid) if newest_there == Some(guid) => Whereabouts::HandedOff {
             from: from.clone(),

@@ -176,6 +176,8 @@ pub(super) async fn stop(machine: &Machine, name: &ApplicationName) -> Result<Ch
         .stop_container(name, STOP_GRACE)
         .await
         .or_failure()?;
+    // A unit that is left says that the application ended by itself, which some may.
+    machine.units.remove(name).await.or_failure()?;
     let volume = machine.zfs.unmount(name).await.or_failure()?;
     let anything = unit == flocker_docker::Change::Changed
         || container == flocker_docker::Change::Changed

@@ -1,7 +1,8 @@
 //! Getting an application's volume to the node that it is placed on.
 
 use flocker_model::{
-    ApplicationName, ByteCount, Epoch, NodeName, VolumeCopy, VolumeRole, VolumeSpecification,
+    ApplicationName, ByteCount, Epoch, NodeName, NodeState, PoolHealth, VolumeCopy, VolumeRole,
+    VolumeSpecification,
 };
 
 use crate::steps::Because;
@@ -19,8 +20,6 @@ pub(super) struct Arrival {
     pub(super) after: Vec<StepId>,
     /// Where it comes from, if it moves.
     pub(super) from: Option<NodeName>,
-    /// Whether a limit on its size changes.
-    pub(super) resized: bool,
 }
 
 /// An application that is being placed.
@@ -28,9 +27,12 @@ pub(super) struct Arrival {
 pub(super) struct Placing<'a> {
     pub(super) name: &'a ApplicationName,
     pub(super) place: &'a NodeName,
-    /// The step that brings its image, if one is needed.
-    pub(super) image: Option<StepId>,
+    /// The steps that make everything else ready that it needs there.
+    pub(super) ready: &'a [StepId],
 }
+
+/// What stands in the way; boxed because that is rare, and large.
+pub(super) type Obstacle = Box<BlockedKind>;
 
 impl Planner<'_> {
     /// Plans how the volume comes to `placing.place`.
@@ -38,7 +40,7 @@ impl Planner<'_> {
         &mut self,
         placing: Placing<'_>,
         wanted: &VolumeSpecification,
-    ) -> Result<Arrival, BlockedKind> {
+    ) -> Result<Arrival, Obstacle> {
         self.refuse_foreign(placing)?;
         match locate(placing.name, self.observed) {
             Whereabouts::Nowhere => Ok(self.create(placing, wanted)),
@@ -51,7 +53,7 @@ impl Planner<'_> {
                     epoch,
                     after: Vec::new(),
                 };
-                self.relocate(placing, wanted, source)
+                self.relocate(placing, wanted, &source)
             }
             Whereabouts::HandedOff {
                 from,
@@ -59,14 +61,15 @@ impl Planner<'_> {
                 epoch,
                 guid,
             } => {
+                if let (true, Some(copy)) = (to == *placing.place, self.copy(&to, placing.name)) {
+                    refuse_smaller(&to, copy, wanted)?;
+                }
                 let acquired = self.acquire(placing.name, &to, (epoch, Handoff::Recorded(guid)));
                 if to == *placing.place {
-                    let (after, resized) = self.limit_after(placing, wanted, acquired);
                     return Ok(Arrival {
                         epoch: Some(epoch),
-                        after,
+                        after: vec![self.limit_after(placing, wanted, acquired)],
                         from: Some(from),
-                        resized,
                     });
                 }
                 let source = Source {
@@ -74,30 +77,30 @@ impl Planner<'_> {
                     epoch,
                     after: vec![acquired],
                 };
-                self.relocate(placing, wanted, source)
+                self.relocate(placing, wanted, &source)
             }
             Whereabouts::Blocked(BlockedKind::VolumeUnknown { unseen })
                 if self.goal.scope != Scope::Cluster =>
             {
-                Err(BlockedKind::NeedsOtherNode {
+                Err(Box::new(BlockedKind::NeedsOtherNode {
                     node: unseen.first().unwrap_or(placing.place).clone(),
                     what: "its volume is not here and may be elsewhere".to_owned(),
-                })
+                }))
             }
-            Whereabouts::Blocked(kind) => Err(kind),
+            Whereabouts::Blocked(kind) => Err(Box::new(kind)),
         }
     }
 
     /// A dataset that Flocker did not make stands in the way wherever the volume is.
-    fn refuse_foreign(&self, placing: Placing<'_>) -> Result<(), BlockedKind> {
+    fn refuse_foreign(&self, placing: Placing<'_>) -> Result<(), Obstacle> {
         match self
             .copy(placing.place, placing.name)
             .map(|copy| &copy.role)
         {
-            Some(VolumeRole::Foreign { problem }) => Err(BlockedKind::ForeignDataset {
+            Some(VolumeRole::Foreign { problem }) => Err(Box::new(BlockedKind::ForeignDataset {
                 node: placing.place.clone(),
                 problem: problem.clone(),
-            }),
+            })),
             _ => Ok(()),
         }
     }
@@ -127,7 +130,7 @@ impl Planner<'_> {
         placing: Placing<'_>,
         wanted: &VolumeSpecification,
         epoch: Epoch,
-    ) -> Result<Arrival, BlockedKind> {
+    ) -> Result<Arrival, Obstacle> {
         let mut arrival = Arrival {
             epoch: Some(epoch),
             ..Arrival::default()
@@ -140,7 +143,6 @@ impl Planner<'_> {
         }
         refuse_smaller(placing.place, copy, wanted)?;
         arrival.after.push(self.resize(placing, wanted, &[]));
-        arrival.resized = true;
         Ok(arrival)
     }
 
@@ -150,47 +152,29 @@ impl Planner<'_> {
         &mut self,
         placing: Placing<'_>,
         wanted: &VolumeSpecification,
-        source: Source<'_>,
-    ) -> Result<Arrival, BlockedKind> {
-        let Placing { name, place, image } = placing;
+        source: &Source<'_>,
+    ) -> Result<Arrival, Obstacle> {
+        let Placing { name, place, .. } = placing;
         if self.goal.scope != Scope::Cluster {
-            return Err(BlockedKind::NeedsOtherNode {
+            return Err(Box::new(BlockedKind::NeedsOtherNode {
                 node: source.node.clone(),
                 what: "its volume must be handed over".to_owned(),
-            });
+            }));
         }
-        self.check_target(placing, wanted, source.node)?;
-        self.moving.insert(name.clone());
-
-        let mut after = self.admissions(&[source.node, place]);
-        after.extend(&source.after);
-        let ahead = self.push(placing, &source, (PushKind::Ahead, &after));
-
-        let mut ready = vec![ahead];
-        ready.extend(image);
-        let held = self.hold(name, source.node, &ready);
-        ready.extend(held);
-        let stopped = self.stop(
-            source.node,
-            name,
-            Because {
-                after: &ready,
-                why: "its volume moves: everything that could be copied ahead has been",
-            },
-        );
-        let last = self.push(placing, &source, (PushKind::Last, &[stopped]));
-
-        let target = self.observed.node(place).map(|state| state.id);
-        let Some(to) = target else {
-            return Err(BlockedKind::NodeUnreachable {
+        let Some(target) = self.observed.node(place) else {
+            return Err(Box::new(BlockedKind::NodeUnreachable {
                 node: place.clone(),
                 reason: "it was not seen".to_owned(),
-            });
+            }));
         };
+        self.check_target((placing, target), wanted, source.node)?;
+        self.moving.insert(name.clone(), source.node.clone());
+        let quiet = self.quiesce(placing, source);
+        let last = self.push(placing, source, (PushKind::Last, &quiet));
         let action = Action::ReleaseVolume {
             application: name.clone(),
             epoch: source.epoch,
-            to,
+            to: target.id,
             deployment: self.goal.deployment.id(),
         };
         let because = Because {
@@ -200,26 +184,58 @@ impl Planner<'_> {
         let released = self.add(source.node, action, because);
         let epoch = source.epoch.next();
         let acquired = self.acquire(name, place, (epoch, Handoff::FromStep(released)));
-        let (after, resized) = self.limit_after(placing, wanted, acquired);
         Ok(Arrival {
             epoch: Some(epoch),
-            after,
+            after: vec![self.limit_after(placing, wanted, acquired)],
             from: Some(source.node.clone()),
-            resized,
         })
+    }
+
+    /// Has the application stop where it is, as late as can be: once everything that it needs at
+    /// its place is there, and all that can be copied while it runs has been.
+    fn quiesce(&mut self, placing: Placing<'_>, source: &Source<'_>) -> Vec<StepId> {
+        let Placing { name, place, ready } = placing;
+        let mut ready = ready.to_vec();
+        ready.extend(&source.after);
+        let mut may_push = self.admissions(&[source.node, place]);
+        may_push.extend(&source.after);
+        let runs = self
+            .observed
+            .node(source.node)
+            .is_some_and(|state| state.containers.contains_key(name));
+        let mounted = self
+            .copy(source.node, name)
+            .is_some_and(|copy| copy.mounted.is_some());
+        if !runs && !mounted {
+            ready.extend(may_push);
+            return ready;
+        }
+        ready.push(self.push(placing, source, (PushKind::Ahead, &may_push)));
+        let held = self.hold(name, source.node, &ready);
+        ready.extend(held);
+        let because = Because {
+            after: &ready,
+            why: "its volume moves: everything that could be copied ahead has been",
+        };
+        vec![self.stop(source.node, name, because)]
     }
 
     /// Everything that the target needs is known to be there before the source is stopped.
     fn check_target(
-        &self,
-        placing: Placing<'_>,
+        &mut self,
+        (placing, target): (Placing<'_>, &NodeState),
         wanted: &VolumeSpecification,
         from: &NodeName,
-    ) -> Result<(), BlockedKind> {
-        let (Some(owner), Some(target)) = (
-            self.copy(from, placing.name),
-            self.observed.node(placing.place),
-        ) else {
+    ) -> Result<(), Obstacle> {
+        if let Some(PoolHealth::Unusable { problem }) =
+            self.observed.node(from).map(|state| &state.pool.health)
+        {
+            return Err(Box::new(BlockedKind::PoolUnusable {
+                node: from.clone(),
+                problem: problem.clone(),
+            }));
+        }
+        let Some(owner) = self.copy(from, placing.name) else {
             return Ok(());
         };
         refuse_smaller(from, owner, wanted)?;
@@ -229,13 +245,16 @@ impl Planner<'_> {
             there = replica.referenced;
         }
         let needed = owner.referenced.get().saturating_sub(there.get());
-        if needed >= target.pool.available.get() {
-            return Err(BlockedKind::NotEnoughSpace {
+        let claimed = self.claimed.entry(placing.place.clone()).or_default();
+        let available = target.pool.available.get().saturating_sub(claimed.get());
+        if needed >= available {
+            return Err(Box::new(BlockedKind::NotEnoughSpace {
                 node: placing.place.clone(),
                 needed: ByteCount::new(needed),
-                available: target.pool.available,
-            });
+                available: ByteCount::new(available),
+            }));
         }
+        *claimed = claimed.saturating_add(ByteCount::new(needed));
         Ok(())
     }
 
@@ -283,20 +302,23 @@ impl Planner<'_> {
         self.add(node, action, because)
     }
 
-    /// Limits a volume's size once it is owned, because limits do not travel with what is sent.
+    /// Limits a volume's size once it is owned; returns the last step.
+    ///
+    /// A limit does not travel with what is sent, and what is received may lift one that the copy
+    /// had from an earlier turn.
     fn limit_after(
         &mut self,
         placing: Placing<'_>,
         wanted: &VolumeSpecification,
         acquired: StepId,
-    ) -> (Vec<StepId>, bool) {
+    ) -> StepId {
         let limit = self
             .copy(placing.place, placing.name)
             .and_then(|copy| copy.maximum_size);
-        if limit == wanted.maximum_size {
-            return (vec![acquired], false);
+        if limit.is_none() && wanted.maximum_size.is_none() {
+            return acquired;
         }
-        (vec![self.resize(placing, wanted, &[acquired])], false)
+        self.resize(placing, wanted, &[acquired])
     }
 
     /// Adds a change of a volume's limit.
@@ -340,13 +362,15 @@ fn refuse_smaller(
     node: &NodeName,
     copy: &VolumeCopy,
     wanted: &VolumeSpecification,
-) -> Result<(), BlockedKind> {
+) -> Result<(), Obstacle> {
     match wanted.maximum_size {
-        Some(maximum) if copy.referenced > maximum => Err(BlockedKind::LargerThanMaximum {
-            node: node.clone(),
-            referenced: copy.referenced,
-            maximum,
-        }),
+        Some(maximum) if copy.referenced > maximum => {
+            Err(Box::new(BlockedKind::LargerThanMaximum {
+                node: node.clone(),
+                referenced: copy.referenced,
+                maximum,
+            }))
+        }
         _ => Ok(()),
     }
 }
@@ -356,18 +380,18 @@ fn refuse_smaller(
 fn refuse_diverged(
     (from, owner): (&NodeName, &VolumeCopy),
     (place, replica): (&NodeName, &VolumeCopy),
-) -> Result<(), BlockedKind> {
+) -> Result<(), Obstacle> {
     if replica.written > ByteCount::ZERO && replica.newest_snapshot.is_some() {
-        return Err(BlockedKind::ReplicaWritten {
+        return Err(Box::new(BlockedKind::ReplicaWritten {
             replica: describe(place, replica),
-        });
+        }));
     }
     match replica.newest_snapshot {
         Some(newest) if owner.snapshots.contains_key(&newest) => Ok(()),
         None if replica.resumable => Ok(()),
-        _ => Err(BlockedKind::NothingInCommon {
+        _ => Err(Box::new(BlockedKind::NothingInCommon {
             owner: describe(from, owner),
             replica: describe(place, replica),
-        }),
+        })),
     }
 }

@@ -28,40 +28,46 @@ impl Planner<'_> {
         let peer = self
             .covered()
             .into_iter()
-            .find(|(peer, state)| *peer != node && has(state))
+            .find(|(peer, state)| *peer != node && has(state) && self.know_each_other(peer, node))
             .map(|(peer, _)| peer.clone());
         let step = match peer {
-            Some(peer) => {
-                let after = self.admissions(&[node, &peer]);
-                let action = Action::PushImage {
-                    image: image.clone(),
-                    to: node.clone(),
-                };
-                let because = Because {
-                    after: &after,
-                    why: "the other node lacks the image",
-                };
-                self.add(&peer, action, because)
-            }
-            None => {
-                let from = if self.operator_has(image) {
-                    ImageSource::Operator
-                } else {
-                    ImageSource::Registry
-                };
-                let action = Action::EnsureImage {
-                    image: image.clone(),
-                    from,
-                };
-                let because = Because {
-                    after: &[],
-                    why: "no node has the image",
-                };
-                self.add(node, action, because)
-            }
+            Some(peer) => self.push_image((&peer, node), image),
+            None => self.ensure_image(node, image),
         };
         self.images.insert(key, step);
         Some(step)
+    }
+
+    /// Has a node that has the image stream it to one that lacks it.
+    fn push_image(&mut self, (from, to): (&NodeName, &NodeName), image: &ImageReference) -> StepId {
+        let after = self.admissions(&[from, to]);
+        let action = Action::PushImage {
+            image: image.clone(),
+            to: to.clone(),
+        };
+        let because = Because {
+            after: &after,
+            why: "the other node lacks the image",
+        };
+        self.add(from, action, because)
+    }
+
+    /// Gets an image that no node has.
+    fn ensure_image(&mut self, node: &NodeName, image: &ImageReference) -> StepId {
+        let from = if self.operator_has(image) {
+            ImageSource::Operator
+        } else {
+            ImageSource::Registry
+        };
+        let action = Action::EnsureImage {
+            image: image.clone(),
+            from,
+        };
+        let because = Because {
+            after: &[],
+            why: "no node has the image",
+        };
+        self.add(node, action, because)
     }
 
     /// Lists the steps that let these nodes push to each other.

@@ -3,27 +3,27 @@
 use flocker_model::{AppliedDeployment, Member, Members, NodeName, NodeState};
 
 use crate::steps::Because;
-use crate::{Action, Scope, StepId};
+use crate::{Action, Scope};
 
 use super::state::Planner;
 
 impl Planner<'_> {
     /// Makes every node accept pushes from every other before any is needed.
     ///
-    /// Done first, and with every machine that is known, so that a deploy that dies half-way
-    /// leaves no node that nobody remembers.
+    /// Done first, and with every machine that may have something of ours, so that a deploy that
+    /// dies half-way leaves no node that nobody remembers.
     pub(super) fn admit_members(&mut self) {
         if self.goal.scope != Scope::Cluster {
             return;
         }
-        let everyone = self.everyone();
+        let concerned = self.concerned();
         for (node, state) in self.covered() {
-            let known = everyone
+            let known = concerned
                 .iter()
                 .all(|(name, member)| state.members.get(name) == Some(member));
-            if !known {
+            if !known && concerned.contains_key(node) {
                 let action = Action::AdmitMembers {
-                    members: everyone.clone(),
+                    members: concerned.clone(),
                 };
                 let because = Because {
                     after: &[],
@@ -37,8 +37,13 @@ impl Planner<'_> {
 
     /// Makes every node remember the deployment once everything else is done.
     pub(super) fn record(&mut self) {
-        let after: Vec<StepId> = self.plan.steps().iter().map(|step| step.id).collect();
+        // A deployment that something stands in the way of is not applied in full.
+        if !self.plan.blocked.is_empty() {
+            return;
+        }
+        let after = self.all_steps();
         let remaining = self.remaining();
+        let concerned = self.concerned();
         for (node, state) in self.covered() {
             let applied = AppliedDeployment {
                 id: self.goal.deployment.id(),
@@ -49,7 +54,12 @@ impl Planner<'_> {
                 Scope::Cluster => remaining.clone(),
                 Scope::Node(_) => state.members.clone(),
             };
-            if state.applied.as_ref() == Some(&applied) && state.members == members {
+            let remembered = if self.admitted.contains_key(node) {
+                &concerned
+            } else {
+                &state.members
+            };
+            if state.applied.as_ref() == Some(&applied) && *remembered == members {
                 continue;
             }
             let action = Action::RecordDeployment { applied, members };
@@ -59,6 +69,37 @@ impl Planner<'_> {
             };
             self.add(node, action, because);
         }
+    }
+
+    /// Tells whether both nodes know each other, now or once machines are admitted.
+    pub(super) fn know_each_other(&self, one: &NodeName, other: &NodeName) -> bool {
+        let knows = |node: &NodeName, peer: &NodeName| {
+            let (Some(state), Some(peer_state)) =
+                (self.observed.node(node), self.observed.node(peer))
+            else {
+                return false;
+            };
+            let member = state.members.get(peer);
+            member.is_some_and(|member| member.id == peer_state.id)
+        };
+        let concerned = |node: &NodeName| self.is_concerned(node);
+        (concerned(one) && concerned(other)) || (knows(one, other) && knows(other, one))
+    }
+
+    /// The machines that have, or may have, something of ours now or afterwards.
+    fn concerned(&self) -> Members {
+        let mut concerned = self.everyone();
+        concerned.retain(|name, _| self.is_concerned(name));
+        concerned
+    }
+
+    /// Tells whether a machine has, or may have, something of ours now or afterwards.
+    fn is_concerned(&self, name: &NodeName) -> bool {
+        self.goal.deployment.nodes.contains_key(name)
+            || self
+                .observed
+                .node(name)
+                .is_none_or(|state| !state.volumes.is_empty() || !state.containers.is_empty())
     }
 
     /// Every machine that is known: those that answered, and those that they remember.

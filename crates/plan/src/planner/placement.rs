@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 
 use flocker_model::{
     Application, ApplicationName, ContainerSpecification, ContainerState, ContainerStatus,
-    NodeName, RestartPolicy, UnitState,
+    NodeName, PoolHealth, RestartPolicy, UnitState,
 };
 
 use crate::steps::Because;
-use crate::{Action, BlockedKind, Outcome, OutcomeKind, StepId};
+use crate::{Action, Outcome, OutcomeKind, StepId};
 
-use super::arrival::{Arrival, Placing};
+use super::arrival::{Arrival, Obstacle, Placing};
 use super::state::Planner;
 
 /// What has to be done to a container.
@@ -20,12 +20,22 @@ enum Need {
     Create,
     /// It was made from something else: it is made again and started.
     Recreate,
+    /// It runs without its volume: it is stopped first.
+    Restart,
     /// It is down: it is started.
     Start,
     /// Its links lead elsewhere.
     Relink,
     /// Nothing.
     Nothing,
+}
+
+/// An application that is to run at its place.
+#[derive(Debug, Clone, Copy)]
+struct Running<'a> {
+    application: &'a Application,
+    placing: Placing<'a>,
+    need: Need,
 }
 
 impl Planner<'_> {
@@ -40,15 +50,22 @@ impl Planner<'_> {
         if !self.goal.covers(place) || self.observed.node(place).is_none() {
             return;
         }
+        if self.is_blocked(name) || (application.volume.is_some() && self.lacks_pool(place)) {
+            self.skipped.insert(name.clone());
+            return;
+        }
         let length = self.plan.steps().len();
-        let networks = (self.networks.clone(), self.network_steps.clone());
+        let networks = self.networks.clone();
         let images = self.images.clone();
+        let claimed = self.claimed.clone();
         if let Err(kind) = self.place(name, application, place) {
             self.plan.truncate(length);
-            (self.networks, self.network_steps) = networks;
+            self.networks = networks;
             self.images = images;
+            self.claimed = claimed;
             self.moving.remove(name);
-            self.block_application(name, kind);
+            self.skipped.insert(name.clone());
+            self.block_application(name, *kind);
         }
     }
 
@@ -58,85 +75,94 @@ impl Planner<'_> {
         name: &ApplicationName,
         application: &Application,
         place: &NodeName,
-    ) -> Result<(), BlockedKind> {
+    ) -> Result<(), Obstacle> {
         let before = self.plan.steps().len();
         let need = self.need(name, application, place);
-        let image = match need {
-            Need::Create | Need::Recreate => self.bring_image(place, &application.image),
-            Need::Start | Need::Relink | Need::Nothing => None,
+        let mut ready = self.answering_targets(application, place);
+        if matches!(need, Need::Create | Need::Recreate) {
+            ready.extend(self.bring_image(place, &application.image));
+        }
+        ready.extend(self.prepared.get(place));
+        let placing = Placing {
+            name,
+            place,
+            ready: &ready,
         };
         let arrival = match &application.volume {
-            Some(volume) => self.bring_volume(Placing { name, place, image }, volume)?,
+            Some(volume) => self.bring_volume(placing, volume)?,
             None => Arrival::default(),
         };
         // A volume that arrives makes any container that is there stale.
-        let need = match (need, &arrival.from) {
-            (Need::Nothing | Need::Relink, Some(_)) => Need::Start,
-            (need, _) => need,
+        let need = match need {
+            Need::Nothing | Need::Relink if arrival.from.is_some() => Need::Restart,
+            need => need,
         };
         let elsewhere = self.elsewhere(name, place);
         let from = arrival.from.clone().or_else(|| elsewhere.first().cloned());
-        let resized = arrival.resized;
-        let started = self.make_run(name, application, (place, need, image, arrival));
+        let running = Running {
+            application,
+            placing,
+            need,
+        };
+        let started = self.make_run(running, arrival);
         let routed = self.switch_routes(name, place, started);
         self.leave_elsewhere(name, &elsewhere, &routed);
 
         let steps = self.plan.steps()[before..].iter().map(|step| step.id);
+        let done_after: BTreeSet<StepId> = steps.collect();
         let outcome = Outcome {
-            kind: kind(need, from, resized || before < self.plan.steps().len()),
+            kind: kind(need, from, !done_after.is_empty()),
             node: place.clone(),
-            done_after: steps.collect(),
+            done_after,
         };
         self.plan.outcomes.insert(name.clone(), outcome);
         Ok(())
     }
 
     /// Adds the steps that make the container run; returns the last of them.
-    fn make_run(
-        &mut self,
-        name: &ApplicationName,
-        application: &Application,
-        (place, need, image, arrival): (&NodeName, Need, Option<StepId>, Arrival),
-    ) -> Option<StepId> {
-        let links = self.link_ports.of_source(application);
-        match need {
-            Need::Nothing => arrival.after.last().copied(),
-            Need::Relink => {
-                let action = Action::SetLinks {
-                    application: name.clone(),
-                    links,
-                };
-                let because = Because {
-                    after: &arrival.after,
-                    why: "its links do not lead where they should",
-                };
-                Some(self.add(place, action, because))
-            }
-            Need::Create | Need::Recreate | Need::Start => {
-                let mut after = arrival.after.clone();
-                after.extend(image);
-                after.extend(self.prepared.get(place));
-                after.extend(self.started_targets(application));
-                if need == Need::Recreate {
-                    let held = self.hold(name, place, &after);
-                    after.extend(held);
-                }
-                let action = Action::StartApplication {
-                    specification: ContainerSpecification::new(name, application),
-                    links,
-                    volume: arrival.epoch,
-                };
-                let why = match need {
-                    Need::Recreate => "it runs with another configuration",
-                    Need::Start => "it does not run",
-                    Need::Create | Need::Relink | Need::Nothing => "it is placed here",
-                };
-                let because = Because { after: &after, why };
-                let started = self.add(place, action, because);
-                self.starts.insert(name.clone(), started);
-                Some(started)
-            }
+    fn make_run(&mut self, running: Running<'_>, arrival: Arrival) -> Option<StepId> {
+        let Placing { name, place, ready } = running.placing;
+        let links = self.link_ports.of_source(running.application);
+        if running.need == Need::Nothing {
+            return arrival.after.last().copied();
         }
+        let mut after = arrival.after;
+        if running.need == Need::Relink {
+            let action = Action::SetLinks {
+                application: name.clone(),
+                links,
+            };
+            let because = Because {
+                after: &after,
+                why: "its links do not lead where they should",
+            };
+            return Some(self.add(place, action, because));
+        }
+        after.extend(ready);
+        if matches!(running.need, Need::Recreate | Need::Restart) {
+            let held = self.hold(name, place, &after);
+            after.extend(held);
+        }
+        if running.need == Need::Restart {
+            let because = Because {
+                after: &after,
+                why: "it runs without its volume",
+            };
+            after.push(self.stop(place, name, because));
+        }
+        let action = Action::StartApplication {
+            specification: ContainerSpecification::new(name, running.application),
+            links,
+            volume: arrival.epoch,
+        };
+        let why = match running.need {
+            Need::Recreate => "it runs with another configuration",
+            Need::Start => "it does not run",
+            Need::Restart => "its volume is there now",
+            Need::Create | Need::Relink | Need::Nothing => "it is placed here",
+        };
+        let because = Because { after: &after, why };
+        Some(self.add(place, action, because))
     }
 
     /// Works out what has to be done to the container, its volume aside.
@@ -151,19 +177,19 @@ impl Planner<'_> {
         if container.configuration != specification.digest() {
             return Need::Recreate;
         }
-        if finished(application, container) {
-            return Need::Nothing;
-        }
-        if !container.is_up() {
-            return Need::Start;
-        }
         let unmounted = application.volume.is_some()
             && state
                 .volumes
                 .get(name)
                 .is_none_or(|copy| copy.mounted.is_none());
-        if unmounted {
+        if !unmounted && finished(application, container) {
+            return Need::Nothing;
+        }
+        if !container.is_up() {
             return Need::Start;
+        }
+        if unmounted {
+            return Need::Restart;
         }
         if container.links.as_ref() != Some(&self.link_ports.of_source(application)) {
             return Need::Relink;
@@ -171,14 +197,22 @@ impl Planner<'_> {
         Need::Nothing
     }
 
-    /// Lists the steps that start the applications that this one's links lead to.
-    fn started_targets(&self, application: &Application) -> Vec<StepId> {
+    /// Lists the steps after which the applications that this one's links lead to answer at its
+    /// place, so that its first connections are not refused.
+    fn answering_targets(&self, application: &Application, place: &NodeName) -> Vec<StepId> {
         let targets: BTreeSet<&ApplicationName> =
             application.links.iter().map(|link| &link.target).collect();
         targets
             .into_iter()
-            .filter_map(|target| self.starts.get(target).copied())
+            .filter_map(|target| self.answers.get(target)?.get(place).copied())
             .collect()
+    }
+
+    /// Tells whether a node has no pool that volumes can be written to.
+    fn lacks_pool(&self, node: &NodeName) -> bool {
+        self.observed
+            .node(node)
+            .is_some_and(|state| state.pool.health != PoolHealth::Usable)
     }
 
     /// Lists the other nodes that have a container of the application.
@@ -191,9 +225,9 @@ impl Planner<'_> {
     }
 }
 
-/// Tells whether the application is one that is not started again and has ended.
+/// Tells whether the application is one that is not started again and has ended by itself.
 ///
-/// After a reboot its unit is missing, and it runs once more.
+/// One that was stopped has no unit, and neither has any after a reboot: it runs once more.
 fn finished(application: &Application, container: &ContainerState) -> bool {
     let ended = match container.status {
         ContainerStatus::Running { .. } => false,
@@ -212,7 +246,7 @@ fn kind(need: Need, from: Option<NodeName>, anything: bool) -> OutcomeKind {
         (_, Some(from)) => OutcomeKind::Redeployed { from },
         (Need::Create, None) => OutcomeKind::Deployed,
         (Need::Recreate | Need::Relink, None) => OutcomeKind::Changed,
-        (Need::Start, None) => OutcomeKind::Started,
+        (Need::Start | Need::Restart, None) => OutcomeKind::Started,
         (Need::Nothing, None) if anything => OutcomeKind::Changed,
         (Need::Nothing, None) => OutcomeKind::Unchanged,
     }

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use flocker_model::{ApplicationName, NodeName, SnapshotGuid, VolumeCopy};
 
 use crate::steps::Because;
+use crate::survey::newest_own;
 use crate::{Action, Scope, StepId};
 
 use super::state::Planner;
@@ -12,109 +13,89 @@ use super::state::Planner;
 impl Planner<'_> {
     /// Destroys snapshots that no later push can start from: of volumes that moved, after the
     /// move; of the others, what an interrupted deploy left.
+    ///
+    /// Each copy keeps its newest and what every other copy ends with, even a copy that is not
+    /// the owner's: any of them may become the owner's, and must then have a base for each.
     pub(super) fn prune_settled(&mut self) {
         // Only with every node in sight is it known what each replica can start from.
         if self.goal.scope != Scope::Cluster || self.somebody_is_unseen() {
             return;
         }
-        for (node, state) in self.covered() {
-            for (name, copy) in &state.volumes {
-                let blocked = self
-                    .plan
-                    .blocked
-                    .iter()
-                    .any(|blocked| blocked.application.as_ref() == Some(name));
-                if !blocked && self.is_pruned(node, name, copy) {
-                    self.prune(node, name, copy);
+        let names: BTreeSet<&ApplicationName> = self
+            .observed
+            .seen()
+            .flat_map(|(_, state)| state.volumes.keys())
+            .collect();
+        for name in names {
+            if self.is_blocked(name) {
+                continue;
+            }
+            let after = self.steps_about(name);
+            for (node, _) in self.covered() {
+                if let Some(keep) = self.superfluous_but(node, name) {
+                    self.prune(node, name, (keep, &after));
                 }
             }
-            self.prune_arrivals(node);
         }
     }
 
-    /// Tells whether a copy has, or will have, a snapshot too many.
-    fn is_pruned(&self, node: &NodeName, name: &ApplicationName, copy: &VolumeCopy) -> bool {
-        if self.moving.contains(name) {
-            return true;
-        }
-        let keep = self.needed(node, name, copy);
-        copy.snapshots.keys().any(|guid| !keep.contains(guid))
-    }
-
-    /// Works out which snapshots of `node`'s copy a push between it and another copy starts from.
-    fn needed(
+    /// Returns what to keep of `node`'s snapshots, its newest aside, if it has others or will.
+    fn superfluous_but(
         &self,
         node: &NodeName,
         name: &ApplicationName,
-        copy: &VolumeCopy,
-    ) -> BTreeSet<SnapshotGuid> {
-        let mut needed: BTreeSet<SnapshotGuid> = newest_own(copy).into_iter().collect();
-        for (other, state) in self.observed.seen() {
-            let Some(theirs) = state.volumes.get(name) else {
-                continue;
+    ) -> Option<BTreeSet<SnapshotGuid>> {
+        let copy = self.copy(node, name);
+        let source = self.moving.get(name);
+        let moves_here = source.is_some() && self.goal.deployment.place_of(name) == Some(node);
+        let pushed = moves_here || source == Some(node);
+        let mut keep = self.ends_of_others(node, name);
+        if pushed {
+            let from = source.and_then(|source| self.copy(source, name));
+            let has = |guid: &SnapshotGuid| {
+                let mut copies = [copy, from].into_iter().flatten();
+                copies.any(|copy| copy.snapshots.contains_key(guid))
             };
-            if other == node {
-                continue;
-            }
-            if copy.owned_epoch().is_some() {
-                needed.extend(theirs.newest_snapshot);
-            }
+            keep.retain(has);
+            return Some(keep);
         }
-        needed
+        let copy = copy?;
+        keep.retain(|guid| copy.snapshots.contains_key(guid));
+        let newest = newest_own(copy);
+        let is_superfluous = |guid: &SnapshotGuid| !keep.contains(guid) && Some(*guid) != newest;
+        copy.snapshots.keys().any(is_superfluous).then_some(keep)
+    }
+
+    /// Lists what the other copies end with once the plan is done, as far as it is known now: what
+    /// is pushed by the plan ends where its source does, with the newest.
+    fn ends_of_others(&self, node: &NodeName, name: &ApplicationName) -> BTreeSet<SnapshotGuid> {
+        let source = self.moving.get(name);
+        let place = source.and_then(|_| self.goal.deployment.place_of(name));
+        let end = |copy: &VolumeCopy| newest_own(copy);
+        self.observed
+            .seen()
+            .filter(|(other, _)| *other != node)
+            .filter(|(other, _)| Some(*other) != source && Some(*other) != place)
+            .filter_map(|(_, state)| state.volumes.get(name).and_then(end))
+            .collect()
     }
 
     /// Adds the pruning of one copy.
-    fn prune(&mut self, node: &NodeName, name: &ApplicationName, copy: &VolumeCopy) {
-        let moving = self.moving.contains(name);
-        let keep = if moving {
-            self.kept_for_others(node, name)
-        } else {
-            self.needed(node, name, copy)
-        };
-        let after: Vec<StepId> = self.steps_about(name);
+    fn prune(
+        &mut self,
+        node: &NodeName,
+        name: &ApplicationName,
+        (keep, after): (BTreeSet<SnapshotGuid>, &[StepId]),
+    ) {
         let action = Action::PruneSnapshots {
             application: name.clone(),
             keep,
         };
         let because = Because {
-            after: &after,
+            after,
             why: "no push can start from the others",
         };
         self.add(node, action, because);
-    }
-
-    /// Prunes the copies that this plan makes where there was none.
-    fn prune_arrivals(&mut self, node: &NodeName) {
-        let arrivals: Vec<ApplicationName> = self
-            .moving
-            .iter()
-            .filter(|name| self.goal.deployment.place_of(name) == Some(node))
-            .filter(|name| self.copy(node, name).is_none())
-            .cloned()
-            .collect();
-        for name in arrivals {
-            let keep = self.kept_for_others(node, &name);
-            let after = self.steps_about(&name);
-            let action = Action::PruneSnapshots {
-                application: name,
-                keep,
-            };
-            let because = Because {
-                after: &after,
-                why: "no push can start from the others",
-            };
-            self.add(node, action, because);
-        }
-    }
-
-    /// Lists what replicas on third nodes end with.
-    fn kept_for_others(&self, node: &NodeName, name: &ApplicationName) -> BTreeSet<SnapshotGuid> {
-        let place = self.goal.deployment.place_of(name);
-        self.observed
-            .seen()
-            .filter(|(other, _)| *other != node && Some(*other) != place)
-            .filter_map(|(_, state)| state.volumes.get(name)?.newest_snapshot)
-            .collect()
     }
 
     /// Lists the steps so far that are about one application.
@@ -129,19 +110,7 @@ impl Planner<'_> {
 
     /// Tells whether a machine that may have a copy was not seen.
     fn somebody_is_unseen(&self) -> bool {
-        let unseen = |observation: &flocker_model::NodeObservation| observation.seen().is_none();
-        self.observed.nodes.values().any(unseen)
-    }
-}
-
-/// Finds the newest of Flocker's own snapshots, by their names, which count up.
-fn newest_own(copy: &VolumeCopy) -> Option<SnapshotGuid> {
-    match copy.newest_snapshot {
-        Some(newest) if copy.snapshots.contains_key(&newest) => Some(newest),
-        _ => copy
-            .snapshots
-            .iter()
-            .max_by_key(|(_, snapshot)| (snapshot.created, &snapshot.name))
-            .map(|(guid, _)| *guid),
+        let mut nodes = self.observed.nodes.values();
+        nodes.any(|observation| observation.seen().is_none())
     }
 }

@@ -1,9 +1,11 @@
 //! Taking down what is not wanted where it is.
 
-use flocker_model::{ApplicationName, NodeName};
+use std::collections::BTreeSet;
+
+use flocker_model::{ApplicationName, Endpoint, NodeName, VolumeCopy};
 
 use crate::steps::Because;
-use crate::{Action, Outcome, OutcomeKind, Scope, StepId};
+use crate::{Action, BlockedKind, Outcome, OutcomeKind, Scope, StepId};
 
 use super::state::Planner;
 
@@ -29,58 +31,103 @@ impl Planner<'_> {
         routed: &[StepId],
     ) {
         for node in nodes {
-            self.take_down(
-                node,
-                name,
-                Because {
-                    after: routed,
-                    why: "it answers on another node now",
-                },
-            );
+            let because = Because {
+                after: routed,
+                why: "it answers on another node now",
+            };
+            if self.is_stopped(node, name) {
+                let action = Action::RemoveApplication {
+                    application: name.clone(),
+                };
+                self.add(node, action, because);
+            } else {
+                self.take_down(node, name, because);
+            }
         }
+    }
+
+    /// Tells whether the plan has stopped an application on a node already.
+    fn is_stopped(&self, node: &NodeName, name: &ApplicationName) -> bool {
+        self.plan.steps().iter().any(|step| {
+            step.node == *node
+                && matches!(&step.action, Action::StopApplication { application } if application == name)
+        })
     }
 
     /// Takes down every application that the deployment does not place, wherever it is found.
     pub(super) fn retire_unwanted(&mut self) {
         for (node, state) in self.covered() {
-            for name in state.containers.keys() {
-                let place = self.goal.deployment.place_of(name);
-                let unwanted = match place {
-                    None => true,
+            let mounted = |(name, copy): (_, &VolumeCopy)| copy.mounted.is_some().then_some(name);
+            let names: BTreeSet<&ApplicationName> = state
+                .containers
+                .keys()
+                .chain(state.volumes.iter().filter_map(mounted))
+                .collect();
+            for name in names {
+                let owned = state
+                    .volumes
+                    .get(name)
+                    .is_some_and(|copy| copy.owned_epoch().is_some());
+                match self.goal.deployment.place_of(name) {
                     // Its move was planned, or could not be, where it is placed.
-                    Some(_) if self.goal.scope == Scope::Cluster => false,
-                    Some(place) => place != node && !state.volumes.contains_key(name),
-                };
-                if !unwanted {
-                    self.report_unmovable(node, name);
-                    continue;
+                    Some(_) if self.goal.scope == Scope::Cluster => {}
+                    Some(place) if place == node => {}
+                    Some(place) if owned => self.report_unmovable(place, name),
+                    Some(_) | None => self.retire(node, name, owned),
                 }
-                let because = Because {
-                    after: &[],
-                    why: "the deployment does not place it here",
-                };
-                let done_after = self.take_down(node, name, because);
-                let outcome = Outcome {
-                    kind: OutcomeKind::Stopped {
-                        volume_kept: state.volumes.contains_key(name),
-                    },
-                    node: node.clone(),
-                    done_after: done_after.into_iter().collect(),
-                };
-                self.plan.outcomes.insert(name.clone(), outcome);
             }
         }
     }
 
-    /// Within one node's scope, reports an application whose volume would have to leave.
-    fn report_unmovable(&mut self, node: &NodeName, name: &ApplicationName) {
-        let Some(place) = self.goal.deployment.place_of(name) else {
-            return;
+    /// Takes one application down for good.
+    fn retire(&mut self, node: &NodeName, name: &ApplicationName, volume_kept: bool) {
+        let after = self.successors(node, name);
+        let because = Because {
+            after: &after,
+            why: "the deployment does not place it here",
         };
-        if self.goal.scope == Scope::Cluster || place == node {
-            return;
+        let steps = self.take_down(node, name, because);
+        let outcome = self
+            .plan
+            .outcomes
+            .entry(name.clone())
+            .or_insert_with(|| Outcome {
+                kind: OutcomeKind::Stopped { volume_kept },
+                node: node.clone(),
+                done_after: BTreeSet::new(),
+            });
+        if volume_kept {
+            outcome.kind = OutcomeKind::Stopped { volume_kept };
+            outcome.node = node.clone();
         }
-        let kind = crate::BlockedKind::NeedsOtherNode {
+        outcome.done_after.extend(steps);
+    }
+
+    /// Lists the steps after which other applications answer on the ports that one has so far, so
+    /// that it does not stop before its successor has started.
+    fn successors(&self, node: &NodeName, name: &ApplicationName) -> Vec<StepId> {
+        let network = self
+            .observed
+            .node(node)
+            .and_then(|state| state.network.as_ref());
+        let mut steps = Vec::new();
+        for (port, endpoint) in network.into_iter().flat_map(|network| &network.routes) {
+            let is_its_own =
+                matches!(endpoint, Endpoint::Local { application, .. } if application == name);
+            let mut placed = self.goal.deployment.placed();
+            let heir = placed.find(|(_, application, _)| application.routes.contains_key(port));
+            if let (true, Some((heir, ..))) = (is_its_own, heir)
+                && let Some(answers) = self.answers.get(heir)
+            {
+                steps.extend(answers.values());
+            }
+        }
+        steps
+    }
+
+    /// Within one node's scope, reports an application whose volume would have to leave.
+    fn report_unmovable(&mut self, place: &NodeName, name: &ApplicationName) {
+        let kind = BlockedKind::NeedsOtherNode {
             node: place.clone(),
             what: "it is placed elsewhere, and its volume must be handed over first".to_owned(),
         };

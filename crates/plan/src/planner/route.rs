@@ -2,47 +2,55 @@
 
 use std::collections::BTreeSet;
 
-use flocker_model::{ApplicationName, NodeName, NodeNetwork, Port};
+use flocker_model::{ApplicationName, Endpoint, NodeName, NodeNetwork, Port};
 
 use crate::network::ApplicationPorts;
 use crate::steps::Because;
-use crate::{Action, StepId};
+use crate::{Action, Scope, StepId};
 
 use super::state::Planner;
 
 impl Planner<'_> {
     /// Gives every node that has no table of ours, or one that does not know its peers, a table
     /// that holds for what already runs where it should.
+    ///
+    /// Done before anything is started: the first thing that a container may do is use its links.
     pub(super) fn prepare_networks(&mut self) {
-        for (node, state) in self.covered() {
-            let running = self.wiring().table(node, |name, place| {
-                self.observed
-                    .node(place)
-                    .and_then(|state| state.containers.get(name))
-                    .is_some_and(flocker_model::ContainerState::is_up)
-            });
-            let prepared = match &state.network {
-                None => running,
-                Some(network) if network.peers != running.peers => NodeNetwork {
-                    peers: running.peers,
-                    ..network.clone()
-                },
-                Some(_) => continue,
-            };
+        for (node, state) in self.serving() {
+            let running = self
+                .wiring()
+                .table(node, |name, place| self.runs_at(name, place));
+            let mut prepared = state.network.clone().unwrap_or_default();
+            prepared.peers = running.peers;
+            if state.network.is_none() || self.goal.scope != Scope::Cluster {
+                prepared.routes.extend(running.routes);
+                prepared.links.extend(running.links);
+            }
+            if state.network.as_ref() == Some(&prepared) {
+                continue;
+            }
             let action = Action::ProgramNetwork {
                 network: prepared.clone(),
             };
             let because = Because {
                 after: &[],
-                why: "it has no routing table of ours, or one that does not know its peers",
+                why: "it has no routing table of ours, or one that lacks its peers",
             };
             let step = self.add(node, action, because);
             self.prepared.insert(node.clone(), step);
             self.networks.insert(node.clone(), prepared);
-            self.network_steps
-                .entry(node.clone())
-                .or_default()
-                .push(step);
+        }
+    }
+
+    /// Tells whether an application runs at its place, as far as that can be known.
+    fn runs_at(&self, name: &ApplicationName, place: &NodeName) -> bool {
+        match self.observed.node(place) {
+            Some(state) => state
+                .containers
+                .get(name)
+                .is_some_and(flocker_model::ContainerState::is_up),
+            // What one node does alone takes the others as they should be.
+            None => self.goal.scope != Scope::Cluster,
         }
     }
 
@@ -62,7 +70,12 @@ impl Planner<'_> {
             return Vec::new();
         }
         let mut steps = Vec::new();
-        for (node, _) in self.covered() {
+        for (node, _) in self.serving() {
+            let network = self.networks.entry(node.clone()).or_default();
+            if ports.is_subset(&network.held) {
+                continue;
+            }
+            network.held.extend(&ports);
             let mut after = after.to_vec();
             after.extend(self.prepared.get(node));
             let action = Action::HoldPorts {
@@ -72,12 +85,7 @@ impl Planner<'_> {
                 after: &after,
                 why: "a client that connects now waits instead of being refused",
             };
-            let step = self.add(node, action, because);
-            self.note_network_step(node, step);
-            if let Some(network) = self.networks.get_mut(node) {
-                network.held.extend(&ports);
-            }
-            steps.push(step);
+            steps.push(self.add(node, action, because));
         }
         steps
     }
@@ -90,27 +98,33 @@ impl Planner<'_> {
         started: Option<StepId>,
     ) -> Vec<StepId> {
         let mut steps = Vec::new();
-        for (node, _) in self.covered() {
+        for (node, _) in self.serving() {
             let ports = self.wiring().ports(node, name, place);
             let network = self.networks.entry(node.clone()).or_default();
-            if leads_there(network, &ports) {
-                continue;
+            let mut answers = started;
+            if !leads_there(network, &ports) {
+                lead_there(network, &ports);
+                let mut after: Vec<StepId> = started.into_iter().collect();
+                after.extend(self.prepared.get(node));
+                let action = Action::SwitchRoutes {
+                    application: name.clone(),
+                    routes: ports.routes,
+                    links: ports.links,
+                };
+                let because = Because {
+                    after: &after,
+                    why: "the application answers there now",
+                };
+                let step = self.add(node, action, because);
+                answers = Some(step);
+                steps.push(step);
             }
-            lead_there(network, &ports);
-            let mut after: Vec<StepId> = started.into_iter().collect();
-            after.extend(self.prepared.get(node));
-            let action = Action::SwitchRoutes {
-                application: name.clone(),
-                routes: ports.routes,
-                links: ports.links,
-            };
-            let because = Because {
-                after: &after,
-                why: "the application answers there now",
-            };
-            let step = self.add(node, action, because);
-            self.note_network_step(node, step);
-            steps.push(step);
+            if let Some(answers) = answers {
+                self.answers
+                    .entry(name.clone())
+                    .or_default()
+                    .insert(node.clone(), answers);
+            }
         }
         steps.extend(if steps.is_empty() { started } else { None });
         steps
@@ -118,33 +132,51 @@ impl Planner<'_> {
 
     /// Makes every node's table exactly what is wanted, where the steps so far do not.
     pub(super) fn finish_networks(&mut self) {
+        let after = self.all_steps();
         for (node, _) in self.covered() {
-            let blocked: BTreeSet<ApplicationName> = self
-                .plan
-                .blocked
-                .iter()
-                .filter_map(|blocked| blocked.application.clone())
-                .collect();
-            let wanted = self.wiring().table(node, |name, _| !blocked.contains(name));
+            let wanted = self.wanted_network(node);
             if self.networks.get(node) == Some(&wanted) {
                 continue;
             }
-            let after: Vec<StepId> = self.plan.steps().iter().map(|step| step.id).collect();
             let action = Action::ProgramNetwork { network: wanted };
             let because = Because {
                 after: &after,
-                why: "it still has ports that lead nowhere",
+                why: "it still has ports that should lead elsewhere or nowhere",
             };
             self.add(node, action, because);
         }
     }
 
-    /// Remembers that a step changes a node's table.
-    fn note_network_step(&mut self, node: &NodeName, step: StepId) {
-        self.network_steps
-            .entry(node.clone())
-            .or_default()
-            .push(step);
+    /// Works out what a node's table should be in the end: what the deployment says, and for
+    /// applications that something stands in the way of, what it is.
+    fn wanted_network(&self, node: &NodeName) -> NodeNetwork {
+        let mut wanted = self
+            .wiring()
+            .table(node, |name, _| !self.skipped.contains(name));
+        let Some(now) = self.networks.get(node) else {
+            return wanted;
+        };
+        let skipped = &self.skipped;
+        let ports: BTreeSet<Port> = skipped
+            .iter()
+            .flat_map(|name| self.wiring().all_ports(name))
+            .collect();
+        let is_kept = |port: &Port, endpoint: &Endpoint| match endpoint {
+            Endpoint::Local { application, .. } => skipped.contains(application),
+            Endpoint::Remote { .. } => ports.contains(port),
+        };
+        for (table, now) in [
+            (&mut wanted.routes, &now.routes),
+            (&mut wanted.links, &now.links),
+        ] {
+            for (port, endpoint) in now {
+                if is_kept(port, endpoint) {
+                    table.entry(*port).or_insert_with(|| endpoint.clone());
+                }
+            }
+        }
+        wanted.held.extend(now.held.intersection(&ports));
+        wanted
     }
 }
 
@@ -162,7 +194,7 @@ fn leads_there(network: &NodeNetwork, ports: &ApplicationPorts) -> bool {
 }
 
 /// Does to a table what the switch of an application's routes will do.
-pub(crate) fn lead_there(network: &mut NodeNetwork, ports: &ApplicationPorts) {
+fn lead_there(network: &mut NodeNetwork, ports: &ApplicationPorts) {
     for port in ports.routes.keys().chain(ports.links.keys()) {
         network.held.remove(port);
     }

@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use flocker_model::{ApplicationName, ImageReference, NodeName, NodeNetwork, NodeState, Observed};
+use flocker_model::{
+    ApplicationName, ByteCount, ImageReference, NodeName, NodeNetwork, NodeState, Observed,
+};
 
 use crate::network::{Addresses, Wiring};
 use crate::steps::Because;
@@ -21,14 +23,16 @@ pub(super) struct Planner<'a> {
     pub(super) prepared: BTreeMap<NodeName, StepId>,
     /// What each node's table will be after the steps so far.
     pub(super) networks: BTreeMap<NodeName, NodeNetwork>,
-    /// The steps that change each node's table.
-    pub(super) network_steps: BTreeMap<NodeName, Vec<StepId>>,
-    /// The step that starts each application that is started.
-    pub(super) starts: BTreeMap<ApplicationName, StepId>,
+    /// The step after which each application that is started or moved answers on each node.
+    pub(super) answers: BTreeMap<ApplicationName, BTreeMap<NodeName, StepId>>,
     /// The step that brings each image to each node that lacks it.
     pub(super) images: BTreeMap<(NodeName, ImageReference), StepId>,
-    /// Applications whose volume is moved by this plan.
-    pub(super) moving: BTreeSet<ApplicationName>,
+    /// Applications whose volume is moved by this plan, and where it is pushed from.
+    pub(super) moving: BTreeMap<ApplicationName, NodeName>,
+    /// What the volumes that move to each node take of its pool.
+    pub(super) claimed: BTreeMap<NodeName, ByteCount>,
+    /// Placed applications of which nothing is planned, because something stands in the way.
+    pub(super) skipped: BTreeSet<ApplicationName>,
 }
 
 impl<'a> Planner<'a> {
@@ -46,10 +50,11 @@ impl<'a> Planner<'a> {
                 .seen()
                 .map(|(node, state)| (node.clone(), state.network.clone().unwrap_or_default()))
                 .collect(),
-            network_steps: BTreeMap::new(),
-            starts: BTreeMap::new(),
+            answers: BTreeMap::new(),
             images: BTreeMap::new(),
-            moving: BTreeSet::new(),
+            moving: BTreeMap::new(),
+            claimed: BTreeMap::new(),
+            skipped: BTreeSet::new(),
         }
     }
 
@@ -60,6 +65,19 @@ impl<'a> Planner<'a> {
             .seen()
             .filter(|(node, _)| goal.covers(node))
             .collect()
+    }
+
+    /// Lists those of them that the deployment has; ports answer there.
+    pub(super) fn serving(&self) -> Vec<(&'a NodeName, &'a NodeState)> {
+        let nodes = &self.goal.deployment.nodes;
+        let mut covered = self.covered();
+        covered.retain(|(node, _)| nodes.contains_key(*node));
+        covered
+    }
+
+    /// Lists all steps so far.
+    pub(super) fn all_steps(&self) -> Vec<StepId> {
+        self.plan.steps().iter().map(|step| step.id).collect()
     }
 
     /// Adds a step.
@@ -81,6 +99,12 @@ impl<'a> Planner<'a> {
             application: Some(application.clone()),
             kind,
         });
+    }
+
+    /// Tells whether something stands in the way of an application.
+    pub(super) fn is_blocked(&self, application: &ApplicationName) -> bool {
+        let mut blocked = self.plan.blocked.iter();
+        blocked.any(|blocked| blocked.application.as_ref() == Some(application))
     }
 
     /// Returns what ports lead to.

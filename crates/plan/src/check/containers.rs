@@ -1,0 +1,182 @@
+//! What must hold of steps on containers.
+
+use flocker_model::{
+    ApplicationName, ContainerSpecification, ContainerStatus, Epoch, ImageReference, NodeName,
+};
+
+use crate::{Action, PushKind, Step};
+
+use super::{Checker, Finding, require};
+
+impl Checker<'_> {
+    /// Checks a step on a container or an image.
+    pub(super) fn containers(&self, step: &Step) -> Finding {
+        match &step.action {
+            Action::StartApplication {
+                specification,
+                volume,
+                ..
+            } => self
+                .image(step, specification)
+                .or_else(|| self.volume_of_start(step, specification, *volume)),
+            Action::StopApplication { application } => self.stop(step, application),
+            Action::RemoveApplication { application } => require(
+                self.is_down(&step.node, application) || self.is_stopped_before(step, &step.node),
+                "it may still run",
+            ),
+            Action::PushImage { image, .. } => require(
+                self.has_image(&step.node, image) || self.gets_image(step, &step.node, image),
+                "the node does not have the image",
+            ),
+            _ => None,
+        }
+    }
+
+    /// What is made anew needs its image.
+    fn image(&self, step: &Step, specification: &ContainerSpecification) -> Finding {
+        let as_it_is = self.state(&step.node).is_some_and(|state| {
+            state
+                .containers
+                .get(&specification.application)
+                .is_some_and(|found| found.configuration == specification.digest())
+        });
+        let image = &specification.image;
+        require(
+            as_it_is
+                || self.has_image(&step.node, image)
+                || self.gets_image(step, &step.node, image),
+            "its image is not there",
+        )
+    }
+
+    /// An application with a volume starts where that is owned, and nowhere else at the same time.
+    fn volume_of_start(
+        &self,
+        step: &Step,
+        specification: &ContainerSpecification,
+        volume: Option<Epoch>,
+    ) -> Finding {
+        let name = &specification.application;
+        let Some(epoch) = volume else {
+            return require(
+                specification.mountpoint.is_none(),
+                "it would write where its volume should be",
+            );
+        };
+        let created = epoch == Epoch::FIRST
+            && self.has_before(
+                step,
+                &step.node,
+                |action| matches!(action, Action::CreateVolume { application, .. } if application == name),
+            );
+        let given_up = self.steps_on(&step.node).any(|other| {
+            matches!(&other.action, Action::ReleaseVolume { application, epoch: theirs, .. }
+                if application == name && *theirs == epoch)
+        });
+        let mut elsewhere = self
+            .observed
+            .seen()
+            .filter(|(node, state)| **node != step.node && may_write(state, name));
+        let alone = elsewhere.all(|(node, _)| self.is_stopped_before(step, node));
+        let mut starts = self.plan.steps().iter().filter(|other| {
+            matches!(&other.action, Action::StartApplication { specification, volume: Some(_), .. }
+                if specification.application == *name)
+        });
+        let only_start = starts.all(|other| other.id == step.id);
+        require(
+            (created || self.is_owned(step, name, epoch)) && !given_up,
+            "the node does not own the volume in that epoch",
+        )
+        .or_else(|| require(alone && only_start, "it may still run on another node"))
+    }
+
+    /// Nothing stops before everything that it needs at its next place is there.
+    fn stop(&self, step: &Step, name: &ApplicationName) -> Finding {
+        let moved = self
+            .plan
+            .steps()
+            .iter()
+            .find_map(|other| match &other.action {
+                Action::StartApplication {
+                    specification,
+                    volume: Some(_),
+                    ..
+                } if specification.application == *name && other.node != step.node => {
+                    Some((&other.node, specification))
+                }
+                _ => None,
+            });
+        let (place, specification) = moved?;
+        let image = &specification.image;
+        let brought = self
+            .plan
+            .steps()
+            .iter()
+            .filter(|other| brings_image(other, place, image));
+        let has_image = brought.clone().all(|other| self.precedes(other, step));
+        let pushes = self.steps_on(&step.node).any(|other| {
+            matches!(&other.action, Action::PushVolume { application, kind: PushKind::Last, .. }
+                if application == name)
+        });
+        let ahead = self.has_before(step, &step.node, |action| {
+            matches!(action, Action::PushVolume { application, kind: PushKind::Ahead, .. }
+                if application == name)
+        });
+        require(has_image, "its image is not at its next place yet").or_else(|| {
+            require(
+                !pushes || ahead,
+                "its volume was not copied ahead while it runs",
+            )
+        })
+    }
+
+    /// Tells whether `step`'s application is stopped on `node` before it.
+    fn is_stopped_before(&self, step: &Step, node: &NodeName) -> bool {
+        let name = step.action.application();
+        self.has_before(step, node, |action| {
+            matches!(action, Action::StopApplication { application } if Some(application) == name)
+        })
+    }
+
+    /// Tells whether a container was seen not to run, with nothing that would start it.
+    fn is_down(&self, node: &NodeName, name: &ApplicationName) -> bool {
+        let container = self
+            .state(node)
+            .and_then(|state| state.containers.get(name));
+        container.is_none_or(|container| {
+            matches!(container.status, ContainerStatus::Stopped { .. })
+                && container.unit == flocker_model::UnitState::Missing
+        })
+    }
+
+    /// Tells whether a node was seen to have an image.
+    fn has_image(&self, node: &NodeName, image: &ImageReference) -> bool {
+        self.state(node).is_some_and(|state| {
+            let mut images = state.images.keys();
+            images.any(|found| found.with_tag() == image.with_tag())
+        })
+    }
+
+    /// Tells whether an earlier step brings an image to a node.
+    fn gets_image(&self, step: &Step, node: &NodeName, image: &ImageReference) -> bool {
+        let mut steps = self.plan.steps().iter();
+        steps.any(|other| brings_image(other, node, image) && self.precedes(other, step))
+    }
+}
+
+/// Tells whether an application may have its volume open on a node.
+fn may_write(state: &flocker_model::NodeState, name: &ApplicationName) -> bool {
+    state
+        .volumes
+        .get(name)
+        .is_some_and(|copy| copy.mounted.is_some())
+}
+
+/// Tells whether a step brings an image to a node.
+fn brings_image(step: &Step, node: &NodeName, image: &ImageReference) -> bool {
+    match &step.action {
+        Action::EnsureImage { image: theirs, .. } => theirs == image && step.node == *node,
+        Action::PushImage { image: theirs, to } => theirs == image && to == node,
+        _ => false,
+    }
+}

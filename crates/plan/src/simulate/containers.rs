@@ -1,0 +1,97 @@
+//! What becomes of containers, their units and their mounts.
+
+use flocker_model::{
+    ApplicationName, ContainerLinks, ContainerSpecification, ContainerState, ContainerStatus,
+    Epoch, NodeState, UnitState,
+};
+
+use crate::Action;
+
+use super::tagged;
+
+/// Does an action on a container.
+pub(super) fn on_container(state: &mut NodeState, action: &Action) -> Result<(), String> {
+    match action {
+        Action::StopApplication { application } => {
+            stop(state, application);
+            Ok(())
+        }
+        Action::RemoveApplication { application } => {
+            let runs = |container: &ContainerState| {
+                matches!(container.status, ContainerStatus::Running { .. })
+            };
+            if state.containers.get(application).is_some_and(runs) {
+                return Err("it runs".to_owned());
+            }
+            state.containers.remove(application);
+            Ok(())
+        }
+        Action::StartApplication {
+            specification,
+            links,
+            volume,
+        } => start(state, (specification, links), *volume),
+        Action::SetLinks { application, links } => {
+            let container = state
+                .containers
+                .get_mut(application)
+                .ok_or("it does not exist")?;
+            container.links = Some(links.clone());
+            Ok(())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Stops a container, takes its unit down and unmounts its volume.
+fn stop(state: &mut NodeState, application: &ApplicationName) {
+    if let Some(container) = state.containers.get_mut(application) {
+        container.status = ContainerStatus::Stopped { exit_code: 0 };
+        // A unit that is left says that the application ended by itself.
+        container.unit = UnitState::Missing;
+    }
+    if let Some(copy) = state.volumes.get_mut(application) {
+        copy.mounted = None;
+    }
+}
+
+/// Makes a container as needed and starts it; one that is made anew is stopped before.
+fn start(
+    state: &mut NodeState,
+    (specification, links): (&ContainerSpecification, &ContainerLinks),
+    epoch: Option<Epoch>,
+) -> Result<(), String> {
+    let name = &specification.application;
+    let configuration = specification.digest();
+    let exists = state
+        .containers
+        .get(name)
+        .is_some_and(|container| container.configuration == configuration);
+    if !exists {
+        if !state.images.contains_key(&tagged(&specification.image)?) {
+            return Err("the image is missing".to_owned());
+        }
+        stop(state, name);
+    }
+    if specification.mountpoint.is_some() != epoch.is_some() {
+        return Err("it says of which turn its volume is, or has none".to_owned());
+    }
+    if let Some(epoch) = epoch {
+        let copy = state.volumes.get_mut(name).ok_or("there is no volume")?;
+        if copy.owned_epoch() != Some(epoch) {
+            return Err("the volume is not owned here in that epoch".to_owned());
+        }
+        copy.mounted = Some(format!("/flocker/{name}"));
+    }
+    let container = ContainerState {
+        id: format!("container of {name}"),
+        configuration,
+        status: ContainerStatus::Running {
+            since: "2014-08-01T00:00:00Z".to_owned(),
+        },
+        unit: UnitState::Active,
+        links: Some(links.clone()),
+    };
+    state.containers.insert(name.clone(), container);
+    Ok(())
+}

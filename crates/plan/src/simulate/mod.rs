@@ -1,0 +1,110 @@
+//! The reference meaning of every action: what it makes of what was observed.
+//!
+//! Fakes and the model checker are built on it, so that a plan which is right here is right by
+//! definition, and a real executor that differs is wrong.
+
+mod containers;
+mod pushes;
+mod volumes;
+
+use std::collections::BTreeMap;
+
+use flocker_model::{ImageReference, NodeName, NodeState, Observed};
+use thiserror::Error;
+
+use crate::{Action, StepId, Yield};
+
+/// An action whose expected state is not what it finds; nothing was done.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{node} refuses to {action}: {reason}")]
+pub struct Refusal {
+    /// The node.
+    pub node: NodeName,
+    /// The action.
+    pub action: String,
+    /// What was found instead.
+    pub reason: String,
+}
+
+/// Does `action` on `node`; `yields` has what earlier steps yielded.
+///
+/// # Errors
+///
+/// Refuses what a real node refuses: an action whose expected state does not hold.
+pub fn simulate(
+    observed: &mut Observed,
+    (node, action): (&NodeName, &Action),
+    yields: &BTreeMap<StepId, Yield>,
+) -> Result<Yield, Refusal> {
+    let refuse = |reason: String| Refusal {
+        node: node.clone(),
+        action: action.to_string(),
+        reason,
+    };
+    match action {
+        Action::PushVolume { .. } | Action::PushImage { .. } => {
+            pushes::push(observed, node, action).map_err(refuse)?;
+            Ok(Yield::Nothing)
+        }
+        _ => {
+            let state = seen(observed, node).map_err(refuse)?;
+            on_one_node(state, action, yields).map_err(refuse)
+        }
+    }
+}
+
+/// Does an action that concerns one node alone.
+fn on_one_node(
+    state: &mut NodeState,
+    action: &Action,
+    yields: &BTreeMap<StepId, Yield>,
+) -> Result<Yield, String> {
+    match action {
+        Action::AdmitMembers { members } => state.members.clone_from(members),
+        Action::RecordDeployment { applied, members } => {
+            state.members.clone_from(members);
+            state.applied = Some(applied.clone());
+        }
+        Action::EnsureImage { image, .. } => {
+            let id = flocker_model::ImageId(image.with_tag());
+            state.images.insert(tagged(image)?, id);
+        }
+        Action::CreateVolume { .. }
+        | Action::ResizeVolume { .. }
+        | Action::ReleaseVolume { .. }
+        | Action::AcquireVolume { .. }
+        | Action::PruneSnapshots { .. } => return volumes::on_volume(state, action, yields),
+        Action::StopApplication { .. }
+        | Action::RemoveApplication { .. }
+        | Action::StartApplication { .. }
+        | Action::SetLinks { .. } => containers::on_container(state, action)?,
+        Action::HoldPorts { ports } => {
+            state.network.get_or_insert_default().held.extend(ports);
+        }
+        Action::SwitchRoutes { routes, links, .. } => {
+            let network = state.network.get_or_insert_default();
+            for port in routes.keys().chain(links.keys()) {
+                network.held.remove(port);
+            }
+            network.routes.extend(routes.clone());
+            network.links.extend(links.clone());
+        }
+        Action::ProgramNetwork { network } => state.network = Some(network.clone()),
+        Action::PushVolume { .. } | Action::PushImage { .. } => {}
+    }
+    Ok(Yield::Nothing)
+}
+
+/// Returns a node's state for changing.
+fn seen<'a>(observed: &'a mut Observed, node: &NodeName) -> Result<&'a mut NodeState, String> {
+    match observed.nodes.get_mut(node) {
+        Some(flocker_model::NodeObservation::Seen(state)) => Ok(state),
+        _ => Err(format!("{node} cannot be reached")),
+    }
+}
+
+/// Writes the tag out, as images are observed.
+fn tagged(image: &ImageReference) -> Result<ImageReference, String> {
+    let tagged = image.with_tag().parse();
+    tagged.map_err(|_| "there is no such image".to_owned())
+}
