@@ -29,8 +29,8 @@ const EVENT_OVERLAP: Duration = Duration::from_secs(1);
 pub struct Ended {
     /// The application.
     pub application: ApplicationName,
-    /// The exit status of its process.
-    pub exit_code: i64,
+    /// The exit status of its process; unknown when systemd has already started it again.
+    pub exit_code: Option<i64>,
     /// Whether the kernel killed it for using too much memory.
     pub out_of_memory: bool,
     /// Why Docker could not start it, if that is so.
@@ -44,11 +44,10 @@ impl std::fmt::Display for Ended {
         let application = &self.application;
         match &self.problem {
             Some(problem) => write!(formatter, "{application} could not be started: {problem}")?,
-            None => write!(
-                formatter,
-                "{application} ended with status {} right after its start",
-                self.exit_code
-            )?,
+            None => write!(formatter, "{application} ended right after its start")?,
+        }
+        if let (None, Some(status)) = (&self.problem, self.exit_code) {
+            write!(formatter, " with status {status}")?;
         }
         if self.out_of_memory {
             formatter.write_str(", out of memory (raise its `memory`)")?;
@@ -82,6 +81,12 @@ pub enum StartError {
         application: ApplicationName,
         /// How long was waited.
         waited: Duration,
+    },
+    /// Docker has stopped meanwhile.
+    #[error("docker stopped while {application} was starting; see systemctl status docker")]
+    DaemonLost {
+        /// The application.
+        application: ApplicationName,
     },
     /// A container of that name is not Flocker's, or cannot be looked at.
     #[error(transparent)]
@@ -171,8 +176,8 @@ impl StartWatch {
             match event {
                 Ok(Some(Ok(_))) => {}
                 Ok(Some(Err(source))) => return Err(self.events_failed(source).into()),
-                // The daemon has closed the stream, or time is up.
-                Ok(None) | Err(_) => {
+                Ok(None) => return Err(self.daemon_lost()),
+                Err(_) => {
                     return Err(StartError::Deadline {
                         application: self.application.clone(),
                         waited: patience,
@@ -187,7 +192,7 @@ impl StartWatch {
                 event = events.next() => match event {
                     Some(Ok(_)) => self.check_still(&start).await?,
                     Some(Err(source)) => return Err(self.events_failed(source).into()),
-                    None => break,
+                    None => return Err(self.daemon_lost()),
                 },
             }
         }
@@ -256,7 +261,7 @@ impl StartWatch {
     async fn ended(&self, state: &ContainerState) -> StartError {
         StartError::Ended(Box::new(Ended {
             application: self.application.clone(),
-            exit_code: state.exit_code.unwrap_or(-1),
+            exit_code: state.exit_code,
             out_of_memory: state.oom_killed.unwrap_or(false),
             problem: state.error.clone().filter(|problem| !problem.is_empty()),
             // Whatever went wrong, the output is only an addition to the message.
@@ -266,6 +271,12 @@ impl StartWatch {
                 .await
                 .unwrap_or_default(),
         }))
+    }
+
+    fn daemon_lost(&self) -> StartError {
+        StartError::DaemonLost {
+            application: self.application.clone(),
+        }
     }
 
     fn events_failed(&self, source: bollard::errors::Error) -> RequestFailed {

@@ -6,7 +6,7 @@ use bollard::query_parameters::RemoveContainerOptions;
 use flocker_docker::{Change, ContainerError, namespace_name};
 use flocker_model::{ContainerStatus, Digest};
 
-use crate::daemon::{SERVER, application, connect, start, stranger};
+use crate::daemon::{SERVER, application, connect, start, stranger, wait_until_ready};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -41,6 +41,7 @@ async fn only_a_changed_container_is_replaced_and_never_while_it_runs() {
     assert!(matches!(error, ContainerError::Running { .. }), "{error:?}");
     assert_eq!(docker.observe_containers().await.unwrap()[name], before);
 
+    wait_until_ready(name).await;
     let stopped = docker.stop_container(name, PATIENCE).await.unwrap();
     assert_eq!(stopped, Change::Changed);
     let stopped = docker.stop_container(name, PATIENCE).await.unwrap();

@@ -16,10 +16,10 @@ use std::sync::{LazyLock, mpsc};
 use std::time::Duration;
 
 use bollard::body_full;
-use bollard::query_parameters::CreateImageOptions;
+use bollard::query_parameters::{CreateImageOptions, LogsOptions};
 use flocker_docker::{Docker, DockerSettings};
 use flocker_model::{ApplicationName, ContainerSpecification, ImageReference, RestartPolicy};
-use futures_util::TryStreamExt as _;
+use futures_util::{StreamExt as _, TryStreamExt as _};
 
 /// The image that test applications run: a shell.
 pub(crate) const IMAGE: &str = "flocker-test/shell:1";
@@ -259,4 +259,19 @@ pub(crate) async fn start(application: &ApplicationName) {
         )
         .await
         .unwrap();
+}
+
+/// Waits until [`SERVER`] has said that it is ready, and so ends when it is asked to.
+pub(crate) async fn wait_until_ready(application: &ApplicationName) {
+    let options = LogsOptions {
+        follow: true,
+        stdout: true,
+        ..LogsOptions::default()
+    };
+    let client = stranger().await;
+    let name = flocker_docker::container_name(application);
+    let mut output = Box::pin(client.logs(&name, Some(options)));
+    let first = tokio::time::timeout(START_DEADLINE, output.next()).await;
+    let first = first.unwrap().unwrap().unwrap();
+    assert_eq!(first.to_string().trim(), "ready");
 }

@@ -33,7 +33,7 @@ async fn a_container_that_ends_at_once_is_reported_with_its_last_words() {
     let StartError::Ended(ended) = &error else {
         panic!("{error:?}");
     };
-    assert_eq!(ended.exit_code, 3);
+    assert_eq!(ended.exit_code, Some(3));
     assert!(!ended.out_of_memory);
     let mut output = ended.output.clone();
     // Two pipes: their order is not kept.

@@ -4,7 +4,7 @@ directory=$1
 hierarchy=/sys/fs/cgroup
 [ -d "$hierarchy/systemd" ] && hierarchy=$hierarchy/systemd
 group=$hierarchy/flocker-systemd-$2
-mkdir "$group"
+mkdir -p "$group"
 sh -c 'echo $$ >"$0/cgroup.procs"; exec "$@"' "$group" \
     unshare --net --mount --uts --ipc --cgroup --pid --fork --kill-child \
     sh -c "$3" sh "$directory" </dev/null &
