@@ -4,7 +4,9 @@ use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
-use std::process::{Command, ExitCode, ExitStatus, Stdio};
+use std::process::{ChildStdout, Command, ExitCode, ExitStatus, Stdio};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::time::Duration;
 
 use crate::terminal;
 use crate::workspace;
@@ -105,12 +107,21 @@ impl Program {
             .map_err(|source| self.not_started(source))?;
         let mut lines = Vec::new();
         if let Some(output) = child.stdout.take() {
-            // Tests may print anything, so bytes that are not UTF-8 must not end the reading.
-            for line in BufReader::new(output).split(b'\n') {
-                let line = line.map_err(|source| self.unreadable(source))?;
-                let line = String::from_utf8_lossy(&line).into_owned();
-                terminal::line(&line);
-                lines.push(line);
+            let incoming = read_lines_apart(output);
+            // A process that a test left behind may hold the output open for ever.
+            let mut left_alone = LEFT_ALONE;
+            while left_alone > 0 {
+                match incoming.recv_timeout(PATIENCE) {
+                    Ok(line) => {
+                        terminal::line(&line);
+                        lines.push(line);
+                    }
+                    Err(RecvTimeoutError::Disconnected) => break,
+                    Err(RecvTimeoutError::Timeout) => {
+                        let ended = child.try_wait().map_err(|source| self.unreadable(source))?;
+                        left_alone -= u32::from(ended.is_some());
+                    }
+                }
             }
         }
         let status = child.wait().map_err(|source| self.unreadable(source))?;
@@ -180,10 +191,53 @@ impl Program {
     }
 }
 
+/// How long to wait for a line before looking whether the program still runs.
+const PATIENCE: Duration = Duration::from_millis(500);
+/// How often an ended program's output may be silent before it is left.
+const LEFT_ALONE: u32 = 4;
+
+/// Reads lines in a thread of its own, until the end of the output.
+fn read_lines_apart(output: ChildStdout) -> Receiver<String> {
+    let (sender, receiver) = mpsc::channel();
+    std::thread::spawn(move || {
+        // Tests may print anything, so bytes that are not UTF-8 must not end the reading.
+        for line in BufReader::new(output).split(b'\n').map_while(Result::ok) {
+            let line = String::from_utf8_lossy(&line).into_owned();
+            if sender.send(line).is_err() {
+                break;
+            }
+        }
+    });
+    receiver
+}
+
 /// Whether `name` is a program in `PATH` or in the directories that only root has in it.
 pub(crate) fn program_exists(name: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path)
         .chain(["/usr/sbin", "/sbin"].map(Into::into))
         .any(|directory| directory.join(name).is_file())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Program;
+
+    #[test]
+    fn collects_lines_and_the_status() {
+        let script = "echo one; printf 'two\\377'; exit 3";
+        let outcome = Program::new("sh").args(["-c", script]).run_collecting();
+        let (status, lines) = outcome.unwrap();
+        assert_eq!(status.code(), Some(3));
+        assert_eq!(lines, ["one", "two\u{fffd}"]);
+    }
+
+    #[test]
+    fn does_not_wait_for_what_a_program_left_behind() {
+        let script = "sleep 60 & echo $!";
+        let outcome = Program::new("sh").args(["-c", script]).run_collecting();
+        let (status, lines) = outcome.unwrap();
+        assert!(status.success());
+        assert!(Program::new("kill").args(&lines).succeeds());
+    }
 }
