@@ -170,6 +170,9 @@ impl Volume<Owned> {
     /// Gives the volume up: in one transaction the next owner, its epoch, the snapshot handed off
     /// and `readonly=on` are written down. From then on this node cannot write it.
     ///
+    /// In a process that has not seen the volume mounted, its intent log is replayed first, which
+    /// counts as writing: push in the process that releases.
+    ///
     /// # Errors
     /// Fails when it is mounted, or was written after its newest snapshot.
     pub async fn release(self, release: &Release) -> Result<Released, ReleaseError> {

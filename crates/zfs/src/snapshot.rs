@@ -43,6 +43,9 @@ impl Volume<Owned> {
     /// Takes a snapshot and holds it; or, of an unmounted volume that was not written since the
     /// last one, returns that. Of a mounted one there is no telling: ZFS counts what is on disk.
     ///
+    /// Mounting writes a kilobyte of its own, so that a snapshot is taken after each time that the
+    /// volume was mounted.
+    ///
     /// A volume that was never mounted since a crash has writes in its intent log that a snapshot
     /// would miss, acknowledged ones; so it is mounted first, for a moment.
     ///
