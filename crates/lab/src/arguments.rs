@@ -5,6 +5,8 @@ use std::ffi::OsString;
 use clap::{Args, Parser, Subcommand};
 use flocker_lab::NodeIndex;
 
+use crate::scenarios;
+
 /// Real nodes to try Flocker on: virtual machines on a private network.
 #[derive(Debug, Parser)]
 #[command(name = "flocker-lab", version)]
@@ -96,6 +98,12 @@ pub(crate) enum Command {
         #[command(flatten)]
         node: WhichNode,
     },
+    /// Show what Flocker does, on two nodes that keep running
+    Demo,
+    /// Run scenarios on nodes of a lab of their own
+    Test(scenarios::Test),
+    /// Run a scenario on nodes that are there
+    Scenario(scenarios::OnNodes),
     /// Remove what is cached: images, saved nodes, disks
     Clean,
     /// List the Debian packages that this machine needs

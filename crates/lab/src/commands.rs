@@ -11,6 +11,7 @@ use flocker_lab::{
 
 use crate::arguments::{Arguments, Command, Which, WhichNode};
 use crate::console;
+use crate::scenarios;
 
 type Done = Result<ExitCode, Box<dyn Error>>;
 
@@ -59,6 +60,9 @@ pub(crate) async fn run(arguments: Arguments) -> Done {
             console::attach(&find(&node)?.console_socket()).await?;
             Ok(ExitCode::SUCCESS)
         }
+        Command::Demo => scenarios::demo().await,
+        Command::Test(test) => scenarios::test(&test, &progress).await,
+        Command::Scenario(on_nodes) => scenarios::on_nodes(&on_nodes).await,
         Command::Clean => {
             clean(&Cache::open()?)?;
             Ok(ExitCode::SUCCESS)

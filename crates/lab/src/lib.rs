@@ -49,6 +49,7 @@ mod node;
 mod operator;
 mod preparation;
 mod progress;
+pub mod scenario;
 mod ssh;
 mod stage;
 

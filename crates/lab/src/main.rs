@@ -9,6 +9,7 @@ use clap::Parser;
 mod arguments;
 mod commands;
 mod console;
+mod scenarios;
 
 /// What a shell reports for a program that an interrupt ended.
 const INTERRUPTED: u8 = 130;

@@ -8,7 +8,6 @@ use tokio::time::timeout;
 use super::failure::{Failure, expect};
 use super::layouts::Layout;
 use super::site::{Site, SiteError};
-use crate::progress::Progress;
 use crate::ssh::Output;
 
 /// How long a deploy may take: emulated nodes take a minute for a large image.
@@ -36,10 +35,6 @@ impl Cluster<'_> {
         let program = self.program.display().to_string();
         let mut command = self.site.operator_command(&program);
         command.arg("deploy").args(options).args(&files);
-        let _step = Progress::on_stderr().step(format!(
-            "flocker-cluster deploy {}",
-            describe(&files, options)
-        ));
         let ended = timeout(DEPLOY_PATIENCE, self.site.operate(&program, command)).await;
         match ended {
             Ok(output) => Ok(Transcript(output?)),
@@ -77,6 +72,16 @@ impl Transcript {
             format!("exit code {code}"),
             self.render(),
         )
+    }
+
+    /// Whether it exited with 0.
+    pub(super) fn succeeded(&self) -> bool {
+        self.0.success()
+    }
+
+    pub(super) fn expect_last_line(&self, line: &str) -> Result<(), Failure> {
+        let last = self.0.stdout.lines().last();
+        expect(last == Some(line), format!("`{line}`"), self.render())
     }
 
     pub(super) fn expect_lines(&self, lines: &[String]) -> Result<(), Failure> {
@@ -126,9 +131,11 @@ impl Layout {
         let directory = site.directory();
         let write = |kind: &str, text: &str| {
             let path = directory.join(format!("{}-{kind}.yml", self.name));
-            let written = std::fs::create_dir_all(&directory)
-                .and_then(|()| std::fs::write(&path, text));
-            written.map(|()| path.clone()).map_err(|source| SiteError::Write { path, source })
+            let written =
+                std::fs::create_dir_all(&directory).and_then(|()| std::fs::write(&path, text));
+            written
+                .map(|()| path.clone())
+                .map_err(|source| SiteError::Write { path, source })
         };
         Ok([
             write("application", &self.applications)?,

@@ -84,8 +84,7 @@ fn key(recipe: &Path) -> Result<CacheKey, DigestError> {
         source,
     };
     let entries = fs::read_dir(recipe).map_err(failed)?;
-    let paths: io::Result<Vec<PathBuf>> =
-        entries.map(|entry| Ok(entry?.path())).collect();
+    let paths: io::Result<Vec<PathBuf>> = entries.map(|entry| Ok(entry?.path())).collect();
     let mut paths = paths.map_err(failed)?;
     paths.sort();
     let mut builder = KeyBuilder::new("containers");

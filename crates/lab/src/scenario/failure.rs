@@ -73,17 +73,14 @@ pub(super) fn expect_same(expected: &str, got: &str) -> Result<(), Failure> {
 fn render_differences(expected: &str, got: &str) -> String {
     let only = |mark: &'static str, these: &str, those: &str| {
         let those: Vec<&str> = those.lines().collect();
-        these
-            .lines()
-            .filter(|line| !those.contains(line))
-            .map(|line| format!("\n    {mark} {line}"))
-            .collect::<String>()
+        let lines = these.lines().filter(|line| !those.contains(line));
+        lines.map(|line| format!("\n    {mark} {line}")).collect()
     };
-    let lines = only("-", expected, got) + &only("+", got, expected);
-    if lines.is_empty() {
+    let lines: [Vec<String>; 2] = [only("-", expected, got), only("+", got, expected)];
+    if lines.iter().all(Vec::is_empty) {
         return "the same lines in another order or number".to_owned();
     }
-    lines
+    lines.concat().concat()
 }
 
 #[cfg(test)]

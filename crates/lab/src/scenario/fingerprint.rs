@@ -8,7 +8,7 @@ const CONTAINERS: &str = "docker ps --all --quiet --no-trunc | xargs --no-run-if
     inspect --format '{{.Name}} {{.Id}} {{.State.StartedAt}} {{.State.Status}}' | sort";
 
 /// The firewall: its generation, which every transaction raises, and its rules
-/// without counters. What asks for the generation is NFT_MSG_GETGEN (16) of
+/// without counters. What asks for the generation is `NFT_MSG_GETGEN` (16) of
 /// nftables (subsystem 10) on netlink family 12.
 ///
 /// Source: `linux/netfilter/nf_tables.h`.

@@ -73,7 +73,13 @@ impl Layouts {
 
     /// Everything on the first node; the second is not in the deployment.
     pub(super) fn one_node(self) -> Layout {
-        let all = ["trac", "pgsql-trac", "elasticsearch-trac", "kibana-trac", "ledger"];
+        let all = [
+            "trac",
+            "pgsql-trac",
+            "elasticsearch-trac",
+            "kibana-trac",
+            "ledger",
+        ];
         Layout {
             name: "one-node",
             deployment: render_deployment(&[(self.first, &all)]),

@@ -3,10 +3,12 @@
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::io::Write;
+use std::iter::Sum;
 use std::time::Instant;
 
 use super::failure::Failure;
 use super::site::Site;
+use crate::progress::Progress;
 
 /// How many lines of each command's answer are shown of a node after a failure.
 const DIAGNOSIS_LINES: usize = 40;
@@ -47,6 +49,23 @@ impl fmt::Display for Counts {
     }
 }
 
+impl Counts {
+    /// Says the line with the numbers.
+    pub fn say(self) {
+        say(&self.to_string());
+    }
+}
+
+impl Sum for Counts {
+    fn sum<I: Iterator<Item = Self>>(all: I) -> Self {
+        all.fold(Self::default(), |sum, one| Self {
+            passed: sum.passed + one.passed,
+            failed: sum.failed + one.failed,
+            skipped: sum.skipped + one.skipped,
+        })
+    }
+}
+
 /// An assertion failed, so that what depends on it makes no sense.
 #[derive(Debug)]
 pub(super) struct Stopped;
@@ -59,11 +78,6 @@ pub struct Report {
 }
 
 impl Report {
-    /// Begins a part of the scenario.
-    pub(super) fn heading(&self, text: &str) {
-        say(&format!("\n== {text}"));
-    }
-
     /// Tries an assertion. When it fails, tells how the site's nodes are.
     pub(super) async fn check<T>(
         &self,
@@ -72,7 +86,9 @@ impl Report {
         assertion: impl Future<Output = Result<T, Failure>>,
     ) -> Result<T, Stopped> {
         let began = Instant::now();
+        let step = Progress::on_stderr().step(name);
         let outcome = assertion.await;
+        drop(step);
         let seconds = began.elapsed().as_secs_f32();
         let mut counts = self.counts.get();
         match outcome {
@@ -109,7 +125,7 @@ impl Report {
             say(failure);
         }
         let counts = self.counts.get();
-        say(&counts.to_string());
+        counts.say();
         counts
     }
 }
@@ -137,6 +153,11 @@ async fn diagnose(site: &Site) {
             }
         }
     }
+}
+
+/// Begins a part of a scenario.
+pub(super) fn heading(text: &str) {
+    say(&format!("\n== {text}"));
 }
 
 /// The scenarios' mouth. Nobody can be told that standard output is closed.

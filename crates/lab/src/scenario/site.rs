@@ -10,7 +10,7 @@ use tokio::process::Command;
 
 use super::plain::PlainNodes;
 use crate::lab::Lab;
-use crate::node::NodeError;
+use crate::node::{Node, NodeError};
 use crate::ssh::{Output, SshError};
 
 /// Nodes to run a scenario on, counted from 0.
@@ -157,8 +157,8 @@ impl Site {
     pub async fn power_cycle(&self) -> Result<(), SiteError> {
         match self {
             Self::Lab(lab) => {
-                try_join_all(lab.nodes().iter().map(|node| node.power_cut())).await?;
-                try_join_all(lab.nodes().iter().map(|node| node.power_on())).await?;
+                try_join_all(lab.nodes().iter().map(Node::power_cut)).await?;
+                try_join_all(lab.nodes().iter().map(Node::power_on)).await?;
                 Ok(())
             }
             Self::Plain(plain) => plain.power_cycle().await,

@@ -17,6 +17,12 @@ pub(super) const RESTORE_PATIENCE: Duration = Duration::from_secs(420);
 /// How often it is tried.
 const INTERVAL: Duration = Duration::from_millis(500);
 
+/// How often it is told why not yet.
+const REMINDER: Duration = Duration::from_secs(15);
+
+/// The longest reason that is told.
+const REASON_CHARACTERS: usize = 200;
+
 /// Tries until it succeeds, telling what is waited for, and returns what the
 /// successful try did.
 pub(super) async fn eventually<T>(
@@ -25,7 +31,7 @@ pub(super) async fn eventually<T>(
     attempt: impl AsyncFn() -> Result<T, Failure>,
 ) -> Result<T, Failure> {
     let began = Instant::now();
-    let mut step = None;
+    let mut said = began;
     loop {
         let last = match attempt().await {
             Ok(found) => return Ok(found),
@@ -38,7 +44,12 @@ pub(super) async fn eventually<T>(
                 last: Box::new(last),
             });
         }
-        step.get_or_insert_with(|| Progress::on_stderr().step(format!("waiting until {what}")));
+        if said.elapsed() > REMINDER {
+            said = Instant::now();
+            let reason: String = last.to_string().chars().take(REASON_CHARACTERS).collect();
+            let reason = reason.replace('\n', " ");
+            Progress::on_stderr().say(&format!("  waiting until {what}; now: {reason}"));
+        }
         sleep(INTERVAL).await;
     }
 }

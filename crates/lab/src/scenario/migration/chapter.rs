@@ -1,0 +1,56 @@
+//! The scenario's parts.
+
+use clap::ValueEnum;
+
+/// A part of the scenario.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
+pub enum Chapter {
+    /// Nothing runs yet; the example is deployed.
+    FirstDeploy,
+    /// The same again.
+    SecondDeploy,
+    /// The database moves away from trac.
+    Move,
+    /// The log server loses its route.
+    LinkOnly,
+    /// Docker is restarted on each node.
+    DockerRestart,
+    /// One more application comes, goes, and comes back elsewhere.
+    Ledger,
+    /// The second node is left out.
+    OneNode,
+    /// Both nodes lose their power.
+    PowerCut,
+    /// Deploys that cannot succeed.
+    Failures,
+}
+
+impl Chapter {
+    /// All of them, in order.
+    pub const ALL: [Self; 9] = [
+        Self::FirstDeploy,
+        Self::SecondDeploy,
+        Self::Move,
+        Self::LinkOnly,
+        Self::DockerRestart,
+        Self::Ledger,
+        Self::OneNode,
+        Self::PowerCut,
+        Self::Failures,
+    ];
+
+    /// The heading.
+    pub(super) const fn title(self) -> &'static str {
+        match self {
+            Self::FirstDeploy => "the first deploy",
+            Self::SecondDeploy => "the same deploy again",
+            Self::Move => "the database moves",
+            Self::LinkOnly => "a link without a route",
+            Self::DockerRestart => "Docker is restarted",
+            Self::Ledger => "an application is removed, and added elsewhere",
+            Self::OneNode => "a node is left out",
+            Self::PowerCut => "a power cut",
+            Self::Failures => "deploys that cannot succeed",
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! The seed's example, from its first deploy to a power cut: applications run
+//! and move with their data, and whoever uses them notices nothing else.
+
+mod changes;
+mod chapter;
+mod everything;
+mod moves;
+mod outages;
+
+use std::path::Path;
+
+use self::everything::Memory;
+use super::clients::Clients;
+use super::cluster::Cluster;
+use super::container_images::ContainerImages;
+use super::failure::Failure;
+use super::layouts::Layouts;
+use super::report::{Counts, Report, Stopped, heading};
+use super::site::Site;
+
+pub use chapter::Chapter;
+
+/// The node that trac runs on all the time.
+const FIRST: usize = 0;
+/// The node that the log server begins on.
+const SECOND: usize = 1;
+
+/// What the chapters share.
+struct Migration<'a> {
+    site: &'a Site,
+    report: &'a Report,
+    clients: Clients<'a>,
+    cluster: Cluster<'a>,
+    layouts: Layouts,
+    images: &'a ContainerImages,
+    memory: Memory,
+}
+
+/// Runs the scenario on two nodes, from a chapter on: each goes on from what the
+/// one before has left.
+///
+/// `cluster` is the program `flocker-cluster`. The nodes have the images of
+/// `postgresql` and `trac` (the first) and `elasticsearch` (the second); the
+/// others come from `images`.
+pub async fn run_migration(
+    site: &Site,
+    cluster: &Path,
+    images: &ContainerImages,
+    from: Chapter,
+) -> Counts {
+    let report = Report::default();
+    let mut migration = Migration {
+        site,
+        report: &report,
+        clients: Clients { site },
+        cluster: Cluster {
+            site,
+            program: cluster,
+        },
+        layouts: Layouts {
+            first: site.address(FIRST),
+            second: site.address(SECOND),
+        },
+        images,
+        memory: Memory::default(),
+    };
+    let mut remaining = Chapter::ALL.into_iter().filter(|chapter| *chapter >= from);
+    for chapter in remaining.by_ref() {
+        heading(&format!("migration: {}", chapter.title()));
+        let ended = migration.run(chapter).await;
+        if ended.is_err() && chapter == Chapter::FirstDeploy {
+            break;
+        }
+    }
+    for chapter in remaining {
+        report.skip(chapter.title());
+    }
+    report.finish()
+}
+
+impl Migration<'_> {
+    async fn run(&mut self, chapter: Chapter) -> Result<(), Stopped> {
+        match chapter {
+            Chapter::FirstDeploy => self.first_deploy().await,
+            Chapter::SecondDeploy => self.second_deploy().await,
+            Chapter::Move => self.move_database().await,
+            Chapter::LinkOnly => self.link_only().await,
+            Chapter::DockerRestart => self.docker_restart().await,
+            Chapter::Ledger => self.ledger().await,
+            Chapter::OneNode => self.one_node().await,
+            Chapter::PowerCut => self.power_cut().await,
+            Chapter::Failures => self.failures().await,
+        }
+    }
+
+    /// Tries an assertion.
+    async fn check<T>(
+        &self,
+        name: &str,
+        assertion: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Stopped> {
+        self.report.check(self.site, name, assertion).await
+    }
+
+    /// The options that let `flocker-cluster` stream an image.
+    fn archive(&self, image: &str) -> String {
+        format!("--image-archive={}", self.images.archive(image).display())
+    }
+}

@@ -1,0 +1,126 @@
+//! The subcommands that run scenarios.
+
+use std::error::Error;
+use std::net::Ipv4Addr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, ValueEnum};
+use flocker_lab::scenario::{
+    Chapter, ContainerImages, Counts, Parts, PlainNodes, Site, run_boot, run_demo, run_migration,
+};
+use flocker_lab::{Lab, LabSpecification, Progress};
+
+type Done = Result<ExitCode, Box<dyn Error>>;
+
+/// Which scenarios are run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Scenario {
+    /// All of them
+    All,
+    /// The lab's nodes themselves
+    Boot,
+    /// The seed's example, from its first deploy to a power cut
+    Migration,
+}
+
+/// What `test` is told.
+#[derive(Debug, Args)]
+pub(crate) struct Test {
+    /// Which scenario
+    #[arg(default_value = "all")]
+    scenario: Scenario,
+    /// Leave the nodes of `migration` running as the lab of this name
+    #[arg(long, value_name = "NAME")]
+    keep: Option<String>,
+}
+
+/// What `scenario` is told.
+#[derive(Debug, Args)]
+pub(crate) struct OnNodes {
+    /// Which scenario
+    scenario: Scenario,
+    /// A running lab
+    #[arg(long, value_name = "NAME", required_unless_present = "node")]
+    name: Option<String>,
+    /// A node's address; given once for each node
+    #[arg(
+        long,
+        value_name = "ADDRESS",
+        conflicts_with = "name",
+        requires = "key"
+    )]
+    node: Vec<Ipv4Addr>,
+    /// The private key that the nodes accept for root
+    #[arg(long, value_name = "FILE")]
+    key: Option<PathBuf>,
+    /// The program `flocker-cluster`
+    #[arg(long, value_name = "FILE", env = "FLOCKER_CLUSTER")]
+    cluster_program: PathBuf,
+    /// A directory with the archives of the container images
+    #[arg(long, value_name = "DIRECTORY")]
+    images: Option<PathBuf>,
+    /// Where the scenario begins, when what is before was done already
+    #[arg(long, value_name = "CHAPTER", default_value = "first-deploy")]
+    from: Chapter,
+}
+
+pub(crate) async fn demo() -> Done {
+    run_demo().await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+pub(crate) async fn test(test: &Test, progress: &Progress) -> Done {
+    let mut all = Vec::new();
+    if matches!(test.scenario, Scenario::All | Scenario::Boot) {
+        let lab = Lab::start(&LabSpecification::default(), progress).await?;
+        all.push(run_boot(&Site::Lab(lab)).await);
+    }
+    if matches!(test.scenario, Scenario::All | Scenario::Migration) {
+        let parts = Parts::find(progress).await?;
+        let lab = match &test.keep {
+            Some(name) => Lab::start_detached(name, &parts.lab(), progress).await?,
+            None => Lab::start(&parts.lab(), progress).await?,
+        };
+        let site = Site::Lab(lab);
+        let from = Chapter::FirstDeploy;
+        all.push(run_migration(&site, &parts.cluster, &parts.images, from).await);
+    }
+    Ok(ended(&all))
+}
+
+pub(crate) async fn on_nodes(arguments: &OnNodes) -> Done {
+    let progress = Progress::on_stderr();
+    let site = match (&arguments.name, &arguments.key) {
+        (Some(name), _) => Site::Lab(Lab::open(name)?),
+        (None, Some(key)) => {
+            let directory = std::env::temp_dir();
+            let home = directory.join(format!("flocker-scenario-{}", std::process::id()));
+            Site::Plain(PlainNodes::connect(arguments.node.clone(), key, home).await?)
+        }
+        (None, None) => return Err("nodes need a key".into()),
+    };
+    if arguments.scenario == Scenario::Boot {
+        return Ok(ended(&[run_boot(&site).await]));
+    }
+    let images = match &arguments.images {
+        Some(directory) => ContainerImages::at(directory.clone()),
+        None => ContainerImages::ensure(&flocker_lab::Cache::open()?, &progress).await?,
+    };
+    let program = arguments.cluster_program.canonicalize()?;
+    let counts = run_migration(&site, &program, &images, arguments.from).await;
+    Ok(ended(&[counts]))
+}
+
+/// Says the sum of all scenarios, and how the program ends.
+fn ended(all: &[Counts]) -> ExitCode {
+    let sum = all.iter().copied().sum::<Counts>();
+    if all.len() > 1 {
+        sum.say();
+    }
+    if sum.failed == 0 {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}
