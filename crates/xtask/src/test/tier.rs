@@ -95,7 +95,14 @@ impl TierName {
             Self::Clippy => run_component(
                 "clippy",
                 "clippy",
-                &["--workspace", "--all-targets", "--", "-D", "warnings"],
+                &[
+                    "--workspace",
+                    "--all-targets",
+                    "--keep-going",
+                    "--",
+                    "-D",
+                    "warnings",
+                ],
             ),
             Self::Check => run_check(),
             Self::Unit => run_unit(),
