@@ -1,6 +1,7 @@
 //! Decides what a listed dataset is: ours, a replica, or somebody else's.
 
 use std::collections::BTreeMap;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use flocker_model::{
     ApplicationName, ByteCount, DeploymentId, Digest, Epoch, NodeId, SnapshotGuid, SnapshotState,
@@ -87,6 +88,21 @@ impl Record {
         let newest = self.newest_own()?;
         let last = Some(newest.guid) == self.copy.newest_snapshot;
         (last && self.copy.written == ByteCount::ZERO).then_some(newest)
+    }
+
+    /// Adds a snapshot that was taken a moment ago.
+    pub(crate) fn add_snapshot(&mut self, snapshot: OwnSnapshot) {
+        let since_1970 = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
+        let state = SnapshotState {
+            name: snapshot.name.to_string(),
+            created: since_1970.as_secs(),
+        };
+        self.copy.snapshots.insert(snapshot.guid, state);
+        self.copy.newest_snapshot = Some(snapshot.guid);
+        self.copy.written = ByteCount::ZERO;
+        self.own_snapshots.push(snapshot);
     }
 
     /// Lists Flocker's snapshots, oldest first.

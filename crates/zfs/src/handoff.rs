@@ -210,12 +210,30 @@ impl Volume<Owned> {
             ],
         )
         .await?;
-        let replica = volume.zfs.open_replica(&application).await?;
         Ok(Released {
             change: Change::Changed,
             snapshot: newest.guid,
-            replica,
+            replica: volume.into_released(release, newest.guid),
         })
+    }
+
+    /// Becomes what it is after a release, without looking again.
+    fn into_released(self, release: &Release, handoff: SnapshotGuid) -> Volume<Replica> {
+        let (owner, epoch) = (release.to, self.role.epoch.next());
+        let mut record = self.record;
+        record.readonly = true;
+        record.copy.deployment = Some(release.deployment.clone());
+        record.copy.role = VolumeRole::Replica {
+            owner,
+            epoch,
+            handoff: Some(handoff),
+        };
+        Volume {
+            zfs: self.zfs,
+            application: self.application,
+            record,
+            role: Replica { owner, epoch },
+        }
     }
 
     /// Returns the newest of Flocker's snapshots, after making sure that nothing came after it.

@@ -4,6 +4,7 @@ use flocker_model::{ByteCount, Epoch, SnapshotGuid};
 use thiserror::Error;
 
 use crate::command::{Argv, CommandFailed};
+use crate::dataset::OwnSnapshot;
 use crate::kernel::{self, KernelFailed};
 use crate::names::SnapshotName;
 use crate::{Change, MountError, ObserveError, Owned, Stale, UnmountError, Volume};
@@ -52,25 +53,38 @@ impl Volume<Owned> {
     /// # Errors
     /// Fails when ZFS refuses, for example in a full pool.
     pub async fn snapshot(self) -> Result<Snapshot, SnapshotError> {
-        let volume = self.replay_log().await?;
+        let (snapshot, _) = self.take_snapshot().await?;
+        Ok(snapshot)
+    }
+
+    /// As [`Volume::snapshot`], and hands the volume back as it is with the snapshot, to send it
+    /// without looking again: each look costs a process while the application is paused.
+    ///
+    /// # Errors
+    /// As [`Volume::snapshot`].
+    pub async fn take_snapshot(self) -> Result<(Snapshot, Self), SnapshotError> {
+        let mut volume = self.replay_log().await?;
         if volume.record.copy.mounted.is_none()
             && let Some(settled) = volume.record.settled_at()
         {
             // A crash may have come between taking and holding it.
             kernel::hold(&volume.snapshot_path(settled.name)).await?;
-            return Ok(Snapshot {
+            let snapshot = Snapshot {
                 change: Change::Unchanged,
                 guid: settled.guid,
                 name: settled.name.to_string(),
-            });
+            };
+            return Ok((snapshot, volume));
         }
         let name = volume.next_name();
         let guid = kernel::snapshot_and_hold(&volume.snapshot_path(name)).await?;
-        Ok(Snapshot {
+        volume.record.add_snapshot(OwnSnapshot { name, guid });
+        let snapshot = Snapshot {
             change: Change::Changed,
             guid,
             name: name.to_string(),
-        })
+        };
+        Ok((snapshot, volume))
     }
 
     /// Makes sure that everything acknowledged is in the dataset and not in its intent log alone.

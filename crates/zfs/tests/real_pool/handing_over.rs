@@ -49,6 +49,12 @@ async fn releasing_and_acquiring_are_idempotent() {
         handoff: Some(first.snapshot),
     };
     assert_eq!(role(&a).await, released);
+    let found = a.open_replica(&web()).await.unwrap();
+    assert_eq!(
+        first.replica.copy(),
+        found.copy(),
+        "the handle is what would be read"
+    );
     // Between the two there is no owner.
     assert!(matches!(
         a.open_owned_now(&web()).await,

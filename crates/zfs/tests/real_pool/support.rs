@@ -110,7 +110,18 @@ pub(crate) async fn read(zfs: &Zfs, name: &str) -> Vec<u8> {
 /// Takes a snapshot of the owned volume.
 pub(crate) async fn snapshot(zfs: &Zfs) -> Snapshot {
     let volume = zfs.open_owned_now(&web()).await.unwrap();
-    volume.snapshot().await.unwrap()
+    let (snapshot, volume) = volume.take_snapshot().await.unwrap();
+    let mut found = zfs.open_owned_now(&web()).await.unwrap().copy().clone();
+    if volume.copy().mounted.is_some() {
+        // What is written to a mounted volume comes to the disk when it likes.
+        (found.written, found.referenced) = (volume.copy().written, volume.copy().referenced);
+    }
+    for (guid, state) in &mut found.snapshots {
+        // The clock may tick in between.
+        state.created = volume.copy().snapshots[guid].created;
+    }
+    assert_eq!(volume.copy(), &found, "the handle is what would be read");
+    snapshot
 }
 
 /// Looks at the volume.
