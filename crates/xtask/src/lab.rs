@@ -71,7 +71,7 @@ fn release_directory() -> Result<PathBuf, Box<dyn Error>> {
 /// Runs `flocker-lab` as the user asked.
 pub(crate) fn run_lab(arguments: &[String]) -> CommandResult {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    if let ["test" | "demo", ..] = words.as_slice() {
+    if let ["test" | "scenario" | "demo", ..] = words.as_slice() {
         return build()?.program(&words).exit_code();
     }
     Program::new(build_lab()?)
