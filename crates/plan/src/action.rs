@@ -55,7 +55,9 @@ pub enum Yield {
 /// One thing that one node is asked to do. Each is idempotent, and the node checks the expected
 /// state that the action names immediately before it acts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", tag = "action")]
+// Tagged from outside: a tag inside would make serde buffer the value, and a buffered map cannot
+// have ports as keys.
+#[serde(rename_all = "kebab-case")]
 pub enum Action {
     /// Lets these machines push volumes to the node, and the node trust their host keys.
     AdmitMembers {

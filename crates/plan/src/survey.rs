@@ -152,11 +152,21 @@ fn locate_unseen(application: &ApplicationName, observed: &Observed) -> Whereabo
 }
 
 /// Finds where the last applied deployment had `application`, if it had a volume then.
+///
+/// What a node remembers of another counts only once that other machine is gone: one node may have
+/// applied a deployment by itself that no other was told of.
 fn remembered_place(application: &ApplicationName, observed: &Observed) -> Option<NodeName> {
+    let is_seen = |id: NodeId| observed.seen().any(|(_, state)| state.id == id);
     observed.seen().find_map(|(_, state)| {
-        let deployment = &state.applied.as_ref()?.deployment;
+        let applied = state.applied.as_ref()?;
+        let deployment = &applied.deployment;
         deployment.applications.get(application)?.volume.as_ref()?;
-        deployment.place_of(application).cloned()
+        let place = deployment.place_of(application)?;
+        let is_gone = state
+            .members
+            .get(place)
+            .is_some_and(|member| !is_seen(member.id));
+        (*place == applied.node || is_gone).then(|| place.clone())
     })
 }
 

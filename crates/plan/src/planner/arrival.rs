@@ -110,7 +110,7 @@ impl Planner<'_> {
         let action = Action::CreateVolume {
             application: placing.name.clone(),
             maximum_size: wanted.maximum_size,
-            deployment: self.goal.deployment.id(),
+            deployment: self.deployment.clone(),
         };
         let because = Because {
             after: &[],
@@ -175,7 +175,7 @@ impl Planner<'_> {
             application: name.clone(),
             epoch: source.epoch,
             to: target.id,
-            deployment: self.goal.deployment.id(),
+            deployment: self.deployment.clone(),
         };
         let because = Because {
             after: &[last],
@@ -293,7 +293,7 @@ impl Planner<'_> {
             application: name.clone(),
             epoch,
             handoff,
-            deployment: self.goal.deployment.id(),
+            deployment: self.deployment.clone(),
         };
         let because = Because {
             after: &after,

@@ -3,27 +3,28 @@
 use flocker_model::{AppliedDeployment, Member, Members, NodeName, NodeState};
 
 use crate::steps::Because;
-use crate::{Action, Scope};
+use crate::{Action, Scope, StepId};
 
 use super::state::Planner;
 
 impl Planner<'_> {
     /// Makes every node accept pushes from every other before any is needed.
     ///
-    /// Done first, and with every machine that may have something of ours, so that a deploy that
-    /// dies half-way leaves no node that nobody remembers.
+    /// Done first, with every machine that may have something of ours, and forgetting none: a
+    /// deploy that dies half-way leaves no node that nobody remembers.
     pub(super) fn admit_members(&mut self) {
         if self.goal.scope != Scope::Cluster {
             return;
         }
-        let concerned = self.concerned();
+        let admitted = self.admitted_members();
         for (node, state) in self.covered() {
-            let known = concerned
+            let known = admitted
                 .iter()
+                .filter(|(name, _)| self.is_concerned(name))
                 .all(|(name, member)| state.members.get(name) == Some(member));
-            if !known && concerned.contains_key(node) {
+            if !known && self.is_concerned(node) {
                 let action = Action::AdmitMembers {
-                    members: concerned.clone(),
+                    members: admitted.clone(),
                 };
                 let because = Because {
                     after: &[],
@@ -35,40 +36,51 @@ impl Planner<'_> {
         }
     }
 
-    /// Makes every node remember the deployment once everything else is done.
+    /// Makes every node remember the deployment once everything else is done; those that it omits
+    /// first, because the others forget them with it.
     pub(super) fn record(&mut self) {
         // A deployment that something stands in the way of is not applied in full.
         if !self.plan.blocked.is_empty() {
             return;
         }
-        let after = self.all_steps();
-        let remaining = self.remaining();
-        let concerned = self.concerned();
-        for (node, state) in self.covered() {
-            let applied = AppliedDeployment {
-                id: self.goal.deployment.id(),
-                deployment: self.goal.deployment.clone(),
-                node: node.clone(),
-            };
-            let members = match self.goal.scope {
-                Scope::Cluster => remaining.clone(),
-                Scope::Node(_) => state.members.clone(),
-            };
-            let remembered = if self.admitted.contains_key(node) {
-                &concerned
-            } else {
-                &state.members
-            };
-            if state.applied.as_ref() == Some(&applied) && *remembered == members {
-                continue;
+        let nodes = &self.goal.deployment.nodes;
+        let (serving, omitted): (Vec<_>, Vec<_>) = self
+            .covered()
+            .into_iter()
+            .partition(|(node, _)| nodes.contains_key(*node));
+        for part in [omitted, serving] {
+            let after = self.all_steps();
+            for (node, state) in part {
+                self.record_on((node, state), &after);
             }
-            let action = Action::RecordDeployment { applied, members };
-            let because = Because {
-                after: &after,
-                why: "it restores the last deployment that was applied in full",
-            };
-            self.add(node, action, because);
         }
+    }
+
+    /// Makes one node remember the deployment, if it does not.
+    fn record_on(&mut self, (node, state): (&NodeName, &NodeState), after: &[StepId]) {
+        let applied = AppliedDeployment {
+            id: self.deployment.clone(),
+            deployment: self.goal.deployment.clone(),
+            node: node.clone(),
+        };
+        let members = match self.goal.scope {
+            Scope::Cluster => self.remaining(),
+            Scope::Node(_) => state.members.clone(),
+        };
+        let remembered = if self.admitted.contains_key(node) {
+            self.admitted_members()
+        } else {
+            state.members.clone()
+        };
+        if state.applied.as_ref() == Some(&applied) && remembered == members {
+            return;
+        }
+        let action = Action::RecordDeployment { applied, members };
+        let because = Because {
+            after,
+            why: "it restores the last deployment that was applied in full",
+        };
+        self.add(node, action, because);
     }
 
     /// Tells whether both nodes know each other, now or once machines are admitted.
@@ -86,11 +98,18 @@ impl Planner<'_> {
         (concerned(one) && concerned(other)) || (knows(one, other) && knows(other, one))
     }
 
-    /// The machines that have, or may have, something of ours now or afterwards.
-    fn concerned(&self) -> Members {
-        let mut concerned = self.everyone();
-        concerned.retain(|name, _| self.is_concerned(name));
-        concerned
+    /// The machines that have, or may have, something of ours now or afterwards, and those that
+    /// anybody remembers.
+    fn admitted_members(&self) -> Members {
+        let mut members = self.everyone();
+        members.retain(|name, _| {
+            self.is_concerned(name)
+                || self
+                    .observed
+                    .seen()
+                    .any(|(_, state)| state.members.contains_key(name))
+        });
+        members
     }
 
     /// Tells whether a machine has, or may have, something of ours now or afterwards.

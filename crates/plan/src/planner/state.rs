@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use flocker_model::{
-    ApplicationName, ByteCount, ImageReference, NodeName, NodeNetwork, NodeState, Observed,
+    ApplicationName, ByteCount, DeploymentId, ImageReference, NodeName, NodeNetwork, NodeState,
+    Observed,
 };
 
 use crate::network::{Addresses, Wiring};
@@ -14,6 +15,8 @@ use crate::{Action, Blocked, BlockedKind, Goal, LinkPorts, Plan, StepId};
 pub(super) struct Planner<'a> {
     pub(super) goal: &'a Goal<'a>,
     pub(super) observed: &'a Observed,
+    /// The fingerprint of what is wanted.
+    pub(super) deployment: DeploymentId,
     pub(super) plan: Plan,
     pub(super) link_ports: LinkPorts,
     pub(super) addresses: Addresses,
@@ -41,6 +44,7 @@ impl<'a> Planner<'a> {
         Self {
             goal,
             observed,
+            deployment: goal.deployment.id(),
             plan: Plan::default(),
             link_ports: LinkPorts::allocate(goal.deployment),
             addresses: known_addresses(goal, observed),

@@ -1,0 +1,275 @@
+//! What must hold after every step, and in the end.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use flocker_model::{
+    ApplicationName, ContainerStatus, Deployment, Endpoint, NodeName, NodeNetwork, NodeState, Port,
+    RestartPolicy, UnitState, VolumeCopy, VolumeRole,
+};
+use flocker_plan::{Action, Step};
+
+use crate::run::Run;
+use crate::world::{Records, is_owned, runs};
+
+/// What must hold; each is a test of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Invariant {
+    /// I1.
+    RecordsSurvive,
+    /// I2.
+    OneOwner,
+    /// I2.
+    OneWriter,
+    /// I2.
+    NoNewVolumeBesideAnOldOne,
+    /// I3.
+    Converges,
+    /// I5.
+    NothingLeaks,
+    /// I6.
+    SecondDoesNothing,
+    /// All of them, as rules for plans.
+    PlansAreSound,
+}
+
+/// An invariant that does not hold.
+#[derive(Debug, Clone)]
+pub(crate) struct Broken {
+    pub(crate) invariant: Invariant,
+    pub(crate) how: String,
+}
+
+impl Broken {
+    pub(crate) fn new(invariant: Invariant, how: impl Into<String>) -> Self {
+        Self {
+            invariant,
+            how: how.into(),
+        }
+    }
+}
+
+impl fmt::Display for Broken {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{:?}: {}", self.invariant, self.how)
+    }
+}
+
+/// Is fine if `holds`, and else says how `invariant` is broken.
+fn require(holds: bool, invariant: Invariant, how: impl FnOnce() -> String) -> Result<(), Broken> {
+    if holds {
+        Ok(())
+    } else {
+        Err(Broken::new(invariant, how()))
+    }
+}
+
+impl Run<'_> {
+    /// What must hold before a step is done.
+    pub(crate) fn look_before(&self, step: &Step) -> Result<(), Broken> {
+        let Action::CreateVolume { application, .. } = &step.action else {
+            return Ok(());
+        };
+        let mut machines = self.world.truth.seen();
+        // Its own, which a lost answer hides, is not made a second time.
+        let other = machines
+            .find(|(node, state)| **node != step.node && state.volumes.contains_key(application));
+        require(
+            other.is_none(),
+            Invariant::NoNewVolumeBesideAnOldOne,
+            || format!("{application} is created on {} too", step.node),
+        )
+    }
+
+    /// What must hold after every step, on all machines, seen or not.
+    pub(crate) fn look_at_world(&self) -> Result<(), Broken> {
+        let mut copies: BTreeMap<&ApplicationName, Vec<(&NodeName, &NodeState, &VolumeCopy)>> =
+            BTreeMap::new();
+        for (node, state) in self.world.truth.seen() {
+            for (name, copy) in &state.volumes {
+                copies.entry(name).or_default().push((node, state, copy));
+            }
+        }
+        for (name, copies) in copies {
+            let owners = copies.iter().filter(|(.., copy)| is_owned(copy)).count();
+            require(owners <= 1, Invariant::OneOwner, || {
+                format!("{name} has {owners} owners")
+            })?;
+            let mut writers = 0;
+            for (node, state, copy) in &copies {
+                if copy.mounted.is_none() {
+                    continue;
+                }
+                require(is_owned(copy), Invariant::OneWriter, || {
+                    format!("a replica of {name} is mounted on {node}")
+                })?;
+                writers += usize::from(runs(state, name));
+            }
+            require(writers <= 1, Invariant::OneWriter, || {
+                format!("{name} has {writers} writers")
+            })?;
+            self.look_at_records(name, &copies)?;
+        }
+        Ok(())
+    }
+
+    /// All that clients were told is safe is with the owner, or with the next one.
+    fn look_at_records(
+        &self,
+        name: &ApplicationName,
+        copies: &[(&NodeName, &NodeState, &VolumeCopy)],
+    ) -> Result<(), Broken> {
+        let Some(acknowledged) = self.world.acknowledged.get(name) else {
+            return Ok(());
+        };
+        let owner = copies.iter().find(|(.., copy)| is_owned(copy));
+        let holder = match owner {
+            Some((node, ..)) => Some(*node),
+            None => next_owner(copies),
+        };
+        let found = holder.and_then(|node| {
+            let place = (node.clone(), name.clone());
+            self.world.contents.get(&place)
+        });
+        let nothing = Records::new();
+        let found = found.unwrap_or(&nothing);
+        require(found == acknowledged, Invariant::RecordsSurvive, || {
+            format!(
+                "{name} on {holder:?} has {} of {} records",
+                found.len(),
+                acknowledged.len()
+            )
+        })
+    }
+
+    /// What must hold once a deployment is as wanted.
+    pub(crate) fn look_at_end(&self, deployment: &Deployment) -> Result<(), Broken> {
+        for (node, state) in self.world.truth.seen() {
+            look_at_containers(deployment, (node, state))?;
+            look_at_table(deployment, (node, state))?;
+            for (name, copy) in &state.volumes {
+                let others =
+                    self.world.truth.seen().filter(|(other, state)| {
+                        *other != node && state.volumes.contains_key(name)
+                    });
+                let most = 1 + others.count();
+                let count = copy.snapshots.len();
+                require(count <= most, Invariant::NothingLeaks, || {
+                    format!("{name} has {count} snapshots on {node}, and may have {most}")
+                })?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Everything runs where it is placed, and nowhere else.
+fn look_at_containers(
+    deployment: &Deployment,
+    (node, state): (&NodeName, &NodeState),
+) -> Result<(), Broken> {
+    for name in state.containers.keys() {
+        require(
+            deployment.place_of(name) == Some(node),
+            Invariant::NothingLeaks,
+            || format!("{name} has a container on {node}"),
+        )?;
+    }
+    for (name, copy) in &state.volumes {
+        let placed = deployment.place_of(name) == Some(node);
+        require(
+            copy.mounted.is_none() || placed,
+            Invariant::NothingLeaks,
+            || format!("the volume of {name} is mounted on {node}"),
+        )?;
+    }
+    for (name, definition, place) in deployment.placed() {
+        if place != node {
+            continue;
+        }
+        let container = state.containers.get(name);
+        let fine = container.is_some_and(|container| {
+            let ended = definition.restart != RestartPolicy::Always
+                && container.unit == UnitState::Inactive
+                && matches!(container.status, ContainerStatus::Stopped { .. });
+            container.is_up() || ended
+        });
+        require(fine, Invariant::Converges, || {
+            format!("{name} does not run on {node}")
+        })?;
+        let copy = state.volumes.get(name);
+        let has_volume = copy.is_some_and(|copy| {
+            let wanted = definition.volume.as_ref();
+            let size = wanted.and_then(|wanted| wanted.maximum_size);
+            is_owned(copy) && copy.mounted.is_some() && copy.maximum_size == size
+        });
+        require(
+            definition.volume.is_none() || has_volume,
+            Invariant::Converges,
+            || format!("{name} has not its volume on {node}"),
+        )?;
+    }
+    Ok(())
+}
+
+/// Every port leads to where its application is placed, and none is held.
+fn look_at_table(
+    deployment: &Deployment,
+    (node, state): (&NodeName, &NodeState),
+) -> Result<(), Broken> {
+    let nothing = NodeNetwork::default();
+    let network = state.network.as_ref().unwrap_or(&nothing);
+    let mut wanted: BTreeMap<Port, Endpoint> = BTreeMap::new();
+    if deployment.nodes.contains_key(node) {
+        for (name, definition, place) in deployment.placed() {
+            for (outside, inside) in &definition.routes {
+                let local = Endpoint::Local {
+                    application: name.clone(),
+                    port: *inside,
+                };
+                let remote = place.as_address().map(|address| Endpoint::Remote {
+                    address,
+                    port: *outside,
+                });
+                let endpoint = if place == node { Some(local) } else { remote };
+                wanted.extend(endpoint.map(|endpoint| (*outside, endpoint)));
+            }
+        }
+    }
+    require(network.routes == wanted, Invariant::Converges, || {
+        format!("{node} routes {:?}, not {wanted:?}", network.routes)
+    })?;
+    require(network.held.is_empty(), Invariant::NothingLeaks, || {
+        format!("{node} holds {:?}", network.held)
+    })?;
+    let linked: BTreeSet<&ApplicationName> = deployment
+        .applications
+        .values()
+        .flat_map(|definition| &definition.links)
+        .map(|link| &link.target)
+        .collect();
+    let unlinked = network.links.values().find(|endpoint| match endpoint {
+        Endpoint::Local { application, .. } => !linked.contains(application),
+        Endpoint::Remote { .. } => false,
+    });
+    require(unlinked.is_none(), Invariant::NothingLeaks, || {
+        format!("{node} has a link port that nothing uses")
+    })
+}
+
+/// Finds the machine that a volume without an owner was handed to.
+fn next_owner<'a>(copies: &[(&'a NodeName, &NodeState, &VolumeCopy)]) -> Option<&'a NodeName> {
+    let released = copies.iter().filter_map(|(_, _, copy)| match copy.role {
+        VolumeRole::Replica {
+            owner,
+            epoch,
+            handoff: Some(_),
+        } => Some((epoch, owner)),
+        _ => None,
+    });
+    let (_, owner) = released.max_by_key(|(epoch, _)| *epoch)?;
+    copies
+        .iter()
+        .find(|(_, state, _)| state.id == owner)
+        .map(|(node, ..)| *node)
+}
