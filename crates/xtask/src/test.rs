@@ -14,6 +14,7 @@ use crate::install::{self, Need};
 use crate::process::{Program, RunError};
 use crate::terminal;
 use outcome::Outcome;
+pub(crate) use outcome::PART_OF_ANOTHER_TEST;
 use summary::{Report, Strictness};
 pub(crate) use tier::TierName;
 

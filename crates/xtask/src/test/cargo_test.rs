@@ -46,6 +46,7 @@ pub(super) fn observe_test_targets() -> Result<Vec<TestTarget>, String> {
 pub(super) struct TestRun {
     program: Program,
     required: Option<(&'static str, u64)>,
+    is_serial: bool,
 }
 
 impl TestRun {
@@ -60,6 +61,7 @@ impl TestRun {
         Self {
             program,
             required: None,
+            is_serial: false,
         }
     }
 
@@ -80,6 +82,12 @@ impl TestRun {
     /// Requires that the tests report at least so many cases, in a line `… NUMBER WORDS`.
     pub(super) fn require_cases(mut self, words: &'static str, minimum: u64) -> Self {
         self.required = Some((words, minimum));
+        self
+    }
+
+    /// Runs one test after the other: each of these takes the whole machine.
+    pub(super) fn one_at_a_time(mut self) -> Self {
+        self.is_serial = true;
         self
     }
 
@@ -111,6 +119,9 @@ impl TestRun {
     fn run_counting(self) -> Outcome {
         // The output of tests that pass says which of them skipped themselves.
         let mut program = self.program.args(["--", "--show-output"]);
+        if self.is_serial {
+            program = program.args(["--test-threads", "1"]);
+        }
         match program.run_collecting() {
             Ok((status, lines)) => {
                 let outcome = Outcome::of_tests(&lines, status.success());

@@ -67,6 +67,8 @@ impl Outcome {
     /// What `cargo test … -- --show-output` printed.
     pub(super) fn of_tests(lines: &[String], succeeded: bool) -> Self {
         let mut outcome = Self::of(parse_results(lines));
+        let parts = lines.iter().filter(|line| is_part_of_another_test(line));
+        outcome.count.skipped = outcome.count.skipped.saturating_sub(parts.count() as u64);
         for why in parse_skips(lines) {
             // A test that skips itself is a passed test to its harness.
             outcome.count.passed = outcome.count.passed.saturating_sub(1);
@@ -134,6 +136,9 @@ impl Outcome {
 
 const SKIPPED: &str = "SKIPPED:";
 
+/// The reason for which libtest ignores what is no test: a process that a test starts.
+pub(crate) const PART_OF_ANOTHER_TEST: &str = "a part of another test";
+
 /// Adds up libtest's lines `test result: ok. 2 passed; 0 failed; 1 ignored; …`.
 fn parse_results(lines: &[String]) -> Count {
     lines
@@ -152,6 +157,10 @@ fn parse_results(lines: &[String]) -> Count {
             }
         })
         .fold(Count::default(), Count::plus)
+}
+
+fn is_part_of_another_test(line: &str) -> bool {
+    line.starts_with("test ") && line.ends_with(&format!(" ... ignored, {PART_OF_ANOTHER_TEST}"))
 }
 
 /// The reasons that passed tests gave for skipping themselves, at most one for each test.

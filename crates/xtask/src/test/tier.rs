@@ -16,6 +16,10 @@ use crate::terminal;
 /// How many interrupted plans the model checker must have run.
 const MODEL_CASES: u64 = 20_000;
 
+/// The file with the tests of the lab itself, and the feature without which it is empty.
+const MACHINES_TARGET: &str = "nodes";
+const MACHINES_FEATURE: &str = "flocker-lab/vm";
+
 /// One tier of tests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum TierName {
@@ -98,6 +102,7 @@ impl TierName {
                 &[
                     "--workspace",
                     "--all-targets",
+                    "--all-features",
                     "--keep-going",
                     "--",
                     "-D",
@@ -166,7 +171,7 @@ fn run_unit() -> Outcome {
     let integration: Vec<_> = targets
         .iter()
         .filter(|target| !TierName::SYSTEM_CRATES.contains(&target.package.as_str()))
-        .filter(|target| target.name != pool::TARGET)
+        .filter(|target| ![pool::TARGET, MACHINES_TARGET].contains(&target.name.as_str()))
         .map(|target| target.name.clone())
         .collect();
     let tests = TestRun::new(&["--lib", "--bins"])
@@ -215,13 +220,18 @@ fn run_system(package: &str) -> Outcome {
 fn run_machines() -> Outcome {
     let outcome =
         lab::build().and_then(|built| Ok(built.program(&["test", "all"]).run_collecting()?));
-    match outcome {
+    let scenarios = match outcome {
         Ok((status, lines)) => Outcome::of_program(&lines, status.success()),
         Err(failure) => {
             terminal::failure(failure.as_ref());
             Outcome::failed(failure.to_string())
         }
-    }
+    };
+    let machines = TestRun::new(&["--features", MACHINES_FEATURE])
+        .targets(&[MACHINES_TARGET.to_owned()])
+        .one_at_a_time()
+        .run();
+    machines.and(scenarios)
 }
 
 #[cfg(test)]

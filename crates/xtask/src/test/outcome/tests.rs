@@ -51,6 +51,13 @@ fn adds_up_results_and_takes_out_the_skipped() {
 }
 
 #[test]
+fn a_part_of_another_test_is_not_a_skipped_test() {
+    let text = "test a ... ignored, a part of another test\ntest b ... ignored, slow\n\
+                test result: ok. 1 passed; 0 failed; 2 ignored; 0 measured; 0 filtered out";
+    assert_eq!(Outcome::of_tests(&lines(text), true).count, count(1, 0, 1));
+}
+
+#[test]
 fn a_failure_without_a_failed_test_is_a_failure() {
     let outcome = Outcome::of_tests(&lines("error: could not compile"), false);
     assert_eq!(outcome.count, count(0, 1, 0));
