@@ -67,6 +67,8 @@ impl Outcome {
     /// What `cargo test … -- --show-output` printed.
     pub(super) fn of_tests(lines: &[String], succeeded: bool) -> Self {
         let mut outcome = Self::of(parse_results(lines));
+        let failed = lines.iter().filter(|line| line.ends_with(" ... FAILED"));
+        outcome.notes.extend(failed.cloned());
         let parts = lines.iter().filter(|line| is_part_of_another_test(line));
         outcome.count.skipped = outcome.count.skipped.saturating_sub(parts.count() as u64);
         for why in parse_skips(lines) {

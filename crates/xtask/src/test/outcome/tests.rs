@@ -47,7 +47,10 @@ test result: ok. 3 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; fini
 fn adds_up_results_and_takes_out_the_skipped() {
     let outcome = Outcome::of_tests(&lines(TWO_FILES), false);
     assert_eq!(outcome.count, count(4, 1, 2));
-    assert_eq!(outcome.notes, ["SKIPPED: no dockerd here (b)"]);
+    assert_eq!(
+        outcome.notes,
+        ["test c ... FAILED", "SKIPPED: no dockerd here (b)"]
+    );
 }
 
 #[test]
