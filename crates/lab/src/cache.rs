@@ -132,7 +132,14 @@ impl Cache {
 
     /// Removes every entry that nobody is building.
     pub(crate) fn remove_entries(&self) -> Result<(), CacheError> {
-        for kind in ["packages", "images", "states", "disks", "keys", "containers"] {
+        for kind in [
+            "packages",
+            "images",
+            "states",
+            "disks",
+            "keys",
+            "containers",
+        ] {
             let directory = self.root.join(kind);
             let Ok(entries) = fs::read_dir(&directory) else {
                 continue;

@@ -195,6 +195,8 @@ async fn build(
         .arg(&root);
     run_reporting(copy, None).await?;
     let mut customise = contained("sh");
+    // Progress is read from standard error.
+    customise.args(["-c", "exec sh \"$@\" >&2", "flocker-lab"]);
     customise.arg(recipe.file("customise")).arg(&root);
     run_reporting(customise, Some(&step)).await?;
     for name in ["kernel", "initrd"] {

@@ -196,3 +196,6 @@ pub(crate) fn sweep(labs: &Path) -> io::Result<Vec<PathBuf>> {
     }
     Ok(removed)
 }
+
+#[cfg(test)]
+mod tests;

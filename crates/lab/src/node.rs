@@ -14,7 +14,7 @@ use crate::identity::NodeIndex;
 use crate::machine::{Hardware, Machine, Start};
 use crate::monitor::{Monitor, MonitorError};
 use crate::namespace::Namespace;
-use crate::operator::{OperatorHome, ssh_arguments};
+use crate::operator::OperatorHome;
 use crate::ssh::SshError;
 
 /// How long a node may take to boot. A translated one that shares two
@@ -181,19 +181,16 @@ impl Node {
     /// # Errors
     /// When it does not within minutes.
     pub async fn wait_for_ssh(&self) -> Result<(), NodeError> {
-        self.wait_for(async || self.ssh("true").await.map(drop))
-            .await?;
-        self.share_connection()
+        self.wait_for(async || self.connect(None).await).await
     }
 
     /// Waits until a node answers that nobody has seen before, and stores its
     /// host keys. Nobody else is on its network.
     pub(crate) async fn meet(&self, known_hosts: &Path) -> Result<(), NodeError> {
-        self.wait_for(async || self.observe_host_keys(known_hosts).await)
+        self.wait_for(async || self.connect(Some(known_hosts)).await)
             .await?;
         let learnt = self.home.learn(known_hosts);
-        learnt.map_err(|error| self.failed("store the host keys")(io::Error::other(error)))?;
-        self.share_connection()
+        learnt.map_err(|error| self.failed("store the host keys")(io::Error::other(error)))
     }
 
     async fn wait_for(
@@ -336,34 +333,7 @@ impl Node {
         self.directory.join("ssh")
     }
 
-    /// Opens a connection that later commands share. It is no matter when it
-    /// breaks: they open their own then.
-    fn share_connection(&self) -> Result<(), NodeError> {
-        if self.shared_connection().exists() {
-            return Ok(());
-        }
-        let mut command = self.namespace.resident_command("ssh");
-        command
-            .args(["-o", "ControlMaster=yes", "-N"])
-            .args(ssh_arguments(
-                &self.home,
-                self.index,
-                &self.shared_connection(),
-            ))
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null());
-        let child = command.spawn().map_err(self.failed("run ssh"))?;
-        // It lives as long as the lab; a thread waits for it, so that it does
-        // not stay behind as a zombie of a long test.
-        std::thread::spawn(move || {
-            let mut child = child;
-            child.wait()
-        });
-        Ok(())
-    }
-
-    fn forget_connection(&self) {
+    pub(crate) fn forget_connection(&self) {
         // Absent when no connection was shared.
         let _ = std::fs::remove_file(self.shared_connection());
     }

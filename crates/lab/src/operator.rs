@@ -128,7 +128,7 @@ impl OperatorHome {
             "Host *\n    User root\n    IdentityFile \"{}\"\n    IdentitiesOnly yes\n    \
              UserKnownHostsFile \"{}\"\n    GlobalKnownHostsFile /dev/null\n    \
              StrictHostKeyChecking yes\n    BatchMode yes\n    LogLevel ERROR\n    \
-             ConnectTimeout 10\n",
+             ConnectTimeout 45\n",
             key.display(),
             known.display()
         )
@@ -140,8 +140,7 @@ pub(crate) fn ssh_arguments(home: &OperatorHome, node: NodeIndex, shared: &Path)
     vec![
         "-F".to_owned(),
         home.configuration().display().to_string(),
-        // A connection that is open already saves two seconds of emulated
-        // cryptography; without one this is ignored.
+        // Ignored when no connection is open, see `Node::connect`.
         "-o".to_owned(),
         format!("ControlPath={}", shared.display()),
         "-o".to_owned(),

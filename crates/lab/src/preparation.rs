@@ -253,7 +253,13 @@ impl<'a> Workshop<'a> {
 async fn save(node: &Node, slot: Slot) -> Result<PathBuf, PreparationError> {
     node.save(&slot.directory().join("state")).await?;
     let machine = node.machine();
-    for leftover in [machine.monitor(), machine.console(), machine.process_id()] {
+    let log = node.directory.join("ssh.log");
+    for leftover in [
+        machine.monitor(),
+        machine.console(),
+        machine.process_id(),
+        log,
+    ] {
         // QEMU has removed most of them itself.
         let _ = fs::remove_file(leftover);
     }

@@ -158,26 +158,44 @@ impl Node {
         std::fs::write(local, bytes).map_err(action)
     }
 
-    /// Stores the node's host keys as lines of a `known_hosts` file.
-    pub(crate) async fn observe_host_keys(&self, known_hosts: &Path) -> Result<(), SshError> {
-        let mut ssh = Command::from(self.namespace.operator_command("ssh"));
-        ssh.args(["-o", "StrictHostKeyChecking=accept-new"])
-            .arg("-o")
-            .arg(format!("UserKnownHostsFile={}", known_hosts.display()))
-            .args(["-o", "HashKnownHosts=no", "-o", "UpdateHostKeys=no"])
-            .args(ssh_arguments(
-                &self.home,
-                self.index,
-                &self.shared_connection(),
-            ))
-            .args(["--", "true"])
-            .stdin(Stdio::null())
-            .kill_on_drop(true);
-        let output = ssh.output().await.map_err(|source| SshError::Local {
-            action: "run ssh (package openssh-client)".to_owned(),
-            source,
-        })?;
-        self.recognise(output.into()).map(drop)
+    /// Opens a connection that later commands share, which saves them two
+    /// seconds of emulated cryptography each. When it breaks, they open their
+    /// own. It lives as long as the lab.
+    ///
+    /// With a file, the node is one that nobody has seen before, and its host
+    /// keys are stored there.
+    pub(crate) async fn connect(&self, first_met: Option<&Path>) -> Result<(), SshError> {
+        let local = |action: &str| {
+            let action = action.to_owned();
+            |source| SshError::Local { action, source }
+        };
+        let said = self.directory.join("ssh.log");
+        let log = std::fs::File::create(&said).map_err(local("create ssh.log"))?;
+        let mut ssh = Command::from(self.namespace.resident_command("ssh"));
+        ssh.args(["-f", "-N", "-o", "ControlMaster=yes"]);
+        if let Some(known_hosts) = first_met {
+            let file = format!("UserKnownHostsFile={}", known_hosts.display());
+            ssh.args(["-o", "StrictHostKeyChecking=accept-new", "-o", &file])
+                .args(["-o", "HashKnownHosts=no", "-o", "UpdateHostKeys=no"]);
+        }
+        self.forget_connection();
+        ssh.args(ssh_arguments(
+            &self.home,
+            self.index,
+            &self.shared_connection(),
+        ));
+        // The connection's process keeps these open.
+        ssh.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
+        let status = ssh.status().await;
+        let status = status.map_err(local("run ssh (package openssh-client)"))?;
+        if status.success() {
+            return Ok(());
+        }
+        let said = std::fs::read_to_string(&said).map_err(local("read ssh.log"))?;
+        Err(SshError::Unreachable {
+            node: self.index,
+            said: said.trim().to_owned(),
+        })
     }
 
     async fn feed(&self, command: &str, input: Stdio) -> Result<Output, SshError> {
