@@ -140,7 +140,11 @@ impl Zfs {
                     "canmount=off",
                     level,
                 ];
-                Argv::new(&argv).run().await?;
+                let created = Argv::new(&argv).run().await;
+                // Several volumes may be made at once; whichever came first made this.
+                if created.is_err() && !kernel::exists(level).await? {
+                    created?;
+                }
             }
         }
         Ok(())
