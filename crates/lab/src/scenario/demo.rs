@@ -215,18 +215,22 @@ impl Demo<'_> {
 
     fn show_next_steps(&self) {
         self.title("That was it. The nodes keep running; look around:");
-        let (first, second) = (self.site.address(0), self.site.address(1));
+        let first = self.site.address(0);
         let program = self.program.display();
         say(&format!(
             "
-  cargo xtask lab ssh --name demo node1                    a shell on a node
+  cargo xtask lab ssh --name demo node1
+      a shell on a node
   cargo xtask lab ssh --name demo node2 flocker-node observe
-  cargo xtask lab run --name demo curl http://{first}:8081/   the page with trac's log lines
+      what Flocker sees there
+  cargo xtask lab run --name demo curl http://{first}:8081/
+      the page with trac's log lines
   cargo xtask lab run --name demo {program} plan {APPLICATION} {DEPLOYMENT}
-                                                           what moving back would take
-  cargo xtask lab power-cut --name demo node2              and `power-on`: it comes back by itself
-  ssh -D 1080 … is not needed: `cargo xtask lab run --name demo bash` is on the nodes' network
-                                                           ({first}, {second})
+      what moving back would take; `deploy` does it
+  cargo xtask lab power-cut --name demo node2
+      and `power-on`: everything comes back by itself
+  cargo xtask lab run --name demo bash
+      a shell on the nodes' network, for any other client
 
 To end it and remove what it used:
 

@@ -80,22 +80,29 @@ impl Parts {
     fn images_stage(&self) -> Stage {
         let names = IMAGES.iter().flat_map(|(_, images)| images);
         let archives = names.map(|name| self.images.archive(name)).collect();
-        let mut stage = Stage::new("images").attach("images", archives);
-        for (node, images) in IMAGES {
-            for image in images {
-                stage = stage.run(format!(
-                    "[ $(hostname) != {node} ] || docker load --quiet --input /mnt/images/{image}.tar"
-                ));
-            }
-        }
-        stage
+        Stage::new("images")
+            .attach("images", archives)
+            .run(render_load())
     }
 
-    /// Without the network, as the nodes have none.
+    /// As a Debian user does it. What it depends on is in the nodes' image, for
+    /// they have no network.
     fn package_stage(&self) -> Stage {
         let remote = "/root/flocker-node.deb";
-        Stage::new("flocker-node").copy(&self.package, remote).run(format!(
-            "DEBIAN_FRONTEND=noninteractive apt-get install --quiet --quiet --yes --no-download {remote}"
-        ))
+        Stage::new("flocker-node")
+            .copy(&self.package, remote)
+            .run(format!(
+                "DEBIAN_FRONTEND=noninteractive apt-get install --quiet --quiet --yes {remote}"
+            ))
     }
+}
+
+/// A stage does the same on all nodes, so what each loads is for it to find out.
+fn render_load() -> String {
+    let places = IMAGES.map(|(node, images)| format!("{node}) echo {} ;; ", images.join(" ")));
+    format!(
+        "for image in $(case $(hostname) in {}esac); do \
+         docker load --quiet --input /mnt/images/$image.tar || exit; done",
+        places.concat()
+    )
 }

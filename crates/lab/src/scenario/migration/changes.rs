@@ -170,7 +170,7 @@ impl Migration<'_> {
     /// A node has no container of an application, no unit, and owns no volume.
     async fn expect_vacant(&self, node: usize) -> Result<(), Failure> {
         let running = "docker ps --all --quiet --filter label=flocker.application; \
-             systemctl list-units --plain --no-legend --type service 'flocker-*-trac.service'";
+             systemctl list-units --plain --no-legend --type service 'flocker-*.service'";
         let running = self.site.check(node, running).await?;
         expect(running.is_empty(), "no container and no unit", running)?;
         let state = self.site.check(node, "flocker-node observe").await?;
