@@ -139,7 +139,7 @@ impl Checker<'_> {
     }
 
     /// Tells whether a container was seen not to run, with nothing that would start it.
-    fn is_down(&self, node: &NodeName, name: &ApplicationName) -> bool {
+    pub(super) fn is_down(&self, node: &NodeName, name: &ApplicationName) -> bool {
         let container = self
             .state(node)
             .and_then(|state| state.containers.get(name));

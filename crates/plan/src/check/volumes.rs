@@ -77,7 +77,7 @@ impl Checker<'_> {
             .volumes
             .get(application)
             .is_some_and(|copy| copy.mounted.is_some());
-        let may_run = state.containers.contains_key(application) || mounted;
+        let may_run = !self.is_down(&step.node, application) || mounted;
         let stopped = self.has_before(step, &step.node, |action| {
             matches!(action, Action::StopApplication { application: other } if other == application)
         });

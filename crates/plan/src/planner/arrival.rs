@@ -199,14 +199,7 @@ impl Planner<'_> {
         ready.extend(&source.after);
         let mut may_push = self.admissions(&[source.node, place]);
         may_push.extend(&source.after);
-        let runs = self
-            .observed
-            .node(source.node)
-            .is_some_and(|state| state.containers.contains_key(name));
-        let mounted = self
-            .copy(source.node, name)
-            .is_some_and(|copy| copy.mounted.is_some());
-        if !runs && !mounted {
+        if self.is_down(source.node, name) {
             ready.extend(may_push);
             return ready;
         }

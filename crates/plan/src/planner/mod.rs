@@ -25,6 +25,7 @@ use state::Planner;
 pub fn plan(goal: &Goal<'_>, observed: &Observed) -> Plan {
     let mut planner = Planner::new(goal, observed);
     planner.check_preconditions();
+    planner.keep_unmovable();
     planner.admit_members();
     planner.prepare_networks();
     for application in in_link_order(goal.deployment) {

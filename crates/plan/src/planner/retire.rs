@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use flocker_model::{ApplicationName, Endpoint, NodeName, VolumeCopy};
+use flocker_model::{ApplicationName, Endpoint, NodeName, NodeState, VolumeCopy};
 
 use crate::steps::Because;
 use crate::{Action, BlockedKind, Outcome, OutcomeKind, Scope, StepId};
@@ -35,7 +35,7 @@ impl Planner<'_> {
                 after: routed,
                 why: "it answers on another node now",
             };
-            if self.is_stopped(node, name) {
+            if self.is_down(node, name) || self.is_stopped(node, name) {
                 let action = Action::RemoveApplication {
                     application: name.clone(),
                 };
@@ -64,23 +64,48 @@ impl Planner<'_> {
                 .chain(state.volumes.iter().filter_map(mounted))
                 .collect();
             for name in names {
-                let owned = state
-                    .volumes
-                    .get(name)
-                    .is_some_and(|copy| copy.owned_epoch().is_some());
                 match self.goal.deployment.place_of(name) {
                     // Its move was planned, or could not be, where it is placed.
                     Some(_) if self.goal.scope == Scope::Cluster => {}
-                    Some(place) if place == node => {}
-                    Some(place) if owned => self.report_unmovable(place, name),
-                    Some(_) | None => self.retire(node, name, owned),
+                    Some(place) if place == node || self.skipped.contains(name) => {}
+                    Some(_) | None => self.retire(node, name),
+                }
+            }
+        }
+    }
+
+    /// Within one node's scope, reports the applications whose volumes would have to leave; they
+    /// are left as they are.
+    pub(super) fn keep_unmovable(&mut self) {
+        if self.goal.scope == Scope::Cluster {
+            return;
+        }
+        for (node, state) in self.covered() {
+            for name in state.volumes.keys() {
+                let mut placed = self.goal.deployment.placed();
+                let with_volume = placed
+                    .find(|(found, application, _)| *found == name && application.volume.is_some());
+                match with_volume {
+                    Some((_, _, place)) if place != node && owns(state, name) => {
+                        let kind = BlockedKind::NeedsOtherNode {
+                            node: place.clone(),
+                            what:
+                                "it is placed elsewhere, and its volume must be handed over first"
+                                    .to_owned(),
+                        };
+                        self.block_application(name, kind);
+                        self.skipped.insert(name.clone());
+                    }
+                    _ => {}
                 }
             }
         }
     }
 
     /// Takes one application down for good.
-    fn retire(&mut self, node: &NodeName, name: &ApplicationName, volume_kept: bool) {
+    fn retire(&mut self, node: &NodeName, name: &ApplicationName) {
+        let state = self.observed.node(node);
+        let volume_kept = state.is_some_and(|state| owns(state, name));
         let after = self.successors(node, name);
         let because = Because {
             after: &after,
@@ -125,15 +150,6 @@ impl Planner<'_> {
         steps
     }
 
-    /// Within one node's scope, reports an application whose volume would have to leave.
-    fn report_unmovable(&mut self, place: &NodeName, name: &ApplicationName) {
-        let kind = BlockedKind::NeedsOtherNode {
-            node: place.clone(),
-            what: "it is placed elsewhere, and its volume must be handed over first".to_owned(),
-        };
-        self.block_application(name, kind);
-    }
-
     /// Adds the steps that stop an application and remove its container, never its volume.
     fn take_down(
         &mut self,
@@ -151,4 +167,10 @@ impl Planner<'_> {
         };
         vec![stopped, self.add(node, action, because)]
     }
+}
+
+/// Tells whether a node owns the volume of an application.
+fn owns(state: &NodeState, name: &ApplicationName) -> bool {
+    let copy = state.volumes.get(name);
+    copy.is_some_and(|copy| copy.owned_epoch().is_some())
 }

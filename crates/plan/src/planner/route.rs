@@ -17,9 +17,9 @@ impl Planner<'_> {
     /// Done before anything is started: the first thing that a container may do is use its links.
     pub(super) fn prepare_networks(&mut self) {
         for (node, state) in self.serving() {
-            let running = self
-                .wiring()
-                .table(node, |name, place| self.runs_at(name, place));
+            let running = self.wiring().table(node, |name, place| {
+                !self.skipped.contains(name) && self.runs_at(name, place)
+            });
             let mut prepared = state.network.clone().unwrap_or_default();
             prepared.peers = running.peers;
             if state.network.is_none() || self.goal.scope != Scope::Cluster {

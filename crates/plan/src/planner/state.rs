@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use flocker_model::{
-    ApplicationName, ByteCount, DeploymentId, ImageReference, NodeName, NodeNetwork, NodeState,
-    Observed,
+    ApplicationName, ByteCount, ContainerState, ContainerStatus, DeploymentId, ImageReference,
+    NodeName, NodeNetwork, NodeState, Observed, UnitState, VolumeCopy,
 };
 
 use crate::network::{Addresses, Wiring};
@@ -103,6 +103,21 @@ impl<'a> Planner<'a> {
             application: Some(application.clone()),
             kind,
         });
+    }
+
+    /// Tells whether an application neither runs on a node, nor would be started there by anything
+    /// but a plan, nor has its volume mounted.
+    pub(super) fn is_down(&self, node: &NodeName, application: &ApplicationName) -> bool {
+        let Some(state) = self.observed.node(node) else {
+            return false;
+        };
+        let is_still = |container: &ContainerState| {
+            matches!(container.status, ContainerStatus::Stopped { .. })
+                && container.unit == UnitState::Missing
+        };
+        let mounted = |copy: &VolumeCopy| copy.mounted.is_some();
+        state.containers.get(application).is_none_or(is_still)
+            && !state.volumes.get(application).is_some_and(mounted)
     }
 
     /// Tells whether something stands in the way of an application.

@@ -1,0 +1,312 @@
+//! A few machines, what is deployed on them, and plans as text.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use flocker_model::{
+    Application, ApplicationName, ByteCount, Contact, ContainerStatus, Deployment, ImageId, NodeId,
+    NodeName, NodeObservation, NodeState, Observed, PoolHealth, PoolState, Port, RestartPolicy,
+    SshIdentity, UnitState, VolumeCopy,
+};
+use flocker_plan::{Action, Goal, Plan, Scope, StepId, Yield, check, plan, simulate};
+
+/// Reads a name that is written here.
+pub(crate) fn name<T: TryFrom<String>>(text: &str) -> T {
+    T::try_from(text.to_owned()).unwrap_or_else(|_| panic!("`{text}` is not a name"))
+}
+
+/// Makes a port.
+pub(crate) fn port(number: u16) -> Port {
+    Port::new(number).unwrap_or_else(|| panic!("{number} is not a port"))
+}
+
+/// An application with nothing but an image.
+pub(crate) fn application(image: &str) -> Application {
+    Application {
+        image: name(image),
+        command: None,
+        environment: BTreeMap::new(),
+        volume: None,
+        routes: BTreeMap::new(),
+        links: BTreeSet::new(),
+        memory: None,
+        cpu: None,
+        restart: RestartPolicy::Always,
+    }
+}
+
+/// The same with a volume.
+pub(crate) fn with_volume(mut application: Application) -> Application {
+    application.volume = Some(flocker_model::VolumeSpecification {
+        mountpoint: name("/data"),
+        maximum_size: None,
+    });
+    application
+}
+
+/// The same with a port that answers everywhere.
+pub(crate) fn with_route(mut application: Application, number: u16) -> Application {
+    application.routes.insert(port(number), port(number));
+    application
+}
+
+/// The same with a link.
+pub(crate) fn with_link(mut application: Application, target: &str, number: u16) -> Application {
+    application.links.insert(flocker_model::Link {
+        target: name(target),
+        port: port(number),
+        local_port: port(number),
+    });
+    application
+}
+
+/// A small database: volume and route.
+pub(crate) fn database() -> Application {
+    with_route(with_volume(application("postgres")), 5432)
+}
+
+/// A small web server: no volume.
+pub(crate) fn web() -> Application {
+    with_route(application("nginx"), 80)
+}
+
+/// Puts applications on nodes: `("1", &["db"])` is `db` on 1.1.1.1.
+pub(crate) fn deployment(
+    applications: &[(&str, Application)],
+    placed: &[(&str, &[&str])],
+) -> Deployment {
+    Deployment {
+        applications: applications
+            .iter()
+            .map(|(text, application)| (name(text), application.clone()))
+            .collect(),
+        nodes: placed
+            .iter()
+            .map(|(node, placed)| {
+                (
+                    node_name(node),
+                    placed.iter().map(|text| name(text)).collect(),
+                )
+            })
+            .collect(),
+    }
+}
+
+/// Names a machine by its last number.
+pub(crate) fn node_name(number: &str) -> NodeName {
+    name(&format!("1.1.1.{number}"))
+}
+
+/// The seed's first example.
+pub(crate) fn seed(database_on: &str) -> Deployment {
+    let trac = with_link(
+        with_link(
+            with_route(with_volume(application("clusterhq/trac")), 443),
+            "pgsql-trac",
+            5432,
+        ),
+        "elasticsearch-trac",
+        5000,
+    );
+    let search = with_route(with_volume(application("clusterhq/elasticsearch")), 9200);
+    let kibana = with_link(
+        with_route(with_volume(application("clusterhq/kibana")), 8443),
+        "elasticsearch-trac",
+        9200,
+    );
+    let database = with_route(with_volume(application("clusterhq/postgresql")), 5432);
+    let mut seed = deployment(
+        &[
+            ("trac", trac),
+            ("pgsql-trac", database),
+            ("elasticsearch-trac", search),
+            ("kibana-trac", kibana),
+        ],
+        &[
+            ("1", &["trac"]),
+            ("2", &["elasticsearch-trac", "kibana-trac"]),
+        ],
+    );
+    if let Some(placed) = seed.nodes.get_mut(&node_name(database_on)) {
+        placed.insert(name("pgsql-trac"));
+    }
+    seed
+}
+
+/// Machines as they are seen.
+#[derive(Debug, Clone)]
+pub(crate) struct Cluster {
+    pub(crate) observed: Observed,
+}
+
+impl Cluster {
+    /// Machines 1.1.1.1 to 1.1.1.`count` on which nothing of ours ever was.
+    pub(crate) fn new(count: u8) -> Self {
+        let mut cluster = Self {
+            observed: Observed::default(),
+        };
+        for number in 1..=count {
+            cluster.join(number);
+        }
+        cluster
+    }
+
+    /// Adds a machine.
+    pub(crate) fn join(&mut self, number: u8) {
+        let node = node_name(&number.to_string());
+        let state = NodeState {
+            id: NodeId(uuid::Uuid::from_u128(u128::from(number))),
+            version: "0.1.0".to_owned(),
+            contact: node.as_address().map(|address| Contact {
+                address,
+                ssh_port: port(22),
+            }),
+            ssh: SshIdentity {
+                public_key: format!("ssh-ed25519 {node}"),
+                host_keys: vec![],
+            },
+            pool: PoolState {
+                dataset: "tank/flocker".to_owned(),
+                health: PoolHealth::Usable,
+                available: ByteCount::mebibytes(1024),
+            },
+            volumes: BTreeMap::new(),
+            containers: BTreeMap::new(),
+            network: None,
+            listening: BTreeSet::from([port(22)]),
+            images: BTreeMap::new(),
+            members: BTreeMap::new(),
+            applied: None,
+        };
+        let seen = NodeObservation::Seen(Box::new(state));
+        self.observed.nodes.insert(node, seen);
+    }
+
+    /// Makes a cluster in which a deployment is as wanted.
+    pub(crate) fn running(count: u8, deployment: &Deployment) -> Self {
+        let mut cluster = Self::new(count);
+        cluster.deploy(deployment);
+        cluster
+    }
+
+    /// Gives the operator's machine an image.
+    pub(crate) fn operator_has(&mut self, image: &str) {
+        let id = ImageId(image.to_owned());
+        self.observed.operator_images.insert(name(image), id);
+    }
+
+    /// Returns a machine for changing.
+    pub(crate) fn machine(&mut self, number: &str) -> &mut NodeState {
+        match self.observed.nodes.get_mut(&node_name(number)) {
+            Some(NodeObservation::Seen(state)) => state,
+            _ => panic!("there is no machine {number}"),
+        }
+    }
+
+    /// Returns a machine's copy of a volume for changing.
+    pub(crate) fn copy(&mut self, number: &str, application: &str) -> &mut VolumeCopy {
+        let application: ApplicationName = name(application);
+        let copy = self.machine(number).volumes.get_mut(&application);
+        copy.unwrap_or_else(|| panic!("{application} has no copy on {number}"))
+    }
+
+    /// Loses sight of a machine.
+    pub(crate) fn lose(&mut self, number: &str) {
+        let reason = "no route to host".to_owned();
+        self.observed
+            .nodes
+            .insert(node_name(number), NodeObservation::Unreachable { reason });
+    }
+
+    /// Cuts a machine's power and boots it.
+    pub(crate) fn reboot(&mut self, number: &str) {
+        let state = self.machine(number);
+        state.network = None;
+        for container in state.containers.values_mut() {
+            container.status = ContainerStatus::Stopped { exit_code: 137 };
+            container.unit = UnitState::Missing;
+            container.links = None;
+        }
+        for copy in state.volumes.values_mut() {
+            copy.mounted = None;
+        }
+    }
+
+    /// Applications write to their volumes.
+    pub(crate) fn write(&mut self) {
+        for observation in self.observed.nodes.values_mut() {
+            if let NodeObservation::Seen(state) = observation {
+                for copy in state.volumes.values_mut() {
+                    if copy.mounted.is_some() {
+                        copy.written = ByteCount::mebibytes(1);
+                        copy.referenced = copy.referenced.saturating_add(copy.written);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Plans a deployment of every node.
+    pub(crate) fn plan(&self, deployment: &Deployment) -> Plan {
+        self.plan_in(deployment, Scope::Cluster)
+    }
+
+    /// Plans what one machine can do alone.
+    pub(crate) fn plan_alone(&self, deployment: &Deployment, number: &str) -> Plan {
+        let node = node_name(number);
+        let mut alone = self.clone();
+        for (other, observation) in &mut alone.observed.nodes {
+            if *other != node {
+                *observation = NodeObservation::NotAsked;
+            }
+        }
+        alone.plan_in(deployment, Scope::Node(node))
+    }
+
+    fn plan_in(&self, deployment: &Deployment, scope: Scope) -> Plan {
+        let made = plan(&Goal { deployment, scope }, &self.observed);
+        let violations = check(&made, &self.observed);
+        assert!(violations.is_empty(), "{violations:?}\n{made}");
+        made
+    }
+
+    /// Does the first steps of a plan.
+    pub(crate) fn begin(&mut self, made: &Plan, count: usize) {
+        let mut yields: BTreeMap<StepId, Yield> = BTreeMap::new();
+        for step in made.steps().iter().take(count) {
+            let yielded = simulate(&mut self.observed, (&step.node, &step.action), &yields);
+            let yielded = yielded.unwrap_or_else(|refusal| panic!("{refusal}\n{made}"));
+            yields.insert(step.id, yielded);
+        }
+    }
+
+    /// Does a whole plan.
+    pub(crate) fn finish(&mut self, made: &Plan) {
+        self.begin(made, made.steps().len());
+    }
+
+    /// Does the steps of a plan up to the first that `is_last` accepts.
+    pub(crate) fn begin_until(&mut self, made: &Plan, is_last: impl Fn(&Action) -> bool) {
+        let last = made.steps().iter().position(|step| is_last(&step.action));
+        let last = last.unwrap_or_else(|| panic!("there is no such step in\n{made}"));
+        self.begin(made, last + 1);
+    }
+
+    /// Deploys; a second time must do nothing. Returns the plan as text.
+    pub(crate) fn deploy(&mut self, deployment: &Deployment) -> String {
+        let made = self.plan(deployment);
+        assert!(made.blocked.is_empty(), "{made}");
+        self.finish(&made);
+        let again = self.plan(deployment);
+        assert!(again.is_empty(), "the second time:\n{again}");
+        show(&made)
+    }
+}
+
+/// Writes a plan, and what it amounts to.
+pub(crate) fn show(made: &Plan) -> String {
+    let lines = made
+        .outcomes
+        .iter()
+        .map(|(name, outcome)| outcome.line(name));
+    format!("{made}\n{}", lines.collect::<Vec<_>>().join("\n"))
+}

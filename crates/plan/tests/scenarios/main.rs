@@ -1,0 +1,9 @@
+//! Plans for the situations that people meet, as text.
+
+mod changes;
+mod cluster;
+mod interruptions;
+mod membership;
+mod moves;
+mod obstacles;
+mod restoring;

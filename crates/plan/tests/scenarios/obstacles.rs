@@ -1,0 +1,125 @@
+//! What stands in the way.
+
+use flocker_model::{ByteCount, Epoch, PoolHealth, SnapshotGuid, SnapshotState, VolumeRole};
+use insta::assert_snapshot;
+
+use crate::cluster::{Cluster, application, database, deployment, show, with_route, with_volume};
+
+fn on(node: &str) -> flocker_model::Deployment {
+    deployment(
+        &[("db", database())],
+        &[("1", &[]), ("2", &[]), (node, &["db"])],
+    )
+}
+
+/// A cluster in which the volume moved from 1 to 2.
+fn moved() -> Cluster {
+    let mut cluster = Cluster::running(2, &on("1"));
+    cluster.write();
+    cluster.deploy(&on("2"));
+    cluster.write();
+    cluster
+}
+
+#[test]
+fn two_owners() {
+    let mut cluster = moved();
+    cluster.copy("1", "db").role = VolumeRole::Owned { epoch: Epoch(1) };
+    assert_snapshot!(show(&cluster.plan(&on("2"))));
+}
+
+#[test]
+fn a_replica_was_written_to() {
+    let mut cluster = moved();
+    cluster.copy("1", "db").written = ByteCount::mebibytes(3);
+    assert_snapshot!(show(&cluster.plan(&on("1"))));
+}
+
+#[test]
+fn nothing_in_common() {
+    let mut cluster = moved();
+    let replica = cluster.copy("1", "db");
+    let other = SnapshotState {
+        name: "other".to_owned(),
+        created: 1_400_000_000,
+    };
+    replica.snapshots = [(SnapshotGuid(77), other)].into();
+    replica.newest_snapshot = Some(SnapshotGuid(77));
+    assert_snapshot!(show(&cluster.plan(&on("1"))));
+}
+
+#[test]
+fn a_foreign_dataset() {
+    let mut cluster = moved();
+    cluster.copy("1", "db").role = VolumeRole::Foreign {
+        problem: "was not made by Flocker".to_owned(),
+    };
+    assert_snapshot!(show(&cluster.plan(&on("1"))));
+}
+
+#[test]
+fn the_next_owner_lost_what_was_handed_off() {
+    let mut cluster = moved();
+    cluster.machine("2").volumes.clear();
+    assert_snapshot!(show(&cluster.plan(&on("2"))));
+}
+
+#[test]
+fn a_volume_vanished() {
+    let mut cluster = Cluster::running(2, &on("1"));
+    cluster.machine("1").volumes.clear();
+    assert_snapshot!(show(&cluster.plan(&on("1"))));
+}
+
+#[test]
+fn port_22_is_taken() {
+    let wanted = deployment(&[("db", with_route(database(), 22))], &[("1", &["db"])]);
+    assert_snapshot!(show(&Cluster::new(1).plan(&wanted)));
+}
+
+#[test]
+fn not_enough_space_for_both() {
+    let volume = |image| with_volume(application(image));
+    let applications = [("a", volume("a")), ("b", volume("b"))];
+    let on = |node| {
+        deployment(
+            &applications,
+            &[("1", &[]), ("2", &[]), (node, &["a", "b"])],
+        )
+    };
+    let mut cluster = Cluster::running(2, &on("1"));
+    cluster.copy("1", "a").referenced = ByteCount::mebibytes(600);
+    cluster.copy("1", "b").referenced = ByteCount::mebibytes(600);
+    assert_snapshot!(show(&cluster.plan(&on("2"))));
+}
+
+#[test]
+fn a_pool_is_unusable() {
+    let mut cluster = Cluster::running(2, &on("1"));
+    cluster.machine("2").pool.health = PoolHealth::Unusable {
+        problem: "is suspended".to_owned(),
+    };
+    assert_snapshot!(
+        "the_targets_pool_is_unusable",
+        show(&cluster.plan(&on("2")))
+    );
+    let mut cluster = Cluster::running(2, &on("1"));
+    cluster.machine("1").pool.health = PoolHealth::Unusable {
+        problem: "is suspended".to_owned(),
+    };
+    assert_snapshot!(
+        "the_sources_pool_is_unusable",
+        show(&cluster.plan(&on("2")))
+    );
+}
+
+#[test]
+fn others_snapshots_are_no_obstacle_to_taking_over() {
+    let mut cluster = Cluster::running(2, &on("1"));
+    let made = cluster.plan(&on("2"));
+    cluster.begin_until(&made, |action| {
+        matches!(action, flocker_plan::Action::ReleaseVolume { .. })
+    });
+    cluster.copy("2", "db").newest_snapshot = Some(SnapshotGuid(4711));
+    assert_snapshot!(show(&cluster.plan(&on("2"))));
+}
