@@ -132,7 +132,7 @@ async fn take_down_if_different(
     let runs = matches!(container.status, ContainerStatus::Running { .. });
     if container.configuration != record.specification.digest() {
         stop(machine, name).await?;
-    } else if runs && !unit_is_active(&machine.units, name).await? {
+    } else if runs && !is_looked_after(&machine.units, name).await? {
         // It runs without anybody looking after it.
         machine
             .docker
@@ -143,10 +143,14 @@ async fn take_down_if_different(
     Ok(())
 }
 
-/// Tells whether systemd looks after an application.
-async fn unit_is_active(units: &Units, name: &ApplicationName) -> Result<bool, StepFailure> {
+/// Tells whether systemd looks after an application, or is about to.
+async fn is_looked_after(units: &Units, name: &ApplicationName) -> Result<bool, StepFailure> {
     let states = units.observe().await.or_failure()?;
-    Ok(states.get(name) == Some(&UnitState::Active))
+    let state = states.get(name);
+    Ok(matches!(
+        state,
+        Some(UnitState::Active | UnitState::Activating)
+    ))
 }
 
 /// Describes an application's unit.

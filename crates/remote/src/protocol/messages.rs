@@ -24,7 +24,9 @@ pub struct Begin {
 
 /// What the operator's side asks.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", tag = "request")]
+// Tagged from outside, as are actions: serde cannot read a map with numbers as keys behind a tag
+// that is inside.
+#[serde(rename_all = "kebab-case")]
 pub enum Request {
     /// Begins the session: takes the lock and observes.
     Begin(Begin),
@@ -121,7 +123,7 @@ pub struct Progress {
 
 /// What the node answers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", tag = "event")]
+#[serde(rename_all = "kebab-case")]
 pub enum Event {
     /// The session is refused; the node ends it.
     Refused {
@@ -159,4 +161,31 @@ pub enum Event {
         /// Why.
         failure: StepFailure,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use flocker_model::{Endpoint, Port};
+
+    use super::*;
+
+    /// Ports as keys of maps once did not survive the way to the node.
+    #[test]
+    fn ports_survive_the_wire() {
+        let port = Port::new(7000).unwrap();
+        let application = "ledger".parse().unwrap();
+        let endpoint = Endpoint::Local { application, port };
+        let request = Request::Run {
+            step: StepId::new(1),
+            action: Box::new(Action::SwitchRoutes {
+                application: "ledger".parse().unwrap(),
+                routes: BTreeMap::from([(port, endpoint)]),
+                links: BTreeMap::new(),
+            }),
+        };
+        let text = serde_json::to_string(&request).unwrap();
+        assert_eq!(serde_json::from_str::<Request>(&text).unwrap(), request);
+    }
 }
