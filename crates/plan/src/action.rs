@@ -104,6 +104,9 @@ pub enum Action {
         to: NodeName,
         /// Whether the application still runs.
         kind: PushKind,
+        /// Snapshots that third copies end with, oldest first. They are sent on the way, so that
+        /// the next owner has something to start from when it pushes to those.
+        bases: Vec<SnapshotGuid>,
     },
     /// Gives the volume up: from then on this node never writes it again.
     ReleaseVolume {

@@ -115,7 +115,7 @@ pub(crate) fn newest_own(copy: &VolumeCopy) -> Option<SnapshotGuid> {
 }
 
 /// Reads the numbers in the name of a snapshot, which count up: epoch, then turn within it.
-fn counted(name: &str) -> Vec<u64> {
+pub(crate) fn counted(name: &str) -> Vec<u64> {
     name.split('-')
         .filter_map(|part| part.parse().ok())
         .collect()

@@ -80,11 +80,13 @@ pub(crate) async fn run_action(
             epoch,
             to,
             kind,
+            bases,
         } => {
             let push = push::Push {
                 application: &application,
                 epoch,
                 to: &to,
+                bases: &bases,
                 progress,
             };
             match kind {

@@ -28,6 +28,8 @@ pub(super) struct Push<'a> {
     pub(super) epoch: Epoch,
     /// The node that receives.
     pub(super) to: &'a NodeName,
+    /// Snapshots that are sent on the way, oldest first.
+    pub(super) bases: &'a [SnapshotGuid],
     /// Where to tell how far it is.
     pub(super) progress: &'a ProgressSender,
 }
@@ -78,6 +80,19 @@ async fn push_round(
         .or_failure()?;
     let snapshot = volume.snapshot().await.or_failure()?;
     let mut sent = ByteCount::ZERO;
+    for target in push.bases.iter().copied().chain([snapshot.guid]) {
+        sent = sent.saturating_add(bring_up_to(machine, push, (peer, target)).await?);
+    }
+    Ok((snapshot.guid, sent))
+}
+
+/// Sends until the peer has the snapshot `target`; returns the bytes sent.
+async fn bring_up_to(
+    machine: &Machine,
+    push: &Push<'_>,
+    (peer, target): (&Peer, SnapshotGuid),
+) -> Result<ByteCount, StepFailure> {
+    let mut sent = ByteCount::ZERO;
     for _ in 0..MAXIMUM_TRANSFERS {
         let volume = machine
             .zfs
@@ -87,17 +102,17 @@ async fn push_round(
         let stream = VolumeStream {
             volume,
             owner: machine.id,
-            target: snapshot.guid,
+            target,
             progress: push.progress,
         };
         match peer.send_volume(stream).await? {
-            None => return Ok((snapshot.guid, sent)),
+            None => return Ok(sent),
             Some(bytes) => sent = sent.saturating_add(bytes),
         }
     }
     Err(failure_of(format!(
-        "after {MAXIMUM_TRANSFERS} transfers {} still does not have snapshot {}",
-        push.to, snapshot.name
+        "after {MAXIMUM_TRANSFERS} transfers {} still does not have snapshot GUID {target}",
+        push.to
     )))
 }
 

@@ -95,7 +95,7 @@ impl Checker<'_> {
         (epoch, to): (Epoch, NodeId),
     ) -> Finding {
         let pushed = self.has_before(step, &step.node, |action| {
-            matches!(action, Action::PushVolume { application: other, epoch: theirs, to: target, kind: PushKind::Last }
+            matches!(action, Action::PushVolume { application: other, epoch: theirs, to: target, kind: PushKind::Last, .. }
                 if other == application && *theirs == epoch && self.id(target) == Some(to))
         });
         let touches = |other: &Step| match &other.action {

@@ -263,6 +263,7 @@ impl Planner<'_> {
             epoch: source.epoch,
             to: placing.place.clone(),
             kind,
+            bases: self.bases((source.node, placing.place), placing.name),
         };
         let why = match kind {
             PushKind::Ahead => "what is copied while it runs is not waited for while it is stopped",

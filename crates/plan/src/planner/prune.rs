@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use flocker_model::{ApplicationName, NodeName, SnapshotGuid, VolumeCopy};
 
 use crate::steps::Because;
-use crate::survey::newest_own;
+use crate::survey::{counted, newest_own};
 use crate::{Action, Scope, StepId};
 
 use super::state::Planner;
@@ -78,6 +78,38 @@ impl Planner<'_> {
             .filter(|(other, _)| Some(*other) != source && Some(*other) != place)
             .filter_map(|(_, state)| state.volumes.get(name).and_then(end))
             .collect()
+    }
+
+    /// Lists what third copies end with that `from` has and `to` would miss, oldest first. When a
+    /// machine is not seen, that may be any snapshot.
+    pub(super) fn bases(
+        &self,
+        (from, to): (&NodeName, &NodeName),
+        name: &ApplicationName,
+    ) -> Vec<SnapshotGuid> {
+        let Some(source) = self.copy(from, name) else {
+            return Vec::new();
+        };
+        let turn = |guid: &SnapshotGuid| {
+            let snapshot = source.snapshots.get(guid)?;
+            Some(counted(&snapshot.name))
+        };
+        let begin = self
+            .copy(to, name)
+            .and_then(newest_own)
+            .and_then(|newest| turn(&newest));
+        let ends = if self.somebody_is_unseen() {
+            source.snapshots.keys().copied().collect()
+        } else {
+            self.ends_of_others(from, name)
+        };
+        let mut bases: Vec<_> = ends
+            .into_iter()
+            .filter_map(|guid| Some((turn(&guid)?, guid)))
+            .filter(|(turn, _)| Some(turn) > begin.as_ref())
+            .collect();
+        bases.sort();
+        bases.into_iter().map(|(_, guid)| guid).collect()
     }
 
     /// Adds the pruning of one copy.

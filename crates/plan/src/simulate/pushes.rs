@@ -30,11 +30,21 @@ pub(super) fn push(
             epoch,
             to,
             kind,
+            bases,
         } => {
             check_acquainted(observed, (node, to))?;
-            let sent = cut(observed, (node, application), (*epoch, *kind))?;
+            let mut sent = cut(observed, (node, application), (*epoch, *kind))?;
             let owner = seen(observed, node)?.id;
-            receive(seen(observed, to)?, application, (owner, *epoch, &sent))
+            let there = seen(observed, to)?;
+            let base = there
+                .volumes
+                .get(application)
+                .and_then(|copy| copy.newest_snapshot);
+            let newest = sent.newest_snapshot;
+            sent.snapshots.retain(|guid, _| {
+                bases.contains(guid) || Some(*guid) == newest || Some(*guid) == base
+            });
+            receive(there, application, (owner, *epoch, &sent))
         }
         _ => Ok(()),
     }
@@ -90,8 +100,7 @@ fn cut(
     Ok(copy.clone())
 }
 
-/// Makes a node's copy end with what was sent, with every snapshot in between: any of them may be
-/// what a third copy ends with, and this one its owner's one day.
+/// Makes a node's copy end with what was sent, by way of what third copies end with.
 fn receive(
     state: &mut NodeState,
     application: &ApplicationName,
