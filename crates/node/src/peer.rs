@@ -5,7 +5,7 @@ use std::path::Path;
 use flocker_model::{ApplicationName, ByteCount, ImageReference, NodeId, NodeName, SnapshotGuid};
 use flocker_remote::protocol::{FrameReader, FrameWriter, Progress, StepFailure};
 use flocker_remote::ssh::{
-    ConnectOptions, Connection, Destination, Output, PublicKey, RemoteCommand, Session, Stdin,
+    ConnectOptions, Connection, Destination, Exit, Output, PublicKey, RemoteCommand, Session, Stdin,
 };
 use flocker_zfs::{Incoming, Owned, ReceiveRequest, Volume};
 use serde::{Deserialize, Serialize};
@@ -81,6 +81,8 @@ struct Exchange {
     writer: FrameWriter<Stdin, PushRequest>,
     reader: FrameReader<Output, PushAnswer>,
     stderr: Output,
+    /// Kept because the session is closed when nobody waits for its end any more.
+    exit: Exit,
 }
 
 impl Peer {
@@ -220,7 +222,7 @@ impl Peer {
             stdin,
             stdout,
             stderr,
-            ..
+            exit,
         } = self
             .connection
             .exec(&command)
@@ -231,6 +233,7 @@ impl Peer {
             writer: FrameWriter::new(stdin),
             reader: FrameReader::new(stdout),
             stderr,
+            exit,
         })
     }
 
@@ -272,6 +275,7 @@ impl Exchange {
             writer,
             mut reader,
             stderr,
+            exit,
         } = self;
         let copied = copy(source, writer.into_inner(), report).await;
         let answer = match reader.next().await {
@@ -279,6 +283,7 @@ impl Exchange {
             Ok(None) => Err(silence(&peer, stderr).await),
             Err(error) => Err(failed_to(format!("{peer} gave no proper answer"), &error)),
         };
+        drop(exit);
         (answer, copied)
     }
 
