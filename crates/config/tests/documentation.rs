@@ -1,4 +1,5 @@
-//! Every example in `docs/configuration.md`, in the order of the page, and those in `examples/`.
+//! Every example in `docs/configuration.md`, in the order of the page, those in `examples/`, and those
+//! in `README.md`.
 //!
 //! In the page, a block marked `yaml application` or `yaml deployment` is such a file and is checked together
 //! with the latest block of the other kind. It must be right, unless a `text` block follows before
@@ -10,6 +11,7 @@ use std::path::Path;
 use flocker_config::{Diagnostics, Source, parse_with_warnings};
 
 const PAGE: &str = include_str!("../../../docs/configuration.md");
+const README: &str = include_str!("../../../README.md");
 
 /// A fenced block: what is written behind the fence, and its content.
 struct Block {
@@ -17,9 +19,9 @@ struct Block {
     content: String,
 }
 
-fn blocks() -> Vec<Block> {
+fn blocks(page: &'static str) -> Vec<Block> {
     let mut blocks = Vec::new();
-    let mut lines = PAGE.lines();
+    let mut lines = page.lines();
     while let Some(line) = lines.next() {
         if let Some(info) = line.strip_prefix("```") {
             let content = lines.by_ref().take_while(|line| *line != "```");
@@ -49,7 +51,7 @@ fn diagnose(application: &str, deployment: &str) -> Diagnostics {
 #[test]
 fn every_example_is_right_or_has_the_diagnostics_that_are_shown() {
     const NOWHERE: &str = "nodes: {1.1.1.1: []}";
-    let blocks = blocks();
+    let blocks = blocks(PAGE);
     let (mut application, mut checked) = (String::new(), 0);
     for (index, block) in blocks.iter().enumerate() {
         let is_followed_by = |info| blocks.get(index + 1).is_some_and(|next| next.info == info);
@@ -101,4 +103,15 @@ fn the_files_in_examples_are_right() {
         }
     }
     assert!(checked >= 2, "only {checked} examples were found");
+}
+
+#[test]
+fn the_readmes_example_is_right() {
+    let blocks = blocks(README);
+    let content = |info| {
+        let block = blocks.iter().find(|block| block.info == info);
+        block.map_or("", |block| block.content.as_str())
+    };
+    let diagnostics = diagnose(content("yaml application"), content("yaml deployment"));
+    assert_eq!(diagnostics.to_string(), "", "\n{diagnostics}");
 }
