@@ -61,13 +61,13 @@ pub(crate) struct Deploy {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "SSH")]
 pub(crate) struct Ssh {
-    /// Reads this instead of ~/.ssh/config and /etc/ssh/ssh_config.
+    /// Reads this instead of `~/.ssh/config` and `/etc/ssh/ssh_config`.
     #[arg(short = 'F', long = "ssh-config", value_name = "FILE")]
     pub(crate) config_file: Option<PathBuf>,
     /// Offers this key before any other. May be given several times.
     #[arg(short = 'i', long = "identity", value_name = "FILE")]
     pub(crate) identity_files: Vec<PathBuf>,
-    /// Reads and extends this instead of ~/.ssh/known_hosts.
+    /// Reads and extends this instead of `~/.ssh/known_hosts`.
     #[arg(long, value_name = "FILE")]
     pub(crate) known_hosts: Option<PathBuf>,
     /// Logs in as this user; one other than root needs `sudo` without a password.

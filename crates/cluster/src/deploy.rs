@@ -156,9 +156,9 @@ async fn deploy(
         printer,
         announce: true,
     };
-    let driven = driver.drive(&plan).await;
-    if !driven.failures.is_empty() {
-        return recover(&mut driver, driven).await;
+    let ended = driver.drive(&plan).await;
+    if !ended.failures.is_empty() {
+        return recover(&mut driver, ended).await;
     }
     let exit = verify(&mut driver, &goal).await;
     printer.unchanged(&unchanged, false);
@@ -237,8 +237,8 @@ async fn verify(driver: &mut Driver<'_>, goal: &Goal<'_>) -> Exit {
 }
 
 /// After a failure: prints it, starts again what can run where it ran, and says how things are.
-async fn recover(driver: &mut Driver<'_>, driven: Driven) -> Exit {
-    for failure in &driven.failures {
+async fn recover(driver: &mut Driver<'_>, ended: Driven) -> Exit {
+    for failure in &ended.failures {
         driver.printer.failure(failure);
     }
     for failure in driver.observe_again().await {
@@ -247,7 +247,7 @@ async fn recover(driver: &mut Driver<'_>, driven: Driven) -> Exit {
     driver.announce = false;
     let mut returned: BTreeMap<ApplicationName, NodeName> = BTreeMap::new();
     let mut failed_again = BTreeSet::new();
-    for plan in plan_return(&driven.unfinished, &driver.gathered.observed) {
+    for plan in plan_return(&ended.unfinished, &driver.gathered.observed) {
         let back = driver.drive(&plan).await;
         for failure in &back.failures {
             driver.printer.failure(failure);
@@ -260,7 +260,7 @@ async fn recover(driver: &mut Driver<'_>, driven: Driven) -> Exit {
             }
         }
     }
-    for name in &driven.unfinished {
+    for name in &ended.unfinished {
         let text = match returned.get(name) {
             Some(node) => format!("`{name}` was not changed; it runs on {node} as before"),
             None if failed_again.contains(name) => {

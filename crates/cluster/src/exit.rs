@@ -38,3 +38,41 @@ impl From<Exit> for ExitCode {
         Self::from(exit.code())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::Exit;
+    use crate::arguments::Arguments;
+
+    #[test]
+    fn every_exit_code_is_in_the_help() {
+        let help = Arguments::command().render_long_help().to_string();
+        let (_, codes) = help.split_once("Exit codes: ").unwrap();
+        for (exit, words) in [
+            (Exit::Converged, "everything is as wanted"),
+            (Exit::Internal, "internal error"),
+            (Exit::Configuration, "configuration error"),
+            (Exit::Blocked, "blocked (nothing was touched)"),
+            (Exit::StepFailed, "a step failed"),
+            (Exit::Unreachable, "a node cannot be reached"),
+        ] {
+            let documented = format!("{} {words}", exit.code());
+            assert!(codes.contains(&documented), "{documented}: {codes}");
+        }
+    }
+
+    #[test]
+    fn only_success_exits_with_zero() {
+        let failures = [
+            Exit::Internal,
+            Exit::Configuration,
+            Exit::Blocked,
+            Exit::StepFailed,
+            Exit::Unreachable,
+        ];
+        assert!(failures.iter().all(|exit| exit.code() != 0));
+        assert_eq!(Exit::Converged.code(), 0);
+    }
+}

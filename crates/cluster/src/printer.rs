@@ -147,3 +147,35 @@ fn outcome_json(outcome: &Outcome) -> serde_json::Value {
     };
     json!({ "outcome": kind, "node": outcome.node, "from": from })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use flocker_model::NodeName;
+    use flocker_plan::{Outcome, OutcomeKind};
+    use serde_json::json;
+
+    use super::outcome_json;
+
+    #[test]
+    fn an_outcome_as_json_says_what_happened_and_where() {
+        let node = |name: &str| NodeName::try_from(name.to_owned()).unwrap();
+        let written = |kind| {
+            outcome_json(&Outcome {
+                kind,
+                node: node("node2"),
+                done_after: BTreeSet::new(),
+            })
+        };
+        let from = node("node1");
+        assert_eq!(
+            written(OutcomeKind::Redeployed { from }),
+            json!({ "outcome": "redeployed", "node": "node2", "from": "node1" })
+        );
+        assert_eq!(
+            written(OutcomeKind::Stopped { volume_kept: true }),
+            json!({ "outcome": "stopped", "node": "node2", "from": null })
+        );
+    }
+}

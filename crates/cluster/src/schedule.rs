@@ -121,3 +121,76 @@ impl<'a> Schedule<'a> {
         Some(action)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use flocker_plan::{Plan, StepId, Yield};
+    use serde_json::json;
+
+    use super::{Schedule, Status};
+
+    /// Two applications: the first one's two steps wait for one another, the second has one.
+    fn two_applications() -> Plan {
+        let step = |id: u32, application: &str, after: &[u32]| {
+            let action = json!({ "stop-application": { "application": application } });
+            json!({ "id": id, "node": "node1", "action": action, "after": after, "why": "a test" })
+        };
+        let outcome = |done_after: u32| {
+            json!({
+                "outcome": "stopped", "volume_kept": true, "node": "node1",
+                "done_after": [done_after],
+            })
+        };
+        let plan = json!({
+            "steps": [step(0, "web", &[]), step(1, "web", &[0]), step(2, "mail", &[])],
+            "outcomes": { "web": outcome(1), "mail": outcome(2) },
+            "blocked": [],
+        });
+        serde_json::from_value(plan).unwrap()
+    }
+
+    fn steps(ids: &[u32]) -> Vec<StepId> {
+        ids.iter().copied().map(StepId::new).collect()
+    }
+
+    #[test]
+    fn steps_begin_when_what_they_wait_for_is_done() {
+        let plan = two_applications();
+        let mut schedule = Schedule::new(&plan);
+        assert_eq!(schedule.begin_ready(), steps(&[0, 2]));
+        assert_eq!(schedule.begin_ready(), []);
+        schedule.end(StepId::new(0), Status::Done(Yield::Nothing));
+        assert_eq!(schedule.begin_ready(), steps(&[1]));
+        schedule.end(StepId::new(1), Status::Done(Yield::Nothing));
+        schedule.end(StepId::new(2), Status::Done(Yield::Nothing));
+        assert_eq!(schedule.running(), []);
+        assert_eq!(schedule.newly_finished().len(), 2);
+        assert_eq!(schedule.newly_finished(), []);
+        assert_eq!(schedule.unfinished(), BTreeSet::new());
+    }
+
+    #[test]
+    fn a_failed_step_skips_what_waits_for_it_and_nothing_else() {
+        let plan = two_applications();
+        let mut schedule = Schedule::new(&plan);
+        schedule.begin_ready();
+        schedule.end(StepId::new(0), Status::Failed);
+        assert_eq!(schedule.begin_ready(), []);
+        assert_eq!(schedule.running(), steps(&[2]));
+        schedule.end(StepId::new(2), Status::Done(Yield::Nothing));
+        let finished: Vec<String> = schedule
+            .newly_finished()
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        assert_eq!(finished, ["mail"]);
+        let unfinished: Vec<String> = schedule
+            .unfinished()
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        assert_eq!(unfinished, ["web"]);
+    }
+}

@@ -44,7 +44,7 @@ pub(crate) enum Command {
     Restore,
     /// Serves one deploy over standard input and output; run by flocker-cluster.
     Serve {
-        /// The value of SSH_CONNECTION, where sudo has removed it.
+        /// The value of `SSH_CONNECTION`, where sudo has removed it.
         #[arg(long)]
         connection: Option<String>,
     },

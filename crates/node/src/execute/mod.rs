@@ -8,7 +8,7 @@ mod routes;
 mod volumes;
 
 use flocker_plan::{Action, Handoff, ImageSource, PushKind, Yield};
-use flocker_remote::protocol::{Progress, StepDone, StepFailure};
+use flocker_remote::protocol::{Change, Progress, StepDone, StepFailure};
 use tokio::sync::mpsc;
 
 use crate::failure::failure_of;
@@ -18,26 +18,44 @@ use crate::machine::Machine;
 pub(crate) type ProgressSender = mpsc::UnboundedSender<Progress>;
 
 /// Runs one step.
+///
+/// The kinds of actions each have a function, which hands on what is not of its kind; the last of
+/// them lists all that is left, so that the compiler finds an action that nobody runs.
 pub(crate) async fn run_action(
     machine: &Machine,
     action: Action,
     progress: &ProgressSender,
 ) -> Result<StepDone, StepFailure> {
-    let change = match action {
-        Action::ReleaseVolume {
-            application,
+    if let Action::ReleaseVolume {
+        application,
+        epoch,
+        to,
+        deployment,
+    } = action
+    {
+        let release = flocker_zfs::Release {
             epoch,
             to,
+            snapshot: None,
             deployment,
-        } => {
-            let release = flocker_zfs::Release {
-                epoch,
-                to,
-                snapshot: None,
-                deployment,
-            };
-            return volumes::release(machine, &application, &release).await;
-        }
+        };
+        return volumes::release(machine, &application, &release).await;
+    }
+    // Boxed, here and where an action is handed on: what some steps do makes large futures.
+    let change = Box::pin(run_on_volume(machine, action, progress)).await?;
+    Ok(StepDone {
+        change,
+        yielded: Yield::Nothing,
+    })
+}
+
+/// Runs an action on one volume of this node.
+async fn run_on_volume(
+    machine: &Machine,
+    action: Action,
+    progress: &ProgressSender,
+) -> Result<Change, StepFailure> {
+    match action {
         Action::AcquireVolume {
             application,
             epoch,
@@ -75,6 +93,17 @@ pub(crate) async fn run_action(
         Action::PruneSnapshots { application, keep } => {
             volumes::prune(machine, &application, &keep).await
         }
+        other => Box::pin(transfer(machine, other, progress)).await,
+    }
+}
+
+/// Runs an action that brings data from one machine to another.
+async fn transfer(
+    machine: &Machine,
+    action: Action,
+    progress: &ProgressSender,
+) -> Result<Change, StepFailure> {
+    match action {
         Action::PushVolume {
             application,
             epoch,
@@ -105,6 +134,17 @@ pub(crate) async fn run_action(
         } => Err(failure_of(
             "images of the operator's machine come as a stream, not as a step",
         )),
+        other => Box::pin(run_locally(machine, other, progress)).await,
+    }
+}
+
+/// Runs an action on applications, the network or what is recorded: all that is left.
+async fn run_locally(
+    machine: &Machine,
+    action: Action,
+    progress: &ProgressSender,
+) -> Result<Change, StepFailure> {
+    match action {
         Action::StopApplication { application } => applications::stop(machine, &application).await,
         Action::RemoveApplication { application } => {
             applications::remove(machine, &application).await
@@ -124,9 +164,15 @@ pub(crate) async fn run_action(
         Action::RecordDeployment { applied, members } => {
             membership::record(machine, &applied, &members)
         }
-    };
-    change.map(|change| StepDone {
-        change,
-        yielded: Yield::Nothing,
-    })
+        Action::ReleaseVolume { .. }
+        | Action::AcquireVolume { .. }
+        | Action::CreateVolume { .. }
+        | Action::ResizeVolume { .. }
+        | Action::PruneSnapshots { .. }
+        | Action::PushVolume { .. }
+        | Action::PushImage { .. }
+        | Action::EnsureImage { .. } => Err(failure_of(
+            "the step reached a part of the program that is not meant for it",
+        )),
+    }
 }
