@@ -18,6 +18,7 @@ mod handoff;
 mod holders;
 mod kernel;
 mod listing;
+mod log_reset;
 mod mount;
 mod mountinfo;
 mod names;

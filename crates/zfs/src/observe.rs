@@ -66,8 +66,9 @@ impl Zfs {
         }
         // Two levels: the volumes, and their snapshots.
         let listed = list(&["-d", "2"], std::slice::from_ref(root)).await?;
-        Ok(self
-            .sort_out(&listed, &mounts().await?)
+        let mut sorted = self.sort_out(&listed, &mounts().await?);
+        self.forgive_log_resets(&mut sorted).await?;
+        Ok(sorted
             .into_iter()
             .filter_map(|(application, records)| {
                 let copy = records
@@ -118,6 +119,7 @@ impl Zfs {
         }
         let listed = list(&["-d", "1"], &names).await?;
         let mut sorted = self.sort_out(&listed, &mounts().await?);
+        self.forgive_log_resets(&mut sorted).await?;
         Ok(sorted.remove(application).unwrap_or_default())
     }
 
