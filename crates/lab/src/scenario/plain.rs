@@ -134,13 +134,16 @@ impl PlainNodes {
     }
 }
 
+/// A connection to a machine that loses its power would hang without keep-alives.
+///
 /// Source: `ssh_config(5)`.
 fn render_configuration(key: &Path, ssh: &Path) -> String {
     format!(
         "Host *\n    User root\n    IdentityFile \"{}\"\n    IdentitiesOnly yes\n    \
          UserKnownHostsFile \"{}\"\n    GlobalKnownHostsFile /dev/null\n    \
          StrictHostKeyChecking accept-new\n    HashKnownHosts no\n    BatchMode yes\n    \
-         LogLevel ERROR\n    ConnectTimeout 10\n",
+         LogLevel ERROR\n    ConnectTimeout 10\n    \
+         ServerAliveInterval 10\n    ServerAliveCountMax 3\n",
         key.display(),
         ssh.join("known_hosts").display()
     )

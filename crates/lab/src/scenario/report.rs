@@ -11,14 +11,14 @@ use super::site::Site;
 use crate::progress::Progress;
 
 /// How many lines of each command's answer are shown of a node after a failure.
-const DIAGNOSIS_LINES: usize = 40;
+const DIAGNOSIS_LINES: usize = 30;
 
 /// What is asked of each node after a failure.
 const DIAGNOSIS: [&str; 6] = [
     "docker ps --all --format 'table {{.Names}}\\t{{.Status}}\\t{{.Image}}'",
     "systemctl list-units --all --plain --no-legend 'flocker*'",
     "flocker-node observe",
-    "nft list table ip flocker",
+    "nft list table ip flocker | grep -B 1 -A 3 'elements\\|digest'",
     "journalctl --no-pager --lines 25 --output short-monotonic --unit 'flocker*'",
     "zfs list -r -o name,used,mounted,mountpoint; df -h / | tail -1; free -m | head -2",
 ];
