@@ -12,6 +12,7 @@ use cargo_metadata::{Metadata, MetadataCommand};
 
 use crate::arguments::CommandResult;
 use crate::process::{Program, RunError};
+use crate::programs::{self, ProgramsError};
 use crate::terminal;
 use crate::workspace;
 use linked_libraries::LinkError;
@@ -35,8 +36,8 @@ pub(crate) enum DebError {
     Metadata(#[source] cargo_metadata::Error),
     #[error("the workspace has no package flocker-node")]
     NoNode,
-    #[error("flocker-node was not built")]
-    Build(#[source] RunError),
+    #[error(transparent)]
+    Build(#[from] ProgramsError),
     #[error("could not find out what flocker-node is linked to")]
     Links(#[source] LinkError),
     #[error("could not prepare the package's files")]
@@ -50,7 +51,7 @@ pub(crate) fn run(program: Option<PathBuf>) -> CommandResult {
     let metadata = observe_metadata()?;
     let program = match program {
         Some(program) => std::path::absolute(program)?,
-        None => build_node(&metadata)?,
+        None => build_node()?,
     };
     terminal::line(&package(&metadata, &program)?.display().to_string());
     Ok(ExitCode::SUCCESS)
@@ -63,7 +64,7 @@ pub(crate) fn run(program: Option<PathBuf>) -> CommandResult {
 /// When a part cannot be built. Nothing outside of the target directory is written.
 pub(crate) fn build() -> Result<PathBuf, DebError> {
     let metadata = observe_metadata()?;
-    let program = build_node(&metadata)?;
+    let program = build_node()?;
     package(&metadata, &program)
 }
 
@@ -75,15 +76,8 @@ fn observe_metadata() -> Result<Metadata, DebError> {
         .map_err(DebError::Metadata)
 }
 
-fn build_node(metadata: &Metadata) -> Result<PathBuf, DebError> {
-    Program::cargo()
-        .args(["build", "--release", "--package", "flocker-node"])
-        .run()
-        .map_err(DebError::Build)?;
-    Ok(metadata
-        .target_directory
-        .join("release/flocker-node")
-        .into_std_path_buf())
+fn build_node() -> Result<PathBuf, DebError> {
+    Ok(programs::build()?.join("flocker-node"))
 }
 
 fn package(metadata: &Metadata, program: &Path) -> Result<PathBuf, DebError> {

@@ -1,9 +1,9 @@
 //! Installs the Debian packages that building and testing need, and only those that are missing.
 
 mod apt;
-mod contrib;
 mod packages;
 mod quiet_services;
+mod sources;
 
 use std::process::ExitCode;
 
@@ -67,7 +67,7 @@ pub(crate) fn missing_names(needs: &[Need]) -> Vec<&'static str> {
 }
 
 fn missing(needs: &[Need]) -> Vec<&'static Package> {
-    let release = contrib::observe_release();
+    let release = sources::observe_release();
     PACKAGES
         .iter()
         .filter(|package| package.needs.iter().any(|need| needs.contains(need)))

@@ -4,14 +4,12 @@ use std::error::Error;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use cargo_metadata::MetadataCommand;
-
 use crate::arguments::CommandResult;
 use crate::deb;
 use crate::install::{self, Need};
 use crate::process::Program;
+use crate::programs::{self, ProgramsError};
 use crate::terminal;
-use crate::workspace;
 
 /// The lab, and what it puts on nodes and drives them with.
 #[derive(Debug)]
@@ -34,38 +32,18 @@ impl Built {
 
 /// Builds the package for the nodes, the operator's program, and the lab.
 pub(crate) fn build() -> Result<Built, Box<dyn Error>> {
-    // One cargo for all three builds more of them at the same time.
-    Program::cargo()
-        .args(["build", "--release", "--package", "flocker-node"])
-        .args(["--package", "flocker-cluster", "--package", "flocker-lab"])
-        .run()?;
-    let package = deb::build()?;
-    let release = release_directory()?;
+    let programs = programs::build()?;
     Ok(Built {
-        lab: release.join("flocker-lab"),
-        package,
-        cluster: release.join("flocker-cluster"),
+        package: deb::build()?,
+        cluster: programs.join("flocker-cluster"),
+        lab: programs.join("flocker-lab"),
     })
 }
 
-/// Builds the lab alone. Cargo is run for that only, so that what it compiles is seen and the lab
-/// has the terminal to itself afterwards.
-pub(crate) fn build_lab() -> Result<PathBuf, Box<dyn Error>> {
-    Program::cargo()
-        .args(["build", "--release", "--package", "flocker-lab"])
-        .run()?;
-    Ok(release_directory()?.join("flocker-lab"))
-}
-
-fn release_directory() -> Result<PathBuf, Box<dyn Error>> {
-    let metadata = MetadataCommand::new()
-        .current_dir(workspace::root())
-        .no_deps()
-        .exec()?;
-    Ok(metadata
-        .target_directory
-        .join("release")
-        .into_std_path_buf())
+/// Builds the lab. Cargo is run for that only, so that what it compiles is seen and the lab has the
+/// terminal to itself afterwards.
+pub(crate) fn build_lab() -> Result<PathBuf, ProgramsError> {
+    Ok(programs::build()?.join("flocker-lab"))
 }
 
 /// Runs `flocker-lab` as the user asked.

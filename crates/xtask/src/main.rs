@@ -10,6 +10,7 @@ mod install;
 mod lab;
 mod markdown;
 mod process;
+mod programs;
 mod terminal;
 mod test;
 mod workspace;

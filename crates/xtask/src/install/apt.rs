@@ -4,9 +4,9 @@ use std::path::Path;
 
 use nix::unistd::Uid;
 
-use super::contrib;
 use super::packages::Package;
 use super::quiet_services::{self, QuietServices};
+use super::sources::{self, Addition};
 use crate::process::{Program, RunError, program_exists};
 use crate::terminal;
 
@@ -19,12 +19,16 @@ pub(crate) enum InstallError {
     /// A package manager's program failed.
     #[error("apt did not install the packages; its messages are above")]
     Apt(#[source] RunError),
-    /// The sources of apt have no entry to derive `contrib` from.
+    /// The sources of apt have no entry to derive another from.
     #[error(
-        "apt knows no `{package}`, and no entry of apt's sources for Debian {codename} could be \
-         extended with `contrib`; add that component and run this again"
+        "apt cannot install `{package}`, and no entry of apt's sources for Debian {codename} could \
+         be extended with {addition}; add that and run this again"
     )]
-    NoSource { package: String, codename: String },
+    NoSource {
+        package: String,
+        codename: String,
+        addition: &'static str,
+    },
     /// A file could not be prepared.
     #[error("could not write a temporary file")]
     Temporary(#[source] std::io::Error),
@@ -46,27 +50,65 @@ pub(super) fn install(packages: &[&Package]) -> Result<(), InstallError> {
         update()?;
     }
     if let Some(package) = packages.iter().find(|package| !has_candidate(package.name)) {
-        add_contrib(package.name)?;
+        add_source(Addition::Contrib, package.name)?;
         update()?;
     }
     let quiet = QuietServices::begin()?;
-    let outcome = run_install(packages).or_else(|_| {
-        terminal::line("Trying again with fresh package lists.");
-        update()?;
-        run_install(packages)
-    });
+    let outcome = run_install(packages, None)
+        .or_else(|_| {
+            terminal::line("Trying again with fresh package lists.");
+            update()?;
+            run_install(packages, None)
+        })
+        .or_else(|failure| {
+            if has_backports() {
+                install_with_backports(packages)
+            } else {
+                Err(failure)
+            }
+        });
     quiet.end()?;
     outcome?;
     quiet_services::disable(packages);
     Ok(())
 }
 
-fn run_install(packages: &[&Package]) -> Result<(), InstallError> {
+fn run_install(packages: &[&Package], suite: Option<&str>) -> Result<(), InstallError> {
     let names = packages.iter().map(|package| package.name);
     apt_get(&["install", "--yes", "--no-install-recommends"])
+        .args(suite.map(|suite| format!("--target-release={suite}")))
         .args(names)
         .run()
         .map_err(InstallError::Apt)
+}
+
+/// Installs one package after another, and those from backports that do not go with what is
+/// installed from there: a package whose version must be that of another one, for example.
+fn install_with_backports(packages: &[&Package]) -> Result<(), InstallError> {
+    let mut is_added = false;
+    for package in packages {
+        if run_install(&[package], None).is_ok() {
+            continue;
+        }
+        if !is_added {
+            add_source(Addition::Backports, package.name)?;
+            update()?;
+            is_added = true;
+        }
+        let suite = sources::backports_of(&sources::observe_release().codename);
+        run_install(&[package], Some(&suite))?;
+    }
+    Ok(())
+}
+
+/// Whether something on this machine came from Debian's backports, whose versions say so.
+///
+/// **Source**: <https://backports.debian.org/Contribute/>.
+fn has_backports() -> bool {
+    Program::new("dpkg-query")
+        .args(["--show", "--showformat=${Version}\\n"])
+        .read()
+        .is_ok_and(|versions| versions.contains("~bpo"))
 }
 
 fn update() -> Result<(), InstallError> {
@@ -118,20 +160,22 @@ fn parse_candidate(policy: &str) -> bool {
         .any(|version| version.trim() != "(none)")
 }
 
-fn add_contrib(package: &str) -> Result<(), InstallError> {
-    let release = contrib::observe_release();
-    let sources = contrib::render_contrib(&contrib::observe_sources(), &release.codename);
-    if sources.is_empty() {
+fn add_source(addition: Addition, package: &str) -> Result<(), InstallError> {
+    let release = sources::observe_release();
+    let text = sources::render(addition, &sources::observe_sources(), &release.codename);
+    if text.is_empty() {
         return Err(InstallError::NoSource {
             package: package.to_owned(),
             codename: release.codename,
+            addition: addition.name(),
         });
     }
     terminal::line(&format!(
-        "apt has no `{package}`; adding Debian's component contrib in {}",
-        contrib::ADDED_SOURCE
+        "apt cannot install `{package}`; adding Debian's {} in {}",
+        addition.name(),
+        addition.file()
     ));
-    write_as_root(Path::new(contrib::ADDED_SOURCE), &sources, "0644")
+    write_as_root(Path::new(addition.file()), &text, "0644")
 }
 
 #[cfg(test)]

@@ -1,16 +1,64 @@
-//! Debian's `contrib` component, derived from the entries that apt already has, so that no mirror
-//! is ever named here and the user's own choice of mirror holds.
+//! Archives of Debian that apt does not use yet, derived from the entries that it already has, so
+//! that no mirror is ever named here and the user's own choice of mirror holds.
 //!
 //! **Source**: sources.list(5).
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
-/// The file that is added.
-pub(super) const ADDED_SOURCE: &str = "/etc/apt/sources.list.d/flocker-contrib.sources";
+/// What can be added to apt's sources.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Addition {
+    /// The component with free software that needs what is not in Debian, such as ZFS.
+    Contrib,
+    /// The suite with newer versions for this release.
+    Backports,
+}
 
-/// Suites that belong to a release.
-const SUITE_SUFFIXES: [&str; 4] = ["", "-updates", "-security", "/updates"];
+impl Addition {
+    /// The file that is added.
+    pub(super) const fn file(self) -> &'static str {
+        match self {
+            Self::Contrib => "/etc/apt/sources.list.d/flocker-contrib.sources",
+            Self::Backports => "/etc/apt/sources.list.d/flocker-backports.sources",
+        }
+    }
+
+    /// What it is called in messages.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Contrib => "component contrib",
+            Self::Backports => "backports",
+        }
+    }
+
+    /// Beside which suites of a release it exists, by what follows the release's name.
+    const fn beside(self) -> &'static [&'static str] {
+        match self {
+            Self::Contrib => &["", "-updates", "-security", "/updates"],
+            Self::Backports => &[""],
+        }
+    }
+
+    fn suites(self, beside: &[&str]) -> String {
+        match self {
+            Self::Contrib => beside.join(" "),
+            Self::Backports => beside.iter().map(|suite| backports_of(suite)).collect(),
+        }
+    }
+
+    const fn components(self) -> &'static str {
+        match self {
+            Self::Contrib => "contrib",
+            Self::Backports => "main contrib",
+        }
+    }
+}
+
+/// The suite with newer versions for a release.
+pub(super) fn backports_of(codename: &str) -> String {
+    format!("{codename}-backports")
+}
 
 /// Which Debian this is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,47 +123,53 @@ struct Entry {
     uris: String,
     suites: Vec<String>,
     components: Vec<String>,
-    /// Everything else that must hold for `contrib`, too: keys, trust, architectures.
+    /// Everything else that must hold for an addition, too: keys, trust, architectures.
     options: Vec<(String, String)>,
 }
 
-/// Writes sources for `contrib` beside each entry for `main` of this release; empty if none.
-pub(super) fn render_contrib(lists: &[SourceList], codename: &str) -> String {
-    let mut text = String::new();
-    let entries = lists.iter().flat_map(|list| {
-        if list.is_stanzas {
-            parse_stanzas(&list.text)
+/// Writes sources for an addition beside each entry for `main` of this release; empty if none.
+pub(super) fn render(addition: Addition, lists: &[SourceList], codename: &str) -> String {
+    let stanzas = lists
+        .iter()
+        .flat_map(SourceList::parse)
+        .filter(|entry| entry.components.iter().any(|component| component == "main"))
+        .filter_map(|entry| render_entry(addition, &entry, codename));
+    stanzas.collect::<Vec<_>>().join("\n")
+}
+
+fn render_entry(addition: Addition, entry: &Entry, codename: &str) -> Option<String> {
+    let belongs = |suite: &&str| {
+        suite
+            .strip_prefix(codename)
+            .is_some_and(|suffix| addition.beside().contains(&suffix))
+    };
+    let beside: Vec<&str> = entry
+        .suites
+        .iter()
+        .map(String::as_str)
+        .filter(belongs)
+        .collect();
+    if beside.is_empty() {
+        return None;
+    }
+    let (uris, suites) = (&entry.uris, addition.suites(&beside));
+    let components = addition.components();
+    let mut text =
+        format!("Types: deb\nURIs: {uris}\nSuites: {suites}\nComponents: {components}\n");
+    for (name, value) in &entry.options {
+        let _ = writeln!(text, "{name}: {value}");
+    }
+    Some(text)
+}
+
+impl SourceList {
+    fn parse(&self) -> Vec<Entry> {
+        if self.is_stanzas {
+            parse_stanzas(&self.text)
         } else {
-            list.text.lines().filter_map(parse_line).collect()
-        }
-    });
-    for entry in entries {
-        let suites: Vec<_> = entry
-            .suites
-            .iter()
-            .filter(|suite| {
-                suite
-                    .strip_prefix(codename)
-                    .is_some_and(|suffix| SUITE_SUFFIXES.contains(&suffix))
-            })
-            .cloned()
-            .collect();
-        if suites.is_empty() || !entry.components.iter().any(|component| component == "main") {
-            continue;
-        }
-        if !text.is_empty() {
-            text.push('\n');
-        }
-        let (uris, suites) = (&entry.uris, suites.join(" "));
-        let _ = write!(
-            text,
-            "Types: deb\nURIs: {uris}\nSuites: {suites}\nComponents: contrib\n"
-        );
-        for (name, value) in &entry.options {
-            let _ = writeln!(text, "{name}: {value}");
+            self.text.lines().filter_map(parse_line).collect()
         }
     }
-    text
 }
 
 fn parse_stanzas(text: &str) -> Vec<Entry> {
@@ -187,7 +241,7 @@ fn option_name(name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{SourceList, parse_release, render_contrib};
+    use super::{Addition, SourceList, parse_release, render};
 
     fn stanzas(text: &str) -> SourceList {
         SourceList {
@@ -212,7 +266,7 @@ mod tests {
              no\nURIs: x\nSuites: trixie\nComponents: main\n",
         );
         assert_eq!(
-            render_contrib(&[list], "trixie"),
+            render(Addition::Contrib, &[list], "trixie"),
             "Types: deb\nURIs: http://mirror/debian\nSuites: trixie trixie-updates\nComponents: \
              contrib\nSigned-By: \n -----BEGIN\n .\n abc\n"
         );
@@ -225,7 +279,7 @@ mod tests {
              bookworm main non-free # note\ndeb http://mirror/s bookworm-security main\n",
         );
         assert_eq!(
-            render_contrib(&[list], "bookworm"),
+            render(Addition::Contrib, &[list], "bookworm"),
             "Types: deb\nURIs: http://mirror/d\nSuites: bookworm\nComponents: \
              contrib\nArchitectures: amd64 i386\nsigned-by: /k.gpg\n\nTypes: deb\nURIs: \
              http://mirror/s\nSuites: bookworm-security\nComponents: contrib\n"
@@ -238,7 +292,21 @@ mod tests {
             "deb https://a.example cloud-bookworm main\ndeb https://b.example bookworm-pgdg main\n\
              deb https://c.example/debian bookworm stable\n",
         );
-        assert_eq!(render_contrib(&[list], "bookworm"), "");
+        assert_eq!(render(Addition::Contrib, &[list], "bookworm"), "");
+    }
+
+    #[test]
+    fn backports_are_beside_the_release_itself() {
+        let list = lines(
+            "deb [signed-by=/k.gpg] http://mirror/d bookworm main\n\
+             deb http://mirror/d bookworm-updates main\n\
+             deb http://mirror/s bookworm-security main\n",
+        );
+        assert_eq!(
+            render(Addition::Backports, &[list], "bookworm"),
+            "Types: deb\nURIs: http://mirror/d\nSuites: bookworm-backports\nComponents: main \
+             contrib\nsigned-by: /k.gpg\n"
+        );
     }
 
     #[test]
