@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
+use clap_complete::Shell;
 use flocker_model::{ApplicationName, ImageReference, NodeName};
 use uuid::Uuid;
 
@@ -48,6 +49,13 @@ pub(crate) enum Command {
         #[arg(long)]
         connection: Option<String>,
     },
+    /// Writes completions for a shell to standard output.
+    Completions {
+        /// The shell.
+        shell: Shell,
+    },
+    /// Writes the manual page to standard output.
+    Manual,
     /// Makes an application ready to start; run by its systemd unit.
     #[command(hide = true)]
     Prepare {

@@ -15,11 +15,11 @@ mod serve;
 mod settings;
 mod store;
 
-use std::io;
+use std::io::{self, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
 
-use clap::Parser as _;
+use clap::{CommandFactory as _, Parser as _};
 use flocker_model::NodeId;
 use flocker_remote::protocol::StepFailure;
 use tracing_subscriber::EnvFilter;
@@ -30,6 +30,10 @@ use machine::Machine;
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    if let Some(text) = documentation(&arguments.command) {
+        let written = text.and_then(|text| io::stdout().write_all(&text));
+        return written.map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS);
+    }
     tracing_subscriber::fmt()
         .with_env_filter(
             EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn")),
@@ -55,6 +59,22 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// What the program says about itself, if that was asked for; it needs nothing of the machine.
+fn documentation(command: &Command) -> Option<io::Result<Vec<u8>>> {
+    let mut text = Vec::new();
+    let rendered = match command {
+        Command::Completions { shell } => {
+            clap_complete::generate(*shell, &mut Arguments::command(), "flocker-node", &mut text);
+            Ok(())
+        }
+        Command::Manual => clap_mangen::Man::new(Arguments::command())
+            .section("8")
+            .render(&mut text),
+        _ => return None,
+    };
+    Some(rendered.map(|()| text))
 }
 
 /// Does what was asked.
@@ -95,6 +115,7 @@ async fn run(arguments: Arguments) -> Result<ExitCode, StepFailure> {
                 &local::comply(&machine, &deployment, &node).await?,
             ));
         }
+        Command::Completions { .. } | Command::Manual => {}
         Command::Restore => {
             let Some(applied) = machine.store.applied().or_failure()? else {
                 return Ok(ExitCode::SUCCESS);

@@ -1,12 +1,12 @@
 //! Holding and switching the ports that lead to applications.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use flocker_model::{ApplicationName, Endpoint, NodeName, NodeNetwork, Port};
 
 use crate::network::ApplicationPorts;
 use crate::steps::Because;
-use crate::{Action, Scope, StepId};
+use crate::{Action, OutcomeKind, Scope, StepId};
 
 use super::state::Planner;
 
@@ -133,17 +133,38 @@ impl Planner<'_> {
     /// Makes every node's table exactly what is wanted, where the steps so far do not.
     pub(super) fn finish_networks(&mut self) {
         let after = self.all_steps();
+        let mut programmed = BTreeSet::new();
+        let mut cut = BTreeSet::new();
         for (node, _) in self.covered() {
             let wanted = self.wanted_network(node);
             if self.networks.get(node) == Some(&wanted) {
                 continue;
             }
-            let action = Action::ProgramNetwork { network: wanted };
+            let action = Action::ProgramNetwork {
+                network: wanted.clone(),
+            };
             let because = Because {
                 after: &after,
                 why: "it still has ports that should lead elsewhere or nowhere",
             };
-            self.add(node, action, because);
+            let step = self.add(node, action, because);
+            programmed.insert(step);
+            if let Some(now) = self.networks.get(node) {
+                cut.extend(without_a_port(now, &wanted));
+            }
+        }
+        self.attribute(&cut, &programmed);
+    }
+
+    /// Says of applications that lost a port and nothing else that they changed.
+    fn attribute(&mut self, cut: &BTreeSet<ApplicationName>, programmed: &BTreeSet<StepId>) {
+        for name in cut {
+            if let Some(outcome) = self.plan.outcomes.get_mut(name)
+                && outcome.kind == OutcomeKind::Unchanged
+            {
+                outcome.kind = OutcomeKind::Changed;
+                outcome.done_after.extend(programmed);
+            }
         }
     }
 
@@ -178,6 +199,22 @@ impl Planner<'_> {
         wanted.held.extend(now.held.intersection(&ports));
         wanted
     }
+}
+
+/// Lists the applications of a node that answer on fewer ports afterwards.
+fn without_a_port(now: &NodeNetwork, wanted: &NodeNetwork) -> BTreeSet<ApplicationName> {
+    let cut = |now: &BTreeMap<Port, Endpoint>, wanted: &BTreeMap<Port, Endpoint>| {
+        now.iter()
+            .filter(|(port, endpoint)| wanted.get(port) != Some(endpoint))
+            .filter_map(|(_, endpoint)| match endpoint {
+                Endpoint::Local { application, .. } => Some(application.clone()),
+                Endpoint::Remote { .. } => None,
+            })
+            .collect::<BTreeSet<_>>()
+    };
+    let mut names = cut(&now.routes, &wanted.routes);
+    names.extend(cut(&now.links, &wanted.links));
+    names
 }
 
 /// Tells whether a table already sends all ports where they should go.

@@ -47,6 +47,17 @@ fn a_changed_route_touches_no_container() {
 }
 
 #[test]
+fn a_route_is_taken_away() {
+    let place: &[(&str, &[&str])] = &[("1", &["db", "web"]), ("2", &[])];
+    let before = deployment(&[("db", database()), ("web", web())], place);
+    let mut without = database();
+    without.routes.clear();
+    let after = deployment(&[("db", without), ("web", web())], place);
+    let mut cluster = Cluster::running(2, &before);
+    assert_snapshot!(cluster.deploy(&after));
+}
+
+#[test]
 fn two_applications_exchange_their_ports() {
     let of = |a, b| {
         let on = |number| with_route(application("nginx"), number);

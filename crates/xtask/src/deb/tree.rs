@@ -4,6 +4,7 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
+use std::process::Command;
 
 use crate::workspace;
 
@@ -47,6 +48,15 @@ const ENTRIES: [Entry; 10] = [
     entry("conffiles", "DEBIAN/conffiles", 0o644),
 ];
 
+/// What the program writes about itself: its arguments for that, and where it goes.
+const WRITTEN: [(&[&str], &str); 2] = [
+    (&["manual"], "usr/share/man/man8/flocker-node.8"),
+    (
+        &["completions", "bash"],
+        "usr/share/bash-completion/completions/flocker-node",
+    ),
+];
+
 /// Directories that have no file in them.
 const DIRECTORIES: [&str; 2] = ["var/lib/flocker", "var/lib/flocker/ssh"];
 
@@ -60,6 +70,19 @@ pub(super) fn stage(staged: &Path, program: &Path, control: &str) -> io::Result<
         let contents = fs::read(packaging.join(entry.source))?;
         write(&staged.join(entry.target), &contents, entry.mode)?;
     }
+    for (arguments, target) in WRITTEN {
+        let output = Command::new(program).args(arguments).output()?;
+        if !output.status.success() {
+            let text = String::from_utf8_lossy(&output.stderr);
+            return Err(io::Error::other(format!(
+                "{} {}: {text}",
+                program.display(),
+                arguments.join(" ")
+            )));
+        }
+        write(&staged.join(target), &output.stdout, 0o644)?;
+    }
+    compress_manual(staged)?;
     for directory in DIRECTORIES {
         fs::create_dir_all(staged.join(directory))?;
     }
@@ -70,6 +93,18 @@ pub(super) fn stage(staged: &Path, program: &Path, control: &str) -> io::Result<
     )?;
     write(&staged.join("DEBIAN/control"), control.as_bytes(), 0o644)?;
     set_directory_modes(staged)
+}
+
+/// **Source**: Debian Policy, section 12.1: pages are compressed with `gzip -9`; `-n` leaves the
+/// time out, so that equal contents make an equal file.
+fn compress_manual(staged: &Path) -> io::Result<()> {
+    let page = staged.join("usr/share/man/man8/flocker-node.8");
+    let status = Command::new("gzip").args(["-9", "-n"]).arg(page).status()?;
+    if status.success() {
+        Ok(())
+    } else {
+        Err(io::Error::other(format!("gzip ended with {status}")))
+    }
 }
 
 fn write(path: &Path, contents: &[u8], mode: u32) -> io::Result<()> {
@@ -95,6 +130,7 @@ fn set_directory_modes(directory: &Path) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::PermissionsExt as _;
+    use std::path::Path;
 
     use super::{ENTRIES, PACKAGING, stage};
     use crate::workspace;
@@ -102,10 +138,10 @@ mod tests {
     #[test]
     fn stages_every_file_with_its_mode() {
         let directory = tempfile::tempdir().unwrap();
-        let program = directory.path().join("program");
-        std::fs::write(&program, "program").unwrap();
+        // It writes what it was asked for, as flocker-node does.
+        let program = Path::new("/bin/echo");
         let staged = directory.path().join("staged");
-        stage(&staged, &program, "Package: x\n").unwrap();
+        stage(&staged, program, "Package: x\n").unwrap();
         for entry in &ENTRIES {
             let mode = staged
                 .join(entry.target)
@@ -116,6 +152,16 @@ mod tests {
             assert_eq!(mode & 0o7777, entry.mode, "{}", entry.target);
         }
         assert!(staged.join("usr/bin/flocker-node").is_file());
+        assert!(
+            staged
+                .join("usr/share/man/man8/flocker-node.8.gz")
+                .is_file()
+        );
+        let completions = staged.join("usr/share/bash-completion/completions/flocker-node");
+        assert_eq!(
+            std::fs::read_to_string(completions).unwrap(),
+            "completions bash\n"
+        );
     }
 
     #[test]
