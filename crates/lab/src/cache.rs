@@ -8,6 +8,7 @@ use std::env;
 use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use crate::digest::CacheKey;
 use crate::progress::Progress;
@@ -112,11 +113,11 @@ impl Cache {
         progress: &Progress,
     ) -> Result<Claim, CacheError> {
         let finished = self.entry(kind, key);
-        if finished.exists() {
+        if mark_used(&finished)? {
             return Ok(Claim::Ready(finished));
         }
         let lock = self.lock(kind, key, progress).await?;
-        if finished.exists() {
+        if mark_used(&finished)? {
             return Ok(Claim::Ready(finished));
         }
         let partial = self.root.join(kind).join(format!("{key}.partial"));
@@ -140,20 +141,54 @@ impl Cache {
             "keys",
             "containers",
         ] {
-            let directory = self.root.join(kind);
-            let Ok(entries) = fs::read_dir(&directory) else {
-                continue;
-            };
-            for entry in entries {
-                let entry = entry.map_err(CacheError::at("list", &directory))?;
-                let name = entry.file_name().to_string_lossy().into_owned();
-                let key = name.trim_end_matches(".partial");
-                let lock = self.root.join("locks").join(format!("{kind}-{key}"));
-                let file = File::create(&lock).map_err(CacheError::at("create", &lock))?;
-                if file.try_lock().is_ok() {
-                    remove_directory(&entry.path())?;
-                }
+            for entry in self.entries(kind)? {
+                self.remove_entry(kind, &entry)?;
             }
+        }
+        Ok(())
+    }
+
+    /// Removes entries of a kind that nobody has used since a time, but for the `keep` that were
+    /// used last: what is built from sources that change would fill the disk.
+    pub(crate) fn prune(
+        &self,
+        kind: &str,
+        keep: usize,
+        idle_since: SystemTime,
+    ) -> Result<(), CacheError> {
+        let mut entries = Vec::new();
+        for path in self.entries(kind)? {
+            // Somebody else may prune at the same time.
+            if let Ok(used) = fs::metadata(&path).and_then(|metadata| metadata.modified()) {
+                entries.push((used, path));
+            }
+        }
+        entries.sort_by(|(left, _), (right, _)| right.cmp(left));
+        for (used, path) in entries.iter().skip(keep) {
+            if *used < idle_since {
+                self.remove_entry(kind, path)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn entries(&self, kind: &str) -> Result<Vec<PathBuf>, CacheError> {
+        let directory = self.root.join(kind);
+        let Ok(entries) = fs::read_dir(&directory) else {
+            return Ok(Vec::new());
+        };
+        entries
+            .map(|entry| Ok(entry.map_err(CacheError::at("list", &directory))?.path()))
+            .collect()
+    }
+
+    fn remove_entry(&self, kind: &str, path: &Path) -> Result<(), CacheError> {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let key = name.trim_end_matches(".partial");
+        let lock = self.root.join("locks").join(format!("{kind}-{key}"));
+        let file = File::create(&lock).map_err(CacheError::at("create", &lock))?;
+        if file.try_lock().is_ok() {
+            remove_directory(path)?;
         }
         Ok(())
     }
@@ -206,6 +241,16 @@ impl Drop for Slot {
     }
 }
 
+/// Tells whether an entry is there, and writes down in its time that it is used.
+fn mark_used(entry: &Path) -> Result<bool, CacheError> {
+    let marked = File::open(entry).and_then(|directory| directory.set_modified(SystemTime::now()));
+    match marked {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(CacheError::at("mark as used", entry)(error)),
+    }
+}
+
 /// Removes a directory that may not be there.
 pub(crate) fn remove_directory(path: &Path) -> Result<(), CacheError> {
     match fs::remove_dir_all(path) {
@@ -218,6 +263,8 @@ pub(crate) fn remove_directory(path: &Path) -> Result<(), CacheError> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::digest::KeyBuilder;
 
@@ -247,6 +294,34 @@ mod tests {
         };
         assert_eq!(found, path);
         assert!(found.join("disk").exists());
+    }
+
+    #[tokio::test]
+    async fn what_is_used_or_new_is_not_pruned() {
+        let (_directory, cache, _) = fixture();
+        let now = SystemTime::now();
+        let keys: Vec<CacheKey> = ["old", "used", "new"]
+            .into_iter()
+            .map(|name| KeyBuilder::new(name).finish())
+            .collect();
+        for (key, hours) in keys.iter().zip([3_u64, 2, 0]) {
+            let Claim::Build(slot) = claim(&cache, key).await else {
+                panic!("there was nothing")
+            };
+            let entry = slot.finish().unwrap();
+            let age = Duration::from_secs(hours * 3600);
+            File::open(entry).unwrap().set_modified(now - age).unwrap();
+        }
+        let hour_ago = now - Duration::from_secs(3600);
+        cache.prune("thing", 3, hour_ago).unwrap();
+        assert!(keys.iter().all(|key| cache.entry("thing", key).exists()));
+        assert!(matches!(claim(&cache, &keys[1]).await, Claim::Ready(_)));
+        cache.prune("thing", 0, hour_ago).unwrap();
+        let left: Vec<bool> = keys
+            .iter()
+            .map(|key| cache.entry("thing", key).exists())
+            .collect();
+        assert_eq!(left, [false, true, true]);
     }
 
     #[tokio::test]

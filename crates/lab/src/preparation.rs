@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, SystemTime};
 use std::{fs, io, process};
 
 use futures_util::stream::{self, StreamExt, TryStreamExt};
@@ -23,6 +24,12 @@ use crate::stage::{Stage, StageError};
 
 /// The size of the disk with the pool `tank`, as QEMU reads it.
 const POOL_SIZE: &str = "8G";
+
+/// How many saved nodes are kept whatever their age.
+const KEPT_STATES: usize = 12;
+/// How long a saved node beyond these stays that nobody asks for: longer than any lab that was
+/// made from it is in use.
+const IDLE_STATE: Duration = Duration::from_secs(12 * 3600);
 
 /// A lab's nodes cannot be made ready.
 #[derive(Debug, thiserror::Error)]
@@ -223,6 +230,13 @@ impl<'a> Workshop<'a> {
         let (from, to) = (parent.known_hosts(), slot.directory().join("known_hosts"));
         fs::copy(&from, &to).map_err(CacheError::at("copy", &from))?;
         let directory = save(&node, slot).await?;
+        // Each build of flocker-node makes states that no later one asks for.
+        let idle_since = SystemTime::now().checked_sub(IDLE_STATE);
+        self.cache.prune(
+            "states",
+            KEPT_STATES,
+            idle_since.unwrap_or(SystemTime::UNIX_EPOCH),
+        )?;
         Ok(Saved { key, directory })
     }
 
