@@ -72,17 +72,6 @@ fn missing(needs: &[Need]) -> Vec<&'static Package> {
         .iter()
         .filter(|package| package.needs.iter().any(|need| needs.contains(need)))
         .filter(|package| package.first_release <= release.number)
-        .filter(|package| !is_present(package))
+        .filter(|package| !apt::is_present(package))
         .collect()
-}
-
-/// A program from elsewhere does as well: asking apt for Debian's Docker on a machine with Docker's
-/// own packages would remove those.
-fn is_present(package: &Package) -> bool {
-    let has_programs = !package.programs.is_empty()
-        && package
-            .programs
-            .iter()
-            .all(|program| program_exists(program));
-    has_programs || apt::is_installed(package.name)
 }

@@ -19,6 +19,9 @@ pub(crate) enum InstallError {
     /// A package manager's program failed.
     #[error("apt did not install the packages; its messages are above")]
     Apt(#[source] RunError),
+    /// The package manager was content, and yet something is not there.
+    #[error("`{0}` is still missing after apt has installed it; look at its messages above")]
+    Missing(&'static str),
     /// The sources of apt have no entry to derive another from.
     #[error(
         "apt cannot install `{package}`, and no entry of apt's sources for Debian {codename} could \
@@ -34,8 +37,21 @@ pub(crate) enum InstallError {
     Temporary(#[source] std::io::Error),
 }
 
+/// Whether what the package is for is there.
+///
+/// A program from elsewhere does as well: asking apt for Debian's Docker on a machine with Docker's
+/// own packages would remove those.
+pub(super) fn is_present(package: &Package) -> bool {
+    let has_programs = !package.programs.is_empty()
+        && package
+            .programs
+            .iter()
+            .all(|program| program_exists(program));
+    has_programs || is_installed(package.name)
+}
+
 /// Whether dpkg has the package, fully installed.
-pub(super) fn is_installed(package: &str) -> bool {
+fn is_installed(package: &str) -> bool {
     Program::new("dpkg-query")
         .args(["--show", "--showformat=${db:Status-Status} ", package])
         .succeeds_with_output("installed ")
@@ -70,12 +86,17 @@ pub(super) fn install(packages: &[&Package]) -> Result<(), InstallError> {
     quiet.end()?;
     outcome?;
     quiet_services::disable(packages);
-    Ok(())
+    match packages.iter().find(|package| !is_present(package)) {
+        None => Ok(()),
+        Some(package) => Err(InstallError::Missing(package.name)),
+    }
 }
 
 fn run_install(packages: &[&Package], suite: Option<&str>) -> Result<(), InstallError> {
     let names = packages.iter().map(|package| package.name);
-    apt_get(&["install", "--yes", "--no-install-recommends"])
+    // Nothing that the user has may go: rather fail, and find another way or say so.
+    apt_get(&["install", "--yes", "--no-remove"])
+        .args(["--no-install-recommends"])
         .args(suite.map(|suite| format!("--target-release={suite}")))
         .args(names)
         .run()
