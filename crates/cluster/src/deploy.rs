@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use flocker_config::Source;
+use flocker_failpoint::reach;
 use flocker_model::{ApplicationName, Deployment, NodeName};
 use flocker_plan::{Blocked, Goal, Outcome, OutcomeKind, Plan, Scope, plan, plan_return};
 use flocker_remote::ssh::{SshOptions, UnknownHost};
@@ -135,6 +136,7 @@ async fn deploy(
         deployment,
         scope: Scope::Cluster,
     };
+    reach(|| "deploy.observed".to_owned()).await;
     let plan = plan(&goal, &gathered.observed);
     if let Some(exit) = refuse(&plan.blocked, gathered, printer) {
         return exit;
@@ -160,8 +162,13 @@ async fn deploy(
     if !ended.failures.is_empty() {
         return recover(&mut driver, ended).await;
     }
+    reach(|| "deploy.driven".to_owned()).await;
     let exit = verify(&mut driver, &goal).await;
-    printer.unchanged(&unchanged, false);
+    if exit == Exit::Converged && unchanged.len() == plan.outcomes.len() {
+        printer.put_right(&unchanged, plan.steps().len());
+    } else {
+        printer.unchanged(&unchanged, false);
+    }
     exit
 }
 

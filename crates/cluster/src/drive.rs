@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use flocker_failpoint::reach;
 use flocker_model::{ApplicationName, NodeName, NodeObservation, Observed};
 use flocker_plan::{Action, ImageSource, Plan, Step, Yield};
 use flocker_remote::protocol::{Change, Event, Request, StepDone, StepFailure};
@@ -85,6 +86,7 @@ impl Driver<'_> {
         local: &mpsc::UnboundedSender<(NodeName, Incoming)>,
     ) -> Result<(), Failure> {
         self.printer.step_begins(step);
+        reach(|| format!("deploy.{}.begin", step.action.kind())).await;
         let Some(action) = schedule.resolved_action(step.id) else {
             let message = format!(
                 "{}: {}: an earlier step yielded nothing",

@@ -60,6 +60,18 @@ impl Printer {
         }
     }
 
+    /// Says that something was done although every application was as wanted.
+    pub(crate) fn put_right(&self, unchanged: &BTreeMap<ApplicationName, Outcome>, steps: usize) {
+        for (name, outcome) in unchanged {
+            self.outcome(name, outcome);
+        }
+        if !self.json {
+            self.line(&format!(
+                "Put right what was amiss around them, in {steps} steps; -v shows them."
+            ));
+        }
+    }
+
     /// Shows that a step begins.
     pub(crate) fn step_begins(&mut self, step: &Step) {
         let text = format!("{}: {}", step.node, step.action);

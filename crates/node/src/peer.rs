@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
+use flocker_failpoint::reach;
 use flocker_model::{ApplicationName, ByteCount, ImageReference, NodeId, NodeName, SnapshotGuid};
+use flocker_plan::PushKind;
 use flocker_remote::protocol::{FrameReader, FrameWriter, Progress, StepFailure};
 use flocker_remote::ssh::{
     ConnectOptions, Connection, Destination, Exit, Output, PublicKey, RemoteCommand, Session, Stdin,
@@ -17,8 +19,13 @@ use crate::machine::Machine;
 
 /// The user that receives; its only key-based command is `flocker-node receive`.
 const RECEIVING_USER: &str = "flocker";
-/// How much is copied between a stream and the network at once.
-const CHUNK: usize = 256 * 1024;
+/// How much is copied between a stream and the network at once. So little where tests stop a small
+/// stream half-way.
+const CHUNK: usize = if flocker_failpoint::ENABLED {
+    512
+} else {
+    256 * 1024
+};
 /// How many bytes pass between two reports of progress.
 const REPORT_EVERY: u64 = 4 << 20;
 
@@ -71,6 +78,8 @@ pub(crate) struct VolumeStream<'a> {
     pub(crate) owner: NodeId,
     /// The snapshot.
     pub(crate) target: SnapshotGuid,
+    /// Whether the application still runs.
+    pub(crate) kind: PushKind,
     /// Where to tell how far it is.
     pub(crate) progress: &'a ProgressSender,
 }
@@ -157,6 +166,7 @@ impl Peer {
             total: Some(total.get()),
             told: 0,
             progress: stream.progress,
+            places: Some(Places::of(stream.kind)),
         };
         let (answer, copied) = exchange.stream(sending.stream, &mut report).await;
         // What `zfs send` says of itself explains more than the silence after it.
@@ -201,6 +211,7 @@ impl Peer {
             total: None,
             told: 0,
             progress,
+            places: None,
         };
         let (answer, copied) = exchange.stream(archive, &mut report).await;
         match (answer, copied) {
@@ -324,6 +335,7 @@ async fn copy(
     let mut buffer = vec![0; CHUNK];
     loop {
         let length = source.read(&mut buffer).await?;
+        report.reach_places(length == 0).await;
         if length == 0 {
             sink.shutdown().await?;
             return Ok(report.done);
@@ -340,9 +352,42 @@ struct Report<'a> {
     total: Option<u64>,
     told: u64,
     progress: &'a ProgressSender,
+    places: Option<Places>,
+}
+
+/// The places on a volume's way at which tests hold it: before its first byte, after half of them,
+/// and shortly before its end.
+struct Places {
+    kind: PushKind,
+    ahead: std::slice::Iter<'static, u64>,
+}
+
+impl Places {
+    fn of(kind: PushKind) -> Self {
+        let ahead = [0, 50, 99].iter();
+        Self { kind, ahead }
+    }
 }
 
 impl Report<'_> {
+    /// Says at which places the stream has arrived; an estimate may be too high to get to the last.
+    async fn reach_places(&mut self, is_end: bool) {
+        let (done, total) = (self.done, self.total.unwrap_or_default().max(1));
+        let Some(Places { kind, ahead }) = &mut self.places else {
+            return;
+        };
+        let kind = match kind {
+            PushKind::Ahead => "ahead",
+            PushKind::Last => "last",
+        };
+        while let Some(percent) = ahead.as_slice().first()
+            && (is_end || done.saturating_mul(100) >= total.saturating_mul(*percent))
+        {
+            reach(|| format!("push-volume.{kind}.at-{percent}")).await;
+            ahead.next();
+        }
+    }
+
     fn add(&mut self, bytes: u64) {
         self.done += bytes;
         if self.done - self.told >= REPORT_EVERY {

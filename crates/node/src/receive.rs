@@ -3,6 +3,7 @@
 //! Whatever the peer asked its SSH client to run is ignored; it can only speak this exchange, and
 //! only in its own name.
 
+use flocker_failpoint::reach;
 use flocker_model::NodeId;
 use flocker_remote::protocol::{FrameReader, FrameWriter, StepFailure};
 use tokio::io::{Stdin, Stdout};
@@ -50,6 +51,7 @@ async fn serve(
                     return Err(failure_of(text));
                 }
                 let received = machine.zfs.receive(&request, reader.into_rest()).await;
+                reach(|| "receive-volume.after".to_owned()).await;
                 let newest = received.or_failure()?.newest;
                 return Ok(Some(PushAnswer::Received { newest }));
             }

@@ -194,6 +194,36 @@ pub enum Action {
 }
 
 impl Action {
+    /// Returns the action's name in one word, for places and logs.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::AdmitMembers { .. } => "admit-members",
+            Self::PushImage { .. } => "push-image",
+            Self::EnsureImage { .. } => "ensure-image",
+            Self::CreateVolume { .. } => "create-volume",
+            Self::ResizeVolume { .. } => "resize-volume",
+            Self::PushVolume {
+                kind: PushKind::Ahead,
+                ..
+            } => "push-volume.ahead",
+            Self::PushVolume {
+                kind: PushKind::Last,
+                ..
+            } => "push-volume.last",
+            Self::ReleaseVolume { .. } => "release-volume",
+            Self::AcquireVolume { .. } => "acquire-volume",
+            Self::StopApplication { .. } => "stop-application",
+            Self::RemoveApplication { .. } => "remove-application",
+            Self::StartApplication { .. } => "start-application",
+            Self::SetLinks { .. } => "set-links",
+            Self::HoldPorts { .. } => "hold-ports",
+            Self::SwitchRoutes { .. } => "switch-routes",
+            Self::ProgramNetwork { .. } => "program-network",
+            Self::PruneSnapshots { .. } => "prune-snapshots",
+            Self::RecordDeployment { .. } => "record-deployment",
+        }
+    }
+
     /// Returns the application that the action is about, if it is about one.
     pub fn application(&self) -> Option<&ApplicationName> {
         match self {

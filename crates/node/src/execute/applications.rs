@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use flocker_docker::{UnitSpecification, Units};
+use flocker_failpoint::reach;
 use flocker_model::{
     ApplicationName, ContainerLinks, ContainerSpecification, ContainerStatus, Epoch, UnitState,
 };
@@ -106,6 +107,7 @@ pub(super) async fn start(
     let unit = unit_specification(machine, &record);
     machine.units.ensure_units(&[unit]).await.or_failure()?;
     tell("start");
+    reach(|| "start-application.ready".to_owned()).await;
     let watch = machine.docker.watch_start(&name).await.or_failure()?;
     machine
         .units
@@ -182,6 +184,7 @@ pub(super) async fn stop(machine: &Machine, name: &ApplicationName) -> Result<Ch
         .or_failure()?;
     // A unit that is left says that the application ended by itself, which some may.
     machine.units.remove(name).await.or_failure()?;
+    reach(|| "stop-application.stopped".to_owned()).await;
     let volume = machine.zfs.unmount(name).await.or_failure()?;
     let anything = unit == flocker_docker::Change::Changed
         || container == flocker_docker::Change::Changed

@@ -7,6 +7,7 @@ mod push;
 mod routes;
 mod volumes;
 
+use flocker_failpoint::reach;
 use flocker_plan::{Action, Handoff, ImageSource, PushKind, Yield};
 use flocker_remote::protocol::{Change, Progress, StepDone, StepFailure};
 use tokio::sync::mpsc;
@@ -22,6 +23,18 @@ pub(crate) type ProgressSender = mpsc::UnboundedSender<Progress>;
 /// The kinds of actions each have a function, which hands on what is not of its kind; the last of
 /// them lists all that is left, so that the compiler finds an action that nobody runs.
 pub(crate) async fn run_action(
+    machine: &Machine,
+    action: Action,
+    progress: &ProgressSender,
+) -> Result<StepDone, StepFailure> {
+    let kind = action.kind();
+    reach(|| format!("{kind}.before")).await;
+    let done = run(machine, action, progress).await;
+    reach(|| format!("{kind}.after")).await;
+    done
+}
+
+async fn run(
     machine: &Machine,
     action: Action,
     progress: &ProgressSender,
@@ -115,6 +128,7 @@ async fn transfer(
                 application: &application,
                 epoch,
                 to: &to,
+                kind,
                 bases: &bases,
                 progress,
             };

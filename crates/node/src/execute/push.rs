@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use flocker_model::{ApplicationName, ByteCount, Epoch, NodeName, SnapshotGuid};
+use flocker_plan::PushKind;
 use flocker_remote::protocol::{Change, StepFailure};
 
 use crate::execute::ProgressSender;
@@ -28,6 +29,8 @@ pub(super) struct Push<'a> {
     pub(super) epoch: Epoch,
     /// The node that receives.
     pub(super) to: &'a NodeName,
+    /// Whether the application still runs.
+    pub(super) kind: PushKind,
     /// Snapshots that are sent on the way, oldest first.
     pub(super) bases: &'a [SnapshotGuid],
     /// Where to tell how far it is.
@@ -103,6 +106,7 @@ async fn bring_up_to(
             volume,
             owner: machine.id,
             target,
+            kind: push.kind,
             progress: push.progress,
         };
         match peer.send_volume(stream).await? {
