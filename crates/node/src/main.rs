@@ -1,6 +1,7 @@
 //! `flocker-node`: what Flocker does on a node. Every run is short-lived; there is no daemon.
 
 mod arguments;
+mod copying;
 mod execute;
 mod failure;
 mod local;

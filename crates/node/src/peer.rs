@@ -2,32 +2,23 @@
 
 use std::path::Path;
 
-use flocker_failpoint::reach;
 use flocker_model::{ApplicationName, ByteCount, ImageReference, NodeId, NodeName, SnapshotGuid};
 use flocker_plan::PushKind;
-use flocker_remote::protocol::{FrameReader, FrameWriter, Progress, StepFailure};
+use flocker_remote::protocol::{FrameReader, FrameWriter, StepFailure};
 use flocker_remote::ssh::{
     ConnectOptions, Connection, Destination, Exit, Output, PublicKey, RemoteCommand, Session, Stdin,
 };
 use flocker_zfs::{Incoming, Owned, ReceiveRequest, Volume};
 use serde::{Deserialize, Serialize};
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _};
 
+use crate::copying::{Report, copy};
 use crate::execute::ProgressSender;
 use crate::failure::{OrFailure as _, failed_to, failure_of};
 use crate::machine::Machine;
 
 /// The user that receives; its only key-based command is `flocker-node receive`.
 const RECEIVING_USER: &str = "flocker";
-/// How much is copied between a stream and the network at once. So little where tests stop a small
-/// stream half-way.
-const CHUNK: usize = if flocker_failpoint::ENABLED {
-    512
-} else {
-    256 * 1024
-};
-/// How many bytes pass between two reports of progress.
-const REPORT_EVERY: u64 = 4 << 20;
 
 /// What a pushing node asks of a receiving one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -160,14 +151,7 @@ impl Peer {
         let sending = stream.volume.send(&plan).or_failure()?;
         let what = format!("push {} to {}", request.application, self.name);
         exchange.send(&PushRequest::Volume(request)).await?;
-        let mut report = Report {
-            what,
-            done: 0,
-            total: Some(total.get()),
-            told: 0,
-            progress: stream.progress,
-            places: Some(Places::of(stream.kind)),
-        };
+        let mut report = Report::of_volume(what, (stream.kind, total), stream.progress);
         let (answer, copied) = exchange.stream(sending.stream, &mut report).await;
         // What `zfs send` says of itself explains more than the silence after it.
         let sent = match copied {
@@ -205,14 +189,8 @@ impl Peer {
                 image: image.clone(),
             })
             .await?;
-        let mut report = Report {
-            what: format!("stream image {image} to {}", self.name),
-            done: 0,
-            total: None,
-            told: 0,
-            progress,
-            places: None,
-        };
+        let what = format!("stream image {image} to {}", self.name);
+        let mut report = Report::new(what, progress);
         let (answer, copied) = exchange.stream(archive, &mut report).await;
         match (answer, copied) {
             (Ok(PushAnswer::Loaded), Ok(_)) => Ok(()),
@@ -323,81 +301,5 @@ fn said(peer: &NodeName, failure: StepFailure) -> StepFailure {
     StepFailure {
         message: format!("{peer}: {}", failure.message),
         ..failure
-    }
-}
-
-/// Copies a stream to its end, and ends the other one.
-async fn copy(
-    mut source: impl AsyncRead + Unpin,
-    mut sink: Stdin,
-    report: &mut Report<'_>,
-) -> std::io::Result<u64> {
-    let mut buffer = vec![0; CHUNK];
-    loop {
-        let length = source.read(&mut buffer).await?;
-        report.reach_places(length == 0).await;
-        if length == 0 {
-            sink.shutdown().await?;
-            return Ok(report.done);
-        }
-        sink.write_all(&buffer[..length]).await?;
-        report.add(length as u64);
-    }
-}
-
-/// How far a stream is.
-struct Report<'a> {
-    what: String,
-    done: u64,
-    total: Option<u64>,
-    told: u64,
-    progress: &'a ProgressSender,
-    places: Option<Places>,
-}
-
-/// The places on a volume's way at which tests hold it: before its first byte, after half of them,
-/// and shortly before its end.
-struct Places {
-    kind: PushKind,
-    ahead: std::slice::Iter<'static, u64>,
-}
-
-impl Places {
-    fn of(kind: PushKind) -> Self {
-        let ahead = [0, 50, 99].iter();
-        Self { kind, ahead }
-    }
-}
-
-impl Report<'_> {
-    /// Says at which places the stream has arrived; an estimate may be too high to get to the last.
-    async fn reach_places(&mut self, is_end: bool) {
-        let (done, total) = (self.done, self.total.unwrap_or_default().max(1));
-        let Some(Places { kind, ahead }) = &mut self.places else {
-            return;
-        };
-        let kind = match kind {
-            PushKind::Ahead => "ahead",
-            PushKind::Last => "last",
-        };
-        while let Some(percent) = ahead.as_slice().first()
-            && (is_end || done.saturating_mul(100) >= total.saturating_mul(*percent))
-        {
-            reach(|| format!("push-volume.{kind}.at-{percent}")).await;
-            ahead.next();
-        }
-    }
-
-    fn add(&mut self, bytes: u64) {
-        self.done += bytes;
-        if self.done - self.told >= REPORT_EVERY {
-            self.told = self.done;
-            // Nobody may be listening any more.
-            let _ = self.progress.send(Progress {
-                what: self.what.clone(),
-                done: self.done,
-                total: self.total,
-            });
-        }
     }
 }

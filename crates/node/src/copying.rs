@@ -1,0 +1,122 @@
+//! Copying a stream to another node, telling how far it is.
+
+use flocker_failpoint::reach;
+use flocker_model::ByteCount;
+use flocker_plan::PushKind;
+use flocker_remote::protocol::Progress;
+use flocker_remote::ssh::Stdin;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
+
+use crate::execute::ProgressSender;
+
+/// How much is copied between a stream and the network at once. So little where tests stop a small
+/// stream half-way.
+const CHUNK: usize = if flocker_failpoint::ENABLED {
+    512
+} else {
+    256 * 1024
+};
+
+/// How many bytes pass between two reports of progress.
+const REPORT_EVERY: u64 = 4 << 20;
+
+/// Copies a stream to its end, and ends the other one.
+pub(crate) async fn copy(
+    mut source: impl AsyncRead + Unpin,
+    mut sink: Stdin,
+    report: &mut Report<'_>,
+) -> std::io::Result<u64> {
+    let mut buffer = vec![0; CHUNK];
+    loop {
+        let length = source.read(&mut buffer).await?;
+        report.reach_places(length == 0).await;
+        if length == 0 {
+            sink.shutdown().await?;
+            return Ok(report.done);
+        }
+        sink.write_all(&buffer[..length]).await?;
+        report.add(length as u64);
+    }
+}
+
+/// How far a stream is.
+pub(crate) struct Report<'a> {
+    what: String,
+    done: u64,
+    total: Option<u64>,
+    told: u64,
+    progress: &'a ProgressSender,
+    places: Option<Places>,
+}
+
+/// The places on a volume's way at which tests hold it: before its first byte, after half of them,
+/// and shortly before its end.
+struct Places {
+    kind: PushKind,
+    ahead: std::slice::Iter<'static, u64>,
+}
+
+impl Places {
+    fn of(kind: PushKind) -> Self {
+        let ahead = [0, 50, 99].iter();
+        Self { kind, ahead }
+    }
+}
+
+impl<'a> Report<'a> {
+    /// Of a stream whose length nobody knows.
+    pub(crate) fn new(what: String, progress: &'a ProgressSender) -> Self {
+        Self {
+            what,
+            done: 0,
+            total: None,
+            told: 0,
+            progress,
+            places: None,
+        }
+    }
+
+    /// Of a volume on its way, and how long it is expected to be.
+    pub(crate) fn of_volume(
+        what: String,
+        (kind, estimate): (PushKind, ByteCount),
+        progress: &'a ProgressSender,
+    ) -> Self {
+        Self {
+            total: Some(estimate.get()),
+            places: Some(Places::of(kind)),
+            ..Self::new(what, progress)
+        }
+    }
+
+    /// Says at which places the stream has arrived; an estimate may be too high to get to the last.
+    async fn reach_places(&mut self, is_end: bool) {
+        let (done, total) = (self.done, self.total.unwrap_or_default().max(1));
+        let Some(Places { kind, ahead }) = &mut self.places else {
+            return;
+        };
+        let kind = match kind {
+            PushKind::Ahead => "ahead",
+            PushKind::Last => "last",
+        };
+        while let Some(percent) = ahead.as_slice().first()
+            && (is_end || done.saturating_mul(100) >= total.saturating_mul(*percent))
+        {
+            reach(|| format!("push-volume.{kind}.at-{percent}")).await;
+            ahead.next();
+        }
+    }
+
+    fn add(&mut self, bytes: u64) {
+        self.done += bytes;
+        if self.done - self.told >= REPORT_EVERY {
+            self.told = self.done;
+            // Nobody may be listening any more.
+            let _ = self.progress.send(Progress {
+                what: self.what.clone(),
+                done: self.done,
+                total: self.total,
+            });
+        }
+    }
+}
