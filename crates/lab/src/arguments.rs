@@ -102,6 +102,8 @@ pub(crate) enum Command {
     Demo,
     /// Run scenarios on nodes of a lab of their own
     Test(scenarios::Test),
+    /// Disturb moves in every way, at every moment, and see that nothing is lost
+    Faults(scenarios::Faults),
     /// Run a scenario on nodes that are there
     Scenario(scenarios::OnNodes),
     /// Remove what is cached: images, saved nodes, disks

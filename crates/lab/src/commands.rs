@@ -62,6 +62,7 @@ pub(crate) async fn run(arguments: Arguments) -> Done {
         }
         Command::Demo => scenarios::demo().await,
         Command::Test(test) => scenarios::test(&test, &progress).await,
+        Command::Faults(faults) => scenarios::faults(&faults, &progress).await,
         Command::Scenario(on_nodes) => scenarios::on_nodes(&on_nodes).await,
         Command::Clean => {
             clean(&Cache::open()?)?;

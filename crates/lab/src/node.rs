@@ -159,6 +159,23 @@ impl Node {
             .await
     }
 
+    /// Makes the node's packets vanish, in both directions and with the cable plugged in, or lets
+    /// them through again.
+    ///
+    /// # Errors
+    /// When the lab has ended.
+    pub async fn stall_link(&self, stalled: bool) -> Result<(), NodeError> {
+        let mut command = Command::from(self.namespace.operator_command("ip"));
+        command.args(["link", "set", &self.index.tap()]);
+        command.args(if stalled {
+            &["nomaster"][..]
+        } else {
+            &["master", "lab0"]
+        });
+        self.run("take the node off the network, or put it there", command)
+            .await
+    }
+
     /// Stops the node's processor, as an overloaded host does, until
     /// [`Node::go_on`].
     ///

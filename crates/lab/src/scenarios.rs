@@ -7,7 +7,8 @@ use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
 use flocker_lab::scenario::{
-    Chapter, ContainerImages, Counts, Parts, PlainNodes, Site, run_boot, run_demo, run_migration,
+    Case, Chapter, ContainerImages, Counts, Parts, PlainNodes, Site, run_boot, run_demo,
+    run_faults, run_migration,
 };
 use flocker_lab::{Lab, LabSpecification, Progress};
 
@@ -87,6 +88,46 @@ pub(crate) async fn test(test: &Test, progress: &Progress) -> Done {
         all.push(run_migration(&site, &parts.cluster, &parts.images, from).await);
     }
     Ok(ended(&all))
+}
+
+/// What `faults` is told.
+#[derive(Debug, Args)]
+pub(crate) struct Faults {
+    /// These cases only: FAULT@MOMENT
+    #[arg(
+        long,
+        value_name = "CASE",
+        value_delimiter = ',',
+        conflicts_with = "smoke"
+    )]
+    cases: Vec<Case>,
+    /// Every fault and every moment, but not each with each
+    #[arg(long)]
+    smoke: bool,
+    /// Write the table to this file
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Leave the nodes running as the lab of this name
+    #[arg(long, value_name = "NAME")]
+    keep: Option<String>,
+}
+
+pub(crate) async fn faults(faults: &Faults, progress: &Progress) -> Done {
+    let cases = match (faults.smoke, faults.cases.as_slice()) {
+        (true, _) => Case::smoke(),
+        (false, []) => Case::all(),
+        (false, cases) => cases.to_vec(),
+    };
+    let parts = Parts::find(progress).await?;
+    let lab = match &faults.keep {
+        Some(name) => Lab::start_detached(name, &parts.faults_lab(), progress).await?,
+        None => Lab::start(&parts.faults_lab(), progress).await?,
+    };
+    let (report, table) = run_faults(&Site::Lab(lab), &parts.cluster, &cases).await;
+    if let Some(file) = &faults.json {
+        std::fs::write(file, serde_json::to_string_pretty(&table)? + "\n")?;
+    }
+    Ok(ended(&[report.finish()]))
 }
 
 pub(crate) async fn on_nodes(arguments: &OnNodes) -> Done {

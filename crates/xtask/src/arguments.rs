@@ -39,6 +39,13 @@ pub(crate) enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// Disturb moves in every way, at every moment, and see that nothing is lost.
+    #[command(disable_help_flag = true)]
+    Faults {
+        /// Arguments of `flocker-lab faults`.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// Install what is missing, build, bring up two nodes and move a database between them.
     Demo {
         /// Arguments of `flocker-lab demo`.

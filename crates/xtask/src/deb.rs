@@ -12,7 +12,7 @@ use cargo_metadata::{Metadata, MetadataCommand};
 
 use crate::arguments::CommandResult;
 use crate::process::{Program, RunError};
-use crate::programs::{self, ProgramsError};
+use crate::programs::{self, Failpoints};
 use crate::terminal;
 use crate::workspace;
 use linked_libraries::LinkError;
@@ -36,8 +36,6 @@ pub(crate) enum DebError {
     Metadata(#[source] cargo_metadata::Error),
     #[error("the workspace has no package flocker-node")]
     NoNode,
-    #[error(transparent)]
-    Build(#[from] ProgramsError),
     #[error("could not find out what flocker-node is linked to")]
     Links(#[source] LinkError),
     #[error("could not prepare the package's files")]
@@ -51,21 +49,19 @@ pub(crate) fn run(program: Option<PathBuf>) -> CommandResult {
     let metadata = observe_metadata()?;
     let program = match program {
         Some(program) => std::path::absolute(program)?,
-        None => build_node()?,
+        None => programs::build(Failpoints::Absent)?.join("flocker-node"),
     };
     terminal::line(&package(&metadata, &program)?.display().to_string());
     Ok(ExitCode::SUCCESS)
 }
 
-/// Builds flocker-node and its package, and says where the package is.
+/// Makes the package of a program that is built, and says where the package is: beside it.
 ///
 /// # Errors
 ///
-/// When a part cannot be built. Nothing outside of the target directory is written.
-pub(crate) fn build() -> Result<PathBuf, DebError> {
-    let metadata = observe_metadata()?;
-    let program = build_node()?;
-    package(&metadata, &program)
+/// When a part cannot be made. Nothing outside of the target directory is written.
+pub(crate) fn build(program: &Path) -> Result<PathBuf, DebError> {
+    package(&observe_metadata()?, program)
 }
 
 fn observe_metadata() -> Result<Metadata, DebError> {
@@ -74,10 +70,6 @@ fn observe_metadata() -> Result<Metadata, DebError> {
         .no_deps()
         .exec()
         .map_err(DebError::Metadata)
-}
-
-fn build_node() -> Result<PathBuf, DebError> {
-    Ok(programs::build()?.join("flocker-node"))
 }
 
 fn package(metadata: &Metadata, program: &Path) -> Result<PathBuf, DebError> {
@@ -90,7 +82,12 @@ fn package(metadata: &Metadata, program: &Path) -> Result<PathBuf, DebError> {
     let architecture = debian_architecture()?;
     let control = render_control(&version, &architecture, &libraries);
 
+    let kind = program.parent().and_then(Path::file_name);
     let directory = metadata.target_directory.as_std_path().join("debian");
+    let directory = match kind {
+        Some(kind) if kind == "failpoints" => directory.join(kind),
+        _ => directory,
+    };
     let staged = directory.join("flocker-node");
     tree::stage(&staged, program, &control).map_err(DebError::Tree)?;
     let path = directory.join(format!("flocker-node_{version}_{architecture}.deb"));

@@ -8,7 +8,7 @@ use crate::arguments::CommandResult;
 use crate::deb;
 use crate::install::{self, Need};
 use crate::process::Program;
-use crate::programs::{self, ProgramsError};
+use crate::programs::{self, Failpoints, ProgramsError};
 use crate::terminal;
 
 /// The lab, and what it puts on nodes and drives them with.
@@ -31,10 +31,10 @@ impl Built {
 }
 
 /// Builds the package for the nodes, the operator's program, and the lab.
-pub(crate) fn build() -> Result<Built, Box<dyn Error>> {
-    let programs = programs::build()?;
+pub(crate) fn build(failpoints: Failpoints) -> Result<Built, Box<dyn Error>> {
+    let programs = programs::build(failpoints)?;
     Ok(Built {
-        package: deb::build()?,
+        package: deb::build(&programs.join("flocker-node"))?,
         cluster: programs.join("flocker-cluster"),
         lab: programs.join("flocker-lab"),
     })
@@ -43,14 +43,14 @@ pub(crate) fn build() -> Result<Built, Box<dyn Error>> {
 /// Builds the lab. Cargo is run for that only, so that what it compiles is seen and the lab has the
 /// terminal to itself afterwards.
 pub(crate) fn build_lab() -> Result<PathBuf, ProgramsError> {
-    Ok(programs::build()?.join("flocker-lab"))
+    Ok(programs::build(Failpoints::Absent)?.join("flocker-lab"))
 }
 
 /// Runs `flocker-lab` as the user asked.
 pub(crate) fn run_lab(arguments: &[String]) -> CommandResult {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     if let ["test" | "scenario" | "demo", ..] = words.as_slice() {
-        return build()?.program(&words).exit_code();
+        return build(Failpoints::Absent)?.program(&words).exit_code();
     }
     Program::new(build_lab()?)
         .args(arguments)
@@ -58,12 +58,20 @@ pub(crate) fn run_lab(arguments: &[String]) -> CommandResult {
         .exit_code()
 }
 
+/// Installs, builds with failpoints, and lets `flocker-lab` disturb moves.
+pub(crate) fn run_faults(arguments: &[String]) -> CommandResult {
+    install::ensure(&[Need::Build, Need::Machines])?;
+    let mut words = vec!["faults"];
+    words.extend(arguments.iter().map(String::as_str));
+    build(Failpoints::Present)?.program(&words).exit_code()
+}
+
 /// Installs, builds, and lets `flocker-lab` show what Flocker does.
 pub(crate) fn run_demo(arguments: &[String]) -> CommandResult {
     terminal::heading("demo 1/3: install what is missing");
     install::ensure(&[Need::Build, Need::Machines])?;
     terminal::heading("demo 2/3: build Flocker and its Debian package");
-    let built = build()?;
+    let built = build(Failpoints::Absent)?;
     terminal::heading("demo 3/3: two nodes, a database, and its move");
     let mut words = vec!["demo"];
     words.extend(arguments.iter().map(String::as_str));

@@ -28,6 +28,7 @@ fn main() -> ExitCode {
         Command::Install(selection) => install::run(&selection),
         Command::Deb { program } => deb::run(program),
         Command::Lab { arguments } => lab::run_lab(&arguments),
+        Command::Faults { arguments } => lab::run_faults(&arguments),
         Command::Demo { arguments } => lab::run_demo(&arguments),
     };
     match outcome {

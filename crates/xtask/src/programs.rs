@@ -14,7 +14,31 @@ pub(crate) enum ProgramsError {
     Metadata(#[source] cargo_metadata::Error),
     #[error("Flocker's programs were not built")]
     Build(#[source] RunError),
+    #[error("the programs with failpoints could not be put aside")]
+    Copy(#[source] std::io::Error),
 }
+
+/// In which build of the programs tests may hold them at named places.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Failpoints {
+    /// The one that is delivered: in none.
+    Absent,
+    /// One for the fault matrix.
+    Present,
+}
+
+impl Failpoints {
+    /// The directory below the target directory that the programs are put into.
+    const fn directory(self) -> &'static str {
+        match self {
+            Self::Absent => "release",
+            Self::Present => "failpoints",
+        }
+    }
+}
+
+/// The programs, by their packages.
+const PROGRAMS: [&str; 3] = ["flocker-node", "flocker-cluster", "flocker-lab"];
 
 /// Builds all of them, and says in which directory they are.
 ///
@@ -22,10 +46,18 @@ pub(crate) enum ProgramsError {
 /// run, so that one program after another would compile most dependencies several times.
 ///
 /// **Source**: <https://doc.rust-lang.org/cargo/reference/resolver.html#feature-unification>.
-pub(crate) fn build() -> Result<PathBuf, ProgramsError> {
+pub(crate) fn build(failpoints: Failpoints) -> Result<PathBuf, ProgramsError> {
+    let features: &[&str] = match failpoints {
+        Failpoints::Absent => &[],
+        Failpoints::Present => &[
+            "--features",
+            "flocker-node/failpoints,flocker-cluster/failpoints",
+        ],
+    };
     Program::cargo()
-        .args(["build", "--release", "--package", "flocker-node"])
-        .args(["--package", "flocker-cluster", "--package", "flocker-lab"])
+        .args(["build", "--release"])
+        .args(PROGRAMS.iter().flat_map(|program| ["--package", program]))
+        .args(features)
         .run()
         .map_err(ProgramsError::Build)?;
     let metadata = MetadataCommand::new()
@@ -33,8 +65,16 @@ pub(crate) fn build() -> Result<PathBuf, ProgramsError> {
         .no_deps()
         .exec()
         .map_err(ProgramsError::Metadata)?;
-    Ok(metadata
-        .target_directory
-        .join("release")
-        .into_std_path_buf())
+    let target = metadata.target_directory.into_std_path_buf();
+    let built = target.join("release");
+    let directory = target.join(failpoints.directory());
+    if failpoints == Failpoints::Present {
+        // The next build of the other kind takes these places again.
+        std::fs::create_dir_all(&directory).map_err(ProgramsError::Copy)?;
+        for program in PROGRAMS {
+            std::fs::copy(built.join(program), directory.join(program))
+                .map_err(ProgramsError::Copy)?;
+        }
+    }
+    Ok(directory)
 }

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use tokio::process::Command;
 use tokio::time::timeout;
 
 use super::failure::{Failure, expect};
@@ -31,18 +32,29 @@ impl Cluster<'_> {
         layout: &Layout,
         options: &[&str],
     ) -> Result<Transcript, Failure> {
-        let files = layout.write(self.site)?;
+        let command = self.command(layout, options)?;
         let program = self.program.display().to_string();
-        let mut command = self.site.operator_command(&program);
-        command.arg("deploy").args(options).args(&files);
         let ended = timeout(DEPLOY_PATIENCE, self.site.operate(&program, command)).await;
         match ended {
             Ok(output) => Ok(Transcript(output?)),
             Err(_) => Err(Failure::Endless {
-                what: format!("flocker-cluster deploy {}", describe(&files, options)),
+                what: format!(
+                    "flocker-cluster deploy {} {}",
+                    options.join(" "),
+                    layout.name
+                ),
                 patience: DEPLOY_PATIENCE,
             }),
         }
+    }
+
+    /// The command that deploys a layout, whose files are written.
+    pub(super) fn command(&self, layout: &Layout, options: &[&str]) -> Result<Command, SiteError> {
+        let files = layout.write(self.site)?;
+        let program = self.program.display().to_string();
+        let mut command = self.site.operator_command(&program);
+        command.arg("deploy").args(options).args(&files);
+        Ok(command)
     }
 
     /// Deploys a layout, which has to succeed and to print exactly these lines,
@@ -116,13 +128,6 @@ impl Transcript {
         } = &self.0;
         format!("{status}\n  standard output:\n{stdout}  standard error:\n{stderr}")
     }
-}
-
-fn describe(files: &[PathBuf; 2], options: &[&str]) -> String {
-    let names = files.iter().filter_map(|file| file.file_name());
-    let names = names.map(|name| name.to_string_lossy().into_owned());
-    let options = options.iter().map(|option| (*option).to_owned());
-    options.chain(names).collect::<Vec<_>>().join(" ")
 }
 
 impl Layout {

@@ -137,7 +137,7 @@ impl Layouts {
     }
 }
 
-fn render_deployment(places: &[(Ipv4Addr, &[&str])]) -> String {
+pub(super) fn render_deployment(places: &[(Ipv4Addr, &[&str])]) -> String {
     let lines = places
         .iter()
         .map(|(node, names)| format!("  {node}: [{}]\n", names.join(", ")));

@@ -77,6 +77,18 @@ impl Parts {
         }
     }
 
+    /// Two nodes that both have the image of the ledger, and the package.
+    pub fn faults_lab(&self) -> LabSpecification {
+        let load = "docker load --quiet --input /mnt/images/writer.tar";
+        let images = Stage::new("the ledger's image")
+            .attach("images", vec![self.images.archive("writer")])
+            .run(load);
+        LabSpecification {
+            stages: vec![images, self.package_stage()],
+            ..LabSpecification::default()
+        }
+    }
+
     fn images_stage(&self) -> Stage {
         let names = IMAGES.iter().flat_map(|(_, images)| images);
         let archives = names.map(|name| self.images.archive(name)).collect();

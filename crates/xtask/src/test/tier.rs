@@ -11,6 +11,7 @@ use crate::check;
 use crate::install::Need;
 use crate::lab;
 use crate::process::Program;
+use crate::programs::Failpoints;
 use crate::terminal;
 
 /// How many interrupted plans the model checker must have run.
@@ -218,8 +219,8 @@ fn run_system(package: &str) -> Outcome {
 }
 
 fn run_machines() -> Outcome {
-    let outcome =
-        lab::build().and_then(|built| Ok(built.program(&["test", "all"]).run_collecting()?));
+    let outcome = lab::build(Failpoints::Absent)
+        .and_then(|built| Ok(built.program(&["test", "all"]).run_collecting()?));
     let scenarios = match outcome {
         Ok((status, lines)) => Outcome::of_program(&lines, status.success()),
         Err(failure) => {

@@ -1,0 +1,285 @@
+//! A move is disturbed in every way, at every moment; then `deploy` is run again, and nothing else,
+//! and everything that was acknowledged is there once.
+
+mod case;
+mod nodes;
+mod report;
+mod strike;
+mod world;
+mod writer;
+
+use std::net::Ipv4Addr;
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use flocker_model::ApplicationName;
+use tokio::process::Child;
+use tokio::time::timeout;
+
+use self::case::Role;
+use self::nodes::Nodes;
+use self::world::{Traces, World};
+use self::writer::{Writer, expect_all_once_in_order};
+use super::clients::Clients;
+use super::cluster::{Cluster, Transcript};
+use super::failure::{Failure, expect};
+use super::layouts::{Layout, render_deployment};
+use super::site::{Site, SiteError};
+use super::wait::{PATIENCE, eventually};
+use crate::lab::Lab;
+
+pub use case::{Case, Fault, Moment};
+pub use report::{FaultsReport, Tried, run_faults};
+
+/// The ledger alone.
+const APPLICATIONS: &str = "
+ledger:
+  image: flocker/writer
+  volume: /var/lib/writer
+  routes: [7000]
+  links: []
+";
+
+/// How long a disturbed deploy may take to end: longer than what notices a dead connection.
+const END_PATIENCE: Duration = Duration::from_secs(400);
+/// How often `deploy` may have to be run after the fault has gone.
+const ATTEMPTS: u32 = 5;
+/// How many records are acknowledged before a move, so that there is something to lose.
+const RECORDS: usize = 5;
+
+/// Cases, one after another, on two nodes.
+struct Faults<'a> {
+    site: &'a Site,
+    lab: &'a Lab,
+    cluster: Cluster<'a>,
+    application: ApplicationName,
+    /// Where the application is: 0 or 1.
+    place: usize,
+    /// The last record that was tried.
+    record: u64,
+    acknowledged: Vec<u64>,
+    /// What a move that nothing disturbs leaves.
+    traces: Option<Traces>,
+}
+
+/// What a case came to, beyond its success.
+#[derive(Debug, Default)]
+struct Course {
+    /// How the disturbed deploy ended; nothing if it was killed.
+    first_exit: Option<i32>,
+    /// How often `deploy` was run after it.
+    deploys: u32,
+}
+
+impl<'a> Faults<'a> {
+    fn new(site: &'a Site, lab: &'a Lab, program: &'a Path) -> Result<Self, Failure> {
+        let application = ApplicationName::try_from("ledger".to_owned());
+        Ok(Self {
+            site,
+            lab,
+            cluster: Cluster { site, program },
+            application: application
+                .map_err(|error| Failure::unexpected("a name", error.to_string()))?,
+            place: 0,
+            record: 0,
+            acknowledged: Vec::new(),
+            traces: None,
+        })
+    }
+
+    /// The ledger on a node.
+    fn layout(&self, node: usize) -> Layout {
+        let addresses: [Ipv4Addr; 2] = [self.site.address(0), self.site.address(1)];
+        let (mut first, mut second): (&[&str], &[&str]) = (&["ledger"], &[]);
+        let mut name = "faults-first";
+        if node == 1 {
+            std::mem::swap(&mut first, &mut second);
+            name = "faults-second";
+        }
+        Layout {
+            name,
+            applications: APPLICATIONS.to_owned(),
+            deployment: render_deployment(&[(addresses[0], first), (addresses[1], second)]),
+        }
+    }
+
+    /// Deploys the ledger, and moves it there and back without any fault: what that leaves is what
+    /// every case must leave.
+    async fn begin(&mut self) -> Result<(), Failure> {
+        for node in [0, 1, 0] {
+            let transcript = self.cluster.deploy(&self.layout(node), &[]).await?;
+            transcript.expect_exit(0)?;
+        }
+        self.traces = Some(Traces::observe(self.site, 1).await?);
+        Ok(())
+    }
+
+    /// Runs one case to its end.
+    async fn run(&mut self, case: Case) -> (Course, Result<(), Failure>) {
+        let mut course = Course::default();
+        let nodes = Nodes {
+            site: self.site,
+            lab: self.lab,
+            source: self.place,
+        };
+        let writer = match self.begin_case(case, nodes).await {
+            Ok(writer) => writer,
+            Err(failure) => return (course, Err(failure)),
+        };
+        let disturbed = self.disturb(case, nodes, &mut course).await;
+        let settled = match disturbed {
+            Ok(()) => self.settle(nodes, &mut course).await,
+            Err(failure) => Err(failure),
+        };
+        let stopped = writer.stop().await;
+        let outcome = match settled.and(stopped) {
+            Ok(acknowledged) => {
+                self.acknowledged.extend(acknowledged);
+                self.expect_whole(nodes).await
+            }
+            Err(failure) => Err(failure),
+        };
+        (course, outcome)
+    }
+
+    /// Makes sure that there is something to lose, and somebody who would notice.
+    async fn begin_case(&mut self, case: Case, nodes: Nodes<'_>) -> Result<Writer, Failure> {
+        if case.moment.is_first_copy() {
+            let command = format!("zfs destroy -r tank/flocker/{}", self.application);
+            nodes.check(Role::Target, &command).await?;
+        }
+        // Far enough from all numbers that the writer before this one tried.
+        self.record += 1_000_000;
+        let writer = Writer::start(self.site, self.record)?;
+        eventually("records are acknowledged", PATIENCE, async || {
+            let count = writer.count()?;
+            expect(count >= RECORDS, "some records", count)
+        })
+        .await?;
+        Ok(writer)
+    }
+
+    /// Begins the move, makes the fault happen, waits for the deploy's end, and makes the fault go
+    /// away.
+    async fn disturb(
+        &self,
+        case: Case,
+        nodes: Nodes<'_>,
+        course: &mut Course,
+    ) -> Result<(), Failure> {
+        let place = case.moment.place();
+        let before = case.moment.place_before();
+        nodes.arm(before.unwrap_or(place)).await?;
+        let mut operator = self.start_deploy(1 - nodes.source)?;
+        if let Some(before) = before {
+            nodes.wait_until_held(before).await?;
+            nodes.arm(place).await?;
+            nodes.let_go(before).await?;
+        }
+        nodes.wait_until_held(place).await?;
+        nodes.strike(case.fault, place, &mut operator).await?;
+        let answers = Nodes::answers(case.fault, place.role);
+        if answers {
+            nodes.let_go(place).await?;
+        }
+        let ended = timeout(END_PATIENCE, operator.wait()).await;
+        let lifted = nodes.lift(case.fault).await;
+        if !answers {
+            nodes.let_go(place).await?;
+        }
+        lifted?;
+        let status = match ended {
+            Ok(status) => status.map_err(|source| SiteError::Run {
+                program: "flocker-cluster".to_owned(),
+                source,
+            })?,
+            Err(_) => {
+                return Err(Failure::Endless {
+                    what: "the disturbed deploy".to_owned(),
+                    patience: END_PATIENCE,
+                });
+            }
+        };
+        course.first_exit = status.code();
+        World::observe(self.site)
+            .await?
+            .expect_no_second_owner(&self.application)
+    }
+
+    fn start_deploy(&self, node: usize) -> Result<Child, Failure> {
+        let mut command = self.cluster.command(&self.layout(node), &["-v"])?;
+        let log = self.site.directory().join("disturbed-deploy");
+        let file = std::fs::File::create(&log);
+        let outputs = file.and_then(|file| Ok((file.try_clone()?, file)));
+        let (stdout, stderr) = outputs.map_err(|source| SiteError::Write { path: log, source })?;
+        command.stdin(Stdio::null()).stdout(stdout).stderr(stderr);
+        let child = command.spawn();
+        Ok(child.map_err(|source| SiteError::Run {
+            program: "flocker-cluster".to_owned(),
+            source,
+        })?)
+    }
+
+    /// Runs `deploy` until it succeeds, and once more, which must do nothing.
+    async fn settle(&mut self, nodes: Nodes<'_>, course: &mut Course) -> Result<(), Failure> {
+        let target = nodes.number(Role::Target);
+        let layout = self.layout(target);
+        let mut last: Option<Transcript> = None;
+        for _ in 0..ATTEMPTS {
+            course.deploys += 1;
+            let transcript = self.cluster.deploy(&layout, &[]).await?;
+            let done = transcript.succeeded();
+            last = Some(transcript);
+            if done {
+                break;
+            }
+        }
+        if let Some(last) = &last {
+            last.expect_exit(0)?;
+        }
+        self.place = target;
+        World::observe(self.site)
+            .await?
+            .expect_at(&self.application, target)?;
+        let again = self.cluster.deploy(&layout, &[]).await?;
+        again.expect_exit(0)?;
+        again.expect_last_line("Nothing changed.")
+    }
+
+    /// After a case that failed: gets to where the next can begin, and reckons only with what is
+    /// still there, so that each loss is told once.
+    async fn start_over(&mut self) -> Result<(), Failure> {
+        let mut course = Course::default();
+        let nodes = Nodes {
+            site: self.site,
+            lab: self.lab,
+            source: 1 - self.place,
+        };
+        self.settle(nodes, &mut course).await?;
+        let clients = Clients { site: self.site };
+        let ledger = clients.read_ledger(self.site.address(self.place)).await?;
+        self.acknowledged
+            .retain(|number| ledger.contains(&format!("record-{number}")));
+        Ok(())
+    }
+
+    /// Everything that was acknowledged is there, through both nodes, and nothing is left over.
+    async fn expect_whole(&self, nodes: Nodes<'_>) -> Result<(), Failure> {
+        let clients = Clients { site: self.site };
+        for address in self.site.addresses() {
+            let ledger = eventually("the ledger answers", PATIENCE, async || {
+                clients.read_ledger(address).await
+            })
+            .await?;
+            expect_all_once_in_order(&self.acknowledged, &ledger)?;
+        }
+        let Some(traces) = &self.traces else {
+            return Ok(());
+        };
+        eventually("nothing is left over", PATIENCE, async || {
+            traces.expect_same(&Traces::observe(self.site, nodes.source).await?)
+        })
+        .await
+    }
+}

@@ -1,0 +1,89 @@
+//! The table of what was tried, and what came of it.
+
+use std::path::Path;
+use std::time::Instant;
+
+use serde::Serialize;
+
+use super::super::failure::Failure;
+use super::super::report::{Report, heading, say};
+use super::super::site::Site;
+use super::{Case, Faults};
+
+/// A case that was tried.
+#[derive(Debug, Serialize)]
+pub struct Tried {
+    /// The fault and the moment.
+    pub case: String,
+    /// How the disturbed deploy ended; nothing if it was killed.
+    pub first_exit: Option<i32>,
+    /// How often `deploy` was run after the fault.
+    pub deploys: u32,
+    /// How long it all took.
+    pub seconds: f32,
+    /// Why it failed, if it did.
+    pub failure: Option<String>,
+}
+
+/// All cases that were tried.
+#[derive(Debug, Default, Serialize)]
+pub struct FaultsReport {
+    /// How many records were acknowledged, all of which are there if no case failed.
+    pub acknowledged: usize,
+    /// The cases, in the order in which they were tried.
+    pub cases: Vec<Tried>,
+}
+
+/// Tries cases one after another, on the two nodes of a lab on which nothing runs yet.
+///
+/// A case that fails is followed by the others only if `deploy` still succeeds.
+pub async fn run_faults(site: &Site, cluster: &Path, cases: &[Case]) -> (Report, FaultsReport) {
+    let report = Report::default();
+    let mut table = FaultsReport::default();
+    let Site::Lab(lab) = site else {
+        report.skip("faults: only a lab's nodes can be disturbed");
+        return (report, table);
+    };
+    heading("faults: a move that nothing disturbs");
+    let began = async {
+        let mut faults = Faults::new(site, lab, cluster)?;
+        faults.begin().await?;
+        Ok(faults)
+    };
+    let name = "the ledger moves there and back";
+    let Ok(mut faults) = report.check(site, name, began).await else {
+        return (report, table);
+    };
+    for case in cases {
+        heading(&format!("faults: {case}"));
+        let began = Instant::now();
+        let (course, outcome) = faults.run(*case).await;
+        let tried = Tried {
+            case: case.to_string(),
+            first_exit: course.first_exit,
+            deploys: course.deploys,
+            seconds: began.elapsed().as_secs_f32(),
+            failure: outcome.as_ref().err().map(Failure::to_string),
+        };
+        say(&format!(
+            "first exit {:?}, then {} deploys, {:.0} s",
+            tried.first_exit, tried.deploys, tried.seconds
+        ));
+        table.cases.push(tried);
+        let is_failed = outcome.is_err();
+        let name = format!("{case}: nothing is lost, doubled, stranded or left over");
+        let _ = report.check(site, &name, async { outcome }).await;
+        if is_failed && faults.start_over().await.is_err() {
+            let rest = cases.len() - table.cases.len();
+            say(&format!(
+                "{rest} cases are not tried: deploy no longer succeeds"
+            ));
+            for case in &cases[table.cases.len()..] {
+                report.skip(&case.to_string());
+            }
+            break;
+        }
+    }
+    table.acknowledged = faults.acknowledged.len();
+    (report, table)
+}

@@ -1,0 +1,125 @@
+//! Making the fault happen, and making it go away.
+
+use std::time::Duration;
+
+use tokio::process::Child;
+
+use super::super::failure::Failure;
+use super::super::site::SiteError;
+use super::case::{Fault, Place, Role};
+use super::nodes::Nodes;
+
+/// Where `flocker-node` looks for places at which it is held.
+///
+/// Source: `flocker_failpoint`.
+const PLACES: &str = "/run/flocker-failpoints";
+
+/// How long a move may take until it is at a place.
+const PLACE_PATIENCE: Duration = Duration::from_secs(300);
+
+/// What fills a pool: a dataset to which all that is free is promised.
+const FILLER: &str = "tank/filler";
+
+impl Nodes<'_> {
+    /// Has whoever comes to the place first be held there.
+    pub(super) async fn arm(&self, place: Place) -> Result<(), SiteError> {
+        let name = place.name;
+        let command =
+            format!("mkdir -p {PLACES}/armed {PLACES}/reached && touch {PLACES}/armed/{name}");
+        self.check(place.role, &command).await.map(drop)
+    }
+
+    /// Waits until somebody is held at the place.
+    pub(super) async fn wait_until_held(&self, place: Place) -> Result<(), Failure> {
+        let (name, attempts) = (place.name, PLACE_PATIENCE.as_millis() / 200);
+        let command = format!(
+            "for _ in $(seq {attempts}); do [ ! -e {PLACES}/reached/{name} ] || exit 0; \
+             sleep 0.2; done; exit 1"
+        );
+        let output = self.run(place.role, &command).await?;
+        if output.success() {
+            return Ok(());
+        }
+        let expected = format!("the move to come to {name}");
+        Err(Failure::unexpected(expected, "it did not"))
+    }
+
+    /// Lets go whoever is held, and arms nothing any more.
+    pub(super) async fn let_go(&self, place: Place) -> Result<(), SiteError> {
+        let command = format!("rm -rf {PLACES}");
+        self.check(place.role, &command).await.map(drop)
+    }
+
+    /// Makes the fault happen to the move that is held at `place`.
+    pub(super) async fn strike(
+        &self,
+        fault: Fault,
+        place: Place,
+        operator: &mut Child,
+    ) -> Result<(), SiteError> {
+        match fault {
+            Fault::KillAgent => {
+                let command = "pkill -KILL --exact flocker-node";
+                self.check(place.role, command).await?;
+            }
+            Fault::KillOperator => {
+                let killed = operator.kill().await;
+                killed.map_err(|source| SiteError::Run {
+                    program: "flocker-cluster".to_owned(),
+                    source,
+                })?;
+            }
+            Fault::PowerCutSource => self.node(Role::Source).power_cut().await?,
+            Fault::PowerCutTarget => self.node(Role::Target).power_cut().await?,
+            Fault::CutLink => self.node(Role::Target).cut_link(true).await?,
+            Fault::StallLink => self.node(Role::Target).stall_link(true).await?,
+            Fault::FillTargetPool => {
+                let command = format!(
+                    "zfs create -o mountpoint=none {FILLER} && zfs set \
+                     refreservation=$(zfs get -Hp -o value available {FILLER}) {FILLER}"
+                );
+                self.check(Role::Target, &command).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells whether the node on which the move is held still answers after the fault.
+    pub(super) const fn answers(fault: Fault, role: Role) -> bool {
+        match (fault, role) {
+            (Fault::PowerCutSource, Role::Source)
+            | (Fault::PowerCutTarget | Fault::CutLink | Fault::StallLink, Role::Target) => false,
+            (
+                Fault::KillAgent
+                | Fault::KillOperator
+                | Fault::FillTargetPool
+                | Fault::PowerCutSource
+                | Fault::PowerCutTarget
+                | Fault::CutLink
+                | Fault::StallLink,
+                Role::Source | Role::Target,
+            ) => true,
+        }
+    }
+
+    /// Makes the fault go away.
+    pub(super) async fn lift(&self, fault: Fault) -> Result<(), SiteError> {
+        match fault {
+            Fault::KillAgent | Fault::KillOperator => {}
+            Fault::PowerCutSource => self.node(Role::Source).power_on().await?,
+            Fault::PowerCutTarget => self.node(Role::Target).power_on().await?,
+            Fault::CutLink => self.node(Role::Target).cut_link(false).await?,
+            Fault::StallLink => self.node(Role::Target).stall_link(false).await?,
+            Fault::FillTargetPool => {
+                self.check(Role::Target, &format!("zfs destroy {FILLER}"))
+                    .await?;
+            }
+        }
+        if matches!(fault, Fault::CutLink | Fault::StallLink) {
+            // What the lab's own connection has lost is lost.
+            self.node(Role::Target).forget_connection();
+            self.node(Role::Target).wait_for_ssh().await?;
+        }
+        Ok(())
+    }
+}
