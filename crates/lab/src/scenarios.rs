@@ -4,10 +4,11 @@ use std::error::Error;
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use flocker_lab::scenario::{
-    Case, Chapter, ContainerImages, Counts, Parts, PlainNodes, Site, run_boot, run_demo,
+    Case, Chapter, Choice, ContainerImages, Counts, Parts, PlainNodes, Site, run_boot, run_demo,
     run_faults, run_migration,
 };
 use flocker_lab::{Lab, LabSpecification, Progress};
@@ -104,6 +105,12 @@ pub(crate) struct Faults {
     /// Every fault and every moment, but not each with each
     #[arg(long)]
     smoke: bool,
+    /// Cases at random, for so many minutes
+    #[arg(long, value_name = "MINUTES", conflicts_with_all = ["smoke", "cases"])]
+    random: Option<u64>,
+    /// What the random cases are made from; told when it is not given
+    #[arg(long, value_name = "NUMBER", requires = "random")]
+    seed: Option<u64>,
     /// Write the table to this file
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -112,18 +119,30 @@ pub(crate) struct Faults {
     keep: Option<String>,
 }
 
+impl Faults {
+    /// Which cases are tried.
+    fn choice(&self) -> Choice {
+        if let Some(minutes) = self.random {
+            let seed = self.seed.unwrap_or_else(Choice::fresh_seed);
+            let time = Duration::from_secs(60 * minutes);
+            return Choice::Random { seed, time };
+        }
+        Choice::These(match (self.smoke, self.cases.as_slice()) {
+            (true, _) => Case::smoke(),
+            (false, []) => Case::all(),
+            (false, cases) => cases.to_vec(),
+        })
+    }
+}
+
 pub(crate) async fn faults(faults: &Faults, progress: &Progress) -> Done {
-    let cases = match (faults.smoke, faults.cases.as_slice()) {
-        (true, _) => Case::smoke(),
-        (false, []) => Case::all(),
-        (false, cases) => cases.to_vec(),
-    };
+    let choice = faults.choice();
     let parts = Parts::find(progress).await?;
     let lab = match &faults.keep {
         Some(name) => Lab::start_detached(name, &parts.faults_lab(), progress).await?,
         None => Lab::start(&parts.faults_lab(), progress).await?,
     };
-    let (report, table) = run_faults(&Site::Lab(lab), &parts.cluster, &cases).await;
+    let (report, table) = run_faults(&Site::Lab(lab), &parts.cluster, choice).await;
     if let Some(file) = &faults.json {
         std::fs::write(file, serde_json::to_string_pretty(&table)? + "\n")?;
     }

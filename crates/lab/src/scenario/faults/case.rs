@@ -126,6 +126,13 @@ impl Case {
             .collect()
     }
 
+    /// Cases without end, the same ones for the same seed.
+    pub fn random(seed: u64) -> impl Iterator<Item = Self> {
+        let mut generator = fastrand::Rng::with_seed(seed);
+        let all = Self::all();
+        std::iter::from_fn(move || generator.choice(all.iter().copied()))
+    }
+
     /// Every fault and every moment, once or twice.
     pub fn smoke() -> Vec<Self> {
         let (faults, moments) = (Fault::value_variants(), Moment::value_variants());
@@ -189,6 +196,13 @@ mod tests {
                 "{moment:?}"
             );
         }
+    }
+
+    #[test]
+    fn a_seed_gives_the_same_cases_again() {
+        let cases = |seed| Case::random(seed).take(20).collect::<Vec<_>>();
+        assert_eq!(cases(7), cases(7));
+        assert_ne!(cases(7), cases(8));
     }
 
     #[test]

@@ -30,7 +30,7 @@ use super::wait::{PATIENCE, eventually};
 use crate::lab::Lab;
 
 pub use case::{Case, Fault, Moment};
-pub use report::{FaultsReport, Tried, run_faults};
+pub use report::{Choice, FaultsReport, Tried, run_faults};
 
 /// The ledger alone.
 const APPLICATIONS: &str = "

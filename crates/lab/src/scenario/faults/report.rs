@@ -1,7 +1,7 @@
 //! The table of what was tried, and what came of it.
 
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
@@ -25,9 +25,49 @@ pub struct Tried {
     pub failure: Option<String>,
 }
 
+/// Which cases are tried.
+#[derive(Debug, Clone)]
+pub enum Choice {
+    /// These.
+    These(Vec<Case>),
+    /// Cases at random.
+    Random {
+        /// What they are made from.
+        seed: u64,
+        /// How long new ones are begun.
+        time: Duration,
+    },
+}
+
+impl Choice {
+    /// A seed that was not used before.
+    pub fn fresh_seed() -> u64 {
+        fastrand::u64(..)
+    }
+
+    fn cases(&self) -> Box<dyn Iterator<Item = Case>> {
+        match self {
+            Self::These(cases) => Box::new(cases.clone().into_iter()),
+            Self::Random { seed, time } => {
+                let (began, time) = (Instant::now(), *time);
+                Box::new(Case::random(*seed).take_while(move |_| began.elapsed() < time))
+            }
+        }
+    }
+
+    const fn seed(&self) -> Option<u64> {
+        match self {
+            Self::These(_) => None,
+            Self::Random { seed, .. } => Some(*seed),
+        }
+    }
+}
+
 /// All cases that were tried.
 #[derive(Debug, Default, Serialize)]
 pub struct FaultsReport {
+    /// What random cases were made from.
+    pub seed: Option<u64>,
     /// How many records were acknowledged, all of which are there if no case failed.
     pub acknowledged: usize,
     /// The cases, in the order in which they were tried.
@@ -37,9 +77,15 @@ pub struct FaultsReport {
 /// Tries cases one after another, on the two nodes of a lab on which nothing runs yet.
 ///
 /// A case that fails is followed by the others only if `deploy` still succeeds.
-pub async fn run_faults(site: &Site, cluster: &Path, cases: &[Case]) -> (Report, FaultsReport) {
+pub async fn run_faults(site: &Site, cluster: &Path, choice: Choice) -> (Report, FaultsReport) {
     let report = Report::default();
-    let mut table = FaultsReport::default();
+    let mut table = FaultsReport {
+        seed: choice.seed(),
+        ..FaultsReport::default()
+    };
+    if let Some(seed) = table.seed {
+        say(&format!("the cases of --seed {seed}"));
+    }
     let Site::Lab(lab) = site else {
         report.skip("faults: only a lab's nodes can be disturbed");
         return (report, table);
@@ -54,10 +100,11 @@ pub async fn run_faults(site: &Site, cluster: &Path, cases: &[Case]) -> (Report,
     let Ok(mut faults) = report.check(site, name, began).await else {
         return (report, table);
     };
-    for case in cases {
+    let mut cases = choice.cases();
+    while let Some(case) = cases.next() {
         heading(&format!("faults: {case}"));
         let began = Instant::now();
-        let (course, outcome) = faults.run(*case).await;
+        let (course, outcome) = faults.run(case).await;
         let tried = Tried {
             case: case.to_string(),
             first_exit: course.first_exit,
@@ -74,12 +121,9 @@ pub async fn run_faults(site: &Site, cluster: &Path, cases: &[Case]) -> (Report,
         let name = format!("{case}: nothing is lost, doubled, stranded or left over");
         let _ = report.check(site, &name, async { outcome }).await;
         if is_failed && faults.start_over().await.is_err() {
-            let rest = cases.len() - table.cases.len();
-            say(&format!(
-                "{rest} cases are not tried: deploy no longer succeeds"
-            ));
-            for case in &cases[table.cases.len()..] {
-                report.skip(&case.to_string());
+            say("deploy no longer succeeds, so that no other case can be tried");
+            if let Choice::These(_) = choice {
+                cases.for_each(|case| report.skip(&case.to_string()));
             }
             break;
         }
