@@ -200,8 +200,9 @@ impl BlockedKind {
                  node, rename its dataset with `zfs rename` so that it is kept but not used"
                 .to_owned(),
             Self::HandoffLost { from, to, .. } => format!(
-                "the data is whole on {}; restore the dataset on {to} from it with `zfs send`",
-                from.node
+                "the data is whole on {from}; on {to}, rename any dataset that is in its place \
+                 with `zfs rename`, and restore it from {from} with `zfs send`",
+                from = from.node
             ),
             Self::OwnerHasNoCopy { owner, .. } => format!(
                 "find the dataset on {owner} (is its pool imported?); a replica is not started in \

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use flocker_model::{
-    ApplicationName, Epoch, NodeId, NodeName, NodeObservation, Observed, SnapshotGuid, VolumeCopy,
-    VolumeRole,
+    ApplicationName, ByteCount, Epoch, NodeId, NodeName, NodeObservation, Observed, SnapshotGuid,
+    VolumeCopy, VolumeRole,
 };
 
 use crate::{BlockedKind, CopyDescription};
@@ -194,9 +194,13 @@ fn locate_without_owner(copies: &Copies<'_>, observed: &Observed) -> Whereabouts
             replica: describe(from, copy),
         });
     };
-    let newest_there = copies.get(to).and_then(|copy| newest_own(copy));
+    let there = copies.get(to);
+    // What was written to it since is not what was handed off.
+    let ends_with = |guid: SnapshotGuid| {
+        there.is_some_and(|copy| newest_own(copy) == Some(guid) && copy.written == ByteCount::ZERO)
+    };
     match handoff {
-        Some(guid) if newest_there == Some(guid) => Whereabouts::HandedOff {
+        Some(guid) if ends_with(guid) => Whereabouts::HandedOff {
             from: from.clone(),
             to: to.clone(),
             epoch,

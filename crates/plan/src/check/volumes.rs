@@ -231,7 +231,9 @@ impl Checker<'_> {
                 .and_then(|copy| copy.newest_snapshot);
             newest.is_some_and(|newest| is_lost(&newest))
         });
-        require(settled, "the volume is still being handed over")
+        let is_foreign = copy.is_some_and(|copy| matches!(copy.role, VolumeRole::Foreign { .. }));
+        require(!is_foreign, "the dataset is not Flocker's")
+            .or_else(|| require(settled, "the volume is still being handed over"))
             .or_else(|| require(!base_lost, "another copy could not be brought up to date"))
     }
 

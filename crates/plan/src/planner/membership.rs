@@ -48,34 +48,47 @@ impl Planner<'_> {
             .covered()
             .into_iter()
             .partition(|(node, _)| nodes.contains_key(*node));
+        let remaining = self.remaining();
         for part in [omitted, serving] {
             let after = self.all_steps();
             for (node, state) in part {
-                self.record_on((node, state), &after);
+                self.record_on((node, state), &remaining, &after);
             }
         }
     }
 
-    /// Makes one node remember the deployment, if it does not.
-    fn record_on(&mut self, (node, state): (&NodeName, &NodeState), after: &[StepId]) {
-        let applied = AppliedDeployment {
-            id: self.deployment.clone(),
-            deployment: self.goal.deployment.clone(),
-            node: node.clone(),
-        };
+    /// Makes one node remember the deployment and the machines that remain, if it does not.
+    fn record_on(
+        &mut self,
+        (node, state): (&NodeName, &NodeState),
+        remaining: &Members,
+        after: &[StepId],
+    ) {
         let members = match self.goal.scope {
-            Scope::Cluster => self.remaining(),
-            Scope::Node(_) => state.members.clone(),
+            Scope::Cluster => remaining,
+            Scope::Node(_) => &state.members,
         };
-        let remembered = if self.admitted.contains_key(node) {
-            self.admitted_members()
+        let is_remembered = if self.admitted.contains_key(node) {
+            self.admitted_members() == *members
         } else {
-            state.members.clone()
+            state.members == *members
         };
-        if state.applied.as_ref() == Some(&applied) && remembered == members {
+        let is_applied = state.applied.as_ref().is_some_and(|applied| {
+            applied.id == self.deployment
+                && applied.node == *node
+                && applied.deployment == *self.goal.deployment
+        });
+        if is_applied && is_remembered {
             return;
         }
-        let action = Action::RecordDeployment { applied, members };
+        let action = Action::RecordDeployment {
+            applied: AppliedDeployment {
+                id: self.deployment.clone(),
+                deployment: self.goal.deployment.clone(),
+                node: node.clone(),
+            },
+            members: members.clone(),
+        };
         let because = Because {
             after,
             why: "it restores the last deployment that was applied in full",

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use flocker_model::{ApplicationName, NodeName, SnapshotGuid, VolumeCopy};
+use flocker_model::{ApplicationName, NodeName, SnapshotGuid, VolumeCopy, VolumeRole};
 
 use crate::steps::Because;
 use crate::survey::{counted, newest_own};
@@ -39,13 +39,17 @@ impl Planner<'_> {
         }
     }
 
-    /// Returns what to keep of `node`'s snapshots, its newest aside, if it has others or will.
+    /// Returns what to keep of `node`'s snapshots, its newest aside, if it has others or will; what
+    /// is in a dataset that is not one of ours is left alone.
     fn superfluous_but(
         &self,
         node: &NodeName,
         name: &ApplicationName,
     ) -> Option<BTreeSet<SnapshotGuid>> {
         let copy = self.copy(node, name);
+        if copy.is_some_and(|copy| matches!(copy.role, VolumeRole::Foreign { .. })) {
+            return None;
+        }
         let source = self.moving.get(name);
         let moves_here = source.is_some() && self.goal.deployment.place_of(name) == Some(node);
         let pushed = moves_here || source == Some(node);

@@ -5,6 +5,7 @@ use flocker_model::{
     SnapshotState, VolumeCopy, VolumeRole,
 };
 
+use crate::survey::newest_own;
 use crate::{Action, PushKind};
 
 use super::volumes::empty_copy;
@@ -86,8 +87,9 @@ fn cut(
     if kind == PushKind::Last && copy.mounted.is_some() {
         return Err("it is mounted".to_owned());
     }
-    let is_settled =
-        copy.newest_snapshot.is_some() && copy.written == ByteCount::ZERO && copy.mounted.is_none();
+    // Something may have been written before another's snapshot.
+    let ends_with_own = copy.newest_snapshot.is_some() && copy.newest_snapshot == newest_own(copy);
+    let is_settled = ends_with_own && copy.written == ByteCount::ZERO && copy.mounted.is_none();
     if !is_settled {
         let snapshot = SnapshotState {
             name: format!("flocker-{epoch}-{fresh}"),

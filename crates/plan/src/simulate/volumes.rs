@@ -7,6 +7,7 @@ use flocker_model::{
     VolumeRole,
 };
 
+use crate::survey::newest_own;
 use crate::{Action, Handoff, StepId, Yield};
 
 /// Does an action on a volume.
@@ -51,7 +52,10 @@ pub(super) fn on_volume(
         }
         Action::PruneSnapshots { application, keep } => {
             let copy = copy_of(state, application)?;
-            let newest = copy.newest_snapshot;
+            if matches!(copy.role, VolumeRole::Foreign { .. }) {
+                return Err("the dataset is not Flocker's".to_owned());
+            }
+            let newest = newest_own(copy);
             copy.snapshots
                 .retain(|guid, _| keep.contains(guid) || Some(*guid) == newest);
         }
@@ -104,6 +108,9 @@ fn resize(copy: &mut VolumeCopy, maximum_size: Option<ByteCount>) -> Result<(), 
 }
 
 /// Gives a volume up.
+///
+/// Nothing tells what was written between Flocker's newest snapshot and another's after it; a node
+/// looks, and refuses if anything was.
 fn release(
     copy: &mut VolumeCopy,
     (epoch, to): (Epoch, NodeId),
@@ -122,7 +129,7 @@ fn release(
             if copy.written > ByteCount::ZERO {
                 return Err("it was written since its newest snapshot".to_owned());
             }
-            let guid = copy.newest_snapshot.ok_or("it has no snapshot")?;
+            let guid = newest_own(copy).ok_or("it has no snapshot")?;
             copy.role = VolumeRole::Replica {
                 owner: to,
                 epoch: epoch.next(),
@@ -144,7 +151,10 @@ fn acquire(
     match copy.role {
         VolumeRole::Owned { epoch: owned } if owned == epoch => Ok(()),
         VolumeRole::Replica { epoch: known, .. } if known < epoch => {
-            if copy.newest_snapshot != Some(guid) {
+            if copy.mounted.is_some() {
+                return Err("the copy is mounted".to_owned());
+            }
+            if newest_own(copy) != Some(guid) {
                 return Err("the copy ends with another snapshot".to_owned());
             }
             if copy.written > ByteCount::ZERO {

@@ -6,6 +6,7 @@ use flocker_model::{
     Application, ApplicationName, ByteCount, Deployment, Link, NodeName, Port, RestartPolicy,
     VolumeSpecification,
 };
+use proptest::collection::vec;
 use proptest::prelude::{Strategy, any};
 
 use crate::random::Random;
@@ -16,26 +17,69 @@ pub(crate) struct Case {
     pub(crate) nodes: usize,
     pub(crate) applications: usize,
     /// What is wanted, one after the other.
-    pub(crate) goals: Vec<u64>,
-    /// How often something goes wrong.
-    pub(crate) faults: usize,
-    /// Decides what goes wrong, and in which order steps are done.
+    pub(crate) turns: Vec<Turn>,
+    /// Decides what is left to chance even when nothing goes wrong: in which order steps are done,
+    /// and who writes when.
+    pub(crate) seed: u64,
+}
+
+/// One goal, and what goes wrong on the way to it.
+#[derive(Debug, Clone)]
+pub(crate) struct Turn {
+    /// Decides what is wanted.
+    pub(crate) goal: u64,
+    pub(crate) faults: Vec<Fault>,
+}
+
+/// Something that goes wrong.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Fault {
+    /// How many deploys and steps begin undisturbed before it strikes.
+    pub(crate) after: usize,
+    /// Decides what it is.
     pub(crate) seed: u64,
 }
 
 /// Makes cases.
 pub(crate) fn cases() -> impl Strategy<Value = Case> {
-    let goals = proptest::collection::vec(any::<u64>(), 1..6);
-    (2..6_usize, 1..9_usize, goals, 0..16_usize, any::<u64>()).prop_map(
-        |(nodes, applications, goals, faults, seed)| Case {
+    (2..6_usize, 1..9_usize, vec(turns(), 1..6), numbers()).prop_map(
+        |(nodes, applications, turns, seed)| Case {
             nodes,
             applications,
-            goals,
-            faults,
+            turns,
             seed,
         },
     )
 }
+
+/// Makes a goal, and often several things that go wrong.
+fn turns() -> impl Strategy<Value = Turn> {
+    let faults = (0..24_usize, numbers()).prop_map(|(after, seed)| Fault { after, seed });
+    (numbers(), vec(faults, 0..7)).prop_map(|(goal, faults)| Turn { goal, faults })
+}
+
+/// Makes numbers of which a smaller one is no simpler.
+fn numbers() -> impl Strategy<Value = u64> {
+    any::<u64>().no_shrink()
+}
+
+/// How the applications are distributed to the machines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Distribution {
+    /// Each goes anywhere.
+    Scattered,
+    /// Each goes to the machine after its last: two machines swap theirs, three go round.
+    Rotated,
+    /// All go to one.
+    Gathered,
+}
+
+const DISTRIBUTIONS: [Distribution; 4] = [
+    Distribution::Scattered,
+    Distribution::Scattered,
+    Distribution::Rotated,
+    Distribution::Gathered,
+];
 
 /// Reads a name that is written here.
 pub(crate) fn name<T: TryFrom<String>>(text: &str) -> T {
@@ -60,21 +104,11 @@ pub(crate) fn application_name(index: usize) -> ApplicationName {
 
 impl Case {
     /// Works out what the goal with this seed asks for.
-    ///
-    /// It has a machine in common with the one before: from others nobody could learn what was
-    /// there before.
     pub(crate) fn goal(&self, seed: u64, before: Option<&Deployment>) -> Deployment {
         let mut random = Random::new(seed);
-        let mut included: Vec<usize> = (0..self.nodes).filter(|_| !random.once_in(4)).collect();
-        if included.is_empty() {
-            included.push(random.below(self.nodes));
-        }
-        let known =
-            |node: &usize| before.is_none_or(|before| before.nodes.contains_key(&node_name(*node)));
-        if !included.iter().any(known) {
-            let common: Vec<usize> = (0..self.nodes).filter(known).collect();
-            included.extend(random.of(&common));
-        }
+        let included = self.included(before, &mut random);
+        let distribution = random.of(&DISTRIBUTIONS).copied();
+        let gathered = random.of(&included).copied().unwrap_or(0);
         // Ports go round between the applications from goal to goal.
         let shift = random.below(3);
         let mut deployment = Deployment {
@@ -87,8 +121,14 @@ impl Case {
         for index in 0..self.applications {
             let application = self.application(index, shift, &mut random);
             let name = application_name(index);
+            let anywhere = random.of(&included).copied().unwrap_or(0);
+            let last = before.and_then(|before| before.place_of(&name));
+            let place = match (distribution, last) {
+                (Some(Distribution::Gathered), _) => gathered,
+                (Some(Distribution::Rotated), Some(last)) => next_after(last, &included),
+                _ => anywhere,
+            };
             deployment.applications.insert(name.clone(), application);
-            let place = random.of(&included).copied().unwrap_or(0);
             if !random.once_in(6)
                 && let Some(placed) = deployment.nodes.get_mut(&node_name(place))
             {
@@ -96,6 +136,24 @@ impl Case {
             }
         }
         deployment
+    }
+
+    /// Chooses the machines of a deployment.
+    ///
+    /// It has one in common with the deployment before: from others nobody could learn what was
+    /// there before.
+    fn included(&self, before: Option<&Deployment>, random: &mut Random) -> Vec<usize> {
+        let mut included: Vec<usize> = (0..self.nodes).filter(|_| !random.once_in(4)).collect();
+        if included.is_empty() {
+            included.push(random.below(self.nodes));
+        }
+        let known =
+            |node: &usize| before.is_none_or(|before| before.nodes.contains_key(&node_name(*node)));
+        if !included.iter().any(known) {
+            let common: Vec<usize> = (0..self.nodes).filter(known).collect();
+            included.extend(random.of(&common));
+        }
+        included
     }
 
     /// Makes up one application.
@@ -142,4 +200,12 @@ impl Case {
             restart,
         }
     }
+}
+
+/// Finds the machine after `last`, or the first of all.
+fn next_after(last: &NodeName, included: &[usize]) -> usize {
+    let mut sorted = included.to_vec();
+    sorted.sort_unstable();
+    let later = sorted.iter().find(|node| node_name(**node) > *last);
+    later.or(sorted.first()).copied().unwrap_or(0)
 }

@@ -10,7 +10,7 @@ use flocker_model::{
 use flocker_plan::{Action, Step};
 
 use crate::run::Run;
-use crate::world::{Records, is_owned, runs};
+use crate::world::{is_owned, runs};
 
 /// What must hold; each is a test of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -113,33 +113,45 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// All that clients were told is safe is with the owner, or with the next one.
+    /// All that clients were told is safe is with the owner. While there is none, it is with the
+    /// last one, and, unless something happened to that copy, with the next one.
     fn look_at_records(
         &self,
         name: &ApplicationName,
         copies: &[(&NodeName, &NodeState, &VolumeCopy)],
     ) -> Result<(), Broken> {
-        let Some(acknowledged) = self.world.acknowledged.get(name) else {
+        let Some(acknowledged) = self.world.acknowledged.get(name).copied() else {
             return Ok(());
         };
         let owner = copies.iter().find(|(.., copy)| is_owned(copy));
-        let holder = match owner {
-            Some((node, ..)) => Some(*node),
-            None => next_owner(copies),
+        let released = self.world.released.get(name);
+        let holders: Vec<&NodeName> = match (owner, released) {
+            (Some((node, ..)), _) => vec![node],
+            (None, Some(released)) => {
+                let to = copies.iter().find(|(_, state, _)| state.id == released.to);
+                let to = to.map(|(node, ..)| *node).filter(|node| {
+                    let place = ((*node).clone(), name.clone());
+                    !self.world.damaged.contains(&place)
+                });
+                std::iter::once(&released.from).chain(to).collect()
+            }
+            (None, None) => Vec::new(),
         };
-        let found = holder.and_then(|node| {
+        require(!holders.is_empty(), Invariant::RecordsSurvive, || {
+            format!("nobody has the {} records of {name}", acknowledged.count())
+        })?;
+        for node in holders {
             let place = (node.clone(), name.clone());
-            self.world.contents.get(&place)
-        });
-        let nothing = Records::new();
-        let found = found.unwrap_or(&nothing);
-        require(found == acknowledged, Invariant::RecordsSurvive, || {
-            format!(
-                "{name} on {holder:?} has {} of {} records",
-                found.len(),
-                acknowledged.len()
-            )
-        })
+            let found = self.world.contents.get(&place).copied().unwrap_or_default();
+            require(found == acknowledged, Invariant::RecordsSurvive, || {
+                format!(
+                    "{name} on {node} has {} records, and {} were acknowledged",
+                    found.count(),
+                    acknowledged.count()
+                )
+            })?;
+        }
+        Ok(())
     }
 
     /// What must hold once a deployment is as wanted.
@@ -148,6 +160,9 @@ impl Run<'_> {
             look_at_containers(deployment, (node, state))?;
             look_at_table(deployment, (node, state))?;
             for (name, copy) in &state.volumes {
+                if matches!(copy.role, VolumeRole::Foreign { .. }) {
+                    continue;
+                }
                 let others =
                     self.world.truth.seen().filter(|(other, state)| {
                         *other != node && state.volumes.contains_key(name)
@@ -255,21 +270,4 @@ fn look_at_table(
     require(unlinked.is_none(), Invariant::NothingLeaks, || {
         format!("{node} has a link port that nothing uses")
     })
-}
-
-/// Finds the machine that a volume without an owner was handed to.
-fn next_owner<'a>(copies: &[(&'a NodeName, &NodeState, &VolumeCopy)]) -> Option<&'a NodeName> {
-    let released = copies.iter().filter_map(|(_, _, copy)| match copy.role {
-        VolumeRole::Replica {
-            owner,
-            epoch,
-            handoff: Some(_),
-        } => Some((epoch, owner)),
-        _ => None,
-    });
-    let (_, owner) = released.max_by_key(|(epoch, _)| *epoch)?;
-    copies
-        .iter()
-        .find(|(_, state, _)| state.id == owner)
-        .map(|(node, ..)| *node)
 }

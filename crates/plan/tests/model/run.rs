@@ -1,97 +1,66 @@
-//! Carries plans out as `flocker-cluster` and `flocker-node` do, with everything that can go wrong.
+//! Goes from goal to goal as operators do: deploys, and deploys again, whatever goes wrong.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use flocker_model::{ApplicationName, Deployment, NodeName, NodeObservation, Observed};
-use flocker_plan::{Goal, Plan, Scope, Step, StepId, Yield, check, plan, plan_return};
+use flocker_model::{Deployment, NodeName, NodeObservation, Observed};
+use flocker_plan::{Goal, Scope, check, plan_return};
 
-use crate::case::{Case, node_name};
+use crate::case::{Case, Fault, node_name};
+use crate::drive::Driven;
 use crate::invariants::{Broken, Invariant};
+use crate::mutation::{Made, Mutation};
 use crate::random::Random;
 use crate::world::World;
 
-/// What a step came to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Status {
-    Waiting,
-    Done(Yield),
-    Failed,
-}
-
-/// What can happen to a step.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Fate {
-    /// It is done.
-    Whole,
-    /// It fails before anything is done.
-    Nothing,
-    /// It is done in part.
-    Part,
-    /// It is done, and nobody hears of it.
-    AnswerLost,
-    /// Its machine loses power before it.
-    PowerCutBefore,
-    /// Its machine loses power after it, before it could answer.
-    PowerCutAfter,
-    /// Another machine loses power.
-    PowerCutElsewhere,
-    /// The operator's machine dies.
-    OperatorDies,
-}
-
-const FAULTS: [Fate; 7] = [
-    Fate::Nothing,
-    Fate::Part,
-    Fate::AnswerLost,
-    Fate::PowerCutBefore,
-    Fate::PowerCutAfter,
-    Fate::PowerCutElsewhere,
-    Fate::OperatorDies,
-];
+/// How often a deploy is tried while things go wrong.
+const ATTEMPTS: usize = 8;
+/// How often people mend what was damaged before a deploy must succeed.
+const MENDINGS: usize = 40;
 
 /// One case while it runs.
 pub(crate) struct Run<'a> {
     pub(crate) case: &'a Case,
     pub(crate) world: World,
+    /// What is left to chance when nothing goes wrong.
     pub(crate) random: Random,
+    /// How the protocol is broken, if it is.
+    pub(crate) mutation: Option<Mutation>,
     /// How many plans did not come to their end.
     pub(crate) interrupted: usize,
-    faults_left: usize,
+    /// Machines that the operator cannot reach; they go on by themselves.
+    pub(crate) unreachable: BTreeSet<NodeName>,
+    /// What is still to go wrong on the way to the present goal, last first.
+    faults: Vec<Fault>,
     /// What happened, if that is to be told.
     pub(crate) log: Option<Vec<String>>,
 }
 
-/// What came of a plan.
-#[derive(Debug, Default)]
-struct Driven {
-    failed: bool,
-    operator_died: bool,
-    unfinished: BTreeSet<ApplicationName>,
-    lost: BTreeSet<NodeName>,
-}
-
 impl<'a> Run<'a> {
-    pub(crate) fn new(case: &'a Case, log: Option<Vec<String>>) -> Self {
+    pub(crate) fn new(case: &'a Case, mutation: Option<Mutation>) -> Self {
         let mut random = Random::new(case.seed);
         Self {
             case,
             world: World::new(case, &mut random),
             random,
+            mutation,
             interrupted: 0,
-            faults_left: case.faults,
-            log,
+            unreachable: BTreeSet::new(),
+            faults: Vec::new(),
+            log: None,
         }
     }
 
     /// Goes through all goals, one after the other.
     pub(crate) fn go(&mut self) -> Result<(), Broken> {
-        let goals = self.case.goals.clone();
         let mut before = None;
-        for seed in goals {
-            let deployment = self.case.goal(seed, before.as_ref());
+        for turn in &self.case.turns {
+            let deployment = self.case.goal(turn.goal, before.as_ref());
             self.tell(|| format!("--- goal: {}", describe(&deployment)));
-            for _ in 0..self.random.below(5) {
-                self.attempt(&deployment)?;
+            self.faults = turn.faults.iter().rev().copied().collect();
+            for _ in 0..ATTEMPTS {
+                if self.faults.is_empty() || self.attempt(&deployment)? {
+                    break;
+                }
             }
             self.converge(&deployment)?;
             before = Some(deployment);
@@ -99,23 +68,30 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    /// Deploys while things go wrong.
-    fn attempt(&mut self, deployment: &Deployment) -> Result<(), Broken> {
-        self.happen(deployment)?;
-        let mut unreachable = BTreeSet::new();
-        if self.faults_left > 0 && self.random.once_in(6) {
-            self.faults_left -= 1;
-            unreachable.insert(node_name(self.random.below(self.case.nodes)));
+    /// Tells whether something goes wrong now; what it is depends on the returned numbers.
+    pub(crate) fn strike(&mut self) -> Option<Random> {
+        let next = self.faults.last_mut()?;
+        if next.after > 0 {
+            next.after -= 1;
+            return None;
         }
-        let observed = self.world.gather(deployment, &unreachable);
-        let made = plan(&cluster(deployment), &observed);
-        self.inspect(&made, &observed)?;
-        if !made.blocked.is_empty() {
-            self.tell(|| format!("blocked: {}", made.blocked[0]));
-            if unreachable.is_empty() {
-                return Err(Broken::new(Invariant::Converges, made.to_string()));
-            }
-            return Ok(());
+        self.faults.pop().map(|fault| Random::new(fault.seed))
+    }
+
+    /// Deploys while things go wrong; tells whether that succeeded nevertheless.
+    fn attempt(&mut self, deployment: &Deployment) -> Result<bool, Broken> {
+        self.world.write(&mut self.random);
+        if self.random.once_in(2) {
+            self.unreachable.clear();
+        }
+        if let Some(fault) = self.strike() {
+            self.happen(deployment, fault)?;
+        }
+        let observed = self.world.gather(deployment, &self.unreachable);
+        self.tell(|| "deploy".to_owned());
+        let made = self.plan(&cluster(deployment), &observed)?;
+        if !made.plan.blocked.is_empty() {
+            return self.refused(&made).map(|()| false);
         }
         let driven = self.drive(&made, true)?;
         if driven.failed {
@@ -123,37 +99,72 @@ impl<'a> Run<'a> {
             if !driven.operator_died {
                 self.recover(&driven, &observed)?;
             }
+            return Ok(false);
+        }
+        if !driven.disturbed {
+            let again = self.look_again(&observed, &BTreeSet::new());
+            self.require_nothing_left(deployment, &again)?;
+        }
+        Ok(true)
+    }
+
+    /// A plan may be refused for what cannot be reached, or what was damaged; people mend that.
+    fn refused(&mut self, made: &Made) -> Result<(), Broken> {
+        for blocked in &made.plan.blocked {
+            self.tell(|| format!("blocked: {blocked}"));
+            if !self.world.mend(blocked) && self.unreachable.is_empty() {
+                return Err(Broken::new(Invariant::Converges, blocked.to_string()));
+            }
         }
         Ok(())
     }
 
     /// Things that happen between deploys.
-    fn happen(&mut self, deployment: &Deployment) -> Result<(), Broken> {
-        self.world.write(&mut self.random);
-        if self.faults_left == 0 {
-            return Ok(());
-        }
-        let node = node_name(self.random.below(self.case.nodes));
-        match self.random.below(12) {
-            0 => {
-                self.faults_left -= 1;
-                self.power_cut(&node)?;
-            }
+    fn happen(&mut self, deployment: &Deployment, mut fault: Random) -> Result<(), Broken> {
+        let node = node_name(fault.below(self.case.nodes));
+        match fault.below(8) {
+            0 => self.power_cut(&node, &mut fault)?,
             1 => {
                 self.tell(|| format!("apply on {node}"));
                 self.comply(deployment, &node)?;
             }
-            2 => self.world.end_application(deployment, &mut self.random),
-            _ => {}
+            2 => self.world.end_application(deployment, &mut fault),
+            3 | 4 => self.cut_off(node),
+            5 => {
+                for index in 0..self.case.nodes {
+                    if fault.once_in(2) {
+                        self.cut_off(node_name(index));
+                    }
+                }
+            }
+            _ => self.damage(None, &mut fault),
         }
         self.look_at_world()
+    }
+
+    /// The operator reaches a machine no more; it does not notice.
+    pub(crate) fn cut_off(&mut self, node: NodeName) {
+        self.tell(|| format!("{node} cannot be reached"));
+        self.unreachable.insert(node);
+    }
+
+    /// Something is done to a volume behind Flocker's back.
+    pub(crate) fn damage(
+        &mut self,
+        about: Option<&flocker_model::ApplicationName>,
+        fault: &mut Random,
+    ) {
+        if let Some(text) = self.world.damage(about, fault) {
+            self.tell(|| text);
+        }
     }
 
     /// After a failure, starts again what can run where it ran.
     fn recover(&mut self, driven: &Driven, before: &Observed) -> Result<(), Broken> {
         let again = self.look_again(before, &driven.lost);
         for back in plan_return(&driven.unfinished, &again) {
-            self.tell(|| "return:".to_owned());
+            self.tell(|| "return".to_owned());
+            let back = Made::unchanged(back);
             self.inspect(&back, &again)?;
             self.drive(&back, false)?;
         }
@@ -162,16 +173,27 @@ impl<'a> Run<'a> {
 
     /// Deploys with nothing going wrong: that must be enough, and a second time does nothing.
     fn converge(&mut self, deployment: &Deployment) -> Result<(), Broken> {
-        let observed = self.world.gather(deployment, &BTreeSet::new());
-        let made = plan(&cluster(deployment), &observed);
-        self.tell(|| "undisturbed:".to_owned());
-        self.inspect(&made, &observed)?;
+        self.unreachable.clear();
+        self.faults.clear();
+        let mut mendings = 0;
+        let (made, observed) = loop {
+            let observed = self.world.gather(deployment, &BTreeSet::new());
+            self.tell(|| "deploy, undisturbed".to_owned());
+            let made = self.plan(&cluster(deployment), &observed)?;
+            if made.plan.blocked.is_empty() || mendings == MENDINGS {
+                break (made, observed);
+            }
+            mendings += 1;
+            self.refused(&made)?;
+        };
         let driven = self.drive(&made, false)?;
-        if driven.failed || !made.blocked.is_empty() {
-            return Err(Broken::new(Invariant::Converges, made.to_string()));
+        if driven.failed || !made.plan.blocked.is_empty() {
+            return Err(Broken::new(Invariant::Converges, made.plan.to_string()));
         }
-        let again = self.look_again(&observed, &BTreeSet::new());
-        self.require_nothing_left(deployment, &again)?;
+        if self.random.once_in(3) {
+            let again = self.look_again(&observed, &BTreeSet::new());
+            self.require_nothing_left(deployment, &again)?;
+        }
         self.look_at_end(deployment)?;
         if self.random.once_in(3) {
             self.tell(|| "power cut of every machine".to_owned());
@@ -193,8 +215,7 @@ impl<'a> Run<'a> {
         deployment: &Deployment,
         observed: &Observed,
     ) -> Result<(), Broken> {
-        self.tell(|| "once more:".to_owned());
-        let left = plan(&cluster(deployment), observed);
+        let left = self.plan(&cluster(deployment), observed)?.plan;
         if left.is_empty() {
             return Ok(());
         }
@@ -216,129 +237,33 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Checks a plan by the rules that are written down apart from the planner.
-    fn inspect(&mut self, made: &Plan, observed: &Observed) -> Result<(), Broken> {
-        self.tell(|| made.to_string());
-        match check(made, observed).first() {
+    /// Makes a plan, and checks it by the rules that are written down apart from the planner.
+    fn plan(&mut self, goal: &Goal<'_>, observed: &Observed) -> Result<Made, Broken> {
+        let made = Made::new(self.mutation, goal, observed);
+        self.inspect(&made, observed)?;
+        Ok(made)
+    }
+
+    /// Checks a plan, unless it is meant to be wrong: what comes of it must be found then.
+    fn inspect(&self, made: &Made, observed: &Observed) -> Result<(), Broken> {
+        if self.mutation.is_some() {
+            return Ok(());
+        }
+        match check(&made.plan, observed).first() {
             None => Ok(()),
             Some(violation) => Err(Broken::new(
                 Invariant::PlansAreSound,
-                format!("{violation}\n{made}"),
+                format!("{violation}\n{}", made.plan),
             )),
         }
     }
 
-    /// Does the steps in an arbitrary order that the plan allows. Those that wait for a failed one
-    /// are left out, and all others are done.
-    fn drive(&mut self, made: &Plan, disturbed: bool) -> Result<Driven, Broken> {
-        let mut driven = Driven::default();
-        let mut statuses = vec![Status::Waiting; made.steps().len()];
-        let mut yields: BTreeMap<StepId, Yield> = BTreeMap::new();
-        loop {
-            let is_done = |id: &StepId| matches!(statuses[id.index()], Status::Done(_));
-            let ready: Vec<&Step> = made
-                .steps()
-                .iter()
-                .filter(|step| statuses[step.id.index()] == Status::Waiting)
-                .filter(|step| step.after.iter().all(is_done))
-                .collect();
-            let Some(step) = self.random.of(&ready).copied() else {
-                break;
-            };
-            let fate = self.fate(disturbed);
-            let status = if driven.lost.contains(&step.node) {
-                Status::Failed
-            } else {
-                self.do_step(step, fate, (&yields, &mut driven))?
-            };
-            if let Status::Done(yielded) = status {
-                yields.insert(step.id, yielded);
-            }
-            driven.failed |= status == Status::Failed;
-            statuses[step.id.index()] = status;
-            self.world.write(&mut self.random);
-            self.look_at_world()?;
-            if driven.operator_died {
-                break;
-            }
-        }
-        // A power cut may have undone what was done.
-        driven.failed |= !driven.lost.is_empty();
-        let is_done = |id: &StepId| matches!(statuses[id.index()], Status::Done(_));
-        for (name, outcome) in &made.outcomes {
-            if !outcome.done_after.iter().all(is_done) {
-                driven.unfinished.insert(name.clone());
-            }
-        }
-        Ok(driven)
-    }
-
-    /// Decides what happens to a step.
-    fn fate(&mut self, disturbed: bool) -> Fate {
-        if !disturbed || self.faults_left == 0 || !self.random.once_in(8) {
-            return Fate::Whole;
-        }
-        self.faults_left -= 1;
-        self.random.of(&FAULTS).copied().unwrap_or(Fate::Whole)
-    }
-
-    /// Does one step, as its fate has it.
-    fn do_step(
-        &mut self,
-        step: &Step,
-        fate: Fate,
-        (yields, driven): (&BTreeMap<StepId, Yield>, &mut Driven),
-    ) -> Result<Status, Broken> {
-        let Step { node, action, .. } = step;
-        self.tell(|| format!("{} {node}: {action}: {fate:?}", step.id));
-        self.look_before(step)?;
-        match fate {
-            Fate::Nothing => return Ok(Status::Failed),
-            Fate::Part => {
-                self.world.act_partly(node, action, &mut self.random);
-                return Ok(Status::Failed);
-            }
-            Fate::PowerCutBefore => {
-                driven.lost.insert(node.clone());
-                self.power_cut(node)?;
-                return Ok(Status::Failed);
-            }
-            Fate::PowerCutElsewhere => {
-                let other = node_name(self.random.below(self.case.nodes));
-                driven.lost.insert(other.clone());
-                self.power_cut(&other)?;
-            }
-            Fate::Whole | Fate::AnswerLost | Fate::PowerCutAfter | Fate::OperatorDies => {}
-        }
-        if driven.lost.contains(node) {
-            return Ok(Status::Failed);
-        }
-        let result = self.world.act(node, action, yields);
-        match (fate, result) {
-            (Fate::PowerCutAfter, _) => {
-                driven.lost.insert(node.clone());
-                self.power_cut(node)?;
-                Ok(Status::Failed)
-            }
-            (Fate::AnswerLost, _) => Ok(Status::Failed),
-            (Fate::OperatorDies, _) => {
-                driven.operator_died = true;
-                Ok(Status::Failed)
-            }
-            (_, Ok(yielded)) => Ok(Status::Done(yielded)),
-            (_, Err(refusal)) => {
-                self.tell(|| refusal.to_string());
-                Ok(Status::Failed)
-            }
-        }
-    }
-
     /// A machine loses power, boots, and restores what it can.
-    fn power_cut(&mut self, node: &NodeName) -> Result<(), Broken> {
+    pub(crate) fn power_cut(&mut self, node: &NodeName, fault: &mut Random) -> Result<(), Broken> {
         self.tell(|| format!("power cut of {node}"));
         self.world.reboot(node);
         self.look_at_world()?;
-        if self.random.once_in(4) {
+        if fault.once_in(4) {
             // Its restoring comes to nothing; it is down until the next deploy.
             return Ok(());
         }
@@ -367,8 +292,7 @@ impl<'a> Run<'a> {
             deployment,
             scope: Scope::Node(node.clone()),
         };
-        let made = plan(&goal, &observed);
-        self.inspect(&made, &observed)?;
+        let made = self.plan(&goal, &observed)?;
         self.drive(&made, false)?;
         Ok(())
     }

@@ -11,9 +11,19 @@ use flocker_plan::{Action, Refusal, StepId, Yield, simulate};
 
 use crate::case::{Case, name, node_name, port};
 use crate::random::Random;
+use crate::records::Records;
 
-/// What was written to one copy of a volume, in order.
-pub(crate) type Records = Vec<u64>;
+/// One copy of a volume, or one container.
+pub(crate) type Place = (NodeName, ApplicationName);
+
+/// A release that nobody has acquired yet.
+#[derive(Debug, Clone)]
+pub(crate) struct Released {
+    /// The machine that gave the volume up.
+    pub(crate) from: NodeName,
+    /// The machine that may take it.
+    pub(crate) to: NodeId,
+}
 
 /// All machines, and what only an onlooker knows of them.
 #[derive(Debug, Clone)]
@@ -21,12 +31,20 @@ pub(crate) struct World {
     /// Every machine as it is.
     pub(crate) truth: Observed,
     /// What each copy of a volume holds.
-    pub(crate) contents: BTreeMap<(NodeName, ApplicationName), Records>,
+    pub(crate) contents: BTreeMap<Place, Records>,
     /// What each snapshot holds, on whatever machine.
-    snapshots: BTreeMap<SnapshotGuid, Records>,
+    pub(crate) snapshots: BTreeMap<SnapshotGuid, Records>,
     /// What clients were told is safe.
     pub(crate) acknowledged: BTreeMap<ApplicationName, Records>,
-    next_record: u64,
+    /// The volumes that nobody owns because they are being handed over.
+    pub(crate) released: BTreeMap<ApplicationName, Released>,
+    /// Containers that write where their volume should be.
+    writers: BTreeSet<Place>,
+    /// Copies that something other than Flocker changed, until they are whole again.
+    pub(crate) damaged: BTreeSet<Place>,
+    /// Volumes of which any copy was ever changed so: people may have to mend them.
+    pub(crate) mendable: BTreeSet<ApplicationName>,
+    counted: u64,
 }
 
 impl World {
@@ -52,7 +70,11 @@ impl World {
             contents: BTreeMap::new(),
             snapshots: BTreeMap::new(),
             acknowledged: BTreeMap::new(),
-            next_record: 1,
+            released: BTreeMap::new(),
+            writers: BTreeSet::new(),
+            damaged: BTreeSet::new(),
+            mendable: BTreeSet::new(),
+            counted: 0,
         }
     }
 
@@ -122,126 +144,55 @@ impl World {
         action: &Action,
         yields: &BTreeMap<StepId, Yield>,
     ) -> Result<Yield, Refusal> {
-        let created = matches!(action, Action::CreateVolume { .. });
         let existed = action
             .application()
             .is_some_and(|name| self.machine(node).volumes.contains_key(name));
         let yielded = simulate(&mut self.truth, (node, action), yields)?;
+        self.note(node, action, existed);
+        Ok(yielded)
+    }
+
+    /// Notes what becomes of records by a step that was done.
+    fn note(&mut self, node: &NodeName, action: &Action, existed: bool) {
         match action {
-            Action::CreateVolume { application, .. } if created && !existed => {
-                self.contents
-                    .insert((node.clone(), application.clone()), Records::new());
+            Action::CreateVolume { application, .. } if !existed => {
+                let place = (node.clone(), application.clone());
+                self.contents.insert(place, Records::default());
             }
             Action::PushVolume {
                 application, to, ..
             } => {
-                self.note_snapshots(node, application);
+                self.note_snapshot(node, application);
                 self.copy_contents(application, to);
+                // Whatever was done to it, it is whole now.
+                self.damaged.remove(&(to.clone(), application.clone()));
             }
-            _ => {}
-        }
-        Ok(yielded)
-    }
-
-    /// Does a step that is interrupted half-way.
-    pub(crate) fn act_partly(&mut self, node: &NodeName, action: &Action, random: &mut Random) {
-        let mut whole = self.clone();
-        if whole.act(node, action, &BTreeMap::new()).is_err() {
-            return;
-        }
-        match action {
-            Action::PushVolume {
+            Action::ReleaseVolume {
                 application, to, ..
-            } => self.push_partly(&whole, (node, to), (application, random)),
-            Action::StartApplication { specification, .. } => {
-                let application = &specification.application;
-                *self = whole;
-                let state = self.machine_mut(node);
-                if let Some(container) = state.containers.get_mut(application) {
-                    container.status = ContainerStatus::Stopped { exit_code: 0 };
-                    container.unit = match specification.restart {
-                        flocker_model::RestartPolicy::Always => UnitState::Inactive,
-                        // Its unit would say that it ended by itself; the window is small.
-                        _ => UnitState::Missing,
-                    };
-                }
+            } => {
+                let released = Released {
+                    from: node.clone(),
+                    to: *to,
+                };
+                self.released.insert(application.clone(), released);
             }
-            Action::StopApplication { application } => {
-                // Stopped, and its volume mounted still.
-                let mounted = self
-                    .machine(node)
-                    .volumes
-                    .get(application)
-                    .and_then(|copy| copy.mounted.clone());
-                *self = whole;
-                let state = self.machine_mut(node);
-                if let Some(copy) = state.volumes.get_mut(application) {
-                    copy.mounted = mounted;
+            Action::AcquireVolume { application, .. } => {
+                self.released.remove(application);
+            }
+            Action::StartApplication { specification, .. } => {
+                let place = (node.clone(), specification.application.clone());
+                if specification.mountpoint.is_some() {
+                    self.writers.insert(place);
+                } else {
+                    self.writers.remove(&place);
                 }
             }
             _ => {}
         }
-    }
-
-    /// Leaves a push after its snapshot, in the middle of a stream, or between two of them.
-    fn push_partly(
-        &mut self,
-        whole: &Self,
-        (from, to): (&NodeName, &NodeName),
-        (application, random): (&ApplicationName, &mut Random),
-    ) {
-        let before = self.machine(to).volumes.get(application).cloned();
-        let after = whole.machine(to).volumes.get(application).cloned();
-        *self = whole.clone();
-        let (Some(after), place) = (after, (to.clone(), application.clone())) else {
-            return;
-        };
-        let known = |guid: &&SnapshotGuid| {
-            let before = before.as_ref();
-            before.is_some_and(|before| before.snapshots.contains_key(guid))
-        };
-        let arriving: Vec<SnapshotGuid> = after
-            .snapshots
-            .keys()
-            .filter(|guid| !known(guid))
-            .copied()
-            .collect();
-        let received = random.below(arriving.len());
-        let mut copy = before.clone().unwrap_or_else(|| VolumeCopy {
-            snapshots: BTreeMap::new(),
-            newest_snapshot: None,
-            ..after.clone()
-        });
-        for guid in &arriving[..received] {
-            if let Some(snapshot) = after.snapshots.get(guid) {
-                copy.snapshots.insert(*guid, snapshot.clone());
-                copy.newest_snapshot = Some(*guid);
-                copy.role = after.role.clone();
-                copy.maximum_size = None;
-            }
-        }
-        copy.resumable = !arriving.is_empty();
-        let nothing_arrived = received == 0 && random.once_in(2);
-        let state = self.machine_mut(to);
-        match before {
-            None if nothing_arrived => {
-                state.volumes.remove(application);
-                self.contents.remove(&place);
-            }
-            Some(before) if nothing_arrived => {
-                state.volumes.insert(application.clone(), before);
-                self.copy_contents(application, to);
-            }
-            _ => {
-                state.volumes.insert(application.clone(), copy);
-                self.copy_contents(application, to);
-            }
-        }
-        self.note_snapshots(from, application);
     }
 
     /// Remembers what a snapshot that was just taken holds.
-    fn note_snapshots(&mut self, node: &NodeName, application: &ApplicationName) {
+    pub(crate) fn note_snapshot(&mut self, node: &NodeName, application: &ApplicationName) {
         let newest = self
             .machine(node)
             .volumes
@@ -250,7 +201,7 @@ impl World {
         let content = self
             .contents
             .get(&(node.clone(), application.clone()))
-            .cloned()
+            .copied()
             .unwrap_or_default();
         if let Some(newest) = newest {
             self.snapshots.entry(newest).or_insert(content);
@@ -258,13 +209,13 @@ impl World {
     }
 
     /// What a copy holds that was received is what its newest snapshot holds.
-    fn copy_contents(&mut self, application: &ApplicationName, to: &NodeName) {
+    pub(crate) fn copy_contents(&mut self, application: &ApplicationName, to: &NodeName) {
         let newest = self
             .machine(to)
             .volumes
             .get(application)
             .and_then(|copy| copy.newest_snapshot);
-        let content = newest.and_then(|newest| self.snapshots.get(&newest).cloned());
+        let content = newest.and_then(|newest| self.snapshots.get(&newest).copied());
         self.contents.insert(
             (to.clone(), application.clone()),
             content.unwrap_or_default(),
@@ -273,31 +224,33 @@ impl World {
 
     /// Some of the running applications write a record, and tell their clients that it is safe.
     pub(crate) fn write(&mut self, random: &mut Random) {
-        let mut writers = Vec::new();
-        for (node, state) in self.truth.seen() {
-            for (application, copy) in &state.volumes {
-                if copy.mounted.is_some() && runs(state, application) {
-                    writers.push((node.clone(), application.clone()));
-                }
+        let is_running = |(node, application): &&Place| runs(self.machine(node), application);
+        let running: Vec<Place> = self.writers.iter().filter(is_running).cloned().collect();
+        for place in running {
+            if random.once_in(3) {
+                self.write_one(place);
             }
         }
-        for (node, application) in writers {
-            if !random.once_in(3) {
-                continue;
-            }
-            let record = self.next_record;
-            self.next_record += 1;
-            let state = self.machine_mut(&node);
-            if let Some(copy) = state.volumes.get_mut(&application) {
-                copy.written = copy.written.saturating_add(ByteCount::new(1));
-                copy.referenced = copy.referenced.saturating_add(ByteCount::new(1));
-            }
-            let place = (node, application.clone());
-            self.contents.entry(place).or_default().push(record);
-            self.acknowledged
-                .entry(application)
-                .or_default()
-                .push(record);
+    }
+
+    /// Returns a number that was not returned before.
+    pub(crate) fn count(&mut self) -> u64 {
+        self.counted += 1;
+        self.counted
+    }
+
+    /// One application writes a record. Without its volume mounted, that goes into a directory
+    /// that nobody will look into again.
+    pub(crate) fn write_one(&mut self, place: Place) {
+        let record = self.count();
+        let (node, application) = &place;
+        let acknowledged = self.acknowledged.entry(application.clone());
+        acknowledged.or_default().add(record);
+        let volume = self.machine_mut(node).volumes.get_mut(application);
+        if let Some(copy) = volume.filter(|copy| copy.mounted.is_some()) {
+            copy.written = copy.written.saturating_add(ByteCount::new(1));
+            copy.referenced = copy.referenced.saturating_add(ByteCount::new(1));
+            self.contents.entry(place).or_default().add(record);
         }
     }
 

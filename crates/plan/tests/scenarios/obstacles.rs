@@ -65,6 +65,33 @@ fn the_next_owner_lost_what_was_handed_off() {
 }
 
 #[test]
+fn what_was_handed_off_was_written_to() {
+    let mut cluster = Cluster::running(2, &on("1"));
+    let made = cluster.plan(&on("2"));
+    cluster.begin_until(&made, |action| {
+        matches!(action, flocker_plan::Action::ReleaseVolume { .. })
+    });
+    cluster.copy("2", "db").written = ByteCount::mebibytes(3);
+    assert_snapshot!(show(&cluster.plan(&on("2"))));
+}
+
+#[test]
+fn a_foreign_dataset_elsewhere_is_left_alone() {
+    let mut cluster = moved();
+    let newer = SnapshotState {
+        name: "flocker-9-000001".to_owned(),
+        created: 1_400_000_000,
+    };
+    let copy = cluster.copy("1", "db");
+    copy.snapshots.insert(SnapshotGuid(77), newer);
+    copy.newest_snapshot = Some(SnapshotGuid(77));
+    copy.role = VolumeRole::Foreign {
+        problem: "was not made by Flocker".to_owned(),
+    };
+    assert_snapshot!(show(&cluster.plan(&on("2"))));
+}
+
+#[test]
 fn a_volume_vanished() {
     let mut cluster = Cluster::running(2, &on("1"));
     cluster.machine("1").volumes.clear();

@@ -15,7 +15,7 @@ use crate::programs::Failpoints;
 use crate::terminal;
 
 /// How many interrupted plans the model checker must have run.
-const MODEL_CASES: u64 = 20_000;
+const MODEL_CASES: u64 = 100_000;
 
 /// The file with the tests of the lab itself, and the feature without which it is empty.
 const MACHINES_TARGET: &str = "nodes";
