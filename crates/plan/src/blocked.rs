@@ -68,7 +68,7 @@ pub enum BlockedKind {
         /// The node.
         node: NodeName,
     },
-    /// No copy was seen, but a node that may have one was not.
+    /// No copy was seen, or none that is current, but a node that may have it was not.
     VolumeUnknown {
         /// The nodes that may have it.
         unseen: Vec<NodeName>,
@@ -190,7 +190,7 @@ impl BlockedKind {
                 format!("name {node} by its IPv4 address, or reach it over IPv4")
             }
             Self::VolumeUnknown { unseen } => format!(
-                "bring {} back; a new empty volume is not made while an old one may exist there",
+                "bring {} back; nothing older or empty is used while the volume may be there",
                 list(unseen)
             ),
             Self::OwnerUnseen { .. } => {
@@ -302,7 +302,7 @@ impl BlockedKind {
         match self {
             Self::VolumeUnknown { unseen } => write!(
                 f,
-                "no copy of its volume was seen, but {} was not seen either",
+                "no current copy of its volume was seen, and {} was not seen either",
                 list(unseen)
             ),
             Self::OwnerUnseen {

@@ -123,12 +123,7 @@ pub(crate) fn counted(name: &str) -> Vec<u64> {
 
 /// No copy was seen: it is nowhere only if every node was seen.
 fn locate_unseen(application: &ApplicationName, observed: &Observed) -> Whereabouts {
-    let unseen: Vec<NodeName> = observed
-        .nodes
-        .iter()
-        .filter(|(_, observation)| observation.seen().is_none())
-        .map(|(node, _)| node.clone())
-        .collect();
+    let unseen = unseen(observed);
     let foreign =
         observed.seen().find_map(
             |(node, state)| match &state.volumes.get(application)?.role {
@@ -149,6 +144,16 @@ fn locate_unseen(application: &ApplicationName, observed: &Observed) -> Whereabo
         Some(node) => Whereabouts::Blocked(BlockedKind::VolumeVanished { node }),
         None => Whereabouts::Nowhere,
     }
+}
+
+/// Lists the nodes that were not seen.
+fn unseen(observed: &Observed) -> Vec<NodeName> {
+    observed
+        .nodes
+        .iter()
+        .filter(|(_, observation)| observation.seen().is_none())
+        .map(|(node, _)| node.clone())
+        .collect()
 }
 
 /// Finds where the last applied deployment had `application`, if it had a volume then.
@@ -199,6 +204,7 @@ fn locate_without_owner(copies: &Copies<'_>, observed: &Observed) -> Whereabouts
     let ends_with = |guid: SnapshotGuid| {
         there.is_some_and(|copy| newest_own(copy) == Some(guid) && copy.written == ByteCount::ZERO)
     };
+    let unseen = unseen(observed);
     match handoff {
         Some(guid) if ends_with(guid) => Whereabouts::HandedOff {
             from: from.clone(),
@@ -206,6 +212,9 @@ fn locate_without_owner(copies: &Copies<'_>, observed: &Observed) -> Whereabouts
             epoch,
             guid,
         },
+        // That the next owner lacks what was handed off may be because it handed it on since, to
+        // or from a node that was not seen. What this copy knows is then out of date.
+        _ if !unseen.is_empty() => Whereabouts::Blocked(BlockedKind::VolumeUnknown { unseen }),
         Some(guid) => Whereabouts::Blocked(BlockedKind::HandoffLost {
             from: describe(from, copy),
             to: to.clone(),

@@ -54,8 +54,8 @@ pub(crate) fn cases() -> impl Strategy<Value = Case> {
 
 /// Makes a goal, and often several things that go wrong.
 fn turns() -> impl Strategy<Value = Turn> {
-    let faults = (0..24_usize, numbers()).prop_map(|(after, seed)| Fault { after, seed });
-    (numbers(), vec(faults, 0..7)).prop_map(|(goal, faults)| Turn { goal, faults })
+    let faults = (0..16_usize, numbers()).prop_map(|(after, seed)| Fault { after, seed });
+    (numbers(), vec(faults, 0..10)).prop_map(|(goal, faults)| Turn { goal, faults })
 }
 
 /// Makes numbers of which a smaller one is no simpler.

@@ -13,7 +13,7 @@ use crate::random::Random;
 use crate::world::World;
 
 /// How often a deploy is tried while things go wrong.
-const ATTEMPTS: usize = 8;
+const ATTEMPTS: usize = 12;
 /// How often people mend what was damaged before a deploy must succeed.
 const MENDINGS: usize = 40;
 

@@ -65,6 +65,24 @@ fn the_next_owner_lost_what_was_handed_off() {
 }
 
 #[test]
+fn an_old_hand_off_is_not_believed_while_a_machine_is_unseen() {
+    let on = |node| {
+        deployment(
+            &[("db", database())],
+            &[("1", &[]), ("2", &[]), ("3", &[]), (node, &["db"])],
+        )
+    };
+    let mut cluster = Cluster::running(3, &on("1"));
+    cluster.deploy(&on("2"));
+    cluster.write();
+    cluster.deploy(&on("3"));
+    cluster.machine("2").volumes.clear();
+    cluster.lose("3");
+    let without = deployment(&[("db", database())], &[("1", &[]), ("2", &["db"])]);
+    assert_snapshot!(show(&cluster.plan(&without)));
+}
+
+#[test]
 fn what_was_handed_off_was_written_to() {
     let mut cluster = Cluster::running(2, &on("1"));
     let made = cluster.plan(&on("2"));
