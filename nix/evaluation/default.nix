@@ -1,0 +1,77 @@
+# What must be true of this flake and of machines that use its module, as far as
+# evaluating can tell: nothing is built or booted. `passed` lists what was found
+# true; evaluating it fails with the names of all that was not.
+{
+  lib,
+  nixpkgs,
+  pkgs,
+  self,
+}:
+let
+  machine = import ./machine.nix { inherit nixpkgs self; };
+  inherit (pkgs.stdenv.hostPlatform) system;
+  broken = import ./broken.nix;
+
+  # Our messages about a configuration that cannot work.
+  complaints =
+    modules:
+    map (failed: failed.message) (
+      lib.filter (one: !one.assertion) (machine system modules).config.assertions
+    );
+
+  rejected = lib.mapAttrsToList (
+    name:
+    { modules, message }:
+    {
+      name = "broken configuration: ${name}";
+      holds = lib.any (lib.hasInfix message) (complaints modules);
+    }
+  ) broken.rejected;
+
+  flake = [
+    {
+      name = "flake.lock says what nix/pins.nix says";
+      holds =
+        let
+          inherit (builtins.fromJSON (builtins.readFile ../../flake.lock)) nodes;
+        in
+        lib.mapAttrs (_: node: node.locked) (removeAttrs nodes [ "root" ]) == import ../pins.nix;
+    }
+    {
+      name = "docs/nixos-options.md is what `nix eval --raw .#nixos-options.text` prints";
+      holds =
+        builtins.readFile ../../docs/nixos-options.md
+        == (import ../options-document.nix { inherit lib pkgs; }).text;
+    }
+    {
+      name = "the plainest node has nothing to complain about";
+      holds = complaints [ ] == [ ];
+    }
+  ];
+
+  # What NixOS makes of the options takes the whole of it.
+  machines = lib.concatLists [
+    (import ./unit.nix { inherit lib machine system; })
+    (import ./settings.nix { inherit lib machine system; })
+    (import ./firewall.nix { inherit lib machine system; })
+    (import ./package.nix { inherit lib pkgs; })
+  ];
+
+  all = flake ++ rejected ++ lib.optionals (!nixpkgs.isStub or false) machines;
+  failed = map (one: one.name) (lib.filter (one: !one.holds) all);
+in
+{
+  passed =
+    if failed == [ ] then
+      map (one: one.name) all
+    else
+      throw "not true:\n  ${lib.concatStringsSep "\n  " failed}";
+
+  # Each of these has to fail, with a message that contains what `messages` says.
+  unevaluable = lib.mapAttrs (
+    _: { modules, ... }: (machine system modules).config.system.build.toplevel.drvPath
+  ) broken.unevaluable;
+  messages = lib.concatStringsSep "\n" (
+    lib.mapAttrsToList (name: { message, ... }: "${name}\t${message}") broken.unevaluable
+  );
+}

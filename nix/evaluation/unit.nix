@@ -1,0 +1,84 @@
+# The service that brings everything back after a boot.
+{
+  lib,
+  machine,
+  system,
+}:
+let
+  inherit ((machine system [ ]).config) services systemd;
+  unit = systemd.units."flocker.service";
+  lines = lib.splitString "\n" unit.text;
+  valuesOf =
+    name:
+    lib.concatMap (line: lib.splitString " " (lib.removePrefix "${name}=" line)) (
+      lib.filter (lib.hasPrefix "${name}=") lines
+    );
+  line = text: lib.elem text lines;
+  check = name: holds: {
+    name = "flocker.service: ${name}";
+    inherit holds;
+  };
+
+  # Each of these gives a service a mount namespace of its own.
+  #
+  # Source: systemd.exec(5).
+  mountNamespaces = [
+    "BindPaths"
+    "BindReadOnlyPaths"
+    "DynamicUser"
+    "InaccessiblePaths"
+    "NoExecPaths"
+    "PrivateDevices"
+    "PrivateMounts"
+    "PrivateTmp"
+    "ProcSubset"
+    "ProtectControlGroups"
+    "ProtectHome"
+    "ProtectKernelLogs"
+    "ProtectKernelModules"
+    "ProtectKernelTunables"
+    "ProtectProc"
+    "ProtectSystem"
+    "ReadOnlyPaths"
+    "ReadWritePaths"
+    "RootDirectory"
+    "TemporaryFileSystem"
+  ];
+in
+map (other: check "comes after ${other}" (lib.elem other (valuesOf "After"))) [
+  "zfs-import-tank.service"
+  "zfs-import.target"
+  "zfs-mount.service"
+  "docker.service"
+  "network-online.target"
+  "dbus.socket"
+  "firewall.service"
+]
+++ map (other: check "starts ${other}" (lib.elem other (valuesOf "Wants"))) [
+  "docker.service"
+  "network-online.target"
+  "zfs-import-tank.service"
+]
+++ [
+  (check "is started at boot and with Docker" (
+    unit.wantedBy == [
+      "multi-user.target"
+      "docker.service"
+    ]
+  ))
+  (check "restores" (line "ExecStart=${services.flocker.node.package}/bin/flocker-node restore"))
+  (check "runs once" (line "Type=oneshot"))
+  (check "is not active afterwards, so that Docker's next start starts it" (
+    !lib.any (lib.hasPrefix "RemainAfterExit=") lines
+  ))
+  (check "is left alone by a new configuration" (line "X-RestartIfChanged=false"))
+  (check "does not hang for ever" (line "TimeoutStartSec=15min"))
+  (check "gains no privileges" (line "NoNewPrivileges=true"))
+  (check "has only these capabilities" (
+    valuesOf "CapabilityBoundingSet" == (import ../module/hardening.nix).CapabilityBoundingSet
+  ))
+  (check "enters only network namespaces" (line "RestrictNamespaces=net"))
+  (check "mounts where Docker looks" (
+    !lib.any (name: lib.any (lib.hasPrefix "${name}=") lines) mountNamespaces
+  ))
+]

@@ -1,0 +1,116 @@
+# The node itself: its settings, Docker, ZFS, and what is started at boot.
+{
+  config,
+  lib,
+  pkgs,
+  ...
+}:
+let
+  inherit (lib) mkDefault mkIf;
+  cfg = config.services.flocker.node;
+
+  # Paths that survive an upgrade: authorised keys and units keep them, and what
+  # they would name in the store is garbage one day.
+  system = "/run/current-system/sw/bin";
+
+  settings = {
+    inherit (cfg) dataset;
+    mount_root = cfg.dataDirectory;
+    state_directory = cfg.stateDirectory;
+    host_keys = builtins.dirOf (lib.head config.services.openssh.hostKeys).path;
+    ssh_port = lib.head config.services.openssh.ports;
+    docker_program = "${system}/docker";
+    node_program = "${system}/flocker-node";
+    receive_command = "${config.security.wrapperDir}/sudo -n ${system}/flocker-node";
+  }
+  // lib.optionalAttrs (cfg.containerSubnet != null) { subnet = cfg.containerSubnet; };
+
+  importsPool = lib.optional (cfg.pool != null) "zfs-import-${cfg.pool}.service";
+in
+{
+  config = mkIf cfg.enable {
+    services.flocker.node.settings = lib.mapAttrs (_: mkDefault) settings;
+
+    # The only file of Flocker's in /etc, and nothing writes there.
+    environment.etc."flocker/node.toml".source =
+      (pkgs.formats.toml { }).generate "flocker-node.toml"
+        cfg.settings;
+    environment.systemPackages = [ cfg.package ];
+
+    boot.supportedFilesystems.zfs = mkDefault true;
+    boot.zfs.extraPools = lib.optional (cfg.pool != null) cfg.pool;
+
+    virtualisation.docker = {
+      enable = mkDefault true;
+      # Otherwise Docker would start with the first container that somebody asks
+      # for, and nothing would come back after a boot.
+      enableOnBoot = true;
+      daemon.settings = {
+        # systemd starts what should run; containers that outlive the daemon
+        # would be started twice.
+        live-restore = mkDefault false;
+      }
+      // cfg.dockerSettings;
+    };
+
+    systemd.tmpfiles.settings.flocker-node = {
+      "/run/flocker".d = {
+        user = "root";
+        group = "root";
+        mode = "0755";
+      };
+      # sshd takes keys only from where nobody but root can write.
+      ${cfg.stateDirectory}.d = {
+        user = "root";
+        group = "root";
+        mode = "0755";
+      };
+      "${cfg.stateDirectory}/ssh".d = {
+        user = "root";
+        group = "root";
+        mode = "0755";
+      };
+    };
+
+    systemd.services.flocker = {
+      description = "Flocker: bring back the applications and volumes of this node";
+      documentation = [ "https://github.com/ClusterHQ/flocker" ];
+      wants = [
+        "network-online.target"
+        "docker.service"
+      ]
+      ++ importsPool;
+      after = [
+        "dbus.socket"
+        "docker.service"
+        "network-online.target"
+        "zfs-import.target"
+        "zfs-mount.service"
+      ]
+      ++ importsPool
+      ++ lib.optional config.networking.nftables.enable "nftables.service"
+      ++ lib.optional config.networking.firewall.enable "firewall.service";
+      # Not only at boot: when Docker was stopped and is started again, its
+      # applications are to come back, too. That is why the service does not stay
+      # active once it has run.
+      wantedBy = [
+        "multi-user.target"
+        "docker.service"
+      ];
+      # A new configuration must not stop or start applications by itself.
+      restartIfChanged = false;
+      path = [
+        config.boot.zfs.package
+        pkgs.util-linux
+      ];
+      serviceConfig = {
+        Type = "oneshot";
+        ExecStart = "${cfg.package}/bin/flocker-node restore";
+        # Volumes may be many and disks slow, but a node must not hang for ever.
+        TimeoutStartSec = "15min";
+        UMask = "0022";
+      }
+      // import ./hardening.nix;
+    };
+  };
+}

@@ -1,0 +1,33 @@
+# What Flocker adds to nixpkgs.
+final: _: {
+  flocker-cluster = final.callPackage ./package.nix {
+    pname = "flocker-cluster";
+    description = "Deploys applications to the nodes of a Flocker cluster";
+    hasCompletions = true;
+  };
+
+  # `zfs` is an argument so that a node can give the one that fits its kernel.
+  flocker-node = final.callPackage (
+    {
+      callPackage,
+      pkg-config,
+      libmnl,
+      libnftnl,
+      zfs,
+    }:
+    callPackage ./package.nix {
+      pname = "flocker-node";
+      description = "Keeps the volumes, containers, routes and links of one node of a Flocker cluster";
+      nativeBuildInputs = [ pkg-config ];
+      buildInputs = [
+        libmnl
+        libnftnl
+        zfs
+      ];
+    }
+  ) { };
+
+  flocker-lab = final.callPackage ./lab.nix { };
+
+  flocker-container-images = final.callPackage ../vm-images/nixos/container-images.nix { };
+}

@@ -1,0 +1,7 @@
+{
+  lib,
+  pkgs,
+  storePaths,
+  volumeLabel,
+}:
+pkgs.writeText volumeLabel (lib.concatMapStringsSep "\n" toString storePaths)

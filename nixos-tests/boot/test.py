@@ -1,0 +1,2 @@
+boot([node1, node2])
+run_scenario("boot")
