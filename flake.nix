@@ -35,7 +35,7 @@
       testsOf =
         system:
         import ./nixos-tests {
-          inherit lib self;
+          inherit lib;
           pkgs = packagesOf.${system};
         };
     in
@@ -103,17 +103,7 @@
       ) nodeOf;
 
       # What `cargo xtask test nix` asks for, see nix/evaluation.
-      lib.evaluation = eachLinux (
-        _: pkgs:
-        import ./nix/evaluation {
-          inherit
-            lib
-            nixpkgs
-            pkgs
-            self
-            ;
-        }
-      );
+      lib.evaluation = eachLinux (_: pkgs: import ./nix/evaluation { inherit lib nixpkgs pkgs; });
 
       checks = eachLinux (
         system: pkgs:

@@ -2,26 +2,19 @@
 #
 # What is done and what must be true is not written here but in the scenarios of
 # crates/lab, which run in the Debian lab as well; a test says on which machines.
-{
-  lib,
-  pkgs,
-  self,
-}:
+{ lib, pkgs }:
 let
   sshKeys = import (pkgs.path + "/nixos/tests/ssh-keys.nix") pkgs;
 
   node = {
     imports = [
-      self.nixosModules.default
+      ../nix/module
       ../vm-images/nixos/node.nix
       ../vm-images/nixos/machine.nix
     ];
     services.flocker.node.operators.keys = [ sshKeys.snakeOilEd25519PublicKey ];
   };
-  operator.imports = [
-    { nixpkgs.overlays = [ self.overlays.default ]; }
-    ../vm-images/nixos/operator.nix
-  ];
+  operator = ../vm-images/nixos/operator.nix;
 
   makeTest =
     {
@@ -33,7 +26,6 @@ let
     }:
     pkgs.testers.runNixOSTest {
       name = "flocker-${name}";
-      node.pkgsReadOnly = false;
       nodes = {
         inherit operator;
       }

@@ -5,19 +5,15 @@
   lib,
   nixpkgs,
   pkgs,
-  self,
 }:
 let
-  machine = import ./machine.nix { inherit nixpkgs self; };
-  inherit (pkgs.stdenv.hostPlatform) system;
+  machine = import ./machine.nix { inherit nixpkgs pkgs; };
   broken = import ./broken.nix;
 
   # Our messages about a configuration that cannot work.
   complaints =
     modules:
-    map (failed: failed.message) (
-      lib.filter (one: !one.assertion) (machine system modules).config.assertions
-    );
+    map (failed: failed.message) (lib.filter (one: !one.assertion) (machine modules).config.assertions);
 
   rejected = lib.mapAttrsToList (
     name:
@@ -51,9 +47,9 @@ let
 
   # What NixOS makes of the options takes the whole of it.
   machines = lib.concatLists [
-    (import ./unit.nix { inherit lib machine system; })
-    (import ./settings.nix { inherit lib machine system; })
-    (import ./firewall.nix { inherit lib machine system; })
+    (import ./unit.nix { inherit lib machine; })
+    (import ./settings.nix { inherit lib machine; })
+    (import ./firewall.nix { inherit lib machine; })
     (import ./package.nix { inherit lib pkgs; })
   ];
 
@@ -69,7 +65,7 @@ in
 
   # Each of these has to fail, with a message that contains what `messages` says.
   unevaluable = lib.mapAttrs (
-    _: { modules, ... }: (machine system modules).config.system.build.toplevel.drvPath
+    _: { modules, ... }: (machine modules).config.system.build.toplevel.drvPath
   ) broken.unevaluable;
   messages = lib.concatStringsSep "\n" (
     lib.mapAttrsToList (name: { message, ... }: "${name}\t${message}") broken.unevaluable

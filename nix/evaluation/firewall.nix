@@ -1,9 +1,5 @@
 # NixOS's firewall stays what it is, in both of its kinds.
-{
-  lib,
-  machine,
-  system,
-}:
+{ lib, machine }:
 let
   strict = [
     {
@@ -17,9 +13,9 @@ let
       ];
     }
   ];
-  withModule = (machine system strict).config;
+  withModule = (machine strict).config;
   without =
-    (machine system (
+    (machine (
       strict
       ++ [
         (
@@ -34,7 +30,7 @@ let
       ]
     )).config;
   tables = config: config.networking.nftables.tables;
-  plain = (machine system [ ]).config;
+  plain = (machine [ ]).config;
   check = name: holds: {
     name = "firewall: ${name}";
     inherit holds;

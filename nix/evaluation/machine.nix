@@ -1,12 +1,13 @@
 # Evaluates a machine with the module: what its user wrote, and beside that only
-# what every machine needs.
-{ nixpkgs, self }:
-system: modules:
+# what every machine needs. All of them share one set of packages, which is most
+# of what evaluating a machine costs.
+{ nixpkgs, pkgs }:
+modules:
 nixpkgs.lib.nixosSystem {
   modules = [
-    self.nixosModules.default
+    ../module
     ./plain.nix
-    { nixpkgs.hostPlatform = system; }
+    { nixpkgs.pkgs = pkgs; }
   ]
   ++ modules;
 }

@@ -1,13 +1,9 @@
 # Files, users and other programs' settings.
-{
-  lib,
-  machine,
-  system,
-}:
+{ lib, machine }:
 let
-  inherit (machine system [ ]) config;
+  inherit (machine [ ]) config;
   moved =
-    (machine system [
+    (machine [
       {
         services.flocker.node = {
           dataset = "tank/applications";

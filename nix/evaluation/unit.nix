@@ -1,11 +1,7 @@
 # The service that brings everything back after a boot.
-{
-  lib,
-  machine,
-  system,
-}:
+{ lib, machine }:
 let
-  inherit ((machine system [ ]).config) services systemd;
+  inherit ((machine [ ]).config) services systemd;
   unit = systemd.units."flocker.service";
   lines = lib.splitString "\n" unit.text;
   valuesOf =

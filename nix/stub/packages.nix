@@ -53,22 +53,19 @@ let
 
   nodesOf =
     packages: test:
-    mapAttrs (
-      _: node:
-      (import ./nixos/system.nix
-        {
-          inherit lib;
-          legacyPackages.${system} = packages;
-        }
-        {
+    let
+      nodes = mapAttrs (
+        _: node:
+        (import ./nixos/system.nix { inherit lib; } {
           modules = [
             node
-            { nixpkgs.hostPlatform = system; }
+            { nixpkgs.pkgs = packages; }
           ];
-          specialArgs.nodes = nodesOf packages test;
-        }
-      ).config
-    ) test.nodes;
+          specialArgs = { inherit nodes; };
+        }).config
+      ) test.nodes;
+    in
+    nodes;
 
   everywhere =
     packages:

@@ -1,9 +1,11 @@
-//! Installs the Debian packages that building and testing need, and only those that are missing.
+//! Installs what building and testing need, and only what is missing: Debian packages, and a few
+//! programs for this user alone.
 
 mod apt;
 mod packages;
 mod quiet_services;
 mod sources;
+mod user_programs;
 
 use std::process::ExitCode;
 
@@ -14,6 +16,8 @@ use crate::test::TierName;
 pub(crate) use apt::InstallError;
 pub(crate) use packages::Need;
 use packages::{PACKAGES, Package};
+use user_programs::USER_PROGRAMS;
+pub(crate) use user_programs::{DEADNIX, NIX, NIXFMT, RUFF, TY, UserProgram, cache};
 
 /// Installs what the selected tiers need.
 pub(crate) fn run(selection: &TierSelection) -> CommandResult {
@@ -33,12 +37,22 @@ pub(crate) fn needs_of(tiers: &[TierName]) -> Vec<Need> {
     needs
 }
 
-/// Installs the packages for some needs.
+/// Installs what some needs are.
 ///
 /// # Errors
 ///
-/// When apt fails or may not be used. What was missing before may have been installed in part.
+/// When apt fails or may not be used, or another program cannot be had. What was missing before may have been installed in part.
 pub(crate) fn ensure(needs: &[Need]) -> Result<(), InstallError> {
+    ensure_packages(needs)?;
+    if needs.contains(&Need::Nix) {
+        for program in &USER_PROGRAMS {
+            program.ensure()?;
+        }
+    }
+    Ok(())
+}
+
+fn ensure_packages(needs: &[Need]) -> Result<(), InstallError> {
     if !program_exists("dpkg-query") {
         terminal::loud(
             "This is not Debian, so nothing can be installed here; provide what the table in \
@@ -58,12 +72,17 @@ pub(crate) fn ensure(needs: &[Need]) -> Result<(), InstallError> {
     apt::install(&missing)
 }
 
-/// The names of the packages that a need lacks on this machine; none where it cannot be known.
-pub(crate) fn missing_names(needs: &[Need]) -> Vec<&'static str> {
-    if !program_exists("dpkg-query") {
-        return Vec::new();
+/// The names of what a need lacks on this machine; packages only where it can be known.
+pub(crate) fn missing_names(needs: &[Need]) -> Vec<String> {
+    let mut names = Vec::new();
+    if program_exists("dpkg-query") {
+        names.extend(missing(needs).iter().map(|package| package.name.to_owned()));
     }
-    missing(needs).iter().map(|package| package.name).collect()
+    if needs.contains(&Need::Nix) {
+        let absent = USER_PROGRAMS.iter().filter(|program| !program.is_present());
+        names.extend(absent.map(UserProgram::describe));
+    }
+    names
 }
 
 fn missing(needs: &[Need]) -> Vec<&'static Package> {

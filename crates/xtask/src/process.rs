@@ -149,6 +149,17 @@ impl Program {
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
 
+    /// Runs the program silently and returns all that it wrote, errors last.
+    pub(crate) fn read_all(&mut self) -> Result<(ExitStatus, String), RunError> {
+        let output = self
+            .command
+            .output()
+            .map_err(|source| self.not_started(source))?;
+        let [stdout, stderr] = [output.stdout, output.stderr]
+            .map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+        Ok((output.status, stdout + &stderr))
+    }
+
     /// Runs the program silently and says whether it succeeded.
     pub(crate) fn succeeds(&mut self) -> bool {
         self.command

@@ -1,6 +1,7 @@
 //! `cargo xtask test`: installs what is missing and runs the tests, cheapest first.
 
 mod cargo_test;
+mod nix;
 mod outcome;
 mod pool;
 mod summary;
@@ -53,7 +54,7 @@ fn run_tier(tier: TierName) -> Report {
     let outcome = if missing.is_empty() {
         tier.run()
     } else {
-        Outcome::skipped(format!("these packages are missing: {}", missing.join(" ")))
+        Outcome::skipped(format!("these are missing: {}", missing.join(" ")))
     };
     for note in &outcome.notes {
         terminal::loud(&format!("{tier}: {note}"));

@@ -1,5 +1,8 @@
 # The options of NixOS that we set or read.
-{ lib, legacyPackages }:
+{
+  lib,
+  legacyPackages ? { },
+}:
 {
   modules,
   specialArgs ? { },
@@ -88,8 +91,12 @@ let
       usePredictableInterfaceNames = bool;
     };
     nixpkgs = {
-      hostPlatform = required;
+      hostPlatform = set types.str "";
       overlays = list;
+      pkgs = mkOption {
+        type = types.anything;
+        default = legacyPackages.${config.nixpkgs.hostPlatform};
+      };
     };
     security = {
       sudo = {
@@ -169,7 +176,7 @@ let
   inherit (evaluated) config;
   pkgs = builtins.foldl' (
     packages: overlay: packages.extend overlay
-  ) legacyPackages.${config.nixpkgs.hostPlatform} config.nixpkgs.overlays;
+  ) config.nixpkgs.pkgs config.nixpkgs.overlays;
 
   forced = {
     inherit (config)

@@ -7,6 +7,7 @@ use nix::unistd::Uid;
 use super::packages::Package;
 use super::quiet_services::{self, QuietServices};
 use super::sources::{self, Addition};
+use super::user_programs::UserProgramError;
 use crate::process::{Program, RunError, program_exists};
 use crate::terminal;
 
@@ -32,6 +33,9 @@ pub(crate) enum InstallError {
         codename: String,
         addition: &'static str,
     },
+    /// A program for this user alone.
+    #[error(transparent)]
+    UserProgram(#[from] UserProgramError),
     /// A file could not be prepared.
     #[error("could not write a temporary file")]
     Temporary(#[source] std::io::Error),

@@ -15,6 +15,8 @@ pub(crate) enum Need {
     Ssh,
     /// Nodes in virtual machines, and the clients that talk to them.
     Machines,
+    /// Evaluating the flake, and looking at Nix files and test scripts.
+    Nix,
 }
 
 /// One Debian package.
@@ -59,11 +61,11 @@ const fn program(
 }
 
 /// The packages, in the order in which they are needed.
-pub(super) const PACKAGES: [Package; 29] = [
+pub(super) const PACKAGES: [Package; 30] = [
     program(
         "git",
         &["git"],
-        &[Need::Repository],
+        &[Need::Repository, Need::Nix],
         "lists the files that are checked",
     ),
     library(
@@ -176,19 +178,19 @@ pub(super) const PACKAGES: [Package; 29] = [
     program(
         "mmdebstrap",
         &["mmdebstrap"],
-        &[Need::Machines],
+        &[Need::Machines, Need::Nix],
         "builds the nodes' file systems",
     ),
     program(
         "debian-archive-keyring",
         &[],
-        &[Need::Machines],
+        &[Need::Machines, Need::Nix],
         "verifies what mmdebstrap fetches",
     ),
     program(
         "uidmap",
         &["newuidmap"],
-        &[Need::Machines],
+        &[Need::Machines, Need::Nix],
         "lets mmdebstrap work without root",
     ),
     program(
@@ -200,8 +202,14 @@ pub(super) const PACKAGES: [Package; 29] = [
     program(
         "python3",
         &["python3"],
-        &[Need::Machines],
+        &[Need::Machines, Need::Nix],
         "puts container images together",
+    ),
+    program(
+        "python3-venv",
+        &[],
+        &[Need::Nix],
+        "keeps Python programs apart from the machine's",
     ),
     program(
         "curl",
@@ -218,7 +226,7 @@ pub(super) const PACKAGES: [Package; 29] = [
     program(
         "ca-certificates",
         &[],
-        &[Need::Machines],
+        &[Need::Machines, Need::Nix],
         "lets mmdebstrap use mirrors over HTTPS",
     ),
 ];

@@ -37,6 +37,8 @@ pub(super) struct Outcome {
     pub(super) count: Count,
     /// What must not be missed: why something failed or was skipped.
     pub(super) notes: Vec<String>,
+    /// How many of the skipped tests continuous integration may skip as well.
+    pub(super) may_be_skipped: u64,
 }
 
 impl Outcome {
@@ -44,6 +46,7 @@ impl Outcome {
         Self {
             count,
             notes: Vec::new(),
+            may_be_skipped: 0,
         }
     }
 
@@ -61,6 +64,17 @@ impl Outcome {
         Self {
             count,
             notes: vec![format!("{SKIPPED} {}", why.into())],
+            may_be_skipped: 0,
+        }
+    }
+
+    /// A part cannot run here, for want of something that nobody is expected to have. This is the
+    /// only skip that is not a failure in continuous integration.
+    pub(super) fn skipped_with_leave(why: impl Into<String>) -> Self {
+        let skipped = Self::skipped(why);
+        Self {
+            may_be_skipped: skipped.count.skipped,
+            ..skipped
         }
     }
 
@@ -95,6 +109,7 @@ impl Outcome {
     pub(super) fn and(mut self, other: Self) -> Self {
         self.count = self.count.plus(other.count);
         self.notes.extend(other.notes);
+        self.may_be_skipped += other.may_be_skipped;
         self
     }
 

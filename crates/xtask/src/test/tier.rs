@@ -6,7 +6,7 @@ use clap::ValueEnum;
 
 use super::cargo_test::{self, TestRun};
 use super::outcome::{Count, Outcome};
-use super::pool;
+use super::{nix, pool};
 use crate::check;
 use crate::install::Need;
 use crate::lab;
@@ -30,6 +30,8 @@ pub(crate) enum TierName {
     Clippy,
     /// The repository is what its documents say.
     Check,
+    /// The flake and what it is made of, evaluated.
+    Nix,
     /// Unit, snapshot and documentation tests.
     Unit,
     /// The planner under every interruption.
@@ -48,10 +50,11 @@ pub(crate) enum TierName {
 
 impl TierName {
     /// Every tier, cheapest first.
-    pub(crate) const ALL: [Self; 10] = [
+    pub(crate) const ALL: [Self; 11] = [
         Self::Format,
         Self::Clippy,
         Self::Check,
+        Self::Nix,
         Self::Unit,
         Self::Model,
         Self::Namespaces,
@@ -70,6 +73,7 @@ impl TierName {
             Self::Format => "source text is formatted",
             Self::Clippy => "lints, with warnings denied",
             Self::Check => "the repository is what its documents say",
+            Self::Nix => "the flake and what it is made of, evaluated",
             Self::Unit => "unit, snapshot and documentation tests",
             Self::Model => "the planner under every interruption",
             Self::Namespaces => "routes and links with real TCP",
@@ -85,6 +89,7 @@ impl TierName {
         match self {
             Self::Format => &[],
             Self::Check => &[Need::Repository],
+            Self::Nix => &[Need::Repository, Need::Nix],
             Self::Clippy | Self::Unit | Self::Model => &[Need::Build],
             Self::Namespaces => &[Need::Build, Need::Namespaces],
             Self::Dockerd => &[Need::Build, Need::Docker],
@@ -111,6 +116,7 @@ impl TierName {
                 ],
             ),
             Self::Check => run_check(),
+            Self::Nix => nix::run(),
             Self::Unit => run_unit(),
             Self::Model => run_model(),
             Self::Namespaces => run_system("flocker-net"),

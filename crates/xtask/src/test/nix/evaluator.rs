@@ -1,0 +1,102 @@
+//! Nix itself, with a store of its own in the user's cache directory.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
+
+use crate::install::{self, NIX};
+use crate::process::Program;
+
+/// What Nix is told: to touch nothing but our own directories, and to ask nobody.
+///
+/// **Source**: nix.conf(5).
+const SETTINGS: &str = "extra-experimental-features = nix-command flakes
+build-users-group =
+substituters =
+fsync-metadata = false
+eval-cache = false
+warn-dirty = false
+";
+
+/// Nix, unpacked from a Debian package and run by the loader that came with it.
+#[derive(Debug)]
+pub(super) struct Evaluator {
+    loader: PathBuf,
+    libraries: PathBuf,
+    program: PathBuf,
+    cache: PathBuf,
+}
+
+impl Evaluator {
+    /// Finds the unpacked Nix.
+    pub(super) fn new() -> Result<Self, String> {
+        let found = || {
+            let root = NIX.directory().ok()?;
+            let architecture = std::env::consts::ARCH;
+            let loader = [
+                format!("usr/lib64/ld-linux-{}.so.2", architecture.replace('_', "-")),
+                format!("usr/lib/ld-linux-{architecture}.so.1"),
+            ];
+            let loader = loader.iter().map(|path| root.join(path));
+            Some(Self {
+                loader: loader.into_iter().find(|path| path.exists())?,
+                libraries: root.join(format!("usr/lib/{architecture}-linux-gnu")),
+                program: NIX.path().ok()?,
+                cache: install::cache().ok()?.join("nix"),
+            })
+        };
+        found().ok_or_else(|| format!("{} is not installed", NIX.describe()))
+    }
+
+    /// One of Nix's programs, which are one file that looks at the name it is started by.
+    fn program(&self, name: &str) -> Program {
+        let store = self.cache.join("store");
+        let home = self.cache.join("home");
+        Program::new(&self.loader)
+            .args(["--argv0", name, "--library-path"])
+            .args([&self.libraries, &self.program])
+            .env(
+                "NIX_CONFIG",
+                format!("{SETTINGS}store = {}\n", store.display()),
+            )
+            // Not the settings of a Nix that this machine may have.
+            .env("NIX_CONF_DIR", &home)
+            .env("NIX_USER_CONF_FILES", "")
+            .env("XDG_CACHE_HOME", home.join("cache"))
+            .env("XDG_STATE_HOME", home.join("state"))
+    }
+
+    /// Runs `nix` and returns all that it wrote.
+    pub(super) fn nix(&self, arguments: &[&str]) -> Result<(ExitStatus, String), String> {
+        self.run("nix", arguments)
+    }
+
+    /// Parses files.
+    pub(super) fn parse(&self, files: &[PathBuf]) -> Result<(), String> {
+        let files: Vec<_> = files
+            .iter()
+            .map(|file| file.display().to_string())
+            .collect();
+        let mut arguments = vec!["--parse"];
+        arguments.extend(files.iter().map(String::as_str));
+        let (status, text) = self.run("nix-instantiate", &arguments)?;
+        if status.success() { Ok(()) } else { Err(text) }
+    }
+
+    /// Copies a directory into the store, where Nix does not look at each file of it again.
+    pub(super) fn add(&self, directory: &Path) -> Result<String, String> {
+        let directory = directory.display().to_string();
+        let (status, text) = self.nix(&["store", "add", "--name", "source", &directory])?;
+        let path = text.lines().find(|line| line.starts_with('/'));
+        match path {
+            Some(path) if status.success() => Ok(path.to_owned()),
+            _ => Err(text),
+        }
+    }
+
+    fn run(&self, name: &str, arguments: &[&str]) -> Result<(ExitStatus, String), String> {
+        self.program(name)
+            .args(arguments)
+            .read_all()
+            .map_err(|failure| failure.to_string())
+    }
+}
