@@ -94,6 +94,7 @@ in
     echo "init=${config.system.build.toplevel}/init ${toString config.boot.kernelParams}" >$out/parameters
     cp --sparse=always --no-preserve=mode ${rootDisk} $out/root.img
     truncate --size=16G $out/root.img
+    cp ${./first-boot} $out/first-boot
   '';
 
   virtualisation.vmVariant = {

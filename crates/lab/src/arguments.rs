@@ -1,6 +1,7 @@
 //! The command line.
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use flocker_lab::NodeIndex;
@@ -32,21 +33,29 @@ pub(crate) struct WhichNode {
     pub(crate) node: NodeIndex,
 }
 
+/// What `up` is told.
+#[derive(Debug, Args)]
+pub(crate) struct Up {
+    #[command(flatten)]
+    pub(crate) lab: Which,
+    /// How many nodes
+    #[arg(long, default_value_t = 2)]
+    pub(crate) nodes: usize,
+    /// The memory of each node, in MiB
+    #[arg(long, default_value_t = 1280)]
+    pub(crate) memory: u32,
+    /// A directory with an image that is built already, in the place of Debian; `cargo xtask
+    /// lab up --image nixos` builds one
+    #[arg(long, value_name = "DIRECTORY")]
+    pub(crate) image: Option<PathBuf>,
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Build the node image, unless it is there
     Image,
     /// Start a lab in the background
-    Up {
-        #[command(flatten)]
-        lab: Which,
-        /// How many nodes
-        #[arg(long, default_value_t = 2)]
-        nodes: usize,
-        /// The memory of each node, in MiB
-        #[arg(long, default_value_t = 1280)]
-        memory: u32,
-    },
+    Up(Up),
     /// End a lab
     Down {
         #[command(flatten)]

@@ -9,7 +9,7 @@ use flocker_lab::{
     Cache, Image, Lab, LabSpecification, Node, Progress, REQUIRED_PACKAGES, Recipe, clean,
 };
 
-use crate::arguments::{Arguments, Command, Which, WhichNode};
+use crate::arguments::{Arguments, Command, Up, Which, WhichNode};
 use crate::console;
 use crate::scenarios;
 
@@ -22,15 +22,7 @@ pub(crate) async fn run(arguments: Arguments) -> Done {
             let image = Image::ensure(&Cache::open()?, &Recipe::debian(), &progress).await?;
             print(&format!("{}\n", image.root_disk().display()))
         }
-        Command::Up { lab, nodes, memory } => {
-            let specification = LabSpecification {
-                nodes,
-                memory_mebibytes: memory,
-                ..LabSpecification::default()
-            };
-            let started = Lab::start_detached(&lab.name, &specification, &progress).await?;
-            print(&render_status(&started).await)
-        }
+        Command::Up(asked) => up(&asked, &progress).await,
         Command::Down { lab } => {
             Lab::end_named(&lab.name)?;
             Ok(ExitCode::SUCCESS)
@@ -70,6 +62,22 @@ pub(crate) async fn run(arguments: Arguments) -> Done {
         }
         Command::Packages => print(&format!("{}\n", REQUIRED_PACKAGES.join("\n"))),
     }
+}
+
+async fn up(asked: &Up, progress: &Progress) -> Done {
+    let default = LabSpecification::default();
+    let recipe = match &asked.image {
+        Some(image) => Recipe::built(image)?,
+        None => default.recipe,
+    };
+    let specification = LabSpecification {
+        nodes: asked.nodes,
+        memory_mebibytes: asked.memory,
+        recipe,
+        stages: default.stages,
+    };
+    let started = Lab::start_detached(&asked.lab.name, &specification, progress).await?;
+    print(&render_status(&started).await)
 }
 
 fn open(which: &Which) -> Result<Lab, Box<dyn Error>> {

@@ -41,6 +41,8 @@ const FORMAT: &str = "1";
 #[derive(Debug, Clone)]
 pub struct Recipe {
     directory: PathBuf,
+    /// Whether the directory has the image itself.
+    is_built: bool,
 }
 
 /// A finished image.
@@ -99,7 +101,21 @@ impl Recipe {
     pub fn at(directory: impl Into<PathBuf>) -> Self {
         Self {
             directory: directory.into(),
+            is_built: false,
         }
+    }
+
+    /// An image that somebody else has built, such as Nix: a directory with `kernel`, `initrd`,
+    /// `root.img`, `first-boot` and, in `parameters`, what else the kernel has to be told. Another
+    /// image is in another directory, as it is in a Nix store.
+    ///
+    /// # Errors
+    /// When the directory does not exist.
+    pub fn built(directory: &Path) -> io::Result<Self> {
+        Ok(Self {
+            directory: fs::canonicalize(directory)?,
+            is_built: true,
+        })
     }
 
     /// The Debian recipe of this source tree, or the directory that
@@ -114,6 +130,10 @@ impl Recipe {
     /// # Errors
     /// When the recipe cannot be read.
     pub fn key(&self) -> Result<CacheKey, DigestError> {
+        if self.is_built {
+            let directory = self.directory.display().to_string();
+            return Ok(KeyBuilder::new("image").text("built", &directory).finish());
+        }
         let builder = KeyBuilder::new("image")
             .text("format", FORMAT)
             .text("suite", SUITE)
@@ -146,6 +166,10 @@ impl Image {
         progress: &Progress,
     ) -> Result<Self, ImageError> {
         let key = recipe.key()?;
+        if recipe.is_built {
+            let directory = recipe.directory.clone();
+            return Ok(Self { key, directory });
+        }
         let directory = match cache.claim("images", &key, progress).await? {
             Claim::Ready(directory) => directory,
             Claim::Build(slot) => build(cache, recipe, slot, progress).await?,
@@ -161,6 +185,19 @@ impl Image {
     /// Its initial RAM disk.
     pub fn initial_ram_disk(&self) -> PathBuf {
         self.directory.join("initrd")
+    }
+
+    /// What the kernel has to be told besides what every node's is; empty for most images.
+    ///
+    /// # Errors
+    /// When the image says so in a file that cannot be read.
+    pub fn kernel_parameters(&self) -> Result<String, ImageError> {
+        let path = self.directory.join("parameters");
+        match fs::read_to_string(&path) {
+            Ok(text) => Ok(text.trim().to_owned()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(String::new()),
+            Err(source) => Err(CacheError::at("read", &path)(source).into()),
+        }
     }
 
     /// The root file system, a raw disk that is never written to.
@@ -364,6 +401,27 @@ mod tests {
         for name in ["customise", "init", "modules", "masked-units", "first-boot"] {
             assert!(recipe.file(name).is_file(), "{name}");
         }
+    }
+
+    #[tokio::test]
+    async fn an_image_that_is_built_is_used_as_it_is() {
+        let directory = tempfile::tempdir().unwrap();
+        let cache = Cache::at(directory.path().join("cache")).unwrap();
+        let image = directory.path().join("image");
+        fs::create_dir(&image).unwrap();
+        fs::write(image.join("parameters"), "init=/nix/store/x/init panic=1\n").unwrap();
+        let recipe = Recipe::built(&image).unwrap();
+        let found = Image::ensure(&cache, &recipe, &Progress::silent()).await;
+        let found = found.unwrap();
+        assert_eq!(
+            found.root_disk(),
+            image.canonicalize().unwrap().join("root.img")
+        );
+        assert_eq!(
+            found.kernel_parameters().unwrap(),
+            "init=/nix/store/x/init panic=1"
+        );
+        assert!(Recipe::built(&directory.path().join("other")).is_err());
     }
 
     #[tokio::test]

@@ -18,6 +18,9 @@ pub struct Hardware {
     pub kernel: PathBuf,
     /// Its initial RAM disk.
     pub initial_ram_disk: PathBuf,
+    /// What the image's kernel has to be told.
+    #[serde(default)]
+    pub kernel_parameters: String,
     /// The line for root's `authorized_keys`.
     pub authorized_key: String,
 }
@@ -68,7 +71,7 @@ impl Machine<'_> {
     /// `init` in the image's recipe reads the `lab.` words.
     fn render_kernel_command_line(&self) -> String {
         let index = self.index;
-        [
+        let mut words = vec![
             "console=ttyS0 quiet loglevel=4 panic=10 net.ifnames=0 tsc=nowatchdog".to_owned(),
             // Under emulation a second may pass without an instruction.
             "nowatchdog rcupdate.rcu_cpu_stall_suppress=1 mitigations=off".to_owned(),
@@ -81,8 +84,11 @@ impl Machine<'_> {
                 "lab.key={}",
                 encode_base64(self.hardware.authorized_key.as_bytes())
             ),
-        ]
-        .join(" ")
+        ];
+        if !self.hardware.kernel_parameters.is_empty() {
+            words.push(self.hardware.kernel_parameters.clone());
+        }
+        words.join(" ")
     }
 
     /// Everything after `qemu-system-x86_64`. Source: qemu-system(1).
@@ -199,6 +205,7 @@ mod tests {
             memory_mebibytes: 1280,
             kernel: "/cache/images/0/kernel".into(),
             initial_ram_disk: "/cache/images/0/initrd".into(),
+            kernel_parameters: String::new(),
             authorized_key: "ssh-ed25519 AAAA lab".to_owned(),
         }
     }
@@ -227,6 +234,21 @@ mod tests {
     #[test]
     fn a_native_machine_that_resumes() {
         insta::assert_snapshot!(rendered(Accelerator::Kvm, Start::Incoming));
+    }
+
+    #[test]
+    fn an_image_has_the_last_word_on_the_kernels_command_line() {
+        let hardware = Hardware {
+            kernel_parameters: "init=/nix/store/x/init".to_owned(),
+            ..hardware(Accelerator::Tcg)
+        };
+        let machine = Machine {
+            index: NodeIndex::FIRST,
+            hardware: &hardware,
+            directory: Path::new("/"),
+        };
+        let line = machine.render_kernel_command_line();
+        assert!(line.ends_with(" init=/nix/store/x/init"), "{line}");
     }
 
     #[test]

@@ -125,6 +125,7 @@ impl<'a> Workshop<'a> {
             memory_mebibytes,
             kernel: image.kernel(),
             initial_ram_disk: image.initial_ram_disk(),
+            kernel_parameters: image.kernel_parameters()?,
             authorized_key: key.public_line()?,
         };
         let context = context(&image, &hardware).await?;

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use crate::arguments::CommandResult;
 use crate::deb;
 use crate::install::{self, Need};
+use crate::nix_image;
 use crate::process::Program;
 use crate::programs::{self, Failpoints, ProgramsError};
 use crate::terminal;
@@ -52,6 +53,7 @@ pub(crate) fn run_lab(arguments: &[String]) -> CommandResult {
     if let ["test" | "scenario" | "demo", ..] = words.as_slice() {
         return build(Failpoints::Absent)?.program(&words).exit_code();
     }
+    let arguments = nix_image::resolve(arguments)?;
     Program::new(build_lab()?)
         .args(arguments)
         .interactive()

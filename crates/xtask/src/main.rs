@@ -9,6 +9,7 @@ mod deb;
 mod install;
 mod lab;
 mod markdown;
+mod nix_image;
 mod process;
 mod programs;
 mod terminal;
