@@ -12,7 +12,9 @@ class Machine:
     def succeed(self, *commands: str, timeout: int | None = None) -> str:
         raise NotImplementedError
 
-    def wait_for_unit(self, unit: str, user: str | None = None, timeout: int = 900) -> None:
+    def wait_for_unit(
+        self, unit: str, user: str | None = None, timeout: int = 900
+    ) -> None:
         raise NotImplementedError
 
     def wait_until_succeeds(self, command: str, timeout: int = 900) -> str:
@@ -24,5 +26,3 @@ node1 = Machine()
 node2 = Machine()
 node3 = Machine()
 IMAGES = ""
-
-

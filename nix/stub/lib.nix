@@ -1,22 +1,12 @@
 # The functions of nixpkgs' library that we call.
 let
   inherit (builtins)
-    attrNames
-    concatStringsSep
-    elem
-    filter
     foldl'
     genList
-    isAttrs
     isList
     isString
-    length
-    listToAttrs
-    map
-    mapAttrs
     match
     readFile
-    replaceStrings
     split
     stringLength
     substring

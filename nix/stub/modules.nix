@@ -205,7 +205,7 @@ let
       of:
       type "list of ${of.description}" (value: isList value && all of.check value)
       // {
-        merge = _: concatLists;
+        merge = path: values: map (value: of.merge path [ value ]) (concatLists values);
       };
     nullOr =
       of:

@@ -149,15 +149,20 @@ impl Program {
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
 
-    /// Runs the program silently and returns all that it wrote, errors last.
-    pub(crate) fn read_all(&mut self) -> Result<(ExitStatus, String), RunError> {
-        let output = self
-            .command
-            .output()
-            .map_err(|source| self.not_started(source))?;
-        let [stdout, stderr] = [output.stdout, output.stderr]
-            .map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
-        Ok((output.status, stdout + &stderr))
+    /// Runs the program silently and returns what it wrote to standard output, or, if it failed, all
+    /// that it wrote.
+    pub(crate) fn read_or_explain(&mut self) -> Result<String, String> {
+        let ended = self.command.output();
+        let output = ended.map_err(|source| {
+            let failure = self.not_started(source);
+            let cause = std::error::Error::source(&failure).map(ToString::to_string);
+            format!("{failure}: {}", cause.unwrap_or_default())
+        })?;
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        if output.status.success() {
+            return Ok(text(&output.stdout));
+        }
+        Err(text(&output.stdout) + &text(&output.stderr))
     }
 
     /// Runs the program silently and says whether it succeeded.

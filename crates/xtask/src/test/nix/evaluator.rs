@@ -1,7 +1,6 @@
 //! Nix itself, with a store of its own in the user's cache directory.
 
 use std::path::{Path, PathBuf};
-use std::process::ExitStatus;
 
 use crate::install::{self, NIX};
 use crate::process::Program;
@@ -65,38 +64,24 @@ impl Evaluator {
             .env("XDG_STATE_HOME", home.join("state"))
     }
 
-    /// Runs `nix` and returns all that it wrote.
-    pub(super) fn nix(&self, arguments: &[&str]) -> Result<(ExitStatus, String), String> {
-        self.run("nix", arguments)
+    /// Runs `nix`; gives its result, or why there is none.
+    pub(super) fn nix(&self, arguments: &[&str]) -> Result<String, String> {
+        self.program("nix").args(arguments).read_or_explain()
     }
 
     /// Parses files.
     pub(super) fn parse(&self, files: &[PathBuf]) -> Result<(), String> {
-        let files: Vec<_> = files
-            .iter()
-            .map(|file| file.display().to_string())
-            .collect();
-        let mut arguments = vec!["--parse"];
-        arguments.extend(files.iter().map(String::as_str));
-        let (status, text) = self.run("nix-instantiate", &arguments)?;
-        if status.success() { Ok(()) } else { Err(text) }
+        let mut program = self
+            .program("nix-instantiate")
+            .args(["--parse"])
+            .args(files);
+        program.read_or_explain().map(drop)
     }
 
     /// Copies a directory into the store, where Nix does not look at each file of it again.
     pub(super) fn add(&self, directory: &Path) -> Result<String, String> {
         let directory = directory.display().to_string();
-        let (status, text) = self.nix(&["store", "add", "--name", "source", &directory])?;
-        let path = text.lines().find(|line| line.starts_with('/'));
-        match path {
-            Some(path) if status.success() => Ok(path.to_owned()),
-            _ => Err(text),
-        }
-    }
-
-    fn run(&self, name: &str, arguments: &[&str]) -> Result<(ExitStatus, String), String> {
-        self.program(name)
-            .args(arguments)
-            .read_all()
-            .map_err(|failure| failure.to_string())
+        let path = self.nix(&["store", "add", "--name", "source", &directory])?;
+        Ok(path.trim().to_owned())
     }
 }

@@ -25,13 +25,12 @@ pub(super) fn check_dead_code() -> Checked {
 
 fn check(program: &UserProgram, option: &str) -> Checked {
     let path = program.path().map_err(|failure| failure.to_string())?;
-    let (status, text) = Program::new(path)
+    Program::new(path)
         .env("NO_COLOR", "1")
         .args([option])
         .args(list()?)
-        .read_all()
-        .map_err(|failure| failure.to_string())?;
-    if status.success() { Ok(()) } else { Err(text) }
+        .read_or_explain()
+        .map(drop)
 }
 
 /// Every Nix file of the repository.

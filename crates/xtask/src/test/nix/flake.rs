@@ -82,22 +82,16 @@ impl Flake {
         let mut all = arguments.to_vec();
         all.extend(["--offline", "--override-input", "nixpkgs", &self.nixpkgs]);
         all.extend(["--no-write-lock-file", "--quiet", subject]);
-        let (status, text) = self.evaluator.nix(&all)?;
-        if status.success() {
-            Ok(text)
-        } else {
-            Err(text)
-        }
+        self.evaluator.nix(&all)
     }
 }
 
 /// Whether cargo would leave Cargo.lock as it is: Nix takes the dependencies from there.
 pub(super) fn check_cargo_lock() -> Checked {
-    let (status, text) = Program::cargo()
+    Program::cargo()
         .args(["metadata", "--locked", "--format-version", "1", "--quiet"])
-        .read_all()
-        .map_err(|failure| failure.to_string())?;
-    if status.success() { Ok(()) } else { Err(text) }
+        .read_or_explain()
+        .map(drop)
 }
 
 fn lines(text: &str) -> Vec<String> {

@@ -70,10 +70,9 @@ fn write_whole(directory: &Path) -> Result<Vec<PathBuf>, String> {
 
 fn run(program: &UserProgram, arguments: &[&str], files: &[PathBuf]) -> Checked {
     let path = program.path().map_err(|failure| failure.to_string())?;
-    let (status, text) = Program::new(path)
+    Program::new(path)
         .args(arguments)
         .args(files)
-        .read_all()
-        .map_err(|failure| failure.to_string())?;
-    if status.success() { Ok(()) } else { Err(text) }
+        .read_or_explain()
+        .map(drop)
 }
