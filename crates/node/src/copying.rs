@@ -4,8 +4,7 @@ use flocker_failpoint::reach;
 use flocker_model::ByteCount;
 use flocker_plan::PushKind;
 use flocker_remote::protocol::Progress;
-use flocker_remote::ssh::Stdin;
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
 use crate::execute::ProgressSender;
 
@@ -23,7 +22,7 @@ const REPORT_EVERY: u64 = 4 << 20;
 /// Copies a stream to its end, and ends the other one.
 pub(crate) async fn copy(
     mut source: impl AsyncRead + Unpin,
-    mut sink: Stdin,
+    mut sink: impl AsyncWrite + Unpin,
     report: &mut Report<'_>,
 ) -> std::io::Result<u64> {
     let mut buffer = vec![0; CHUNK];

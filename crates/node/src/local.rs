@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 use crate::execute::run_action;
 use crate::failure::{OrFailure as _, failure_of};
 use crate::machine::Machine;
+use crate::platform::Platform;
 use crate::serve::seconds_since_1970;
 
 /// What came of it.
@@ -25,7 +26,7 @@ pub(crate) struct Complied {
 
 /// Makes what is local comply with `deployment`, in which this node is called `node`.
 pub(crate) async fn comply(
-    machine: &Machine,
+    machine: &Machine<impl Platform>,
     deployment: &Deployment,
     node: &NodeName,
 ) -> Result<Complied, StepFailure> {
@@ -67,7 +68,10 @@ pub(crate) async fn comply(
 }
 
 /// Runs the steps one by one, leaving out those that wait for one that failed.
-async fn run_in_order(machine: &Machine, plan: &Plan) -> (Vec<StepFailure>, BTreeSet<StepId>) {
+async fn run_in_order(
+    machine: &Machine<impl Platform>,
+    plan: &Plan,
+) -> (Vec<StepFailure>, BTreeSet<StepId>) {
     let (progress, _unread) = mpsc::unbounded_channel();
     let mut failures = Vec::new();
     let mut done = BTreeSet::new();

@@ -1,4 +1,4 @@
-//! The node itself: its settings, its memory, and the ways to its volumes, containers and units.
+//! The node itself: its settings, its memory, and the platform that it stands on.
 
 use std::net::Ipv4Addr;
 use std::path::Path;
@@ -9,29 +9,33 @@ use flocker_remote::protocol::StepFailure;
 use flocker_zfs::{Zfs, ZfsSettings};
 
 use crate::failure::OrFailure as _;
+use crate::linux::{Kernel, Linux, Ssh};
+use crate::platform::Platform;
 use crate::settings::Settings;
 use crate::store::Store;
 
 /// The node itself.
 #[derive(Debug, Clone)]
-pub(crate) struct Machine {
+pub(crate) struct Machine<P: Platform> {
     pub(crate) id: NodeId,
     pub(crate) settings: Settings,
     pub(crate) store: Store,
-    pub(crate) zfs: Zfs,
-    pub(crate) docker: Docker,
-    pub(crate) units: Units,
+    pub(crate) volumes: P::Volumes,
+    pub(crate) containers: P::Containers,
+    pub(crate) units: P::Units,
+    pub(crate) routes: P::Routes,
+    pub(crate) peers: P::Peers,
 }
 
-impl Machine {
+impl Machine<Linux> {
     /// Reads the settings and connects to Docker and systemd.
     pub(crate) async fn connect(settings_file: &Path) -> Result<Self, StepFailure> {
         let settings = Settings::read(settings_file).or_failure()?;
         let store = Store::open(&settings).or_failure()?;
         let id = store.node_id().or_failure()?;
-        let docker = Docker::connect(settings.docker()).await.or_failure()?;
+        let containers = Docker::connect(settings.docker()).await.or_failure()?;
         let units = Units::connect(UnitSettings::default()).await.or_failure()?;
-        let zfs = Zfs::new(ZfsSettings {
+        let volumes = Zfs::new(ZfsSettings {
             dataset: settings.dataset.clone(),
             mount_root: settings.mount_root.clone(),
             node: id,
@@ -40,9 +44,11 @@ impl Machine {
             id,
             settings,
             store,
-            zfs,
-            docker,
+            volumes,
+            containers,
             units,
+            routes: Kernel,
+            peers: Ssh,
         })
     }
 

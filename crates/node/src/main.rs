@@ -4,12 +4,14 @@ mod arguments;
 mod copying;
 mod execute;
 mod failure;
+mod linux;
 mod local;
 mod machine;
 mod network;
 mod observe;
 mod own_name;
 mod peer;
+mod platform;
 mod receive;
 mod report;
 mod serve;
@@ -100,7 +102,10 @@ async fn run(arguments: Arguments) -> Result<ExitCode, StepFailure> {
             };
             execute::applications::make_ready(&machine, &record, None).await?;
         }
-        Command::Receive { from } => receive::receive(&machine, NodeId(from)).await?,
+        Command::Receive { from } => {
+            let streams = (tokio::io::stdin(), tokio::io::stdout());
+            receive::receive(&machine, NodeId(from), streams).await?;
+        }
         Command::LoadImage { image } => receive::load_image(&machine, &image).await?,
         Command::Apply {
             application_config,

@@ -4,21 +4,20 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 
 use flocker_model::{ApplicationName, Digest, Endpoint, NodeNetwork, Port};
-use flocker_net::{
-    Change, RoutingTable, Target, ensure_routing, forget_connections, observe_routing,
-};
-use flocker_remote::protocol::StepFailure;
+use flocker_net::{RoutingTable, Target};
+use flocker_remote::protocol::{Change, StepFailure};
 
 use crate::failure::OrFailure as _;
 use crate::machine::Machine;
+use crate::platform::{Containers as _, Platform, Routes as _};
 
 /// The address of each application's container on this node.
 pub(crate) type ContainerAddresses = BTreeMap<ApplicationName, Ipv4Addr>;
 
-impl Machine {
+impl<P: Platform> Machine<P> {
     /// Looks up the addresses of this node's containers.
     pub(crate) async fn container_addresses(&self) -> Result<ContainerAddresses, StepFailure> {
-        let containers = self.docker.observe_containers().await.or_failure()?;
+        let containers = self.containers.observe_containers().await?;
         Ok(containers
             .into_iter()
             .filter_map(|(name, found)| Some((name, found.namespace?.running?.1)))
@@ -39,7 +38,7 @@ impl Machine {
             .await
             .or_failed_to("the routing table's lock cannot be waited for")?
             .or_failure()?;
-        let before = observe_routing().or_failure()?;
+        let before = self.routes.observe_routing().await?;
         let mut network = match &before {
             Some(_) => self.store.network().or_failure()?.unwrap_or_default(),
             None => NodeNetwork::default(),
@@ -47,19 +46,21 @@ impl Machine {
         change(&mut network);
         self.store.set_network(&network).or_failure()?;
         let table = resolve(&network, &addresses, bridge);
-        let ensured = ensure_routing(&table).or_failure()?;
+        let changed = self.routes.ensure_routing(&table).await?;
         let moved = before.map(|before| moved_ports(&before, &table));
-        forget_connections(&moved.unwrap_or_default()).or_failure()?;
-        Ok(ensured.change)
+        self.routes
+            .forget_connections(&moved.unwrap_or_default())
+            .await?;
+        Ok(changed)
     }
 
     /// Reads the node's table as the planner means it; `None` if it is not whole, or if containers
     /// have other addresses by now.
-    pub(crate) fn observe_network(
+    pub(crate) async fn observe_network(
         &self,
         addresses: &ContainerAddresses,
     ) -> Result<Option<NodeNetwork>, StepFailure> {
-        let Some(table) = observe_routing().or_failure()? else {
+        let Some(table) = self.routes.observe_routing().await? else {
             return Ok(None);
         };
         let Some(network) = self.store.network().or_failure()? else {

@@ -4,28 +4,27 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use flocker_docker::ContainerObservation;
 use flocker_model::{
-    ApplicationName, Contact, ContainerLinks, ContainerState, ContainerStatus, NodeState, Port,
+    ApplicationName, Contact, ContainerLinks, ContainerState, ContainerStatus, NodeState,
     SshIdentity, UnitState,
 };
-use flocker_net::{NetworkNamespace, observe_links, observe_listening_ports};
 use flocker_remote::protocol::StepFailure;
 use flocker_remote::ssh::{ensure_node_key, observe_host_keys};
 
 use crate::failure::OrFailure as _;
 use crate::machine::Machine;
+use crate::platform::{Containers as _, Platform, Routes as _, Units as _, Volumes as _};
 
-impl Machine {
+impl<P: Platform> Machine<P> {
     /// Looks at the node; `contact` is where its SSH server was reached, if it was.
     pub(crate) async fn observe(&self, contact: Option<Contact>) -> Result<NodeState, StepFailure> {
         let (pool, volumes, found, units, images) = tokio::join!(
-            self.zfs.observe_pool(),
-            self.zfs.observe_volumes(),
-            self.docker.observe_containers(),
+            self.volumes.observe_pool(),
+            self.volumes.observe_volumes(),
+            self.containers.observe_containers(),
             self.units.observe(),
-            self.docker.observe_images(),
+            self.containers.observe_images(),
         );
-        let found = found.or_failed_to("the containers cannot be looked at")?;
-        let units = units.or_failed_to("the systemd units cannot be looked at")?;
+        let (found, units) = (found?, units?);
         let addresses = found
             .iter()
             .filter_map(|(name, found)| Some((name.clone(), found.namespace.as_ref()?.running?.1)))
@@ -36,11 +35,12 @@ impl Machine {
             contact,
             ssh: self.ssh_identity()?,
             pool,
-            volumes: volumes.or_failed_to("the volumes cannot be looked at")?,
-            network: self.observe_network(&addresses)?,
-            containers: container_states(&found, &units),
-            listening: listening_ports()?,
-            images: images.or_failed_to("the images cannot be looked at")?,
+            volumes: volumes?,
+            network: self.observe_network(&addresses).await?,
+            containers: self.container_states(&found, &units).await,
+            // Docker publishes none of ours, so whatever listens is somebody else's.
+            listening: self.routes.observe_listening_ports().await?,
+            images: images?,
             members: self.store.members().or_failure()?,
             applied: self.store.applied().or_failure()?,
         })
@@ -61,34 +61,39 @@ impl Machine {
                 .or_failed_to("a host key cannot be written down")?,
         })
     }
-}
 
-/// Puts containers and units together.
-///
-/// An application of which only one of the two is left is shown as well: it has to be put right.
-fn container_states(
-    found: &BTreeMap<ApplicationName, ContainerObservation>,
-    units: &BTreeMap<ApplicationName, UnitState>,
-) -> BTreeMap<ApplicationName, ContainerState> {
-    let names: BTreeSet<&ApplicationName> = found.keys().chain(units.keys()).collect();
-    names
-        .into_iter()
-        .map(|name| {
+    /// Puts containers and units together.
+    ///
+    /// An application of which only one of the two is left is shown as well: it has to be put
+    /// right.
+    async fn container_states(
+        &self,
+        found: &BTreeMap<ApplicationName, ContainerObservation>,
+        units: &BTreeMap<ApplicationName, UnitState>,
+    ) -> BTreeMap<ApplicationName, ContainerState> {
+        let names: BTreeSet<&ApplicationName> = found.keys().chain(units.keys()).collect();
+        let nothing = ContainerObservation::default();
+        let mut states = BTreeMap::new();
+        for name in names {
             let unit = units.get(name).copied().unwrap_or(UnitState::Missing);
-            let nothing = ContainerObservation::default();
             let found = found.get(name).unwrap_or(&nothing);
-            (name.clone(), container_state(found, unit))
-        })
-        .collect()
+            let namespace = found.namespace.as_ref();
+            let links = match namespace.and_then(|namespace| namespace.running) {
+                Some((process, _)) => self.routes.observe_links(process).await,
+                None => None,
+            };
+            states.insert(name.clone(), container_state(found, unit, links));
+        }
+        states
+    }
 }
 
 /// Puts one application's container and unit together.
-fn container_state(found: &ContainerObservation, unit: UnitState) -> ContainerState {
-    let running = found
-        .namespace
-        .as_ref()
-        .and_then(|namespace| namespace.running);
-    let links = running.and_then(|(process, _)| observe_container_links(process));
+fn container_state(
+    found: &ContainerObservation,
+    unit: UnitState,
+    links: Option<ContainerLinks>,
+) -> ContainerState {
     match &found.application {
         Some(container) => ContainerState {
             id: container.id.clone(),
@@ -105,17 +110,4 @@ fn container_state(found: &ContainerObservation, unit: UnitState) -> ContainerSt
             links,
         },
     }
-}
-
-/// Reads the links of the namespace that `process` holds. One that has just ended has none.
-fn observe_container_links(process: u32) -> Option<ContainerLinks> {
-    let namespace = NetworkNamespace::of_process(process).ok()?;
-    observe_links(&namespace).ok().flatten()
-}
-
-/// Lists the ports that the node's own programs listen on.
-///
-/// Docker publishes none of ours, so whatever listens is somebody else's.
-fn listening_ports() -> Result<BTreeSet<Port>, StepFailure> {
-    observe_listening_ports().or_failure()
 }

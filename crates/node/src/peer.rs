@@ -1,24 +1,19 @@
-//! Sending volumes and images to another node, over SSH with this node's own key.
+//! Sending volumes and images to another node.
 
-use std::path::Path;
+use std::any::Any;
 
 use flocker_model::{ApplicationName, ByteCount, ImageReference, NodeId, NodeName, SnapshotGuid};
 use flocker_plan::PushKind;
 use flocker_remote::protocol::{FrameReader, FrameWriter, StepFailure};
-use flocker_remote::ssh::{
-    ConnectOptions, Connection, Destination, Exit, Output, PublicKey, RemoteCommand, Session, Stdin,
-};
-use flocker_zfs::{Incoming, Owned, ReceiveRequest, Volume};
+use flocker_zfs::{Incoming, ReceiveRequest};
 use serde::{Deserialize, Serialize};
-use tokio::io::{AsyncRead, AsyncReadExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite};
 
 use crate::copying::{Report, copy};
 use crate::execute::ProgressSender;
 use crate::failure::{OrFailure as _, failed_to, failure_of};
 use crate::machine::Machine;
-
-/// The user that receives; its only key-based command is `flocker-node receive`.
-const RECEIVING_USER: &str = "flocker";
+use crate::platform::{OwnedVolume, PeerConnection, PeerSession, Peers, Platform};
 
 /// What a pushing node asks of a receiving one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,15 +51,17 @@ pub(crate) enum PushAnswer {
 }
 
 /// A connection to the node that receives.
-pub(crate) struct Peer {
+pub(crate) struct Peer<C> {
     name: NodeName,
-    connection: Connection,
+    connection: C,
 }
 
 /// A volume to be sent, up to a snapshot.
-pub(crate) struct VolumeStream<'a> {
+pub(crate) struct VolumeStream<'a, V> {
+    /// Whose volume it is.
+    pub(crate) application: ApplicationName,
     /// The volume.
-    pub(crate) volume: Volume<Owned>,
+    pub(crate) volume: V,
     /// This node.
     pub(crate) owner: NodeId,
     /// The snapshot.
@@ -78,51 +75,38 @@ pub(crate) struct VolumeStream<'a> {
 /// One running `flocker-node receive`.
 struct Exchange {
     peer: NodeName,
-    writer: FrameWriter<Stdin, PushRequest>,
-    reader: FrameReader<Output, PushAnswer>,
-    stderr: Output,
-    /// Kept because the session is closed when nobody waits for its end any more.
-    exit: Exit,
+    writer: FrameWriter<Box<dyn AsyncWrite + Send + Unpin>, PushRequest>,
+    reader: FrameReader<Box<dyn AsyncRead + Send + Unpin>, PushAnswer>,
+    errors: Box<dyn AsyncRead + Send + Unpin>,
+    open: Box<dyn Any + Send>,
 }
 
-impl Peer {
-    /// Connects to the machine that is remembered as `name`, and to no other.
-    pub(crate) async fn connect(machine: &Machine, name: &NodeName) -> Result<Self, StepFailure> {
-        let members = machine.store.members().or_failure()?;
-        let Some(member) = members.get(name) else {
-            return Err(failure_of(format!(
-                "this node does not know of {name}; deploy again"
-            )));
-        };
-        let keys: Vec<PublicKey> = member
-            .ssh
-            .host_keys
-            .iter()
-            .map(|key| PublicKey::from_openssh(key))
-            .collect::<Result<_, _>>()
-            .or_failed_to(format!("the host keys of {name} cannot be read"))?;
-        let contact = member.contact;
-        let destination = Destination::pinned(
-            (&contact.address.to_string(), contact.ssh_port.get()),
-            RECEIVING_USER,
-            Path::new(&machine.store.ssh_key()),
-            keys,
-        );
-        let connection = Connection::connect(&destination, &ConnectOptions::default())
-            .await
-            .or_failed_to(format!("this node cannot push to {name}"))?;
-        Ok(Self {
-            name: name.clone(),
-            connection,
-        })
-    }
+/// Connects to the machine that is remembered as `name`, and to no other.
+pub(crate) async fn connect<P: Platform>(
+    machine: &Machine<P>,
+    name: &NodeName,
+) -> Result<Peer<<P::Peers as Peers>::Connection>, StepFailure> {
+    let members = machine.store.members().or_failure()?;
+    let Some(member) = members.get(name) else {
+        return Err(failure_of(format!(
+            "this node does not know of {name}; deploy again"
+        )));
+    };
+    let key = machine.store.ssh_key();
+    let connection = machine.peers.connect(name, member, &key).await?;
+    Ok(Peer {
+        name: name.clone(),
+        connection,
+    })
+}
 
+impl<C: PeerConnection> Peer<C> {
     /// Sends what the peer lacks; returns the bytes sent, or `None` when it lacks nothing.
     pub(crate) async fn send_volume(
         &self,
-        stream: VolumeStream<'_>,
+        stream: VolumeStream<'_, impl OwnedVolume>,
     ) -> Result<Option<ByteCount>, StepFailure> {
-        let application = stream.volume.application().clone();
+        let application = stream.application.clone();
         let mut exchange = self.begin().await?;
         exchange
             .send(&PushRequest::Prepare {
@@ -133,30 +117,24 @@ impl Peer {
             PushAnswer::Prepared(incoming) => incoming,
             answer => return Err(exchange.unexpected(answer)),
         };
-        let plan = stream
-            .volume
-            .plan_send(stream.target, &incoming)
-            .await
-            .or_failure()?;
-        let Some(transfer) = plan.transfer() else {
+        let Some(sending) = stream.volume.send(stream.target, &incoming).await? else {
             return Ok(None);
         };
-        let total = stream.volume.estimate(&plan).await.or_failure()?;
         let request = ReceiveRequest {
             application,
             owner: stream.owner,
             epoch: stream.volume.epoch(),
-            transfer,
+            transfer: sending.transfer,
         };
-        let sending = stream.volume.send(&plan).or_failure()?;
         let what = format!("push {} to {}", request.application, self.name);
         exchange.send(&PushRequest::Volume(request)).await?;
-        let mut report = Report::of_volume(what, (stream.kind, total), stream.progress);
+        let sent = (stream.kind, sending.estimate);
+        let mut report = Report::of_volume(what, sent, stream.progress);
         let (answer, copied) = exchange.stream(sending.stream, &mut report).await;
         // What `zfs send` says of itself explains more than the silence after it.
         let sent = match copied {
             Ok(sent) => {
-                sending.completion.wait().await.or_failure()?;
+                sending.completion.await?;
                 sent
             }
             Err(error) => match answer {
@@ -204,25 +182,20 @@ impl Peer {
         }
     }
 
-    /// Starts `flocker-node receive` there: the key allows nothing else, whatever is asked for.
+    /// Starts `flocker-node receive` there.
     async fn begin(&self) -> Result<Exchange, StepFailure> {
-        let command = RemoteCommand::new("flocker-node").arg("receive");
-        let Session {
-            stdin,
-            stdout,
-            stderr,
-            exit,
-        } = self
-            .connection
-            .exec(&command)
-            .await
-            .or_failed_to(format!("{} does not start to receive", self.name))?;
+        let PeerSession {
+            input,
+            output,
+            errors,
+            open,
+        } = self.connection.begin().await?;
         Ok(Exchange {
             peer: self.name.clone(),
-            writer: FrameWriter::new(stdin),
-            reader: FrameReader::new(stdout),
-            stderr,
-            exit,
+            writer: FrameWriter::new(input),
+            reader: FrameReader::new(output),
+            errors,
+            open,
         })
     }
 
@@ -244,7 +217,7 @@ impl Exchange {
     async fn answer(&mut self) -> Result<PushAnswer, StepFailure> {
         match self.reader.next().await {
             Ok(Some(answer)) => Ok(answer),
-            Ok(None) => Err(silence(&self.peer, &mut self.stderr).await),
+            Ok(None) => Err(silence(&self.peer, &mut self.errors).await),
             Err(error) => Err(failed_to(
                 format!("{} gave no proper answer", self.peer),
                 &error,
@@ -263,16 +236,16 @@ impl Exchange {
             peer,
             writer,
             mut reader,
-            stderr,
-            exit,
+            errors,
+            open,
         } = self;
         let copied = copy(source, writer.into_inner(), report).await;
         let answer = match reader.next().await {
             Ok(Some(answer)) => Ok(answer),
-            Ok(None) => Err(silence(&peer, stderr).await),
+            Ok(None) => Err(silence(&peer, errors).await),
             Err(error) => Err(failed_to(format!("{peer} gave no proper answer"), &error)),
         };
-        drop(exit);
+        drop(open);
         (answer, copied)
     }
 
@@ -285,9 +258,9 @@ impl Exchange {
 }
 
 /// Explains why there is no answer, with what the other side wrote last.
-async fn silence(peer: &NodeName, stderr: impl AsyncRead + Unpin) -> StepFailure {
+async fn silence(peer: &NodeName, errors: impl AsyncRead + Unpin) -> StepFailure {
     let mut text = Vec::new();
-    let _ = stderr.take(4096).read_to_end(&mut text).await;
+    let _ = errors.take(4096).read_to_end(&mut text).await;
     let text = String::from_utf8_lossy(&text);
     let mut failure = failure_of(format!("{peer} ended without an answer"));
     if !text.trim().is_empty() {

@@ -6,17 +6,25 @@
 use flocker_failpoint::reach;
 use flocker_model::NodeId;
 use flocker_remote::protocol::{FrameReader, FrameWriter, StepFailure};
-use tokio::io::{Stdin, Stdout};
-use tokio_util::io::ReaderStream;
+use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::failure::{OrFailure as _, failure_of};
 use crate::machine::Machine;
 use crate::peer::{PushAnswer, PushRequest};
+use crate::platform::{Containers as _, Platform, Volumes as _};
 
-/// Serves one push of the peer called `from`.
-pub(crate) async fn receive(machine: &Machine, from: NodeId) -> Result<(), StepFailure> {
-    let mut writer = FrameWriter::<Stdout, PushAnswer>::new(tokio::io::stdout());
-    let answer = match serve(machine, from, &mut writer).await {
+/// Serves one push of the peer called `from`, which is at the other end of the streams.
+pub(crate) async fn receive(
+    machine: &Machine<impl Platform>,
+    from: NodeId,
+    (input, output): (
+        impl AsyncRead + Send + Unpin + 'static,
+        impl AsyncWrite + Send + Unpin,
+    ),
+) -> Result<(), StepFailure> {
+    let reader = FrameReader::new(input);
+    let mut writer = FrameWriter::new(output);
+    let answer = match serve(machine, from, (reader, &mut writer)).await {
         Ok(Some(answer)) => answer,
         Ok(None) => return Ok(()),
         Err(failure) => PushAnswer::Failed(failure),
@@ -25,21 +33,20 @@ pub(crate) async fn receive(machine: &Machine, from: NodeId) -> Result<(), StepF
 }
 
 /// Reads requests until a stream was received or the peer has no more.
-async fn serve(
-    machine: &Machine,
+async fn serve<R, W>(
+    machine: &Machine<impl Platform>,
     from: NodeId,
-    writer: &mut FrameWriter<Stdout, PushAnswer>,
-) -> Result<Option<PushAnswer>, StepFailure> {
-    let mut reader = FrameReader::<Stdin, PushRequest>::new(tokio::io::stdin());
+    (mut reader, writer): (FrameReader<R, PushRequest>, &mut FrameWriter<W, PushAnswer>),
+) -> Result<Option<PushAnswer>, StepFailure>
+where
+    R: AsyncRead + Send + Unpin + 'static,
+    W: AsyncWrite + Send + Unpin,
+{
     loop {
         match reader.next().await.or_failure()? {
             None => return Ok(None),
             Some(PushRequest::Prepare { application }) => {
-                let incoming = machine
-                    .zfs
-                    .prepare_incoming(&application)
-                    .await
-                    .or_failure()?;
+                let incoming = machine.volumes.prepare_incoming(&application).await?;
                 writer
                     .send(&PushAnswer::Prepared(incoming))
                     .await
@@ -50,18 +57,15 @@ async fn serve(
                     let text = format!("node {from} may not push in the name of {}", request.owner);
                     return Err(failure_of(text));
                 }
-                let received = machine.zfs.receive(&request, reader.into_rest()).await;
+                let stream = reader.into_rest();
+                let received = machine.volumes.receive(&request, stream).await;
                 reach(|| "receive-volume.after".to_owned()).await;
-                let newest = received.or_failure()?.newest;
+                let newest = received?;
                 return Ok(Some(PushAnswer::Received { newest }));
             }
             Some(PushRequest::Image { image }) => {
-                let archive = ReaderStream::new(reader.into_rest());
-                machine
-                    .docker
-                    .import_image(&image, archive, |_| {})
-                    .await
-                    .or_failure()?;
+                let archive = reader.into_rest();
+                machine.containers.import_image(&image, archive).await?;
                 return Ok(Some(PushAnswer::Loaded));
             }
         }
@@ -70,14 +74,9 @@ async fn serve(
 
 /// Loads the images of the archive on standard input: what `flocker-cluster` streams.
 pub(crate) async fn load_image(
-    machine: &Machine,
+    machine: &Machine<impl Platform>,
     image: &flocker_model::ImageReference,
 ) -> Result<(), StepFailure> {
-    let archive = ReaderStream::new(tokio::io::stdin());
-    machine
-        .docker
-        .import_image(image, archive, |_| {})
-        .await
-        .or_failure()?;
-    Ok(())
+    let archive = tokio::io::stdin();
+    machine.containers.import_image(image, archive).await
 }

@@ -15,9 +15,13 @@ use tokio::task::JoinSet;
 use crate::execute::run_action;
 use crate::failure::{OrFailure as _, failure_of};
 use crate::machine::Machine;
+use crate::platform::Platform;
 
 /// Serves until the operator's side ends its output; steps that run are finished first.
-pub(crate) async fn serve(machine: &Machine, contact: Option<Contact>) -> Result<(), StepFailure> {
+pub(crate) async fn serve(
+    machine: &Machine<impl Platform>,
+    contact: Option<Contact>,
+) -> Result<(), StepFailure> {
     let mut reader = FrameReader::<Stdin, Request>::new(tokio::io::stdin());
     let (events, mut outgoing) = mpsc::unbounded_channel::<Event>();
     let writer = tokio::spawn(async move {
@@ -37,7 +41,7 @@ pub(crate) async fn serve(machine: &Machine, contact: Option<Contact>) -> Result
 
 /// Begins, then takes requests until there are no more.
 async fn converse(
-    machine: &Machine,
+    machine: &Machine<impl Platform>,
     contact: Option<Contact>,
     (reader, events): (
         &mut FrameReader<Stdin, Request>,
@@ -99,7 +103,7 @@ type Lock = Option<nix::fcntl::Flock<std::fs::File>>;
 
 /// Takes the lock, if anything is to be changed.
 fn begin_session(
-    machine: &Machine,
+    machine: &Machine<impl Platform>,
     begin: &Begin,
 ) -> Result<Result<Lock, RefusedReason>, StepFailure> {
     if begin.protocol != PROTOCOL_VERSION {
@@ -134,7 +138,7 @@ pub(crate) fn seconds_since_1970() -> u64 {
 
 /// Runs one step and reports it.
 async fn run_step(
-    machine: Machine,
+    machine: Machine<impl Platform>,
     (step, action): (StepId, Action),
     events: mpsc::UnboundedSender<Event>,
 ) {

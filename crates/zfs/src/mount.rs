@@ -47,6 +47,12 @@ impl MountedVolume {
     }
 }
 
+impl AsRef<Path> for MountedVolume {
+    fn as_ref(&self) -> &Path {
+        self.path()
+    }
+}
+
 /// A volume could not be mounted.
 #[derive(Debug, Error)]
 pub enum MountError {

@@ -3,17 +3,19 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use flocker_docker::{UnitSpecification, Units};
+use flocker_docker::UnitSpecification;
 use flocker_failpoint::reach;
 use flocker_model::{
     ApplicationName, ContainerLinks, ContainerSpecification, ContainerStatus, Epoch, UnitState,
 };
-use flocker_net::{NetworkNamespace, ensure_links};
 use flocker_remote::protocol::{Change, Progress, StepFailure};
 
 use crate::execute::ProgressSender;
 use crate::failure::OrFailure as _;
 use crate::machine::Machine;
+use crate::platform::{
+    Containers as _, OwnedVolume as _, Platform, Routes as _, Units as _, Volumes as _,
+};
 use crate::store::ApplicationRecord;
 
 /// How long an application may take to stop before it is killed.
@@ -31,35 +33,26 @@ const STEADY: Duration = Duration::from_millis(500);
 /// Run by the planner's step, and again by the unit before each start, so that a restart after a
 /// crash of the application, of Docker or of the machine finds the same.
 pub(crate) async fn make_ready(
-    machine: &Machine,
+    machine: &Machine<impl Platform>,
     record: &ApplicationRecord,
     epoch: Option<Epoch>,
 ) -> Result<(), StepFailure> {
     let name = &record.specification.application;
-    let path = match (&record.specification.mountpoint, epoch) {
+    let owned = match (&record.specification.mountpoint, epoch) {
         (None, _) => None,
-        (Some(_), Some(epoch)) => {
-            let volume = machine.zfs.open_owned(name, epoch).await.or_failure()?;
-            Some(volume.mount().await.or_failure()?.1)
-        }
-        (Some(_), None) => {
-            let volume = machine.zfs.open_owned_now(name).await.or_failure()?;
-            Some(volume.mount().await.or_failure()?.1)
-        }
+        (Some(_), Some(epoch)) => Some(machine.volumes.open_owned(name, epoch).await?),
+        (Some(_), None) => Some(machine.volumes.open_owned_now(name).await?),
     };
-    let network = machine.docker.ensure_network().await.or_failure()?;
-    let namespace = machine.docker.ensure_namespace(name).await.or_failure()?;
-    let links = record.links.clone();
-    let process = namespace.pid;
-    tokio::task::spawn_blocking(move || program_links(process, network.gateway, &links))
-        .await
-        .or_failed_to("the container's links were not programmed")??;
-    let path = path.as_ref().map(flocker_zfs::MountedVolume::path);
+    let mounted = match owned {
+        Some(volume) => Some(volume.mount().await?),
+        None => None,
+    };
+    program_links(machine, name, &record.links).await?;
+    let path = mounted.as_ref().map(AsRef::as_ref);
     machine
-        .docker
+        .containers
         .ensure_container(&record.specification, path)
-        .await
-        .or_failure()?;
+        .await?;
     // A namespace that was made anew may have another address than the table says.
     if machine.store.network().or_failure()?.is_some() {
         machine.change_network(|_| {}).await?;
@@ -67,22 +60,20 @@ pub(crate) async fn make_ready(
     Ok(())
 }
 
-/// Programs the links inside the namespace that `process` holds.
-fn program_links(
-    process: u32,
-    gateway: std::net::Ipv4Addr,
+/// Makes sure of an application's network namespace, and programs the links inside.
+async fn program_links(
+    machine: &Machine<impl Platform>,
+    name: &ApplicationName,
     links: &ContainerLinks,
 ) -> Result<Change, StepFailure> {
-    let namespace = NetworkNamespace::of_process(process).or_failure()?;
-    match ensure_links(&namespace, gateway, links).or_failure()? {
-        flocker_net::Change::Unchanged => Ok(Change::Unchanged),
-        flocker_net::Change::Changed => Ok(Change::Changed),
-    }
+    let gateway = machine.containers.ensure_network().await?;
+    let process = machine.containers.ensure_namespace(name).await?;
+    machine.routes.ensure_links(process, gateway, links).await
 }
 
 /// Starts an application, made anew where its configuration differs.
 pub(super) async fn start(
-    machine: &Machine,
+    machine: &Machine<impl Platform>,
     (specification, links, volume): (ContainerSpecification, ContainerLinks, Option<Epoch>),
     progress: &ProgressSender,
 ) -> Result<Change, StepFailure> {
@@ -105,49 +96,44 @@ pub(super) async fn start(
     tell("make ready");
     make_ready(machine, &record, volume).await?;
     let unit = unit_specification(machine, &record);
-    machine.units.ensure_units(&[unit]).await.or_failure()?;
+    machine.units.ensure(&unit).await?;
     tell("start");
     reach(|| "start-application.ready".to_owned()).await;
-    let watch = machine.docker.watch_start(&name).await.or_failure()?;
+    let watch = machine.containers.watch_start(&name).await?;
+    machine.units.start(&name, START_PATIENCE).await?;
     machine
-        .units
-        .start(&name, START_PATIENCE)
-        .await
-        .or_failure()?;
-    watch
-        .wait_until_stable(STEADY, START_PATIENCE)
-        .await
-        .or_failure()?;
+        .containers
+        .wait_until_steady(watch, STEADY, START_PATIENCE)
+        .await?;
     Ok(Change::Changed)
 }
 
 /// Stops a container that was made from something else, so that it can be made again.
 async fn take_down_if_different(
-    machine: &Machine,
+    machine: &Machine<impl Platform>,
     record: &ApplicationRecord,
 ) -> Result<(), StepFailure> {
     let name = &record.specification.application;
-    let found = machine.docker.observe_containers().await.or_failure()?;
+    let found = machine.containers.observe_containers().await?;
     let Some(container) = found.get(name).and_then(|found| found.application.as_ref()) else {
         return Ok(());
     };
     let runs = matches!(container.status, ContainerStatus::Running { .. });
     if container.configuration != record.specification.digest() {
         stop(machine, name).await?;
-    } else if runs && !is_looked_after(&machine.units, name).await? {
+    } else if runs && !is_looked_after(machine, name).await? {
         // It runs without anybody looking after it.
-        machine
-            .docker
-            .stop_container(name, STOP_GRACE)
-            .await
-            .or_failure()?;
+        machine.containers.stop_container(name, STOP_GRACE).await?;
     }
     Ok(())
 }
 
 /// Tells whether systemd looks after an application, or is about to.
-async fn is_looked_after(units: &Units, name: &ApplicationName) -> Result<bool, StepFailure> {
-    let states = units.observe().await.or_failure()?;
+async fn is_looked_after(
+    machine: &Machine<impl Platform>,
+    name: &ApplicationName,
+) -> Result<bool, StepFailure> {
+    let states = machine.units.observe().await?;
     let state = states.get(name);
     Ok(matches!(
         state,
@@ -156,13 +142,16 @@ async fn is_looked_after(units: &Units, name: &ApplicationName) -> Result<bool, 
 }
 
 /// Describes an application's unit.
-fn unit_specification(machine: &Machine, record: &ApplicationRecord) -> UnitSpecification {
+fn unit_specification(
+    machine: &Machine<impl Platform>,
+    record: &ApplicationRecord,
+) -> UnitSpecification {
     let specification = &record.specification;
     let name = &specification.application;
     let volume: Option<PathBuf> = specification
         .mountpoint
         .as_ref()
-        .map(|_| machine.zfs.mountpoint_of(name));
+        .map(|_| machine.volumes.mountpoint_of(name));
     UnitSpecification {
         volume,
         stop_grace: STOP_GRACE,
@@ -175,21 +164,17 @@ fn unit_specification(machine: &Machine, record: &ApplicationRecord) -> UnitSpec
 }
 
 /// Stops an application and unmounts its volume.
-pub(super) async fn stop(machine: &Machine, name: &ApplicationName) -> Result<Change, StepFailure> {
-    let unit = machine.units.stop(name, STOP_PATIENCE).await.or_failure()?;
-    let container = machine
-        .docker
-        .stop_container(name, STOP_GRACE)
-        .await
-        .or_failure()?;
+pub(super) async fn stop(
+    machine: &Machine<impl Platform>,
+    name: &ApplicationName,
+) -> Result<Change, StepFailure> {
+    let unit = machine.units.stop(name, STOP_PATIENCE).await?;
+    let container = machine.containers.stop_container(name, STOP_GRACE).await?;
     // A unit that is left says that the application ended by itself, which some may.
-    machine.units.remove(name).await.or_failure()?;
+    machine.units.remove(name).await?;
     reach(|| "stop-application.stopped".to_owned()).await;
-    let volume = machine.zfs.unmount(name).await.or_failure()?;
-    let anything = unit == flocker_docker::Change::Changed
-        || container == flocker_docker::Change::Changed
-        || volume == flocker_zfs::Change::Changed;
-    Ok(if anything {
+    let volume = machine.volumes.unmount(name).await?;
+    Ok(if [unit, container, volume].contains(&Change::Changed) {
         Change::Changed
     } else {
         Change::Unchanged
@@ -198,29 +183,25 @@ pub(super) async fn stop(machine: &Machine, name: &ApplicationName) -> Result<Ch
 
 /// Removes a stopped application's container, namespace and unit; never its volume.
 pub(super) async fn remove(
-    machine: &Machine,
+    machine: &Machine<impl Platform>,
     name: &ApplicationName,
 ) -> Result<Change, StepFailure> {
-    machine.units.remove(name).await.or_failure()?;
-    machine.docker.remove_container(name).await.or_failure()?;
-    machine.docker.remove_namespace(name).await.or_failure()?;
+    machine.units.remove(name).await?;
+    machine.containers.remove_container(name).await?;
+    machine.containers.remove_namespace(name).await?;
     machine.store.remove_application(name).or_failure()?;
     Ok(Change::Changed)
 }
 
 /// Sets what `localhost` reaches inside a running container.
 pub(super) async fn set_links(
-    machine: &Machine,
+    machine: &Machine<impl Platform>,
     name: &ApplicationName,
     links: ContainerLinks,
 ) -> Result<Change, StepFailure> {
-    let network = machine.docker.ensure_network().await.or_failure()?;
-    let namespace = machine.docker.ensure_namespace(name).await.or_failure()?;
     if let Some(mut record) = machine.store.application(name).or_failure()? {
         record.links.clone_from(&links);
         machine.store.set_application(&record).or_failure()?;
     }
-    tokio::task::spawn_blocking(move || program_links(namespace.pid, network.gateway, &links))
-        .await
-        .or_failed_to("the container's links were not programmed")?
+    program_links(machine, name, &links).await
 }

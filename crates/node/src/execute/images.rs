@@ -2,22 +2,20 @@
 
 use flocker_model::{ImageReference, NodeName};
 use flocker_remote::protocol::{Change, Progress, StepFailure};
-use futures_util::TryStreamExt as _;
-use tokio_util::io::StreamReader;
 
 use crate::execute::ProgressSender;
 use crate::machine::Machine;
-use crate::peer::Peer;
+use crate::peer::connect;
+use crate::platform::{Containers as _, ImageProgress, Platform};
 
 /// Pulls an image from its registry.
 pub(super) async fn pull(
-    machine: &Machine,
+    machine: &Machine<impl Platform>,
     image: &ImageReference,
     progress: &ProgressSender,
 ) -> Result<Change, StepFailure> {
     let what = format!("pull {image}");
-    let tell = |layer: flocker_docker::ImageProgress| {
-        let (done, total) = layer.bytes.unwrap_or_default();
+    let tell = |(done, total): ImageProgress| {
         let total = (total.get() > 0).then_some(total.get());
         // Nobody may be listening any more.
         let _ = progress.send(Progress {
@@ -26,33 +24,25 @@ pub(super) async fn pull(
             total,
         });
     };
-    machine
-        .docker
-        .pull_image(image, tell)
-        .await
-        .map_err(|error| {
-            let mut failure = crate::failure::failure(&error);
-            failure.hint = Some(format!(
-                "if no registry is meant to have it, build or load {image} on any node or on the \
+    let pulled = machine.containers.pull_image(image, tell).await;
+    pulled.map_err(|failure| StepFailure {
+        hint: Some(format!(
+            "if no registry is meant to have it, build or load {image} on any node or on the \
              machine that you deploy from, or name its archive with --image-archive"
-            ));
-            failure
-        })?;
+        )),
+        ..failure
+    })?;
     Ok(Change::Changed)
 }
 
 /// Streams an image to a peer.
 pub(super) async fn push(
-    machine: &Machine,
+    machine: &Machine<impl Platform>,
     (image, to): (&ImageReference, &NodeName),
     progress: &ProgressSender,
 ) -> Result<Change, StepFailure> {
-    let peer = Peer::connect(machine, to).await?;
-    let archive = machine
-        .docker
-        .export_image(image)
-        .map_err(std::io::Error::other);
-    let reader = StreamReader::new(Box::pin(archive));
-    peer.send_image(image, reader, progress).await?;
+    let peer = connect(machine, to).await?;
+    let archive = machine.containers.export_image(image);
+    peer.send_image(image, archive, progress).await?;
     Ok(Change::Changed)
 }

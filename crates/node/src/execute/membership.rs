@@ -6,9 +6,13 @@ use flocker_remote::ssh::{AuthorizedKey, PublicKey, render_authorized_key};
 
 use crate::failure::OrFailure as _;
 use crate::machine::Machine;
+use crate::platform::Platform;
 
 /// Lets these machines push volumes and images to this one, and nothing else.
-pub(super) fn admit(machine: &Machine, members: &Members) -> Result<Change, StepFailure> {
+pub(super) fn admit(
+    machine: &Machine<impl Platform>,
+    members: &Members,
+) -> Result<Change, StepFailure> {
     let lines = render_authorized_keys(machine, members)?;
     machine.store.set_authorized_keys(&lines).or_failure()?;
     machine.store.set_members(members).or_failure()?;
@@ -17,7 +21,7 @@ pub(super) fn admit(machine: &Machine, members: &Members) -> Result<Change, Step
 
 /// Remembers a deployment as applied in full.
 pub(super) fn record(
-    machine: &Machine,
+    machine: &Machine<impl Platform>,
     applied: &AppliedDeployment,
     members: &Members,
 ) -> Result<Change, StepFailure> {
@@ -28,7 +32,10 @@ pub(super) fn record(
 
 /// Renders one line for each peer. The command says who the peer is, so that a key can only push
 /// in its own machine's name.
-fn render_authorized_keys(machine: &Machine, members: &Members) -> Result<String, StepFailure> {
+fn render_authorized_keys(
+    machine: &Machine<impl Platform>,
+    members: &Members,
+) -> Result<String, StepFailure> {
     let mut lines = String::from("# Written by flocker-node, which replaces it; do not edit.\n");
     for (name, member) in members {
         if member.id == machine.id {

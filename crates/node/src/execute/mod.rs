@@ -14,6 +14,7 @@ use tokio::sync::mpsc;
 
 use crate::failure::failure_of;
 use crate::machine::Machine;
+use crate::platform::Platform;
 
 /// Where a step tells how far it is.
 pub(crate) type ProgressSender = mpsc::UnboundedSender<Progress>;
@@ -23,7 +24,7 @@ pub(crate) type ProgressSender = mpsc::UnboundedSender<Progress>;
 /// The kinds of actions each have a function, which hands on what is not of its kind; the last of
 /// them lists all that is left, so that the compiler finds an action that nobody runs.
 pub(crate) async fn run_action(
-    machine: &Machine,
+    machine: &Machine<impl Platform>,
     action: Action,
     progress: &ProgressSender,
 ) -> Result<StepDone, StepFailure> {
@@ -35,7 +36,7 @@ pub(crate) async fn run_action(
 }
 
 async fn run(
-    machine: &Machine,
+    machine: &Machine<impl Platform>,
     action: Action,
     progress: &ProgressSender,
 ) -> Result<StepDone, StepFailure> {
@@ -64,7 +65,7 @@ async fn run(
 
 /// Runs an action on one volume of this node.
 async fn run_on_volume(
-    machine: &Machine,
+    machine: &Machine<impl Platform>,
     action: Action,
     progress: &ProgressSender,
 ) -> Result<Change, StepFailure> {
@@ -112,7 +113,7 @@ async fn run_on_volume(
 
 /// Runs an action that brings data from one machine to another.
 async fn transfer(
-    machine: &Machine,
+    machine: &Machine<impl Platform>,
     action: Action,
     progress: &ProgressSender,
 ) -> Result<Change, StepFailure> {
@@ -154,7 +155,7 @@ async fn transfer(
 
 /// Runs an action on applications, the network or what is recorded: all that is left.
 async fn run_locally(
-    machine: &Machine,
+    machine: &Machine<impl Platform>,
     action: Action,
     progress: &ProgressSender,
 ) -> Result<Change, StepFailure> {

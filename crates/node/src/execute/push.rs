@@ -7,9 +7,10 @@ use flocker_plan::PushKind;
 use flocker_remote::protocol::{Change, StepFailure};
 
 use crate::execute::ProgressSender;
-use crate::failure::{OrFailure as _, failure_of};
+use crate::failure::failure_of;
 use crate::machine::Machine;
-use crate::peer::{Peer, VolumeStream};
+use crate::peer::{Peer, VolumeStream, connect};
+use crate::platform::{OwnedVolume as _, PeerConnection, Platform, Volumes as _};
 
 /// How long sending the last delta should take at most; further rounds are made to get there.
 const PAUSE_GOAL: Duration = Duration::from_secs(1);
@@ -38,8 +39,11 @@ pub(super) struct Push<'a> {
 }
 
 /// Pushes while the application runs, until what is left is small or no longer shrinks.
-pub(super) async fn push_ahead(machine: &Machine, push: &Push<'_>) -> Result<Change, StepFailure> {
-    let peer = Peer::connect(machine, push.to).await?;
+pub(super) async fn push_ahead(
+    machine: &Machine<impl Platform>,
+    push: &Push<'_>,
+) -> Result<Change, StepFailure> {
+    let peer = connect(machine, push.to).await?;
     let mut last_left: Option<ByteCount> = None;
     for _ in 0..MAXIMUM_ROUNDS {
         let begun = Instant::now();
@@ -55,54 +59,52 @@ pub(super) async fn push_ahead(machine: &Machine, push: &Push<'_>) -> Result<Cha
 }
 
 /// Pushes what is left, with the application stopped and the volume unmounted.
-pub(super) async fn push_last(machine: &Machine, push: &Push<'_>) -> Result<Change, StepFailure> {
-    let mounted = machine
-        .zfs
-        .observe_volume(push.application)
-        .await
-        .or_failure()?;
+pub(super) async fn push_last(
+    machine: &Machine<impl Platform>,
+    push: &Push<'_>,
+) -> Result<Change, StepFailure> {
+    let mounted = machine.volumes.observe_volume(push.application).await?;
     if let Some(path) = mounted.and_then(|copy| copy.mounted) {
         let text = format!("the volume is still mounted at {path}; stop the application first");
         return Err(failure_of(text));
     }
-    let peer = Peer::connect(machine, push.to).await?;
+    let peer = connect(machine, push.to).await?;
     push_round(machine, push, &peer).await?;
     Ok(Change::Changed)
 }
 
 /// Takes a snapshot and makes the peer's copy end with it; returns it and the bytes sent.
 async fn push_round(
-    machine: &Machine,
+    machine: &Machine<impl Platform>,
     push: &Push<'_>,
-    peer: &Peer,
+    peer: &Peer<impl PeerConnection>,
 ) -> Result<(SnapshotGuid, ByteCount), StepFailure> {
     let volume = machine
-        .zfs
+        .volumes
         .open_owned(push.application, push.epoch)
-        .await
-        .or_failure()?;
-    let snapshot = volume.snapshot().await.or_failure()?;
+        .await?;
+    let snapshot = volume.snapshot().await?;
     let mut sent = ByteCount::ZERO;
-    for target in push.bases.iter().copied().chain([snapshot.guid]) {
+    for target in push.bases.iter().copied().chain([snapshot]) {
         sent = sent.saturating_add(bring_up_to(machine, push, (peer, target)).await?);
     }
-    Ok((snapshot.guid, sent))
+    Ok((snapshot, sent))
 }
 
 /// Sends until the peer has the snapshot `target`; returns the bytes sent.
 async fn bring_up_to(
-    machine: &Machine,
+    machine: &Machine<impl Platform>,
     push: &Push<'_>,
-    (peer, target): (&Peer, SnapshotGuid),
+    (peer, target): (&Peer<impl PeerConnection>, SnapshotGuid),
 ) -> Result<ByteCount, StepFailure> {
     let mut sent = ByteCount::ZERO;
     for _ in 0..MAXIMUM_TRANSFERS {
         let volume = machine
-            .zfs
+            .volumes
             .open_owned(push.application, push.epoch)
-            .await
-            .or_failure()?;
+            .await?;
         let stream = VolumeStream {
+            application: push.application.clone(),
             volume,
             owner: machine.id,
             target,
@@ -121,12 +123,14 @@ async fn bring_up_to(
 }
 
 /// Asks how much was written since the newest snapshot.
-async fn left_to_send(machine: &Machine, push: &Push<'_>) -> Result<ByteCount, StepFailure> {
+async fn left_to_send(
+    machine: &Machine<impl Platform>,
+    push: &Push<'_>,
+) -> Result<ByteCount, StepFailure> {
     let volume = machine
-        .zfs
+        .volumes
         .open_owned(push.application, push.epoch)
-        .await
-        .or_failure()?;
+        .await?;
     Ok(volume.copy().written)
 }
 

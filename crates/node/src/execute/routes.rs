@@ -5,28 +5,22 @@ use std::collections::{BTreeMap, BTreeSet};
 use flocker_model::{Endpoint, NodeNetwork, Port};
 use flocker_remote::protocol::{Change, StepFailure};
 
-use crate::failure::OrFailure as _;
 use crate::machine::Machine;
-
-/// Translates the network layer's word for whether anything had to be done.
-fn change(change: flocker_net::Change) -> Change {
-    match change {
-        flocker_net::Change::Unchanged => Change::Unchanged,
-        flocker_net::Change::Changed => Change::Changed,
-    }
-}
+use crate::platform::{Containers as _, Platform};
 
 /// Holds new connections to ports.
-pub(super) async fn hold(machine: &Machine, ports: &BTreeSet<Port>) -> Result<Change, StepFailure> {
+pub(super) async fn hold(
+    machine: &Machine<impl Platform>,
+    ports: &BTreeSet<Port>,
+) -> Result<Change, StepFailure> {
     machine
         .change_network(|network| network.held.extend(ports))
         .await
-        .map(change)
 }
 
 /// Sends ports to where an application runs now.
 pub(super) async fn switch(
-    machine: &Machine,
+    machine: &Machine<impl Platform>,
     routes: BTreeMap<Port, Endpoint>,
     links: BTreeMap<Port, Endpoint>,
 ) -> Result<Change, StepFailure> {
@@ -39,15 +33,14 @@ pub(super) async fn switch(
             network.links.extend(links);
         })
         .await
-        .map(change)
 }
 
 /// Replaces the whole table.
-pub(super) async fn program(machine: &Machine, wanted: NodeNetwork) -> Result<Change, StepFailure> {
+pub(super) async fn program(
+    machine: &Machine<impl Platform>,
+    wanted: NodeNetwork,
+) -> Result<Change, StepFailure> {
     // The bridge has to be there for the table to name it.
-    machine.docker.ensure_network().await.or_failure()?;
-    machine
-        .change_network(|network| *network = wanted)
-        .await
-        .map(change)
+    machine.containers.ensure_network().await?;
+    machine.change_network(|network| *network = wanted).await
 }

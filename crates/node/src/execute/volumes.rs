@@ -7,77 +7,54 @@ use flocker_plan::Yield;
 use flocker_remote::protocol::{Change, StepDone, StepFailure};
 use flocker_zfs::{Acquire, NewVolume, Release};
 
-use crate::failure::OrFailure as _;
 use crate::machine::Machine;
-
-/// Translates the storage layer's word for whether anything had to be done.
-pub(super) fn change(change: flocker_zfs::Change) -> Change {
-    match change {
-        flocker_zfs::Change::Unchanged => Change::Unchanged,
-        flocker_zfs::Change::Changed => Change::Changed,
-    }
-}
+use crate::platform::{OwnedVolume as _, Platform, Volumes as _};
 
 /// Creates an empty volume.
-pub(super) async fn create(machine: &Machine, new: &NewVolume) -> Result<Change, StepFailure> {
-    machine.zfs.create(new).await.map(change).or_failure()
+pub(super) async fn create(
+    machine: &Machine<impl Platform>,
+    new: &NewVolume,
+) -> Result<Change, StepFailure> {
+    machine.volumes.create(new).await
 }
 
 /// Sets the most that a volume may hold.
 pub(super) async fn resize(
-    machine: &Machine,
+    machine: &Machine<impl Platform>,
     application: &ApplicationName,
     maximum: Option<ByteCount>,
 ) -> Result<Change, StepFailure> {
-    let volume = machine.zfs.open_owned_now(application).await.or_failure()?;
-    volume
-        .set_maximum_size(maximum)
-        .await
-        .map(change)
-        .or_failure()
+    let volume = machine.volumes.open_owned_now(application).await?;
+    volume.set_maximum_size(maximum).await
 }
 
 /// Gives a volume up, and tells which snapshot the next owner must hold.
 pub(super) async fn release(
-    machine: &Machine,
+    machine: &Machine<impl Platform>,
     application: &ApplicationName,
     release: &Release,
 ) -> Result<StepDone, StepFailure> {
-    let released = machine
-        .zfs
-        .release(application, release)
-        .await
-        .or_failure()?;
+    let (change, snapshot) = machine.volumes.release(application, release).await?;
     Ok(StepDone {
-        change: change(released.change),
-        yielded: Yield::HandedOff(released.snapshot),
+        change,
+        yielded: Yield::HandedOff(snapshot),
     })
 }
 
 /// Takes a volume over.
 pub(super) async fn acquire(
-    machine: &Machine,
+    machine: &Machine<impl Platform>,
     application: &ApplicationName,
     acquire: &Acquire,
 ) -> Result<Change, StepFailure> {
-    machine
-        .zfs
-        .acquire(application, acquire)
-        .await
-        .map(change)
-        .or_failure()
+    machine.volumes.acquire(application, acquire).await
 }
 
 /// Destroys snapshots that no push can start from.
 pub(super) async fn prune(
-    machine: &Machine,
+    machine: &Machine<impl Platform>,
     application: &ApplicationName,
     keep: &BTreeSet<SnapshotGuid>,
 ) -> Result<Change, StepFailure> {
-    machine
-        .zfs
-        .prune_snapshots(application, keep)
-        .await
-        .map(change)
-        .or_failure()
+    machine.volumes.prune_snapshots(application, keep).await
 }

@@ -1,0 +1,117 @@
+//! Containers are Docker's.
+
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+use std::path::Path;
+use std::time::Duration;
+
+use flocker_docker::{ContainerObservation, Docker, StartWatch};
+use flocker_model::{ApplicationName, ContainerSpecification, ImageId, ImageReference};
+use flocker_remote::protocol::{Change, StepFailure};
+use futures_util::TryStreamExt as _;
+use tokio::io::AsyncRead;
+use tokio_util::io::{ReaderStream, StreamReader};
+
+use super::changed;
+use crate::failure::OrFailure as _;
+use crate::platform::{Containers, ImageProgress};
+
+/// Translates Docker's word for whether anything had to be done.
+pub(super) fn change(change: flocker_docker::Change) -> Change {
+    changed(change == flocker_docker::Change::Changed)
+}
+
+impl Containers for Docker {
+    type Watch = StartWatch;
+
+    async fn observe_containers(
+        &self,
+    ) -> Result<BTreeMap<ApplicationName, ContainerObservation>, StepFailure> {
+        Docker::observe_containers(self)
+            .await
+            .or_failed_to("the containers cannot be looked at")
+    }
+
+    async fn observe_images(&self) -> Result<BTreeMap<ImageReference, ImageId>, StepFailure> {
+        Docker::observe_images(self)
+            .await
+            .or_failed_to("the images cannot be looked at")
+    }
+
+    async fn ensure_network(&self) -> Result<Ipv4Addr, StepFailure> {
+        Ok(Docker::ensure_network(self).await.or_failure()?.gateway)
+    }
+
+    async fn ensure_namespace(&self, application: &ApplicationName) -> Result<u32, StepFailure> {
+        let namespace = Docker::ensure_namespace(self, application).await;
+        Ok(namespace.or_failure()?.pid)
+    }
+
+    async fn ensure_container(
+        &self,
+        specification: &ContainerSpecification,
+        volume: Option<&Path>,
+    ) -> Result<Change, StepFailure> {
+        let ensured = Docker::ensure_container(self, specification, volume).await;
+        ensured.map(change).or_failure()
+    }
+
+    async fn stop_container(
+        &self,
+        application: &ApplicationName,
+        grace: Duration,
+    ) -> Result<Change, StepFailure> {
+        let stopped = Docker::stop_container(self, application, grace).await;
+        stopped.map(change).or_failure()
+    }
+
+    async fn remove_container(&self, application: &ApplicationName) -> Result<Change, StepFailure> {
+        let removed = Docker::remove_container(self, application).await;
+        removed.map(change).or_failure()
+    }
+
+    async fn remove_namespace(&self, application: &ApplicationName) -> Result<Change, StepFailure> {
+        let removed = Docker::remove_namespace(self, application).await;
+        removed.map(change).or_failure()
+    }
+
+    async fn watch_start(&self, application: &ApplicationName) -> Result<StartWatch, StepFailure> {
+        Docker::watch_start(self, application).await.or_failure()
+    }
+
+    async fn wait_until_steady(
+        &self,
+        watch: StartWatch,
+        steady: Duration,
+        patience: Duration,
+    ) -> Result<(), StepFailure> {
+        watch.wait_until_stable(steady, patience).await.or_failure()
+    }
+
+    async fn pull_image(
+        &self,
+        image: &ImageReference,
+        mut progress: impl FnMut(ImageProgress) + Send,
+    ) -> Result<(), StepFailure> {
+        let tell = |layer: flocker_docker::ImageProgress| progress(layer.bytes.unwrap_or_default());
+        Docker::pull_image(self, image, tell).await.or_failure()?;
+        Ok(())
+    }
+
+    fn export_image(&self, image: &ImageReference) -> Box<dyn AsyncRead + Send + Unpin> {
+        let archive = Docker::export_image(self, image).map_err(std::io::Error::other);
+        Box::new(StreamReader::new(Box::pin(archive)))
+    }
+
+    async fn import_image(
+        &self,
+        image: &ImageReference,
+        archive: impl AsyncRead + Send + Unpin + 'static,
+    ) -> Result<(), StepFailure> {
+        let archive = ReaderStream::new(archive);
+        Docker::import_image(self, image, archive, |_| {})
+            .await
+            .or_failure()?;
+        Ok(())
+    }
+}

@@ -1,0 +1,80 @@
+//! Routes and links are the kernel's.
+//!
+//! Each call waits for the kernel some milliseconds, which is done where waiting is allowed.
+
+use std::collections::BTreeSet;
+use std::error::Error;
+use std::net::Ipv4Addr;
+
+use flocker_model::{ContainerLinks, Port};
+use flocker_net::{NetworkNamespace, RoutingTable};
+use flocker_remote::protocol::{Change, StepFailure};
+
+use super::changed;
+use crate::failure::OrFailure as _;
+use crate::platform::Routes;
+
+/// The kernel of this machine.
+#[derive(Debug, Clone)]
+pub(crate) struct Kernel;
+
+/// Translates the network layer's word for whether anything had to be done.
+fn change(change: flocker_net::Change) -> Change {
+    changed(change == flocker_net::Change::Changed)
+}
+
+/// Runs `work` where waiting is allowed.
+async fn waiting<T, E>(
+    work: impl FnOnce() -> Result<T, E> + Send + 'static,
+) -> Result<T, StepFailure>
+where
+    T: Send + 'static,
+    E: Error + Send + 'static,
+{
+    tokio::task::spawn_blocking(work)
+        .await
+        .or_failed_to("the kernel cannot be waited for")?
+        .or_failure()
+}
+
+impl Routes for Kernel {
+    async fn observe_routing(&self) -> Result<Option<RoutingTable>, StepFailure> {
+        waiting(flocker_net::observe_routing).await
+    }
+
+    async fn ensure_routing(&self, table: &RoutingTable) -> Result<Change, StepFailure> {
+        let table = table.clone();
+        let ensured = waiting(move || flocker_net::ensure_routing(&table)).await?;
+        Ok(change(ensured.change))
+    }
+
+    async fn forget_connections(&self, ports: &BTreeSet<Port>) -> Result<(), StepFailure> {
+        let ports = ports.clone();
+        waiting(move || flocker_net::forget_connections(&ports)).await?;
+        Ok(())
+    }
+
+    async fn ensure_links(
+        &self,
+        process: u32,
+        gateway: Ipv4Addr,
+        links: &ContainerLinks,
+    ) -> Result<Change, StepFailure> {
+        let links = links.clone();
+        let namespace = NetworkNamespace::of_process(process).or_failure()?;
+        let ensured = waiting(move || flocker_net::ensure_links(&namespace, gateway, &links)).await;
+        ensured.map(change)
+    }
+
+    async fn observe_links(&self, process: u32) -> Option<ContainerLinks> {
+        let namespace = NetworkNamespace::of_process(process).ok()?;
+        waiting(move || flocker_net::observe_links(&namespace))
+            .await
+            .ok()
+            .flatten()
+    }
+
+    async fn observe_listening_ports(&self) -> Result<BTreeSet<Port>, StepFailure> {
+        waiting(flocker_net::observe_listening_ports).await
+    }
+}

@@ -1,0 +1,161 @@
+//! Volumes are datasets of ZFS.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use flocker_model::{ApplicationName, ByteCount, Epoch, PoolState, SnapshotGuid, VolumeCopy};
+use flocker_remote::protocol::{Change, StepFailure};
+use flocker_zfs::{
+    Acquire, Incoming, MountedVolume, NewVolume, Owned, ReceiveRequest, Release, Volume, Zfs,
+};
+use tokio::io::AsyncRead;
+
+use super::changed;
+use crate::failure::OrFailure as _;
+use crate::platform::{OwnedVolume, Sending, Volumes};
+
+/// Translates the storage layer's word for whether anything had to be done.
+fn change(change: flocker_zfs::Change) -> Change {
+    changed(change == flocker_zfs::Change::Changed)
+}
+
+impl Volumes for Zfs {
+    type Owned = Volume<Owned>;
+
+    async fn observe_pool(&self) -> PoolState {
+        Zfs::observe_pool(self).await
+    }
+
+    async fn observe_volumes(&self) -> Result<BTreeMap<ApplicationName, VolumeCopy>, StepFailure> {
+        Zfs::observe_volumes(self)
+            .await
+            .or_failed_to("the volumes cannot be looked at")
+    }
+
+    async fn observe_volume(
+        &self,
+        application: &ApplicationName,
+    ) -> Result<Option<VolumeCopy>, StepFailure> {
+        Zfs::observe_volume(self, application).await.or_failure()
+    }
+
+    fn mountpoint_of(&self, application: &ApplicationName) -> PathBuf {
+        Zfs::mountpoint_of(self, application)
+    }
+
+    async fn open_owned(
+        &self,
+        application: &ApplicationName,
+        epoch: Epoch,
+    ) -> Result<Volume<Owned>, StepFailure> {
+        Zfs::open_owned(self, application, epoch).await.or_failure()
+    }
+
+    async fn open_owned_now(
+        &self,
+        application: &ApplicationName,
+    ) -> Result<Volume<Owned>, StepFailure> {
+        Zfs::open_owned_now(self, application).await.or_failure()
+    }
+
+    async fn create(&self, new: &NewVolume) -> Result<Change, StepFailure> {
+        Zfs::create(self, new).await.map(change).or_failure()
+    }
+
+    async fn release(
+        &self,
+        application: &ApplicationName,
+        release: &Release,
+    ) -> Result<(Change, SnapshotGuid), StepFailure> {
+        let released = Zfs::release(self, application, release)
+            .await
+            .or_failure()?;
+        Ok((change(released.change), released.snapshot))
+    }
+
+    async fn acquire(
+        &self,
+        application: &ApplicationName,
+        acquire: &Acquire,
+    ) -> Result<Change, StepFailure> {
+        let acquired = Zfs::acquire(self, application, acquire).await;
+        acquired.map(change).or_failure()
+    }
+
+    async fn prune_snapshots(
+        &self,
+        application: &ApplicationName,
+        keep: &BTreeSet<SnapshotGuid>,
+    ) -> Result<Change, StepFailure> {
+        let pruned = Zfs::prune_snapshots(self, application, keep).await;
+        pruned.map(change).or_failure()
+    }
+
+    async fn unmount(&self, application: &ApplicationName) -> Result<Change, StepFailure> {
+        Zfs::unmount(self, application)
+            .await
+            .map(change)
+            .or_failure()
+    }
+
+    async fn prepare_incoming(
+        &self,
+        application: &ApplicationName,
+    ) -> Result<Incoming, StepFailure> {
+        Zfs::prepare_incoming(self, application).await.or_failure()
+    }
+
+    async fn receive(
+        &self,
+        request: &ReceiveRequest,
+        stream: impl AsyncRead + Send + Unpin,
+    ) -> Result<SnapshotGuid, StepFailure> {
+        let received = Zfs::receive(self, request, stream).await.or_failure()?;
+        Ok(received.newest)
+    }
+}
+
+impl OwnedVolume for Volume<Owned> {
+    type Mounted = MountedVolume;
+
+    fn epoch(&self) -> Epoch {
+        Volume::epoch(self)
+    }
+
+    fn copy(&self) -> &VolumeCopy {
+        Volume::copy(self)
+    }
+
+    async fn mount(self) -> Result<MountedVolume, StepFailure> {
+        let (_, mounted) = Volume::mount(self).await.or_failure()?;
+        Ok(mounted)
+    }
+
+    async fn snapshot(self) -> Result<SnapshotGuid, StepFailure> {
+        Ok(Volume::snapshot(self).await.or_failure()?.guid)
+    }
+
+    async fn set_maximum_size(self, maximum: Option<ByteCount>) -> Result<Change, StepFailure> {
+        let set = Volume::set_maximum_size(self, maximum).await;
+        set.map(change).or_failure()
+    }
+
+    async fn send(
+        &self,
+        target: SnapshotGuid,
+        incoming: &Incoming,
+    ) -> Result<Option<Sending>, StepFailure> {
+        let plan = self.plan_send(target, incoming).await.or_failure()?;
+        let Some(transfer) = plan.transfer() else {
+            return Ok(None);
+        };
+        let estimate = self.estimate(&plan).await.or_failure()?;
+        let sending = Volume::send(self, &plan).or_failure()?;
+        Ok(Some(Sending {
+            transfer,
+            estimate,
+            stream: Box::new(sending.stream),
+            completion: Box::pin(async move { sending.completion.wait().await.or_failure() }),
+        }))
+    }
+}

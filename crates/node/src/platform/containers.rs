@@ -1,0 +1,98 @@
+//! Containers and images.
+
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+use std::net::Ipv4Addr;
+use std::path::Path;
+use std::time::Duration;
+
+use flocker_docker::ContainerObservation;
+use flocker_model::{ApplicationName, ByteCount, ContainerSpecification, ImageId, ImageReference};
+use flocker_remote::protocol::{Change, StepFailure};
+use tokio::io::AsyncRead;
+
+/// How far the pull of one layer of an image is: bytes done, and all, 0 where that is unknown.
+pub(crate) type ImageProgress = (ByteCount, ByteCount);
+
+/// The containers of one machine.
+pub(crate) trait Containers: Clone + Debug + Send + Sync + 'static {
+    /// Begun before a container is started; tells that start from those before it.
+    type Watch: Send;
+
+    /// Looks at every container of ours, running or not.
+    fn observe_containers(
+        &self,
+    ) -> impl Future<Output = Result<BTreeMap<ApplicationName, ContainerObservation>, StepFailure>> + Send;
+
+    /// Lists the images that are here, tags written out.
+    fn observe_images(
+        &self,
+    ) -> impl Future<Output = Result<BTreeMap<ImageReference, ImageId>, StepFailure>> + Send;
+
+    /// Makes sure of the bridge that containers are on, and returns its address.
+    fn ensure_network(&self) -> impl Future<Output = Result<Ipv4Addr, StepFailure>> + Send;
+
+    /// Makes sure of an application's network namespace, and returns the process that holds it.
+    fn ensure_namespace(
+        &self,
+        application: &ApplicationName,
+    ) -> impl Future<Output = Result<u32, StepFailure>> + Send;
+
+    /// Makes sure that a container exists, with its volume at this directory; it is not started.
+    /// One that differs is replaced unless it runs.
+    fn ensure_container(
+        &self,
+        specification: &ContainerSpecification,
+        volume: Option<&Path>,
+    ) -> impl Future<Output = Result<Change, StepFailure>> + Send;
+
+    /// Stops a container if it runs: with its stop signal, after `grace` by force.
+    fn stop_container(
+        &self,
+        application: &ApplicationName,
+        grace: Duration,
+    ) -> impl Future<Output = Result<Change, StepFailure>> + Send;
+
+    /// Removes a container if it is there; fails if it runs.
+    fn remove_container(
+        &self,
+        application: &ApplicationName,
+    ) -> impl Future<Output = Result<Change, StepFailure>> + Send;
+
+    /// Removes a network namespace if it is there; fails if the application runs in it.
+    fn remove_namespace(
+        &self,
+        application: &ApplicationName,
+    ) -> impl Future<Output = Result<Change, StepFailure>> + Send;
+
+    /// Begins to watch for the next start of a container; one that runs counts as started.
+    fn watch_start(
+        &self,
+        application: &ApplicationName,
+    ) -> impl Future<Output = Result<Self::Watch, StepFailure>> + Send;
+
+    /// Waits, for `patience` at most, until the watched container has run for `steady`.
+    fn wait_until_steady(
+        &self,
+        watch: Self::Watch,
+        steady: Duration,
+        patience: Duration,
+    ) -> impl Future<Output = Result<(), StepFailure>> + Send;
+
+    /// Gets an image from its registry.
+    fn pull_image(
+        &self,
+        image: &ImageReference,
+        progress: impl FnMut(ImageProgress) + Send,
+    ) -> impl Future<Output = Result<(), StepFailure>> + Send;
+
+    /// Streams an image as an archive; the stream breaks if it is not here.
+    fn export_image(&self, image: &ImageReference) -> Box<dyn AsyncRead + Send + Unpin>;
+
+    /// Loads an image from an archive; fails if another is in it.
+    fn import_image(
+        &self,
+        image: &ImageReference,
+        archive: impl AsyncRead + Send + Unpin + 'static,
+    ) -> impl Future<Output = Result<(), StepFailure>> + Send;
+}

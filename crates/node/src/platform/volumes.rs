@@ -1,0 +1,142 @@
+//! Volumes and who owns them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Debug;
+use std::path::{Path, PathBuf};
+
+use flocker_model::{ApplicationName, ByteCount, Epoch, PoolState, SnapshotGuid, VolumeCopy};
+use flocker_remote::protocol::{Change, StepFailure};
+use flocker_zfs::{Acquire, Incoming, NewVolume, ReceiveRequest, Release, Transfer};
+use futures_util::future::BoxFuture;
+use tokio::io::AsyncRead;
+
+/// The volumes of one machine.
+///
+/// A failure is `stale` exactly when a volume is not in the state that the method expects; nothing
+/// was done then.
+pub(crate) trait Volumes: Clone + Debug + Send + Sync + 'static {
+    /// The proof that this machine owns a volume.
+    type Owned: OwnedVolume;
+
+    /// Looks at the pool; one that cannot be looked at is unusable.
+    fn observe_pool(&self) -> impl Future<Output = PoolState> + Send;
+
+    /// Looks at every copy on this machine, a first one that is still being received included.
+    fn observe_volumes(
+        &self,
+    ) -> impl Future<Output = Result<BTreeMap<ApplicationName, VolumeCopy>, StepFailure>> + Send;
+
+    /// Looks at one copy.
+    fn observe_volume(
+        &self,
+        application: &ApplicationName,
+    ) -> impl Future<Output = Result<Option<VolumeCopy>, StepFailure>> + Send;
+
+    /// Returns where a volume is mounted when it is.
+    fn mountpoint_of(&self, application: &ApplicationName) -> PathBuf;
+
+    /// Opens a volume that this machine owns in this epoch.
+    fn open_owned(
+        &self,
+        application: &ApplicationName,
+        epoch: Epoch,
+    ) -> impl Future<Output = Result<Self::Owned, StepFailure>> + Send;
+
+    /// Opens a volume that this machine owns, in whichever epoch.
+    fn open_owned_now(
+        &self,
+        application: &ApplicationName,
+    ) -> impl Future<Output = Result<Self::Owned, StepFailure>> + Send;
+
+    /// Makes an empty volume in the first epoch. One of this machine's own in that epoch is left
+    /// as it is; anything else in its place is stale.
+    fn create(&self, new: &NewVolume) -> impl Future<Output = Result<Change, StepFailure>> + Send;
+
+    /// Gives a volume up that is not mounted and was not written since its newest snapshot, which
+    /// is returned; the same again when it was given up in this way already.
+    fn release(
+        &self,
+        application: &ApplicationName,
+        release: &Release,
+    ) -> impl Future<Output = Result<(Change, SnapshotGuid), StepFailure>> + Send;
+
+    /// Takes over a copy of an earlier epoch that ends with exactly the snapshot handed off.
+    fn acquire(
+        &self,
+        application: &ApplicationName,
+        acquire: &Acquire,
+    ) -> impl Future<Output = Result<Change, StepFailure>> + Send;
+
+    /// Destroys Flocker's snapshots but for those to be kept and the newest.
+    fn prune_snapshots(
+        &self,
+        application: &ApplicationName,
+        keep: &BTreeSet<SnapshotGuid>,
+    ) -> impl Future<Output = Result<Change, StepFailure>> + Send;
+
+    /// Unmounts a volume if it is mounted.
+    fn unmount(
+        &self,
+        application: &ApplicationName,
+    ) -> impl Future<Output = Result<Change, StepFailure>> + Send;
+
+    /// Tells a sender what is here of a volume.
+    fn prepare_incoming(
+        &self,
+        application: &ApplicationName,
+    ) -> impl Future<Output = Result<Incoming, StepFailure>> + Send;
+
+    /// Receives a stream into a replica; returns what the copy ends with now. What came of a stream
+    /// that breaks off is kept, and a token for the rest of it with it.
+    fn receive(
+        &self,
+        request: &ReceiveRequest,
+        stream: impl AsyncRead + Send + Unpin,
+    ) -> impl Future<Output = Result<SnapshotGuid, StepFailure>> + Send;
+}
+
+/// The proof that a volume was owned by this machine a moment ago. What changes anything takes it
+/// by value: it is good for one action.
+pub(crate) trait OwnedVolume: Debug + Send + Sync {
+    /// The proof that the volume is mounted for writing, and where: what a container may be given.
+    type Mounted: AsRef<Path> + Send + Sync;
+
+    /// Returns the owner's turn.
+    fn epoch(&self) -> Epoch;
+
+    /// Returns what was found when the volume was opened.
+    fn copy(&self) -> &VolumeCopy;
+
+    /// Mounts it, unless it is.
+    fn mount(self) -> impl Future<Output = Result<Self::Mounted, StepFailure>> + Send;
+
+    /// Takes a snapshot that holds everything acknowledged so far. Of an unmounted volume that was
+    /// not written since its newest snapshot, it returns that one.
+    fn snapshot(self) -> impl Future<Output = Result<SnapshotGuid, StepFailure>> + Send;
+
+    /// Sets the most that it may hold, `None` for no limit.
+    fn set_maximum_size(
+        self,
+        maximum: Option<ByteCount>,
+    ) -> impl Future<Output = Result<Change, StepFailure>> + Send;
+
+    /// Starts to send what a receiver needs for the snapshot `target`: everything, what changed, or
+    /// the rest of an interrupted transfer, be it of another snapshot. `None` if it has `target`.
+    fn send(
+        &self,
+        target: SnapshotGuid,
+        incoming: &Incoming,
+    ) -> impl Future<Output = Result<Option<Sending>, StepFailure>> + Send;
+}
+
+/// A stream that is being sent.
+pub(crate) struct Sending {
+    /// The kind of stream, for the receiver.
+    pub(crate) transfer: Transfer,
+    /// About how long it is.
+    pub(crate) estimate: ByteCount,
+    /// The stream. Its end says nothing.
+    pub(crate) stream: Box<dyn AsyncRead + Send + Unpin>,
+    /// Tells, once the stream has ended, whether that was all of it.
+    pub(crate) completion: BoxFuture<'static, Result<(), StepFailure>>,
+}
