@@ -54,6 +54,11 @@ pub(crate) async fn make_ready(
         .ensure_container(&record.specification, path)
         .await?;
     // A namespace that was made anew may have another address than the table says.
+    look_addresses_up_again(machine).await
+}
+
+/// Puts the containers' present addresses into the node's table, if there is one.
+async fn look_addresses_up_again(machine: &Machine<impl Platform>) -> Result<(), StepFailure> {
     if machine.store.network().or_failure()?.is_some() {
         machine.change_network(|_| {}).await?;
     }
@@ -190,6 +195,8 @@ pub(super) async fn remove(
     machine.containers.remove_container(name).await?;
     machine.containers.remove_namespace(name).await?;
     machine.store.remove_application(name).or_failure()?;
+    // Its address is free for another container, to which its ports must not lead.
+    look_addresses_up_again(machine).await?;
     Ok(Change::Changed)
 }
 
