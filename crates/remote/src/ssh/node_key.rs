@@ -80,10 +80,15 @@ pub fn generate_node_key(path: &Path) -> Result<PublicKey, NodeKeyError> {
 ///
 /// [`NodeKeyError`] when it can be neither read nor written.
 pub fn ensure_node_key(path: &Path) -> Result<PublicKey, NodeKeyError> {
-    match generate_node_key(path) {
-        Err(NodeKeyError::Exists { .. }) => read_public_key(path),
-        generated => generated,
+    // Every look at a node comes by here: no key is made up for nothing.
+    if !path.exists() {
+        match generate_node_key(path) {
+            // Another process was faster.
+            Err(NodeKeyError::Exists { .. }) => {}
+            generated => return generated,
+        }
     }
+    read_public_key(path)
 }
 
 /// Reads the public half of a private key's file.
