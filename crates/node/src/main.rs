@@ -17,6 +17,8 @@ mod report;
 mod serve;
 mod settings;
 mod store;
+#[cfg(test)]
+mod tests;
 
 use std::io::{self, Write as _};
 use std::path::Path;

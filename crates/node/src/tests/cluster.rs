@@ -1,0 +1,337 @@
+//! Machines in memory that can push to each other, and what is deployed on them.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
+
+use flocker_model::{
+    ApplicationName, Contact, Deployment, ImageId, ImageReference, NodeName, NodeObservation,
+    Observed, VolumeRole,
+};
+use flocker_plan::{Action, Goal, Handoff, ImageSource, Plan, Scope, StepId, Yield, plan};
+use flocker_remote::protocol::StepFailure;
+use flocker_remote::ssh::generate_node_key;
+use tempfile::TempDir;
+
+use super::fake::{
+    Dataset, Fake, FakeContainers, FakePeers, FakeRoutes, FakeUnits, FakeVolumes, Faults, Guids,
+    Host, Neighbours, archive,
+};
+use super::wish::{APPLICATIONS, application_name, name, node_name, port};
+use crate::execute::run_action;
+use crate::machine::Machine;
+use crate::platform::Containers as _;
+use crate::settings::Settings;
+use crate::store::Store;
+
+/// How many machines there are at most.
+const MOST_MACHINES: usize = 3;
+
+/// Machines in memory.
+pub(super) struct Cluster {
+    pub(super) faults: Faults,
+    pub(super) neighbours: Neighbours,
+    guids: Guids,
+    nodes: BTreeMap<NodeName, Node>,
+    /// What applications wrote and were told is safe.
+    acknowledged: BTreeMap<ApplicationName, Vec<u8>>,
+    records: u64,
+}
+
+/// One machine.
+struct Node {
+    host: Host,
+    machine: Machine<Fake>,
+    directory: TempDir,
+}
+
+impl Cluster {
+    /// Machines on which nothing of ours ever was.
+    pub(super) fn new(count: usize) -> Self {
+        let mut cluster = Self {
+            faults: Faults::default(),
+            neighbours: Neighbours::default(),
+            guids: Guids::default(),
+            nodes: BTreeMap::new(),
+            acknowledged: BTreeMap::new(),
+            records: 0,
+        };
+        for index in 0..count {
+            // In memory: what is written here is synchronized again and again.
+            let directory = tempfile::tempdir_in("/dev/shm").unwrap();
+            copy_keys(index, directory.path());
+            let host = Host::new(cluster.faults.clone());
+            let machine = cluster.boot(&host, directory.path());
+            let node = Node {
+                host,
+                machine,
+                directory,
+            };
+            cluster.nodes.insert(node_name(index), node);
+        }
+        cluster
+    }
+
+    /// Machines like these that go their own way from now on.
+    pub(super) fn fork(&self) -> Self {
+        let mut cluster = Self {
+            faults: Faults::default(),
+            neighbours: Neighbours::default(),
+            guids: self.guids.clone(),
+            nodes: BTreeMap::new(),
+            acknowledged: self.acknowledged.clone(),
+            records: self.records,
+        };
+        for (name, node) in &self.nodes {
+            let directory = tempfile::tempdir_in("/dev/shm").unwrap();
+            copy_directory(node.directory.path(), directory.path());
+            let host = node.host.fork(cluster.faults.clone());
+            let machine = cluster.boot(&host, directory.path());
+            let node = Node {
+                host,
+                machine,
+                directory,
+            };
+            cluster.nodes.insert(name.clone(), node);
+        }
+        cluster
+    }
+
+    /// Starts `flocker-node` on a machine.
+    fn boot(&self, host: &Host, directory: &Path) -> Machine<Fake> {
+        let below = |name: &str| -> PathBuf { directory.join(name) };
+        let settings = Settings {
+            state_directory: below("state"),
+            runtime_directory: below("runtime"),
+            host_keys: below("ssh"),
+            ..Settings::default()
+        };
+        let store = Store::open(&settings).unwrap();
+        let id = store.node_id().unwrap();
+        let machine = Machine {
+            id,
+            settings,
+            store,
+            volumes: FakeVolumes {
+                host: host.clone(),
+                node: id,
+                guids: self.guids.clone(),
+            },
+            containers: FakeContainers { host: host.clone() },
+            units: FakeUnits { host: host.clone() },
+            routes: FakeRoutes { host: host.clone() },
+            peers: FakePeers {
+                neighbours: self.neighbours.clone(),
+                faults: self.faults.clone(),
+            },
+        };
+        self.neighbours.add(machine.clone());
+        machine
+    }
+
+    /// Cuts a machine's power; it boots again with nothing running.
+    pub(super) fn cut_power(&mut self, name: &NodeName) {
+        let node = &self.nodes[name];
+        node.host.cut_power();
+        std::fs::remove_dir_all(&node.machine.settings.runtime_directory).unwrap();
+        let machine = self.boot(&node.host, node.directory.path());
+        self.nodes.get_mut(name).unwrap().machine = machine;
+    }
+
+    /// Has a machine write to the disk what it was told to keep.
+    pub(super) fn sync(&self, name: &NodeName) {
+        let mut state = self.nodes[name].host.state();
+        let volumes = state.disk.pool.volumes.values_mut();
+        volumes.for_each(Dataset::sync);
+    }
+
+    /// Removes the links inside a machine's containers, as somebody might by hand.
+    pub(super) fn lose_links(&self, name: &NodeName) {
+        let mut state = self.nodes[name].host.state();
+        state.running.network.links.clear();
+    }
+
+    fn machine(&self, name: &NodeName) -> &Machine<Fake> {
+        &self.nodes[name].machine
+    }
+
+    /// Looks at every machine.
+    pub(super) async fn observe(&self) -> Observed {
+        let image: ImageReference = name("image:2");
+        let id = ImageId(image.to_string());
+        let mut observed = Observed {
+            nodes: BTreeMap::new(),
+            operator_images: BTreeMap::from([(image, id)]),
+        };
+        for (name, node) in &self.nodes {
+            let contact = Contact {
+                address: name.as_address().unwrap(),
+                ssh_port: port(22),
+            };
+            let state = node.machine.observe(Some(contact)).await.unwrap();
+            let seen = NodeObservation::Seen(Box::new(state));
+            observed.nodes.insert(name.clone(), seen);
+        }
+        observed
+    }
+
+    /// Runs one step as `flocker-cluster` has it run.
+    pub(super) async fn run(
+        &self,
+        (node, action): (&NodeName, &Action),
+        yields: &BTreeMap<StepId, Yield>,
+    ) -> Result<Yield, StepFailure> {
+        let machine = self.machine(node);
+        let mut action = action.clone();
+        match &mut action {
+            Action::EnsureImage {
+                image,
+                from: ImageSource::Operator,
+            } => {
+                let id = ImageId(image.with_tag());
+                let archive = std::io::Cursor::new(archive(image, &id));
+                let loaded = machine.containers.import_image(image, archive).await;
+                return loaded.map(|()| Yield::Nothing);
+            }
+            Action::AcquireVolume { handoff, .. } => {
+                if let Handoff::FromStep(step) = handoff
+                    && let Some(Yield::HandedOff(guid)) = yields.get(step)
+                {
+                    *handoff = Handoff::Recorded(*guid);
+                }
+            }
+            _ => {}
+        }
+        let (progress, _unread) = tokio::sync::mpsc::unbounded_channel();
+        let done = run_action(machine, action, &progress).await;
+        // The other side may have answered before it was done.
+        self.neighbours.settle().await;
+        done.map(|done| done.yielded)
+    }
+
+    /// Runs a plan until a step fails.
+    pub(super) async fn drive(&self, plan: &Plan) -> Result<(), String> {
+        let mut yields = BTreeMap::new();
+        for step in plan.steps() {
+            let done = self.run((&step.node, &step.action), &yields).await;
+            let failed = |failure: StepFailure| format!("{} {}: {failure:?}", step.id, step.action);
+            yields.insert(step.id, done.map_err(failed)?);
+        }
+        Ok(())
+    }
+
+    /// Deploys with nothing going wrong: once must do, and the second time finds nothing to do.
+    pub(super) async fn converge(&mut self, deployment: &Deployment) {
+        self.faults.disarm();
+        let made = plan(&cluster(deployment), &self.observe().await);
+        assert!(made.blocked.is_empty(), "{made}");
+        if let Err(failure) = self.drive(&made).await {
+            panic!("{failure}\nin\n{made}");
+        }
+        let left = plan(&cluster(deployment), &self.observe().await);
+        assert!(left.is_empty(), "left to do:\n{left}\nafter\n{made}");
+        self.check(deployment);
+        self.write();
+    }
+
+    /// All that must hold when a deployment is as wanted.
+    fn check(&self, deployment: &Deployment) {
+        self.check_owners();
+        for (name, application, node) in deployment.placed() {
+            let state = self.nodes[node].host.state();
+            assert!(state.running.processes.runs(name), "{name} runs on {node}");
+            if application.volume.is_some() {
+                let volume = &state.disk.pool.volumes[name];
+                let acknowledged = self.acknowledged.get(name).cloned().unwrap_or_default();
+                assert_eq!(volume.contents, acknowledged, "{name} has every record");
+            }
+        }
+    }
+
+    /// Never two owners, never two writers, never one on a replica.
+    pub(super) fn check_owners(&self) {
+        for index in 0..APPLICATIONS {
+            let name = application_name(index);
+            let (mut owners, mut writers) = (0, 0);
+            for node in self.nodes.values() {
+                let state = node.host.state();
+                let Some(volume) = state.disk.pool.volumes.get(&name) else {
+                    continue;
+                };
+                let is_owned = matches!(volume.role(node.machine.id), VolumeRole::Owned { .. });
+                assert!(
+                    is_owned || !volume.is_mounted,
+                    "a replica of {name} is mounted"
+                );
+                owners += usize::from(is_owned);
+                writers += usize::from(volume.is_mounted && state.running.processes.runs(&name));
+            }
+            assert!(owners <= 1, "{name} has {owners} owners");
+            assert!(writers <= 1, "{name} has {writers} writers");
+        }
+    }
+
+    /// Every application that runs on a volume writes a record and is told that it is safe.
+    pub(super) fn write(&mut self) {
+        for node in self.nodes.values() {
+            let state = &mut *node.host.state();
+            for (name, volume) in &mut state.disk.pool.volumes {
+                if volume.is_mounted && state.running.processes.runs(name) {
+                    self.records += 1;
+                    let record = format!("{};", self.records);
+                    volume.write(record.as_bytes());
+                    let acknowledged = self.acknowledged.entry(name.clone()).or_default();
+                    acknowledged.extend(record.as_bytes());
+                }
+            }
+        }
+    }
+}
+
+/// Copies a directory with everything below it.
+fn copy_directory(from: &Path, to: &Path) {
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let copy = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            std::fs::create_dir(&copy).unwrap();
+            copy_directory(&entry.path(), &copy);
+        } else {
+            std::fs::copy(entry.path(), copy).unwrap();
+        }
+    }
+}
+
+/// Gives a machine its keys, which are made once for all tests: making them takes long.
+fn copy_keys(index: usize, directory: &Path) {
+    static KEYS: LazyLock<TempDir> = LazyLock::new(|| {
+        let keys = tempfile::tempdir_in("/dev/shm").unwrap();
+        for index in 0..MOST_MACHINES {
+            for kind in ["host", "own"] {
+                generate_node_key(&keys.path().join(format!("{kind}-{index}"))).unwrap();
+            }
+        }
+        keys
+    });
+    let host = directory.join("ssh");
+    let own = directory.join("state/ssh");
+    std::fs::create_dir_all(&host).unwrap();
+    std::fs::create_dir_all(&own).unwrap();
+    for (kind, place) in [
+        ("host", host.join("ssh_host_ed25519_key")),
+        ("own", own.join("id_ed25519")),
+    ] {
+        for suffix in ["", ".pub"] {
+            let key = KEYS.path().join(format!("{kind}-{index}{suffix}"));
+            std::fs::copy(key, format!("{}{suffix}", place.display())).unwrap();
+        }
+    }
+}
+
+/// Wants a deployment of every node.
+pub(super) fn cluster(deployment: &Deployment) -> Goal<'_> {
+    Goal {
+        deployment,
+        scope: Scope::Cluster,
+    }
+}

@@ -1,0 +1,386 @@
+//! Containers and images in memory.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{Cursor, Error};
+use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use flocker_docker::{ApplicationContainer, ContainerObservation, NamespaceContainer};
+use flocker_model::{
+    ApplicationName, ContainerSpecification, ContainerStatus, Digest, ImageId, ImageReference,
+    UnitState,
+};
+use flocker_remote::protocol::{Change, StepFailure};
+use tokio::io::{AsyncRead, AsyncReadExt as _};
+
+use super::{Host, State, changed};
+use crate::failure::failure_of;
+use crate::platform::{Containers, ImageProgress};
+
+/// The bridge's address.
+const GATEWAY: Ipv4Addr = Ipv4Addr::new(172, 20, 0, 1);
+
+/// What Docker keeps on the disk.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Docker {
+    pub(crate) images: BTreeMap<ImageReference, ImageId>,
+    applications: BTreeMap<ApplicationName, Application>,
+    /// The ids of the containers that hold a namespace.
+    namespaces: BTreeMap<ApplicationName, String>,
+    has_network: bool,
+    /// How many containers there ever were.
+    created: u64,
+}
+
+/// The container of an application.
+#[derive(Debug, Clone)]
+struct Application {
+    id: String,
+    image: ImageReference,
+    configuration: Digest,
+    namespace: String,
+    volume: Option<PathBuf>,
+    exit_code: i64,
+}
+
+/// What runs.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Processes {
+    /// The number of the next process, and the end of the next address.
+    pub(super) next: u16,
+    applications: BTreeSet<ApplicationName>,
+    namespaces: BTreeMap<ApplicationName, (u32, Ipv4Addr)>,
+}
+
+impl Processes {
+    /// Tells whether an application runs.
+    pub(crate) fn runs(&self, application: &ApplicationName) -> bool {
+        self.applications.contains(application)
+    }
+
+    /// Tells whether a process holds a namespace.
+    pub(super) fn holds_namespace(&self, process: u32) -> bool {
+        self.namespaces
+            .values()
+            .any(|(holder, _)| *holder == process)
+    }
+}
+
+impl Docker {
+    /// What ran was killed.
+    pub(super) fn lose_power(&mut self) {
+        for application in self.applications.values_mut() {
+            application.exit_code = 137;
+        }
+    }
+
+    fn next_id(&mut self) -> String {
+        self.created += 1;
+        format!("{:064x}", self.created)
+    }
+}
+
+impl State {
+    /// Starts a container as Docker does when systemd asks it to.
+    pub(super) fn start_container(
+        &mut self,
+        application: &ApplicationName,
+    ) -> Result<(), StepFailure> {
+        let container = self.disk.docker.applications.get(application);
+        let container = container.ok_or_else(|| failure_of("there is no such container"))?;
+        let namespace = self.disk.docker.namespaces.get(application);
+        if namespace != Some(&container.namespace)
+            || !self.running.processes.namespaces.contains_key(application)
+        {
+            return Err(failure_of("the container's network is gone"));
+        }
+        let volume = self.disk.pool.volumes.get(application);
+        if container.volume.is_some() && !volume.is_some_and(|volume| volume.is_mounted) {
+            return Err(failure_of(
+                "the container would write below an empty mountpoint",
+            ));
+        }
+        let processes = &mut self.running.processes;
+        processes.applications.insert(application.clone());
+        Ok(())
+    }
+
+    /// Ends a container in order; tells whether it ran.
+    pub(super) fn end_container(&mut self, application: &ApplicationName) -> bool {
+        let ran = self.running.processes.applications.remove(application);
+        if ran && let Some(container) = self.disk.docker.applications.get_mut(application) {
+            container.exit_code = 0;
+        }
+        ran
+    }
+
+    fn describe(&self, application: &ApplicationName) -> ContainerObservation {
+        let docker = &self.disk.docker;
+        let processes = &self.running.processes;
+        let container = docker.applications.get(application);
+        let describe = |container: &Application| ApplicationContainer {
+            id: container.id.clone(),
+            configuration: container.configuration.clone(),
+            image: ImageId(container.image.to_string()),
+            status: if processes.runs(application) {
+                ContainerStatus::Running {
+                    since: "2014-08-01T00:00:00Z".to_owned(),
+                }
+            } else {
+                ContainerStatus::Stopped {
+                    exit_code: container.exit_code,
+                }
+            },
+            namespace: container.namespace.clone(),
+        };
+        let namespace = docker.namespaces.get(application);
+        ContainerObservation {
+            application: container.map(describe),
+            namespace: namespace.map(|id| NamespaceContainer {
+                id: id.clone(),
+                running: processes.namespaces.get(application).copied(),
+            }),
+        }
+    }
+}
+
+/// The containers of a machine in memory.
+#[derive(Debug, Clone)]
+pub(crate) struct FakeContainers {
+    pub(crate) host: Host,
+}
+
+/// Writes an image as an archive.
+pub(crate) fn archive(image: &ImageReference, id: &ImageId) -> Vec<u8> {
+    format!("{}\n{}", image.with_tag(), id.0).into_bytes()
+}
+
+impl Containers for FakeContainers {
+    type Watch = ApplicationName;
+
+    async fn observe_containers(
+        &self,
+    ) -> Result<BTreeMap<ApplicationName, ContainerObservation>, StepFailure> {
+        let observed = self.host.act(|state| {
+            let docker = &state.disk.docker;
+            let names = docker.applications.keys().chain(docker.namespaces.keys());
+            Ok(names
+                .map(|name| (name.clone(), state.describe(name)))
+                .collect())
+        });
+        observed.await
+    }
+
+    async fn observe_images(&self) -> Result<BTreeMap<ImageReference, ImageId>, StepFailure> {
+        self.host
+            .act(|state| Ok(state.disk.docker.images.clone()))
+            .await
+    }
+
+    async fn ensure_network(&self) -> Result<Ipv4Addr, StepFailure> {
+        let ensured = self.host.act(|state| {
+            state.disk.docker.has_network = true;
+            Ok(GATEWAY)
+        });
+        ensured.await
+    }
+
+    async fn ensure_namespace(&self, application: &ApplicationName) -> Result<u32, StepFailure> {
+        self.ensure_network().await?;
+        let created = self.host.act(|state| {
+            if let Some((process, _)) = state.running.processes.namespaces.get(application) {
+                return Ok(Some(*process));
+            }
+            if state.running.processes.runs(application) {
+                return Err(failure_of("its container still runs"));
+            }
+            let docker = &mut state.disk.docker;
+            if !docker.namespaces.contains_key(application) {
+                let id = docker.next_id();
+                docker.namespaces.insert(application.clone(), id);
+            }
+            Ok(None)
+        });
+        if let Some(process) = created.await? {
+            return Ok(process);
+        }
+        let started = self.host.act(|state| {
+            let processes = &mut state.running.processes;
+            processes.next += 1;
+            let [high, low] = (processes.next + 1).to_be_bytes();
+            let process = u32::from(processes.next) + 1000;
+            let address = Ipv4Addr::new(172, 20, high, low);
+            processes
+                .namespaces
+                .insert(application.clone(), (process, address));
+            Ok(process)
+        });
+        started.await
+    }
+
+    async fn ensure_container(
+        &self,
+        specification: &ContainerSpecification,
+        volume: Option<&Path>,
+    ) -> Result<Change, StepFailure> {
+        let name = &specification.application;
+        if specification.mountpoint.is_some() != volume.is_some() {
+            return Err(failure_of(
+                "it needs a volume exactly when it has a mountpoint",
+            ));
+        }
+        let differs = self.host.act(|state| {
+            let namespace = state.disk.docker.namespaces.get(name);
+            let namespace = namespace.ok_or_else(|| failure_of("it has no network"))?;
+            let existing = state.disk.docker.applications.get(name);
+            Ok(!existing.is_some_and(|container| {
+                container.configuration == specification.digest()
+                    && container.namespace == *namespace
+                    && container.volume.as_deref() == volume
+            }))
+        });
+        if !differs.await? {
+            return Ok(Change::Unchanged);
+        }
+        self.remove_container(name).await?;
+        let created = self.host.act(|state| {
+            let docker = &mut state.disk.docker;
+            let has = |image: &ImageReference| docker.images.contains_key(image);
+            if !specification
+                .image
+                .with_tag()
+                .parse()
+                .is_ok_and(|image| has(&image))
+            {
+                return Err(failure_of("its image is not here"));
+            }
+            let container = Application {
+                id: docker.next_id(),
+                image: specification.image.clone(),
+                configuration: specification.digest(),
+                namespace: docker.namespaces.get(name).cloned().unwrap_or_default(),
+                volume: volume.map(Path::to_owned),
+                exit_code: 0,
+            };
+            docker.applications.insert(name.clone(), container);
+            Ok(Change::Changed)
+        });
+        created.await
+    }
+
+    async fn stop_container(
+        &self,
+        application: &ApplicationName,
+        _grace: Duration,
+    ) -> Result<Change, StepFailure> {
+        let stopped = self.host.act(|state| {
+            let ran = state.end_container(application);
+            if ran && state.running.units.state(application) == UnitState::Active {
+                // Systemd is about to start it again.
+                state.running.units.set(application, UnitState::Activating);
+            }
+            Ok(changed(ran))
+        });
+        stopped.await
+    }
+
+    async fn remove_container(&self, application: &ApplicationName) -> Result<Change, StepFailure> {
+        let removed = self.host.act(|state| {
+            if state.running.processes.runs(application) {
+                return Err(failure_of("it still runs"));
+            }
+            let removed = state.disk.docker.applications.remove(application);
+            Ok(changed(removed.is_some()))
+        });
+        removed.await
+    }
+
+    async fn remove_namespace(&self, application: &ApplicationName) -> Result<Change, StepFailure> {
+        let removed = self.host.act(|state| {
+            if state.running.processes.runs(application) {
+                return Err(failure_of("it still runs"));
+            }
+            state.running.processes.namespaces.remove(application);
+            let removed = state.disk.docker.namespaces.remove(application);
+            Ok(changed(removed.is_some()))
+        });
+        removed.await
+    }
+
+    async fn watch_start(
+        &self,
+        application: &ApplicationName,
+    ) -> Result<ApplicationName, StepFailure> {
+        self.host.act(|_| Ok(application.clone())).await
+    }
+
+    async fn wait_until_steady(
+        &self,
+        watch: ApplicationName,
+        _steady: Duration,
+        _patience: Duration,
+    ) -> Result<(), StepFailure> {
+        let waited = self.host.act(|state| {
+            if state.running.processes.runs(&watch) {
+                Ok(())
+            } else {
+                Err(failure_of("it ended right after its start"))
+            }
+        });
+        waited.await
+    }
+
+    async fn pull_image(
+        &self,
+        image: &ImageReference,
+        mut progress: impl FnMut(ImageProgress) + Send,
+    ) -> Result<(), StepFailure> {
+        progress(ImageProgress::default());
+        let pulled = self.host.act(|state| {
+            let name = image.with_tag();
+            let tagged = name.parse().map_err(|_| failure_of("there is none"))?;
+            state.disk.docker.images.insert(tagged, ImageId(name));
+            Ok(())
+        });
+        pulled.await
+    }
+
+    fn export_image(&self, image: &ImageReference) -> Box<dyn AsyncRead + Send + Unpin> {
+        let state = self.host.state();
+        let tagged: Option<ImageReference> = image.with_tag().parse().ok();
+        match tagged.and_then(|tagged| state.disk.docker.images.get(&tagged)) {
+            Some(id) => Box::new(Cursor::new(archive(image, id))),
+            None => Box::new(tokio_util::io::StreamReader::new(
+                futures_util::stream::iter([Err::<bytes::Bytes, _>(Error::other(
+                    "there is no such image",
+                ))]),
+            )),
+        }
+    }
+
+    async fn import_image(
+        &self,
+        image: &ImageReference,
+        mut archive: impl AsyncRead + Send + Unpin + 'static,
+    ) -> Result<(), StepFailure> {
+        let mut text = String::new();
+        let read = archive.read_to_string(&mut text).await;
+        read.map_err(|_| failure_of("the archive ended early"))?;
+        let imported = self.host.act(|state| {
+            let Some((name, id)) = text.split_once('\n') else {
+                return Err(failure_of("it is no archive"));
+            };
+            let name: ImageReference = name.parse().map_err(|_| failure_of("it is no archive"))?;
+            let wanted = name.to_string() == image.with_tag();
+            let id = ImageId(id.to_owned());
+            state.disk.docker.images.insert(name, id);
+            if wanted {
+                Ok(())
+            } else {
+                Err(failure_of("the archive holds another image"))
+            }
+        });
+        imported.await
+    }
+}

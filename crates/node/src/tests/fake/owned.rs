@@ -1,0 +1,174 @@
+//! Owned volumes in memory: mounted, snapshotted and sent.
+
+use std::collections::BTreeSet;
+use std::io::Cursor;
+use std::path::{Path, PathBuf};
+
+use flocker_model::{ApplicationName, ByteCount, Epoch, SnapshotGuid, VolumeCopy};
+use flocker_remote::protocol::{Change, StepFailure};
+use flocker_zfs::{Incoming, Transfer};
+
+use super::changed;
+use super::pool::{Dataset, parse_token};
+use super::stream::Header;
+use super::volumes::{FakeVolumes, stale};
+use crate::failure::failure_of;
+use crate::platform::{OwnedVolume, Sending, Volumes as _};
+
+/// A volume that was owned a moment ago.
+#[derive(Debug)]
+pub(crate) struct FakeOwned {
+    pub(super) volumes: FakeVolumes,
+    pub(super) application: ApplicationName,
+    pub(super) epoch: Epoch,
+    pub(super) copy: VolumeCopy,
+}
+
+/// A volume that is mounted.
+#[derive(Debug)]
+pub(crate) struct FakeMounted(PathBuf);
+
+impl AsRef<Path> for FakeMounted {
+    fn as_ref(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl FakeOwned {
+    /// Does something to the volume.
+    async fn act<T>(
+        &self,
+        work: impl FnOnce(&mut Dataset) -> Result<T, StepFailure>,
+    ) -> Result<T, StepFailure> {
+        let done = self.volumes.host.act(|state| {
+            let dataset = state.disk.pool.volumes.get_mut(&self.application);
+            work(dataset.ok_or_else(|| stale("there is no such volume"))?)
+        });
+        done.await
+    }
+}
+
+impl OwnedVolume for FakeOwned {
+    type Mounted = FakeMounted;
+
+    fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+
+    fn copy(&self) -> &VolumeCopy {
+        &self.copy
+    }
+
+    async fn mount(self) -> Result<FakeMounted, StepFailure> {
+        self.act(|dataset| {
+            dataset.mount();
+            Ok(())
+        })
+        .await?;
+        Ok(FakeMounted(self.volumes.mountpoint_of(&self.application)))
+    }
+
+    async fn snapshot(self) -> Result<SnapshotGuid, StepFailure> {
+        if self.copy.mounted.is_none() {
+            // As the real ones do, so that nothing is left in the intent log.
+            self.act(|dataset| {
+                dataset.mount();
+                Ok(())
+            })
+            .await?;
+            self.act(|dataset| {
+                dataset.unmount();
+                Ok(())
+            })
+            .await?;
+        }
+        self.act(|dataset| {
+            let settled = dataset
+                .newest()
+                .filter(|_| !dataset.is_mounted && dataset.written() == ByteCount::ZERO);
+            Ok(settled.unwrap_or_else(|| {
+                let guid = self.volumes.guids.next();
+                dataset.take_snapshot(guid);
+                guid
+            }))
+        })
+        .await
+    }
+
+    async fn set_maximum_size(self, maximum: Option<ByteCount>) -> Result<Change, StepFailure> {
+        self.act(|dataset| {
+            let referenced = ByteCount::new(dataset.contents.len() as u64);
+            if maximum.is_some_and(|maximum| maximum < referenced) {
+                return Err(failure_of("it has more in it"));
+            }
+            let before = std::mem::replace(&mut dataset.maximum_size, maximum);
+            Ok(changed(before != maximum))
+        })
+        .await
+    }
+
+    async fn send(
+        &self,
+        target: SnapshotGuid,
+        incoming: &Incoming,
+    ) -> Result<Option<Sending>, StepFailure> {
+        let plan = self.act(|dataset| plan_send(dataset, target, incoming));
+        let Some((header, transfer, bytes)) = plan.await? else {
+            return Ok(None);
+        };
+        let stream = header.stream(&bytes);
+        Ok(Some(Sending {
+            transfer,
+            estimate: ByteCount::new(stream.len() as u64),
+            stream: Box::new(Cursor::new(stream)),
+            completion: Box::pin(std::future::ready(Ok(()))),
+        }))
+    }
+}
+
+/// Decides what to send, by the rules of the real ones.
+fn plan_send(
+    dataset: &Dataset,
+    target: SnapshotGuid,
+    incoming: &Incoming,
+) -> Result<Option<(Header, Transfer, Vec<u8>)>, StepFailure> {
+    let there: BTreeSet<SnapshotGuid> = incoming.snapshots.iter().map(|(guid, _)| *guid).collect();
+    if there.contains(&target) {
+        return Ok(None);
+    }
+    let place = dataset.position(target);
+    let place = place.ok_or_else(|| failure_of("there is no such snapshot"))?;
+    let newest_there = incoming.snapshots.last().map(|(guid, _)| *guid);
+    let base = newest_there.map(|guid| dataset.position(guid));
+    let (base, offset, place, transfer) = match (&incoming.resume_token, base) {
+        (Some(token), base) if resumes(dataset, token).is_some() => {
+            let (place, offset) = resumes(dataset, token).unwrap_or_default();
+            let token = token.clone();
+            (base.flatten(), offset, place, Transfer::Resume { token })
+        }
+        (_, None) => (None, 0, place, Transfer::Full),
+        (_, Some(Some(base))) if base < place => {
+            let from = dataset.snapshots[base].guid;
+            (Some(base), 0, place, Transfer::Incremental { from })
+        }
+        _ => return Err(failure_of("the copies went different ways")),
+    };
+    let base = base.map(|base| &dataset.snapshots[base]);
+    let known = base.map_or(0, |base| base.contents.len());
+    let to = &dataset.snapshots[place];
+    let bytes = &to.contents[known..];
+    let header = Header {
+        from: base.map(|base| base.guid),
+        to: to.guid,
+        name: to.name.clone(),
+        length: bytes.len(),
+        offset,
+    };
+    Ok(Some((header, transfer, bytes[offset..].to_vec())))
+}
+
+/// Reads a token, if its snapshot is still here.
+fn resumes(dataset: &Dataset, token: &str) -> Option<(usize, usize)> {
+    let (guid, offset) = parse_token(token)?;
+    Some((dataset.position(guid)?, offset))
+}

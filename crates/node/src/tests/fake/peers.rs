@@ -1,0 +1,133 @@
+//! Machines that are connected in memory.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use flocker_model::{Member, NodeId, NodeName};
+use flocker_remote::protocol::StepFailure;
+use flocker_remote::ssh::read_public_key;
+use tokio::task::JoinSet;
+use uuid::Uuid;
+
+use super::{Fake, Faults};
+use crate::failure::{OrFailure as _, failure_of};
+use crate::machine::Machine;
+use crate::platform::{PeerConnection, PeerSession, Peers};
+use crate::receive::receive;
+
+/// How many bytes are under way at once.
+const UNDER_WAY: usize = 64;
+
+/// Every machine that can be connected to, and what runs there for others.
+#[derive(Clone, Default)]
+pub(crate) struct Neighbours(Arc<Mutex<Inside>>);
+
+#[derive(Default)]
+struct Inside {
+    machines: BTreeMap<NodeId, Machine<Fake>>,
+    receiving: JoinSet<()>,
+}
+
+impl Neighbours {
+    pub(crate) fn add(&self, machine: Machine<Fake>) {
+        self.with(|inside| inside.machines.insert(machine.id, machine));
+    }
+
+    /// Waits until nothing is received any more.
+    pub(crate) async fn settle(&self) {
+        let mut receiving = self.with(|inside| std::mem::take(&mut inside.receiving));
+        while receiving.join_next().await.is_some() {}
+    }
+
+    /// Kills everything that receives.
+    pub(crate) async fn kill(&self) {
+        let mut receiving = self.with(|inside| std::mem::take(&mut inside.receiving));
+        receiving.shutdown().await;
+    }
+
+    fn with<T>(&self, work: impl FnOnce(&mut Inside) -> T) -> T {
+        work(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// The peers of a machine in memory.
+#[derive(Clone)]
+pub(crate) struct FakePeers {
+    pub(crate) neighbours: Neighbours,
+    pub(crate) faults: Faults,
+}
+
+impl fmt::Debug for FakePeers {
+    /// Leaves the machines out, which have peers in turn.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("FakePeers").finish_non_exhaustive()
+    }
+}
+
+/// A connection to another machine in memory.
+pub(crate) struct FakeConnection {
+    peers: FakePeers,
+    target: Machine<Fake>,
+    /// In whose name the target lets it push.
+    from: NodeId,
+}
+
+impl Peers for FakePeers {
+    type Connection = FakeConnection;
+
+    async fn connect(
+        &self,
+        name: &NodeName,
+        member: &Member,
+        key: &Path,
+    ) -> Result<FakeConnection, StepFailure> {
+        self.faults.point().await?;
+        let found = self
+            .neighbours
+            .with(|inside| inside.machines.get(&member.id).cloned());
+        let target = found.ok_or_else(|| failure_of(format!("{name} does not answer")))?;
+        let public = read_public_key(key).or_failure()?;
+        let public = public.to_openssh().or_failure()?;
+        let lines = target.settings.state_directory.join("ssh/authorized_keys");
+        let lines = std::fs::read_to_string(lines).unwrap_or_default();
+        let from = lines.lines().find_map(|line| admitted(line, &public));
+        Ok(FakeConnection {
+            peers: self.clone(),
+            target,
+            from: from.ok_or_else(|| failure_of(format!("{name} refuses the key")))?,
+        })
+    }
+}
+
+/// Reads in whose name a line of the file lets a key push, if it is that key's.
+fn admitted(line: &str, public: &str) -> Option<NodeId> {
+    let key = public.split_whitespace().nth(1)?;
+    let (_, command) = line
+        .split_once(" receive ")
+        .filter(|_| line.contains(key))?;
+    let id = command.split(['"', ' ']).next()?;
+    Uuid::parse_str(id).ok().map(NodeId)
+}
+
+impl PeerConnection for FakeConnection {
+    async fn begin(&self) -> Result<PeerSession, StepFailure> {
+        self.peers.faults.point().await?;
+        let (input, their_input) = tokio::io::duplex(UNDER_WAY);
+        let (their_output, output) = tokio::io::duplex(UNDER_WAY);
+        let (target, from) = (self.target.clone(), self.from);
+        self.peers.neighbours.with(|inside| {
+            inside.receiving.spawn(async move {
+                // The other side learns of a failure by the stream's end.
+                let _ = receive(&target, from, (their_input, their_output)).await;
+            });
+        });
+        Ok(PeerSession {
+            input: Box::new(input),
+            output: Box::new(output),
+            errors: Box::new(tokio::io::empty()),
+            open: Box::new(()),
+        })
+    }
+}

@@ -1,0 +1,234 @@
+//! Datasets with snapshots, properties and unfinished transfers.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use flocker_model::{
+    ApplicationName, ByteCount, DeploymentId, Epoch, NodeId, SnapshotGuid, SnapshotState,
+    VolumeCopy, VolumeRole,
+};
+
+use super::stream::Header;
+
+/// Makes identities of snapshots that no other snapshot on any machine has; later ones are higher.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Guids(Arc<AtomicU64>);
+
+impl Guids {
+    pub(super) fn next(&self) -> SnapshotGuid {
+        SnapshotGuid(self.0.fetch_add(1, Ordering::Relaxed) + 1)
+    }
+}
+
+/// The datasets of one machine.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Pool {
+    /// Whole copies, at their application's name.
+    pub(crate) volumes: BTreeMap<ApplicationName, Dataset>,
+    /// Volumes that are being made: nobody but the next attempt sees them.
+    pub(super) creating: BTreeSet<ApplicationName>,
+    /// First copies that are being received.
+    pub(super) receiving: BTreeMap<ApplicationName, Dataset>,
+}
+
+/// A dataset.
+#[derive(Debug, Clone)]
+pub(crate) struct Dataset {
+    pub(super) owner: NodeId,
+    pub(super) epoch: Epoch,
+    pub(super) handoff: Option<SnapshotGuid>,
+    pub(super) deployment: Option<DeploymentId>,
+    pub(super) maximum_size: Option<ByteCount>,
+    /// Oldest first.
+    pub(super) snapshots: Vec<Snapshot>,
+    /// Everything that programs see in it.
+    pub(crate) contents: Vec<u8>,
+    /// How much of that is on the disk itself; the rest is in the intent log.
+    on_disk: usize,
+    /// What was acknowledged before a power cut, and is in the intent log until the next mount.
+    pub(super) log: Vec<u8>,
+    pub(crate) is_mounted: bool,
+    /// What an unfinished transfer left.
+    pub(super) partial: Option<Partial>,
+}
+
+/// A snapshot.
+#[derive(Debug, Clone)]
+pub(super) struct Snapshot {
+    pub(super) guid: SnapshotGuid,
+    pub(super) name: String,
+    pub(super) contents: Vec<u8>,
+}
+
+/// What came of a transfer so far.
+#[derive(Debug, Clone)]
+pub(super) struct Partial {
+    pub(super) header: Header,
+    pub(super) received: Vec<u8>,
+}
+
+impl Partial {
+    /// What a sender needs to continue: which snapshot, and from where on.
+    pub(super) fn token(&self) -> String {
+        format!("{}-{}", self.header.to, self.received.len())
+    }
+}
+
+/// Reads a token.
+pub(super) fn parse_token(token: &str) -> Option<(SnapshotGuid, usize)> {
+    let (guid, offset) = token.split_once('-')?;
+    Some((SnapshotGuid(guid.parse().ok()?), offset.parse().ok()?))
+}
+
+impl Pool {
+    /// Unmounts everything; what was not on the disk yet is in the intent logs alone.
+    pub(super) fn lose_power(&mut self) {
+        for dataset in self.volumes.values_mut() {
+            if dataset.is_mounted {
+                let unwritten = dataset.contents.split_off(dataset.on_disk);
+                dataset.log.extend(unwritten);
+                dataset.is_mounted = false;
+            }
+        }
+    }
+
+    /// What anybody sees of a copy: a first one as soon as there is anything of it.
+    pub(super) fn shown(&self, application: &ApplicationName) -> Option<&Dataset> {
+        let whole = self.volumes.get(application);
+        whole.or_else(|| self.receiving.get(application))
+    }
+
+    /// Lists every copy that anybody sees.
+    pub(super) fn names(&self) -> BTreeSet<ApplicationName> {
+        let names = self.volumes.keys().chain(self.receiving.keys());
+        names.cloned().collect()
+    }
+}
+
+impl Dataset {
+    /// A dataset with nothing in it.
+    pub(super) fn new(owner: NodeId, epoch: Epoch) -> Self {
+        Self {
+            owner,
+            epoch,
+            handoff: None,
+            deployment: None,
+            maximum_size: None,
+            snapshots: Vec::new(),
+            contents: Vec::new(),
+            on_disk: 0,
+            log: Vec::new(),
+            is_mounted: false,
+            partial: None,
+        }
+    }
+
+    /// Writes and waits until it is safe, as a program in a container does.
+    pub(crate) fn write(&mut self, record: &[u8]) {
+        assert!(self.is_mounted, "only what is mounted can be written to");
+        self.contents.extend(record);
+    }
+
+    /// Mounts it, which brings back what the intent log has.
+    pub(super) fn mount(&mut self) {
+        self.contents.append(&mut self.log);
+        self.is_mounted = true;
+    }
+
+    /// Writes down everything that programs see in it.
+    pub(crate) fn sync(&mut self) {
+        self.on_disk = self.contents.len();
+    }
+
+    /// Unmounts it, which writes down everything.
+    pub(super) fn unmount(&mut self) {
+        self.sync();
+        self.is_mounted = false;
+    }
+
+    /// Takes a snapshot of what is in the dataset, which its intent log's rest is not.
+    pub(super) fn take_snapshot(&mut self, guid: SnapshotGuid) {
+        let prefix = format!("flocker-{}-", self.epoch);
+        let taken = self.snapshots.iter();
+        let highest = taken
+            .filter_map(|snapshot| snapshot.name.strip_prefix(&prefix)?.parse::<u64>().ok())
+            .max();
+        self.on_disk = self.contents.len();
+        self.snapshots.push(Snapshot {
+            guid,
+            name: format!("{prefix}{:06}", highest.unwrap_or(0) + 1),
+            contents: self.contents.clone(),
+        });
+    }
+
+    /// Ends a transfer: what it brought is a snapshot now.
+    pub(super) fn finish(&mut self) {
+        let Some(Partial { header, received }) = self.partial.take() else {
+            return;
+        };
+        self.contents.extend(received);
+        self.on_disk = self.contents.len();
+        self.snapshots.push(Snapshot {
+            guid: header.to,
+            name: header.name,
+            contents: self.contents.clone(),
+        });
+    }
+
+    pub(super) fn newest(&self) -> Option<SnapshotGuid> {
+        self.snapshots.last().map(|snapshot| snapshot.guid)
+    }
+
+    pub(super) fn position(&self, guid: SnapshotGuid) -> Option<usize> {
+        let mut snapshots = self.snapshots.iter();
+        snapshots.position(|snapshot| snapshot.guid == guid)
+    }
+
+    /// Bytes since the newest snapshot; the intent log does not count.
+    pub(super) fn written(&self) -> ByteCount {
+        let newest = self.snapshots.last();
+        let before = newest.map_or(0, |snapshot| snapshot.contents.len());
+        ByteCount::new((self.contents.len() - before) as u64)
+    }
+
+    pub(crate) fn role(&self, node: NodeId) -> VolumeRole {
+        let epoch = self.epoch;
+        if self.owner == node {
+            VolumeRole::Owned { epoch }
+        } else {
+            VolumeRole::Replica {
+                owner: self.owner,
+                epoch,
+                handoff: self.handoff,
+            }
+        }
+    }
+
+    /// Lists the snapshots as they are observed.
+    pub(super) fn snapshot_states(&self) -> Vec<(SnapshotGuid, SnapshotState)> {
+        let state = |snapshot: &Snapshot| SnapshotState {
+            name: snapshot.name.clone(),
+            created: snapshot.guid.0,
+        };
+        let snapshots = self.snapshots.iter();
+        snapshots
+            .map(|snapshot| (snapshot.guid, state(snapshot)))
+            .collect()
+    }
+
+    /// Describes it as it is observed.
+    pub(super) fn copy(&self, node: NodeId, mountpoint: &str) -> VolumeCopy {
+        VolumeCopy {
+            role: self.role(node),
+            snapshots: self.snapshot_states().into_iter().collect(),
+            newest_snapshot: self.newest(),
+            written: self.written(),
+            referenced: ByteCount::new(self.contents.len() as u64),
+            maximum_size: self.maximum_size,
+            mounted: self.is_mounted.then(|| mountpoint.to_owned()),
+            resumable: self.partial.is_some(),
+            deployment: self.deployment.clone(),
+        }
+    }
+}

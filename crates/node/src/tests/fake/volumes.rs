@@ -1,0 +1,362 @@
+//! Volumes in memory.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use flocker_model::{
+    ApplicationName, ByteCount, Epoch, NodeId, PoolHealth, PoolState, SnapshotGuid, VolumeCopy,
+    VolumeRole,
+};
+use flocker_remote::protocol::{Change, StepFailure};
+use flocker_zfs::{Acquire, Incoming, NewVolume, ReceiveRequest, Release, Transfer};
+use tokio::io::{AsyncRead, AsyncReadExt as _};
+
+use super::owned::FakeOwned;
+use super::pool::{Dataset, Guids, Partial, Pool};
+use super::stream::Header;
+use super::{Host, changed};
+use crate::failure::failure_of;
+use crate::platform::Volumes;
+
+/// How many bytes are received at once: few, so that there is much to interrupt.
+const CHUNK: usize = 3;
+
+/// The volumes of a machine in memory.
+#[derive(Debug, Clone)]
+pub(crate) struct FakeVolumes {
+    pub(crate) host: Host,
+    pub(crate) node: NodeId,
+    pub(crate) guids: Guids,
+}
+
+/// Says that a volume is not as expected.
+pub(super) fn stale(message: &str) -> StepFailure {
+    StepFailure {
+        stale: true,
+        ..failure_of(message)
+    }
+}
+
+impl FakeVolumes {
+    fn copy_of(&self, application: &ApplicationName, dataset: &Dataset) -> VolumeCopy {
+        let mountpoint = self.mountpoint_of(application);
+        dataset.copy(self.node, &mountpoint.to_string_lossy())
+    }
+
+    /// Opens a volume if it is owned here, in this epoch if one is given.
+    async fn open(
+        &self,
+        application: &ApplicationName,
+        wanted: Option<Epoch>,
+    ) -> Result<FakeOwned, StepFailure> {
+        let copy = self.host.act(|state| {
+            let dataset = state.disk.pool.volumes.get(application);
+            Ok(dataset.map(|dataset| self.copy_of(application, dataset)))
+        });
+        let copy = copy
+            .await?
+            .ok_or_else(|| stale("there is no such volume"))?;
+        match copy.owned_epoch() {
+            Some(epoch) if wanted.is_none_or(|wanted| wanted == epoch) => Ok(FakeOwned {
+                volumes: self.clone(),
+                application: application.clone(),
+                epoch,
+                copy,
+            }),
+            _ => Err(stale("it is not owned here in that epoch")),
+        }
+    }
+
+    /// Makes sure that a stream may go into what is here, and makes room for it.
+    fn begin_to_receive(
+        &self,
+        pool: &mut Pool,
+        (request, header): (&ReceiveRequest, Header),
+    ) -> Result<(), StepFailure> {
+        let application = &request.application;
+        let fresh = || Dataset::new(request.owner, request.epoch);
+        let dataset = match pool.volumes.get_mut(application) {
+            Some(dataset) => dataset,
+            None => pool
+                .receiving
+                .entry(application.clone())
+                .or_insert_with(fresh),
+        };
+        let earlier = dataset.owner != self.node
+            && (dataset.epoch < request.epoch
+                || (dataset.epoch == request.epoch && dataset.owner == request.owner));
+        if !earlier {
+            return Err(stale("it is no replica of an earlier epoch"));
+        }
+        if dataset.is_mounted || dataset.written() > ByteCount::ZERO {
+            return Err(failure_of("the copy was touched"));
+        }
+        let token = dataset.partial.as_ref().map(Partial::token);
+        match &request.transfer {
+            Transfer::Resume { token: offered } if Some(offered) == token.as_ref() => {}
+            Transfer::Full if dataset.snapshots.is_empty() => dataset.partial = None,
+            Transfer::Incremental { from } if Some(*from) == dataset.newest() => {
+                dataset.partial = None;
+            }
+            _ => return Err(failure_of("the stream does not fit")),
+        }
+        if header.from != dataset.newest() {
+            return Err(failure_of("the stream does not continue what is here"));
+        }
+        (dataset.owner, dataset.epoch) = (request.owner, request.epoch);
+        (dataset.handoff, dataset.maximum_size) = (None, None);
+        let received = Vec::new();
+        dataset.partial.get_or_insert(Partial { header, received });
+        Ok(())
+    }
+}
+
+impl Volumes for FakeVolumes {
+    type Owned = FakeOwned;
+
+    async fn observe_pool(&self) -> PoolState {
+        PoolState {
+            dataset: "tank/flocker".to_owned(),
+            health: PoolHealth::Usable,
+            available: ByteCount::mebibytes(1 << 20),
+        }
+    }
+
+    async fn observe_volumes(&self) -> Result<BTreeMap<ApplicationName, VolumeCopy>, StepFailure> {
+        let observed = self.host.act(|state| {
+            let pool = &state.disk.pool;
+            let names = pool.names().into_iter();
+            Ok(names
+                .filter_map(|name| {
+                    let copy = self.copy_of(&name, pool.shown(&name)?);
+                    Some((name, copy))
+                })
+                .collect())
+        });
+        observed.await
+    }
+
+    async fn observe_volume(
+        &self,
+        application: &ApplicationName,
+    ) -> Result<Option<VolumeCopy>, StepFailure> {
+        Ok(self.observe_volumes().await?.remove(application))
+    }
+
+    fn mountpoint_of(&self, application: &ApplicationName) -> PathBuf {
+        Path::new("/flocker").join(application.as_str())
+    }
+
+    async fn open_owned(
+        &self,
+        application: &ApplicationName,
+        epoch: Epoch,
+    ) -> Result<FakeOwned, StepFailure> {
+        self.open(application, Some(epoch)).await
+    }
+
+    async fn open_owned_now(
+        &self,
+        application: &ApplicationName,
+    ) -> Result<FakeOwned, StepFailure> {
+        self.open(application, None).await
+    }
+
+    async fn create(&self, new: &NewVolume) -> Result<Change, StepFailure> {
+        let name = &new.application;
+        let first = VolumeRole::Owned {
+            epoch: Epoch::FIRST,
+        };
+        let begun = self.host.act(|state| {
+            let pool = &mut state.disk.pool;
+            match pool.shown(name) {
+                None => {
+                    pool.creating.insert(name.clone());
+                    Ok(true)
+                }
+                Some(dataset) if dataset.role(self.node) == first => Ok(false),
+                Some(_) => Err(stale("a dataset is in its place")),
+            }
+        });
+        if !begun.await? {
+            return Ok(Change::Unchanged);
+        }
+        let renamed = self.host.act(|state| {
+            let pool = &mut state.disk.pool;
+            pool.creating.remove(name);
+            let mut dataset = Dataset::new(self.node, Epoch::FIRST);
+            dataset.maximum_size = new.maximum_size;
+            dataset.deployment = Some(new.deployment.clone());
+            pool.volumes.insert(name.clone(), dataset);
+            Ok(Change::Changed)
+        });
+        renamed.await
+    }
+
+    async fn release(
+        &self,
+        application: &ApplicationName,
+        release: &Release,
+    ) -> Result<(Change, SnapshotGuid), StepFailure> {
+        let next = release.epoch.next();
+        let released = self.host.act(|state| {
+            let dataset = state.disk.pool.volumes.get_mut(application);
+            let dataset = dataset.ok_or_else(|| stale("there is no such volume"))?;
+            match dataset.role(self.node) {
+                VolumeRole::Owned { epoch } if epoch == release.epoch => {}
+                VolumeRole::Replica {
+                    owner,
+                    epoch,
+                    handoff: Some(guid),
+                } if owner == release.to && epoch == next => return Ok((Change::Unchanged, guid)),
+                _ => return Err(stale("it is not owned here in that epoch")),
+            }
+            if dataset.is_mounted {
+                return Err(failure_of("it is mounted"));
+            }
+            if dataset.written() > ByteCount::ZERO || !dataset.log.is_empty() {
+                return Err(failure_of("it was written since its newest snapshot"));
+            }
+            let newest = dataset.newest();
+            let newest = newest.ok_or_else(|| failure_of("it has no snapshot"))?;
+            (dataset.owner, dataset.epoch) = (release.to, next);
+            dataset.handoff = Some(newest);
+            dataset.deployment = Some(release.deployment.clone());
+            Ok((Change::Changed, newest))
+        });
+        released.await
+    }
+
+    async fn acquire(
+        &self,
+        application: &ApplicationName,
+        acquire: &Acquire,
+    ) -> Result<Change, StepFailure> {
+        let acquired = self.host.act(|state| {
+            let dataset = state.disk.pool.volumes.get_mut(application);
+            let dataset = dataset.ok_or_else(|| stale("there is no such volume"))?;
+            match dataset.role(self.node) {
+                VolumeRole::Owned { epoch } if epoch == acquire.epoch => {
+                    return Ok(Change::Unchanged);
+                }
+                VolumeRole::Replica { epoch, .. } if epoch < acquire.epoch => {}
+                _ => return Err(stale("it is no replica of an earlier epoch")),
+            }
+            if dataset.newest() != Some(acquire.snapshot) {
+                return Err(failure_of("it ends with another snapshot"));
+            }
+            if dataset.is_mounted || dataset.written() > ByteCount::ZERO {
+                return Err(failure_of("the copy was touched"));
+            }
+            (dataset.owner, dataset.epoch) = (self.node, acquire.epoch);
+            (dataset.handoff, dataset.partial) = (None, None);
+            dataset.deployment = Some(acquire.deployment.clone());
+            Ok(Change::Changed)
+        });
+        acquired.await
+    }
+
+    async fn prune_snapshots(
+        &self,
+        application: &ApplicationName,
+        keep: &BTreeSet<SnapshotGuid>,
+    ) -> Result<Change, StepFailure> {
+        let pruned = self.host.act(|state| {
+            let dataset = state.disk.pool.volumes.get_mut(application);
+            let dataset = dataset.ok_or_else(|| stale("there is no such volume"))?;
+            let (newest, before) = (dataset.newest(), dataset.snapshots.len());
+            dataset
+                .snapshots
+                .retain(|one| keep.contains(&one.guid) || Some(one.guid) == newest);
+            Ok(changed(dataset.snapshots.len() < before))
+        });
+        pruned.await
+    }
+
+    async fn unmount(&self, application: &ApplicationName) -> Result<Change, StepFailure> {
+        let unmounted = self.host.act(|state| {
+            let in_use = state.running.processes.runs(application);
+            match state.disk.pool.volumes.get_mut(application) {
+                Some(dataset) if dataset.is_mounted && in_use => {
+                    Err(failure_of("the volume is in use"))
+                }
+                Some(dataset) if dataset.is_mounted => {
+                    dataset.unmount();
+                    Ok(Change::Changed)
+                }
+                _ => Ok(Change::Unchanged),
+            }
+        });
+        unmounted.await
+    }
+
+    async fn prepare_incoming(
+        &self,
+        application: &ApplicationName,
+    ) -> Result<Incoming, StepFailure> {
+        let incoming = self.host.act(|state| {
+            let pool = &state.disk.pool;
+            let Some(dataset) = pool.shown(application) else {
+                return Ok(Incoming::default());
+            };
+            Ok(Incoming {
+                exists: pool.volumes.contains_key(application),
+                snapshots: dataset.snapshot_states(),
+                resume_token: dataset.partial.as_ref().map(Partial::token),
+            })
+        });
+        incoming.await
+    }
+
+    async fn receive(
+        &self,
+        request: &ReceiveRequest,
+        mut stream: impl AsyncRead + Send + Unpin,
+    ) -> Result<SnapshotGuid, StepFailure> {
+        let name = &request.application;
+        let broken = || failure_of("the stream broke off");
+        let header = Header::read(&mut stream).await.ok_or_else(broken)?;
+        let mut left = header.length - header.offset;
+        let begun = self
+            .host
+            .act(|state| self.begin_to_receive(&mut state.disk.pool, (request, header.clone())));
+        begun.await?;
+        while left > 0 {
+            let mut chunk = [0; CHUNK];
+            let count = stream.read(&mut chunk).await.map_err(|_| broken())?;
+            if count == 0 {
+                return Err(broken());
+            }
+            let kept = self.host.act(|state| {
+                let dataset = unfinished(&mut state.disk.pool, name)?;
+                if let Some(partial) = &mut dataset.partial {
+                    partial.received.extend(&chunk[..count]);
+                }
+                Ok(())
+            });
+            kept.await?;
+            left -= count;
+        }
+        let finished = self.host.act(|state| {
+            let pool = &mut state.disk.pool;
+            unfinished(pool, name)?.finish();
+            if let Some(dataset) = pool.receiving.remove(name) {
+                pool.volumes.insert(name.clone(), dataset);
+            }
+            Ok(header.to)
+        });
+        finished.await
+    }
+}
+
+/// Finds what a stream goes into.
+fn unfinished<'a>(
+    pool: &'a mut Pool,
+    application: &ApplicationName,
+) -> Result<&'a mut Dataset, StepFailure> {
+    let dataset = match pool.volumes.get_mut(application) {
+        Some(dataset) => Some(dataset),
+        None => pool.receiving.get_mut(application),
+    };
+    dataset.ok_or_else(|| failure_of("somebody took the dataset away"))
+}

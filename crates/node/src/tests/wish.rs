@@ -1,0 +1,117 @@
+//! What is wanted of machines, made up in small numbers.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use flocker_model::{
+    Application, ApplicationName, ByteCount, Deployment, ImageReference, Link, NodeName, Port,
+    RestartPolicy, VolumeSpecification,
+};
+use proptest::prelude::{Strategy, any};
+use proptest::{collection, option};
+
+/// How many applications there are.
+pub(super) const APPLICATIONS: usize = 3;
+
+/// Reads a name that is written here.
+pub(super) fn name<T: TryFrom<String>>(text: &str) -> T {
+    T::try_from(text.to_owned()).unwrap_or_else(|_| panic!("`{text}` is not a name"))
+}
+
+pub(super) fn port(number: u16) -> Port {
+    Port::new(number).unwrap()
+}
+
+pub(super) fn node_name(index: usize) -> NodeName {
+    name(&format!("10.0.0.{}", index + 1))
+}
+
+pub(super) fn application_name(index: usize) -> ApplicationName {
+    name(&format!("app-{index}"))
+}
+
+/// What one application should be, in small numbers, so that a failing case can be shrunk.
+#[derive(Debug, Clone, Copy)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a choice of its own")]
+pub(super) struct Wish {
+    /// On which machine it runs, if it does.
+    pub(super) place: Option<usize>,
+    /// Which image.
+    pub(super) version: bool,
+    /// Whether its volume has a limit.
+    pub(super) limited: bool,
+    /// Whether it is linked to the next application.
+    pub(super) linked: bool,
+    /// Whether its port goes to the next application.
+    pub(super) shifted: bool,
+}
+
+impl Wish {
+    /// An application at a place, and nothing else.
+    pub(super) const fn at(place: usize) -> Self {
+        Self {
+            place: Some(place),
+            version: false,
+            limited: false,
+            linked: false,
+            shifted: false,
+        }
+    }
+}
+
+/// Makes up what should be on `nodes` machines.
+pub(super) fn wishes(nodes: usize) -> impl Strategy<Value = Vec<Wish>> {
+    let wish = (option::weighted(0.85, 0..nodes), any::<[bool; 4]>());
+    let wish = wish.prop_map(|(place, [version, limited, linked, shifted])| Wish {
+        place,
+        version,
+        limited,
+        linked,
+        shifted,
+    });
+    collection::vec(wish, APPLICATIONS)
+}
+
+/// Turns wishes into a deployment. All but the last application have a volume.
+pub(super) fn deployment(nodes: usize, wishes: &[Wish]) -> Deployment {
+    let mut deployment = Deployment {
+        applications: BTreeMap::new(),
+        nodes: (0..nodes)
+            .map(|index| (node_name(index), BTreeSet::new()))
+            .collect(),
+    };
+    let shift = usize::from(wishes.iter().all(|wish| wish.shifted));
+    for (index, wish) in wishes.iter().enumerate() {
+        let next = (index + 1) % wishes.len();
+        let outside = 8000 + u16::try_from((index + shift) % wishes.len()).unwrap();
+        let image: ImageReference = name(if wish.version { "image:2" } else { "image:1" });
+        let application = Application {
+            image,
+            command: None,
+            environment: BTreeMap::new(),
+            volume: (index + 1 < APPLICATIONS).then(|| VolumeSpecification {
+                mountpoint: name("/data"),
+                maximum_size: wish.limited.then(|| ByteCount::mebibytes(64)),
+            }),
+            routes: BTreeMap::from([(port(outside), port(80))]),
+            links: wish
+                .linked
+                .then(|| Link {
+                    target: application_name(next),
+                    port: port(80),
+                    local_port: port(81),
+                })
+                .into_iter()
+                .collect(),
+            memory: None,
+            cpu: None,
+            restart: RestartPolicy::Always,
+        };
+        let name = application_name(index);
+        deployment.applications.insert(name.clone(), application);
+        if let Some(place) = wish.place {
+            let placed = deployment.nodes.get_mut(&node_name(place)).unwrap();
+            placed.insert(name);
+        }
+    }
+    deployment
+}
