@@ -126,7 +126,7 @@ impl Zfs {
     /// its name first, so that it is not sent again.
     ///
     /// # Errors
-    /// Fails when ZFS does not answer, or what is there is foreign.
+    /// Fails when ZFS does not answer, or what is there is no replica or was touched.
     pub async fn prepare_incoming(
         &self,
         application: &ApplicationName,
@@ -138,11 +138,20 @@ impl Zfs {
                 resume_token: partial.resume_token,
                 ..Incoming::default()
             },
-            (Some(volume), _) => Incoming {
-                exists: true,
-                snapshots: volume.ordered_snapshots(),
-                resume_token: volume.resume_token,
-            },
+            (Some(volume), _) => {
+                // The sender may find that nothing has to be sent, and would hand off to this copy
+                // without any of it having been looked at.
+                if !matches!(volume.copy.role, VolumeRole::Replica { .. }) {
+                    let expected = "a replica".to_owned();
+                    return Err(self.stale(application, expected, Some(volume)).into());
+                }
+                check_untouched(application, &volume)?;
+                Incoming {
+                    exists: true,
+                    snapshots: volume.ordered_snapshots(),
+                    resume_token: volume.resume_token,
+                }
+            }
         })
     }
 

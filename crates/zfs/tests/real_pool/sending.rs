@@ -180,6 +180,13 @@ async fn a_replica_that_was_written_to_is_refused_and_kept() {
         dataset(&b),
         path.display()
     ));
+    // Also when nothing has to be sent: the hand-off would be refused after the application was
+    // stopped.
+    let refused = push_once(&a, &b, u64::MAX).await;
+    assert!(
+        matches!(refused, Err(ReceiveError::Touched { .. })),
+        "{refused:?}"
+    );
     write(&a, "data", b"two").await;
     snapshot(&a).await;
     let refused = push_once(&a, &b, u64::MAX).await;
