@@ -4,6 +4,7 @@ final: _: {
     pname = "flocker-cluster";
     description = "Deploys applications to the nodes of a Flocker cluster";
     hasCompletions = true;
+    platforms = with final.lib.platforms; linux ++ darwin;
   };
 
   # `zfs` is an argument so that a node can give the one that fits its kernel.
@@ -14,10 +15,14 @@ final: _: {
       libmnl,
       libnftnl,
       zfs,
+      # Lets tests hold the program at named places (crates/failpoint).
+      hasFailpoints ? false,
     }:
     callPackage ./package.nix {
       pname = "flocker-node";
       description = "Keeps the volumes, containers, routes and links of one node of a Flocker cluster";
+      hasCompletions = true;
+      features = if hasFailpoints then [ "failpoints" ] else [ ];
       nativeBuildInputs = [ pkg-config ];
       buildInputs = [
         libmnl

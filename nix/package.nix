@@ -11,6 +11,8 @@
   nativeBuildInputs ? [ ],
   # Whether the program prints its own completions and manual page.
   hasCompletions ? false,
+  platforms ? lib.platforms.linux,
+  features ? [ ],
 }:
 let
   manifest = lib.importTOML ../Cargo.toml;
@@ -23,6 +25,7 @@ rustPlatform.buildRustPackage {
 
   # Every dependency is in Cargo.lock with its hash, so none has to be told here.
   cargoLock.lockFile = ../Cargo.lock;
+  buildFeatures = features;
   cargoBuildFlags = [
     "--package"
     pname
@@ -45,6 +48,6 @@ rustPlatform.buildRustPackage {
     homepage = manifest.workspace.package.repository;
     license = lib.licenses.asl20;
     mainProgram = pname;
-    platforms = lib.platforms.linux ++ lib.optionals hasCompletions lib.platforms.darwin;
+    inherit platforms;
   };
 }

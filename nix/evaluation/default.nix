@@ -40,6 +40,25 @@ let
         == (import ../options-document.nix { inherit lib pkgs; }).text;
     }
     {
+      name = "flocker-node knows every setting that the module gives to it";
+      holds =
+        let
+          known = builtins.readFile ../../crates/node/src/settings.rs;
+          inherit ((machine [ ]).config.services.flocker.node) settings;
+        in
+        lib.all (name: lib.hasInfix "pub(crate) ${name}: " known) (lib.attrNames settings);
+    }
+    {
+      name = "the firewall exempts the ports that links use";
+      holds =
+        let
+          inherit (import ../module/link-ports.nix) from to;
+        in
+        lib.hasInfix "RangeInclusive<u16> = ${toString from}..=${toString to};" (
+          builtins.readFile ../../crates/plan/src/link_ports.rs
+        );
+    }
+    {
       name = "the plainest node has nothing to complain about";
       holds = complaints [ ] == [ ];
     }

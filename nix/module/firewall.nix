@@ -8,13 +8,10 @@
 let
   cfg = config.services.flocker.node;
 
-  # The same as `LINK_PORT_RANGE` in crates/plan/src/link_ports.rs.
-  linkPorts = {
-    from = 24000;
-    to = 28999;
-  };
   renderRange = { from, to }: "${toString from}-${toString to}";
-  allowed = lib.concatMapStringsSep ", " renderRange ([ linkPorts ] ++ cfg.routablePorts);
+  allowed = lib.concatMapStringsSep ", " renderRange (
+    [ (import ./link-ports.nix) ] ++ cfg.routablePorts
+  );
 in
 {
   config = lib.mkIf (cfg.enable && cfg.routablePorts != null) {

@@ -19,12 +19,13 @@ const PRELUDE: &str = "prelude.py";
 /// Whether every script uses only names that it has.
 pub(super) fn check_lints() -> Checked {
     // `F` is what the driver looks for, too.
-    check_whole(&RUFF, &["check", "--quiet", "--select", "F"])
+    let arguments = ["check", "--select", "F", "--output-format", "concise"];
+    check_whole(&RUFF, &arguments)
 }
 
 /// Whether every script gives each function what it takes.
 pub(super) fn check_types() -> Checked {
-    check_whole(&TY, &["check", "--quiet", "--output-format", "concise"])
+    check_whole(&TY, &["check", "--output-format", "concise"])
 }
 
 /// Whether the files are formatted.
