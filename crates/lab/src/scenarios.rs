@@ -9,9 +9,9 @@ use std::time::Duration;
 use clap::{Args, ValueEnum};
 use flocker_lab::scenario::{
     Case, Chapter, Choice, ContainerImages, Counts, Parts, PlainNodes, Site, run_boot, run_demo,
-    run_faults, run_migration,
+    run_faults, run_migration, run_three_nodes,
 };
-use flocker_lab::{Lab, LabSpecification, Progress};
+use flocker_lab::{Cache, Lab, LabSpecification, Progress};
 
 type Done = Result<ExitCode, Box<dyn Error>>;
 
@@ -24,6 +24,10 @@ enum Scenario {
     Boot,
     /// The seed's example, from its first deploy to a power cut
     Migration,
+    /// An application that goes around among three nodes
+    ThreeNodes,
+    /// Moves that are disturbed, every fault and every moment
+    Faults,
 }
 
 /// What `test` is told.
@@ -87,6 +91,18 @@ pub(crate) async fn test(test: &Test, progress: &Progress) -> Done {
         let site = Site::Lab(lab);
         let from = Chapter::FirstDeploy;
         all.push(run_migration(&site, &parts.cluster, &parts.images, from).await);
+    }
+    if matches!(test.scenario, Scenario::All | Scenario::ThreeNodes) {
+        let parts = Parts::find(progress).await?;
+        let lab = Lab::start(&parts.three_nodes_lab(), progress).await?;
+        all.push(run_three_nodes(&Site::Lab(lab), &parts.cluster).await);
+    }
+    // Not one of all: it wants programs that tests can hold.
+    if test.scenario == Scenario::Faults {
+        let parts = Parts::find(progress).await?;
+        let site = Site::Lab(Lab::start(&parts.faults_lab(), progress).await?);
+        let choice = Choice::These(Case::smoke());
+        all.push(run_faults(&site, &parts.cluster, choice).await.0.finish());
     }
     Ok(ended(&all))
 }
@@ -160,15 +176,22 @@ pub(crate) async fn on_nodes(arguments: &OnNodes) -> Done {
         }
         (None, None) => return Err("nodes need a key".into()),
     };
-    if arguments.scenario == Scenario::Boot {
-        return Ok(ended(&[run_boot(&site).await]));
-    }
-    let images = match &arguments.images {
-        Some(directory) => ContainerImages::at(directory.clone()),
-        None => ContainerImages::ensure(&flocker_lab::Cache::open()?, &progress).await?,
-    };
     let program = arguments.cluster_program.canonicalize()?;
-    let counts = run_migration(&site, &program, &images, arguments.from).await;
+    let counts = match arguments.scenario {
+        Scenario::Boot => run_boot(&site).await,
+        Scenario::ThreeNodes => run_three_nodes(&site, &program).await,
+        Scenario::Faults => {
+            let choice = Choice::These(Case::smoke());
+            run_faults(&site, &program, choice).await.0.finish()
+        }
+        Scenario::Migration | Scenario::All => {
+            let images = match &arguments.images {
+                Some(directory) => ContainerImages::at(directory.clone()),
+                None => ContainerImages::ensure(&Cache::open()?, &progress).await?,
+            };
+            run_migration(&site, &program, &images, arguments.from).await
+        }
+    };
     Ok(ended(&[counts]))
 }
 

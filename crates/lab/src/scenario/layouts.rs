@@ -13,7 +13,7 @@ const EXAMPLE_ADDRESSES: [&str; 2] = ["192.168.77.11", "192.168.77.12"];
 pub(super) const DATABASE_PASSWORD: &str = "moves-with-its-data";
 
 /// An application that keeps what it acknowledged.
-const LEDGER: &str = "
+pub(super) const LEDGER: &str = "
 ledger:
   image: flocker/writer
   volume: /var/lib/writer

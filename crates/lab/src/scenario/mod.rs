@@ -20,6 +20,7 @@ mod parts;
 mod plain;
 mod report;
 mod site;
+mod three_nodes;
 mod wait;
 
 pub use boot::run_boot;
@@ -31,3 +32,4 @@ pub use parts::{Parts, PartsError};
 pub use plain::PlainNodes;
 pub use report::{Counts, Report};
 pub use site::{Site, SiteError};
+pub use three_nodes::run_three_nodes;

@@ -89,6 +89,14 @@ impl Parts {
         }
     }
 
+    /// The same, with three nodes.
+    pub fn three_nodes_lab(&self) -> LabSpecification {
+        LabSpecification {
+            nodes: 3,
+            ..self.faults_lab()
+        }
+    }
+
     fn images_stage(&self) -> Stage {
         let names = IMAGES.iter().flat_map(|(_, images)| images);
         let archives = names.map(|name| self.images.archive(name)).collect();

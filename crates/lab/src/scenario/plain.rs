@@ -1,9 +1,11 @@
 //! Nodes that somebody else has started, known by address and SSH key.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures_util::future::try_join_all;
@@ -21,6 +23,8 @@ const REBOOT_PATIENCE: Duration = Duration::from_secs(420);
 pub struct PlainNodes {
     addresses: Vec<Ipv4Addr>,
     directory: PathBuf,
+    /// Which boot each node was in when its power was cut last.
+    boots_before_cuts: Mutex<BTreeMap<usize, String>>,
 }
 
 impl PlainNodes {
@@ -41,6 +45,7 @@ impl PlainNodes {
         let plain = Self {
             addresses,
             directory,
+            boots_before_cuts: Mutex::default(),
         };
         let ssh = plain.directory.join(".ssh");
         let write = |path: &Path, text: &str| {
@@ -95,25 +100,39 @@ impl PlainNodes {
     /// Restarts the kernels without letting them write anything.
     pub(super) async fn power_cycle(&self) -> Result<(), SiteError> {
         let nodes = 0..self.addresses.len();
-        let before = try_join_all(nodes.clone().map(|node| self.boot_id(node))).await?;
-        // In the background, so that SSH's connection ends before the kernel does.
-        let cut = "(sleep 1; echo b >/proc/sysrq-trigger) >/dev/null 2>&1 </dev/null &";
-        try_join_all(nodes.clone().map(|node| self.run(node, cut))).await?;
-        let back = nodes
-            .zip(&before)
-            .map(|(node, before)| self.wait_for_reboot(node, before));
+        try_join_all(nodes.clone().map(|node| self.power_cut(node))).await?;
+        let back = nodes.map(|node| self.wait_for_reboot(node));
         try_join_all(back).await.map(drop)
     }
 
-    async fn wait_for_reboot(&self, node: usize, before: &str) -> Result<(), SiteError> {
+    /// Restarts a node's kernel without letting it write anything. Nobody has to switch such a node
+    /// on again, so it is back after a while by itself.
+    pub(super) async fn power_cut(&self, node: usize) -> Result<(), SiteError> {
+        let before = self.boot_id(node).await?;
+        self.boots_before_cuts().insert(node, before);
+        // In the background, so that SSH's connection ends before the kernel does.
+        let cut = "(sleep 1; echo b >/proc/sysrq-trigger) >/dev/null 2>&1 </dev/null &";
+        self.run(node, cut).await.map(drop)
+    }
+
+    /// Waits until a node answers whose power was cut.
+    pub(super) async fn wait_for_reboot(&self, node: usize) -> Result<(), SiteError> {
+        let before = self.boots_before_cuts().get(&node).cloned();
         let began = Instant::now();
         while began.elapsed() < REBOOT_PATIENCE {
-            if self.boot_id(node).await.is_ok_and(|now| now != before) {
+            let now = self.boot_id(node).await;
+            if now.is_ok_and(|now| Some(now) != before) {
                 return Ok(());
             }
             sleep(Duration::from_secs(1)).await;
         }
         Err(SiteError::Gone(self.addresses[node]))
+    }
+
+    fn boots_before_cuts(&self) -> MutexGuard<'_, BTreeMap<usize, String>> {
+        // Whoever panicked with it has left it whole: one insertion is all that is done.
+        let guard = self.boots_before_cuts.lock();
+        guard.unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn boot_id(&self, node: usize) -> Result<String, SiteError> {

@@ -149,6 +149,28 @@ impl Site {
         Ok(output.into())
     }
 
+    /// Takes the power from a node.
+    ///
+    /// # Errors
+    /// When it cannot be done.
+    pub(super) async fn power_cut(&self, node: usize) -> Result<(), SiteError> {
+        match self {
+            Self::Lab(lab) => Ok(lab.nodes()[node].power_cut().await?),
+            Self::Plain(plain) => plain.power_cut(node).await,
+        }
+    }
+
+    /// Gives a node its power back and waits until it answers.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub(super) async fn power_on(&self, node: usize) -> Result<(), SiteError> {
+        match self {
+            Self::Lab(lab) => Ok(lab.nodes()[node].power_on().await?),
+            Self::Plain(plain) => plain.wait_for_reboot(node).await,
+        }
+    }
+
     /// Takes the power from all nodes at the same moment, switches them on again,
     /// and waits until they answer.
     ///

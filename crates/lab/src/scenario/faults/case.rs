@@ -24,6 +24,13 @@ pub enum Fault {
     FillTargetPool,
 }
 
+impl Fault {
+    /// Whether it happens to the network between the nodes.
+    pub(super) const fn is_of_the_link(self) -> bool {
+        matches!(self, Self::CutLink | Self::StallLink)
+    }
+}
+
 /// When it happens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Moment {

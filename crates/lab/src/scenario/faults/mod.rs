@@ -27,7 +27,6 @@ use super::failure::{Failure, expect};
 use super::layouts::{Layout, render_deployment};
 use super::site::{Site, SiteError};
 use super::wait::{PATIENCE, eventually};
-use crate::lab::Lab;
 
 pub use case::{Case, Fault, Moment};
 pub use report::{Choice, FaultsReport, Tried, run_faults};
@@ -51,7 +50,6 @@ const RECORDS: usize = 5;
 /// Cases, one after another, on two nodes.
 struct Faults<'a> {
     site: &'a Site,
-    lab: &'a Lab,
     cluster: Cluster<'a>,
     application: ApplicationName,
     /// Where the application is: 0 or 1.
@@ -73,11 +71,10 @@ struct Course {
 }
 
 impl<'a> Faults<'a> {
-    fn new(site: &'a Site, lab: &'a Lab, program: &'a Path) -> Result<Self, Failure> {
+    fn new(site: &'a Site, program: &'a Path) -> Result<Self, Failure> {
         let application = ApplicationName::try_from("ledger".to_owned());
         Ok(Self {
             site,
-            lab,
             cluster: Cluster { site, program },
             application: application
                 .map_err(|error| Failure::unexpected("a name", error.to_string()))?,
@@ -120,7 +117,6 @@ impl<'a> Faults<'a> {
         let mut course = Course::default();
         let nodes = Nodes {
             site: self.site,
-            lab: self.lab,
             source: self.place,
         };
         let writer = match self.begin_case(case, nodes).await {
@@ -253,7 +249,6 @@ impl<'a> Faults<'a> {
         let mut course = Course::default();
         let nodes = Nodes {
             site: self.site,
-            lab: self.lab,
             source: 1 - self.place,
         };
         self.settle(nodes, &mut course).await?;

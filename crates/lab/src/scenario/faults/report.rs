@@ -74,7 +74,7 @@ pub struct FaultsReport {
     pub cases: Vec<Tried>,
 }
 
-/// Tries cases one after another, on the two nodes of a lab on which nothing runs yet.
+/// Tries cases one after another, on two nodes on which nothing runs yet.
 ///
 /// A case that fails is followed by the others only if `deploy` still succeeds.
 pub async fn run_faults(site: &Site, cluster: &Path, choice: Choice) -> (Report, FaultsReport) {
@@ -86,13 +86,9 @@ pub async fn run_faults(site: &Site, cluster: &Path, choice: Choice) -> (Report,
     if let Some(seed) = table.seed {
         say(&format!("the cases of --seed {seed}"));
     }
-    let Site::Lab(lab) = site else {
-        report.skip("faults: only a lab's nodes can be disturbed");
-        return (report, table);
-    };
     heading("faults: a move that nothing disturbs");
     let began = async {
-        let mut faults = Faults::new(site, lab, cluster)?;
+        let mut faults = Faults::new(site, cluster)?;
         faults.begin().await?;
         Ok(faults)
     };
@@ -102,6 +98,12 @@ pub async fn run_faults(site: &Site, cluster: &Path, choice: Choice) -> (Report,
     };
     let mut cases = choice.cases();
     while let Some(case) = cases.next() {
+        if case.fault.is_of_the_link() && matches!(site, Site::Plain(_)) {
+            report.skip(&format!(
+                "{case}: only a lab has hands on its nodes' cables"
+            ));
+            continue;
+        }
         heading(&format!("faults: {case}"));
         let began = Instant::now();
         let (course, outcome) = faults.run(case).await;

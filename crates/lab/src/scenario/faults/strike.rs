@@ -69,10 +69,10 @@ impl Nodes<'_> {
                     source,
                 })?;
             }
-            Fault::PowerCutSource => self.node(Role::Source).power_cut().await?,
-            Fault::PowerCutTarget => self.node(Role::Target).power_cut().await?,
-            Fault::CutLink => self.node(Role::Target).cut_link(true).await?,
-            Fault::StallLink => self.node(Role::Target).stall_link(true).await?,
+            Fault::PowerCutSource => self.power_cut(Role::Source).await?,
+            Fault::PowerCutTarget => self.power_cut(Role::Target).await?,
+            Fault::CutLink => self.cut_link(Role::Target, true).await?,
+            Fault::StallLink => self.stall_link(Role::Target, true).await?,
             Fault::FillTargetPool => {
                 let command = format!(
                     "zfs create -o mountpoint=none {FILLER} && zfs set \
@@ -106,19 +106,17 @@ impl Nodes<'_> {
     pub(super) async fn lift(&self, fault: Fault) -> Result<(), SiteError> {
         match fault {
             Fault::KillAgent | Fault::KillOperator => {}
-            Fault::PowerCutSource => self.node(Role::Source).power_on().await?,
-            Fault::PowerCutTarget => self.node(Role::Target).power_on().await?,
-            Fault::CutLink => self.node(Role::Target).cut_link(false).await?,
-            Fault::StallLink => self.node(Role::Target).stall_link(false).await?,
+            Fault::PowerCutSource => self.power_on(Role::Source).await?,
+            Fault::PowerCutTarget => self.power_on(Role::Target).await?,
+            Fault::CutLink => self.cut_link(Role::Target, false).await?,
+            Fault::StallLink => self.stall_link(Role::Target, false).await?,
             Fault::FillTargetPool => {
                 self.check(Role::Target, &format!("zfs destroy {FILLER}"))
                     .await?;
             }
         }
         if matches!(fault, Fault::CutLink | Fault::StallLink) {
-            // What the lab's own connection has lost is lost.
-            self.node(Role::Target).forget_connection();
-            self.node(Role::Target).wait_for_ssh().await?;
+            self.reconnect(Role::Target).await?;
         }
         Ok(())
     }
