@@ -64,8 +64,9 @@ pkgs.writeText "nixos-options.md" (
   ''
     # Options of the NixOS module
 
-    Written by `cargo xtask test nix`'s evaluation of `nix/module/options.nix`; how
-    the module is used is in the [README](../README.md#on-nixos).
+    How the module is used is in the [README](../README.md#on-nixos). This page is
+    what `nix eval --raw .#nixos-options.text` prints, made from
+    `nix/module/options.nix`; `cargo xtask test nix` compares the two.
   ''
   + lib.concatMapStrings render (
     list [ "services" "flocker" "node" ] evaluated.options.services.flocker.node

@@ -25,9 +25,13 @@ type Checked = Result<(), String>;
 
 /// Runs every check.
 pub(super) fn run() -> Outcome {
+    let evaluator = match Evaluator::new() {
+        Ok(evaluator) => evaluator,
+        Err(why) => return Outcome::failed(why),
+    };
     let mut outcome = Outcome::default();
     for (name, checked) in [
-        ("every Nix file can be parsed", files::parse()),
+        ("every Nix file can be parsed", files::parse(&evaluator)),
         ("Nix files are formatted", files::check_format()),
         ("nothing in Nix files is unused", files::check_dead_code()),
         ("test scripts pass ruff", python::check_lints()),
@@ -37,16 +41,14 @@ pub(super) fn run() -> Outcome {
     ] {
         outcome = outcome.and(told(name, checked));
     }
-    let stub = workspace::root().join("nix/stub");
+    let stub = workspace::root().join("nix/stub").display().to_string();
+    let with_stub = Flake::new(&evaluator, &stub);
     outcome
-        .and(evaluate(
-            "the stand-in for nixpkgs",
-            &stub.display().to_string(),
-        ))
-        .and(evaluate_with_nixpkgs())
+        .and(evaluate("the stand-in for nixpkgs", &with_stub))
+        .and(evaluate_with_nixpkgs(&evaluator))
 }
 
-fn evaluate_with_nixpkgs() -> Outcome {
+fn evaluate_with_nixpkgs(evaluator: &Evaluator) -> Outcome {
     let Some(tree) = std::env::var_os(NIXPKGS).map(PathBuf::from) else {
         return Outcome::skipped_with_leave(format!(
             "set {NIXPKGS} to a directory with nixpkgs to evaluate the flake with it; with the \
@@ -57,18 +59,14 @@ fn evaluate_with_nixpkgs() -> Outcome {
         return Outcome::failed(format!("{NIXPKGS}={} is not nixpkgs", tree.display()));
     }
     terminal::line("Copying nixpkgs into the store for evaluation.");
-    match Evaluator::new().and_then(|evaluator| evaluator.add(&tree)) {
-        Ok(path) => evaluate("nixpkgs", &path),
+    match evaluator.add(&tree) {
+        Ok(path) => evaluate("nixpkgs", &Flake::new(evaluator, &path)),
         Err(why) => Outcome::failed(why),
     }
 }
 
-/// Evaluates the flake with a nixpkgs that is at `path`.
-fn evaluate(what: &str, path: &str) -> Outcome {
-    let flake = match Evaluator::new() {
-        Ok(evaluator) => Flake::new(evaluator, path),
-        Err(why) => return Outcome::failed(why),
-    };
+/// Evaluates the flake with what `what` is.
+fn evaluate(what: &str, flake: &Flake<'_>) -> Outcome {
     let name = format!("every output evaluates with {what}");
     let mut outcome = told(&name, flake.check_outputs());
     match flake.find_true() {

@@ -1,4 +1,5 @@
-//! Nix itself, with a store of its own in the user's cache directory.
+//! Nix itself, with a store that lasts as long as a run of the tests: every change of a file makes
+//! another copy of the flake in it.
 
 use std::path::{Path, PathBuf};
 
@@ -22,7 +23,8 @@ pub(super) struct Evaluator {
     loader: PathBuf,
     libraries: PathBuf,
     program: PathBuf,
-    cache: PathBuf,
+    /// The store, and what Nix would keep in the user's home.
+    directory: PathBuf,
 }
 
 impl Evaluator {
@@ -40,7 +42,9 @@ impl Evaluator {
                 loader: loader.into_iter().find(|path| path.exists())?,
                 libraries: root.join(format!("usr/lib/{architecture}-linux-gnu")),
                 program: NIX.path().ok()?,
-                cache: install::cache().ok()?.join("nix"),
+                directory: install::cache()
+                    .ok()?
+                    .join(format!("nix-{}", std::process::id())),
             })
         };
         found().ok_or_else(|| format!("{} is not installed", NIX.describe()))
@@ -48,8 +52,8 @@ impl Evaluator {
 
     /// One of Nix's programs, which are one file that looks at the name it is started by.
     fn program(&self, name: &str) -> Program {
-        let store = self.cache.join("store");
-        let home = self.cache.join("home");
+        let store = self.directory.join("store");
+        let home = self.directory.join("home");
         Program::new(&self.loader)
             .args(["--argv0", name, "--library-path"])
             .args([&self.libraries, &self.program])
@@ -83,5 +87,17 @@ impl Evaluator {
         let directory = directory.display().to_string();
         let path = self.nix(&["store", "add", "--name", "source", &directory])?;
         Ok(path.trim().to_owned())
+    }
+}
+
+impl Drop for Evaluator {
+    fn drop(&mut self) {
+        // What is in a store cannot be written to. What cannot be removed only takes space.
+        let directory = std::slice::from_ref(&self.directory);
+        let _ = Program::new("chmod")
+            .args(["-R", "u+w"])
+            .args(directory)
+            .succeeds();
+        let _ = std::fs::remove_dir_all(&self.directory);
     }
 }

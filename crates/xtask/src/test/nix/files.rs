@@ -9,8 +9,8 @@ use crate::process::Program;
 use crate::workspace;
 
 /// Whether all are Nix at all.
-pub(super) fn parse() -> Checked {
-    Evaluator::new()?.parse(&list()?)
+pub(super) fn parse(evaluator: &Evaluator) -> Checked {
+    evaluator.parse(&list()?)
 }
 
 /// Whether all look as nixpkgs' own formatter would have them.

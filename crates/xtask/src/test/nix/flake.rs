@@ -10,8 +10,8 @@ const SYSTEM: &str = "x86_64-linux";
 
 /// Our flake, with something in the place of nixpkgs that is on this machine.
 #[derive(Debug)]
-pub(super) struct Flake {
-    evaluator: Evaluator,
+pub(super) struct Flake<'a> {
+    evaluator: &'a Evaluator,
     nixpkgs: String,
     root: String,
 }
@@ -24,9 +24,9 @@ pub(super) struct Refused {
     message: String,
 }
 
-impl Flake {
+impl<'a> Flake<'a> {
     /// `nixpkgs` is a path to what is used in its place.
-    pub(super) fn new(evaluator: Evaluator, nixpkgs: &str) -> Self {
+    pub(super) fn new(evaluator: &'a Evaluator, nixpkgs: &str) -> Self {
         Self {
             evaluator,
             nixpkgs: format!("path:{nixpkgs}"),
