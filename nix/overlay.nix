@@ -4,7 +4,7 @@ final: _: {
     pname = "flocker-cluster";
     description = "Deploys applications to the nodes of a Flocker cluster";
     hasCompletions = true;
-    platforms = with final.lib.platforms; linux ++ darwin;
+    supportedPlatforms = with final.lib.platforms; linux ++ darwin;
   };
 
   # `zfs` is an argument so that a node can give the one that fits its kernel.
@@ -22,7 +22,7 @@ final: _: {
       pname = "flocker-node";
       description = "Keeps the volumes, containers, routes and links of one node of a Flocker cluster";
       hasCompletions = true;
-      features = if hasFailpoints then [ "failpoints" ] else [ ];
+      cargoFeatures = if hasFailpoints then [ "failpoints" ] else [ ];
       nativeBuildInputs = [ pkg-config ];
       buildInputs = [
         libmnl

@@ -11,8 +11,8 @@
   nativeBuildInputs ? [ ],
   # Whether the program prints its own completions and manual page.
   hasCompletions ? false,
-  platforms ? lib.platforms.linux,
-  features ? [ ],
+  supportedPlatforms ? lib.platforms.linux,
+  cargoFeatures ? [ ],
 }:
 let
   manifest = lib.importTOML ../Cargo.toml;
@@ -25,7 +25,7 @@ rustPlatform.buildRustPackage {
 
   # Every dependency is in Cargo.lock with its hash, so none has to be told here.
   cargoLock.lockFile = ../Cargo.lock;
-  buildFeatures = features;
+  buildFeatures = cargoFeatures;
   cargoBuildFlags = [
     "--package"
     pname
@@ -48,6 +48,6 @@ rustPlatform.buildRustPackage {
     homepage = manifest.workspace.package.repository;
     license = lib.licenses.asl20;
     mainProgram = pname;
-    inherit platforms;
+    platforms = supportedPlatforms;
   };
 }
