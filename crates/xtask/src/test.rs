@@ -1,6 +1,7 @@
 //! `cargo xtask test`: installs what is missing and runs the tests, cheapest first.
 
 mod cargo_test;
+mod contract;
 mod nix;
 mod outcome;
 mod pool;

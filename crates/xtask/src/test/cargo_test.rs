@@ -47,6 +47,7 @@ pub(super) struct TestRun {
     program: Program,
     required: Option<(&'static str, u64)>,
     is_serial: bool,
+    only: Vec<String>,
 }
 
 impl TestRun {
@@ -62,6 +63,7 @@ impl TestRun {
             program,
             required: None,
             is_serial: false,
+            only: Vec::new(),
         }
     }
 
@@ -82,6 +84,12 @@ impl TestRun {
     /// Requires that the tests report at least so many cases, in a line `… NUMBER WORDS`.
     pub(super) fn require_cases(mut self, words: &'static str, minimum: u64) -> Self {
         self.required = Some((words, minimum));
+        self
+    }
+
+    /// Runs only the tests that have one of these texts in their name.
+    pub(super) fn only(mut self, names: &[&str]) -> Self {
+        self.only = names.iter().map(|name| (*name).to_owned()).collect();
         self
     }
 
@@ -118,7 +126,7 @@ impl TestRun {
 
     fn run_counting(self) -> Outcome {
         // The output of tests that pass says which of them skipped themselves.
-        let mut program = self.program.args(["--", "--show-output"]);
+        let mut program = self.program.args(["--", "--show-output"]).args(&self.only);
         if self.is_serial {
             program = program.args(["--test-threads", "1"]);
         }

@@ -5,6 +5,7 @@ use std::fmt;
 use clap::ValueEnum;
 
 use super::cargo_test::{self, TestRun};
+use super::contract;
 use super::outcome::{Count, Outcome};
 use super::{nix, pool};
 use crate::check;
@@ -119,8 +120,8 @@ impl TierName {
             Self::Nix => nix::run(),
             Self::Unit => run_unit(),
             Self::Model => run_model(),
-            Self::Namespaces => run_system("flocker-net"),
-            Self::Dockerd => run_system("flocker-docker"),
+            Self::Namespaces => run_system("flocker-net").and(contract::run(&contract::ROUTES)),
+            Self::Dockerd => run_system("flocker-docker").and(contract::run(&contract::CONTAINERS)),
             Self::Sshd => run_system("flocker-remote"),
             Self::Pool => pool::run(),
             Self::Vm => run_machines(),

@@ -24,7 +24,7 @@ const GATEWAY: Ipv4Addr = Ipv4Addr::new(172, 20, 0, 1);
 /// What Docker keeps on the disk.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Docker {
-    pub(crate) images: BTreeMap<ImageReference, ImageId>,
+    pub(super) images: BTreeMap<ImageReference, ImageId>,
     applications: BTreeMap<ApplicationName, Application>,
     /// The ids of the containers that hold a namespace.
     namespaces: BTreeMap<ApplicationName, String>,
@@ -83,7 +83,7 @@ impl Docker {
 
 impl State {
     /// Starts a container as Docker does when systemd asks it to.
-    pub(super) fn start_container(
+    pub(crate) fn start_container(
         &mut self,
         application: &ApplicationName,
     ) -> Result<(), StepFailure> {

@@ -20,6 +20,7 @@ mod volumes;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use flocker_model::{ImageId, ImageReference};
 use flocker_remote::protocol::{Change, StepFailure};
 
 pub(super) use containers::{FakeContainers, archive};
@@ -93,6 +94,11 @@ impl Host {
     /// Looks at the machine, or puts a hand to it, as somebody who is not Flocker.
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Puts an image there, as somebody does by hand.
+    pub(super) fn add_image(&self, image: ImageReference, id: ImageId) {
+        self.state().disk.docker.images.insert(image, id);
     }
 
     /// Cuts the power; the machine boots again, and nothing runs.

@@ -18,8 +18,10 @@ use super::{Host, changed};
 use crate::failure::failure_of;
 use crate::platform::Volumes;
 
-/// How many bytes are received at once: few, so that there is much to interrupt.
-const CHUNK: usize = 3;
+/// A stream is received in so many parts or more, and in so few bytes at least: there is much to
+/// interrupt in a short one.
+const PARTS: usize = 8;
+const FEWEST_BYTES: usize = 3;
 
 /// The volumes of a machine in memory.
 #[derive(Debug, Clone)]
@@ -322,7 +324,7 @@ impl Volumes for FakeVolumes {
             .act(|state| self.begin_to_receive(&mut state.disk.pool, (request, header.clone())));
         begun.await?;
         while left > 0 {
-            let mut chunk = [0; CHUNK];
+            let mut chunk = vec![0; (header.length / PARTS).max(FEWEST_BYTES)];
             let count = stream.read(&mut chunk).await.map_err(|_| broken())?;
             if count == 0 {
                 return Err(broken());

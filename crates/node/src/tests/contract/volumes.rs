@@ -1,0 +1,505 @@
+//! What volumes promise.
+
+use std::collections::BTreeSet;
+
+use flocker_model::{
+    ApplicationName, ByteCount, DeploymentId, Digest, Epoch, NodeId, SnapshotGuid, VolumeCopy,
+    VolumeRole,
+};
+use flocker_remote::protocol::{Change, StepFailure};
+use flocker_zfs::{Acquire, NewVolume, ReceiveRequest, Release, Transfer};
+use tokio::io::AsyncReadExt as _;
+
+use crate::platform::{OwnedVolume as _, Volumes};
+
+/// Two machines that have nothing yet, and a hand on the files in their volumes.
+trait Machines {
+    type Volumes: Volumes;
+
+    /// The first or the second machine.
+    fn volumes(&self, machine: Machine) -> &Self::Volumes;
+
+    /// Who it is.
+    fn node(&self, machine: Machine) -> NodeId;
+
+    /// Writes to the mounted volume, as an application does.
+    fn write(&self, machine: Machine, bytes: &[u8]);
+
+    /// Reads everything that was written to the mounted volume.
+    fn read(&self, machine: Machine) -> Vec<u8>;
+}
+
+/// One of two machines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Machine {
+    A,
+    B,
+}
+use Machine::{A, B};
+
+fn web() -> ApplicationName {
+    "web".parse().unwrap()
+}
+
+fn deployment() -> DeploymentId {
+    DeploymentId(Digest::from_recorded("test"))
+}
+
+fn new_volume() -> NewVolume {
+    NewVolume {
+        application: web(),
+        maximum_size: None,
+        deployment: deployment(),
+    }
+}
+
+/// Looks at the copy; one look and many agree.
+async fn observe(machines: &impl Machines, machine: Machine) -> Option<VolumeCopy> {
+    let volumes = machines.volumes(machine);
+    let one = volumes.observe_volume(&web()).await.unwrap();
+    let all = volumes.observe_volumes().await.unwrap().remove(&web());
+    assert_eq!(one, all);
+    one
+}
+
+async fn role(machines: &impl Machines, machine: Machine) -> VolumeRole {
+    observe(machines, machine).await.unwrap().role
+}
+
+/// Writes to the owned volume, which is mounted for that.
+async fn write(machines: &impl Machines, machine: Machine, bytes: &[u8]) {
+    let volumes = machines.volumes(machine);
+    let volume = volumes.open_owned_now(&web()).await.unwrap();
+    let mounted = volume.mount().await.unwrap();
+    assert_eq!(mounted.as_ref(), volumes.mountpoint_of(&web()));
+    machines.write(machine, bytes);
+    assert_eq!(volumes.unmount(&web()).await.unwrap(), Change::Changed);
+}
+
+/// Makes the volume with something in it.
+async fn create(machines: &impl Machines, bytes: &[u8]) {
+    machines.volumes(A).create(&new_volume()).await.unwrap();
+    write(machines, A, bytes).await;
+}
+
+async fn snapshot(machines: &impl Machines, machine: Machine) -> SnapshotGuid {
+    let volume = machines.volumes(machine).open_owned_now(&web()).await;
+    volume.unwrap().snapshot().await.unwrap()
+}
+
+/// Sends one stream from the one to the other, cut off after so many bytes.
+async fn send(
+    machines: &impl Machines,
+    (from, to): (Machine, Machine),
+    (target, most): (SnapshotGuid, u64),
+) -> Result<Option<Transfer>, StepFailure> {
+    let volume = machines.volumes(from).open_owned_now(&web()).await.unwrap();
+    let there = machines.volumes(to);
+    let incoming = there.prepare_incoming(&web()).await.unwrap();
+    let Some(sending) = volume.send(target, &incoming).await.unwrap() else {
+        return Ok(None);
+    };
+    assert!(sending.estimate > ByteCount::ZERO);
+    let request = ReceiveRequest {
+        application: web(),
+        owner: machines.node(from),
+        epoch: volume.epoch(),
+        transfer: sending.transfer.clone(),
+    };
+    let received = there.receive(&request, sending.stream.take(most)).await?;
+    sending.completion.await.unwrap();
+    assert_eq!(received, target);
+    Ok(Some(sending.transfer))
+}
+
+/// Sends until the other has the snapshot; returns how.
+async fn push(
+    machines: &impl Machines,
+    way: (Machine, Machine),
+    target: SnapshotGuid,
+) -> Vec<Transfer> {
+    let mut transfers = Vec::new();
+    while let Some(transfer) = send(machines, way, (target, u64::MAX)).await.unwrap() {
+        transfers.push(transfer);
+    }
+    transfers
+}
+
+fn release(epoch: u64, to: NodeId) -> Release {
+    Release {
+        epoch: Epoch(epoch),
+        to,
+        snapshot: None,
+        deployment: deployment(),
+    }
+}
+
+fn acquire(epoch: u64, snapshot: SnapshotGuid) -> Acquire {
+    Acquire {
+        epoch: Epoch(epoch),
+        snapshot,
+        deployment: deployment(),
+    }
+}
+
+/// Moves the volume, which the owner has in this epoch.
+async fn hand_over(
+    machines: &impl Machines,
+    (from, to): (Machine, Machine),
+    epoch: u64,
+) -> Vec<Transfer> {
+    let target = snapshot(machines, from).await;
+    let transfers = push(machines, (from, to), target).await;
+    let release = release(epoch, machines.node(to));
+    let released = machines.volumes(from).release(&web(), &release).await;
+    assert_eq!(released.unwrap(), (Change::Changed, target));
+    let acquire = acquire(epoch + 1, target);
+    let acquired = machines.volumes(to).acquire(&web(), &acquire).await;
+    assert_eq!(acquired.unwrap(), Change::Changed);
+    transfers
+}
+
+async fn a_new_volume_is_owned_empty_and_made_once(machines: &impl Machines) {
+    assert_eq!(observe(machines, A).await, None);
+    let volumes = machines.volumes(A);
+    let opened = volumes.open_owned_now(&web()).await;
+    assert!(opened.unwrap_err().stale);
+    assert_eq!(
+        volumes.create(&new_volume()).await.unwrap(),
+        Change::Changed
+    );
+    assert_eq!(
+        volumes.create(&new_volume()).await.unwrap(),
+        Change::Unchanged
+    );
+    let copy = observe(machines, A).await.unwrap();
+    assert_eq!(copy.owned_epoch(), Some(Epoch::FIRST));
+    assert_eq!(copy.deployment, Some(deployment()));
+    assert!(copy.snapshots.is_empty() && copy.mounted.is_none() && !copy.resumable);
+    let opened = volumes.open_owned(&web(), Epoch(2)).await;
+    assert!(opened.unwrap_err().stale);
+}
+
+async fn a_mounted_volume_is_seen_so_and_unmounted_once(machines: &impl Machines) {
+    create(machines, b"data").await;
+    let volumes = machines.volumes(A);
+    for _ in 0..2 {
+        let volume = volumes.open_owned(&web(), Epoch::FIRST).await.unwrap();
+        volume.mount().await.unwrap();
+        let place = volumes.mountpoint_of(&web());
+        let mounted = observe(machines, A).await.unwrap().mounted;
+        assert_eq!(mounted.as_deref(), place.to_str());
+    }
+    assert_eq!(machines.read(A), b"data");
+    assert_eq!(volumes.unmount(&web()).await.unwrap(), Change::Changed);
+    assert_eq!(volumes.unmount(&web()).await.unwrap(), Change::Unchanged);
+    assert_eq!(observe(machines, A).await.unwrap().mounted, None);
+}
+
+async fn a_volume_moves_there_and_back_with_all_that_was_written(machines: &impl Machines) {
+    create(machines, b"one").await;
+    assert_eq!(hand_over(machines, (A, B), 1).await, [Transfer::Full]);
+    let owner = machines.node(B);
+    let handed = role(machines, A).await;
+    assert!(
+        matches!(handed, VolumeRole::Replica { owner: to, epoch: Epoch(2), handoff: Some(_) } if to == owner)
+    );
+    assert_eq!(
+        role(machines, B).await,
+        VolumeRole::Owned { epoch: Epoch(2) }
+    );
+    write(machines, B, b"two").await;
+    let back = hand_over(machines, (B, A), 2).await;
+    assert!(
+        matches!(back[..], [Transfer::Incremental { .. }]),
+        "{back:?}"
+    );
+    let volume = machines.volumes(A).open_owned(&web(), Epoch(3)).await;
+    volume.unwrap().mount().await.unwrap();
+    assert_eq!(machines.read(A), b"onetwo");
+    machines.volumes(A).unmount(&web()).await.unwrap();
+}
+
+async fn what_was_not_written_to_is_not_snapshotted_again(machines: &impl Machines) {
+    create(machines, b"data").await;
+    let first = snapshot(machines, A).await;
+    assert_eq!(snapshot(machines, A).await, first);
+    write(machines, A, b"more").await;
+    let second = snapshot(machines, A).await;
+    assert_ne!(first, second);
+    let copy = observe(machines, A).await.unwrap();
+    assert_eq!(copy.newest_snapshot, Some(second));
+    assert_eq!(copy.written, ByteCount::ZERO);
+    assert_eq!(copy.snapshots.len(), 2);
+}
+
+async fn only_what_was_snapshotted_and_unmounted_is_released(machines: &impl Machines) {
+    create(machines, b"data").await;
+    let volumes = machines.volumes(A);
+    let give = release(1, machines.node(B));
+    assert!(!volumes.release(&web(), &give).await.unwrap_err().stale);
+    let target = snapshot(machines, A).await;
+    write(machines, A, b"more").await;
+    assert!(!volumes.release(&web(), &give).await.unwrap_err().stale);
+    let volume = volumes.open_owned_now(&web()).await.unwrap();
+    volume.mount().await.unwrap();
+    assert!(!volumes.release(&web(), &give).await.unwrap_err().stale);
+    volumes.unmount(&web()).await.unwrap();
+    let later = release(2, machines.node(B));
+    assert!(volumes.release(&web(), &later).await.unwrap_err().stale);
+    let newest = snapshot(machines, A).await;
+    assert_ne!(newest, target);
+    let released = volumes.release(&web(), &give).await.unwrap();
+    assert_eq!(released, (Change::Changed, newest));
+    let again = volumes.release(&web(), &give).await.unwrap();
+    assert_eq!(again, (Change::Unchanged, newest));
+    let other = release(1, NodeId(uuid::Uuid::from_u128(99)));
+    assert!(volumes.release(&web(), &other).await.unwrap_err().stale);
+    assert!(volumes.open_owned_now(&web()).await.unwrap_err().stale);
+}
+
+async fn only_the_snapshot_that_was_handed_off_is_acquired(machines: &impl Machines) {
+    create(machines, b"data").await;
+    let old = snapshot(machines, A).await;
+    push(machines, (A, B), old).await;
+    write(machines, A, b"more").await;
+    let new = snapshot(machines, A).await;
+    let there = machines.volumes(B);
+    assert!(
+        !there
+            .acquire(&web(), &acquire(2, new))
+            .await
+            .unwrap_err()
+            .stale
+    );
+    assert!(
+        there
+            .acquire(&web(), &acquire(1, old))
+            .await
+            .unwrap_err()
+            .stale
+    );
+    push(machines, (A, B), new).await;
+    let taken = there.acquire(&web(), &acquire(2, new)).await.unwrap();
+    assert_eq!(taken, Change::Changed);
+    let again = there.acquire(&web(), &acquire(2, new)).await.unwrap();
+    assert_eq!(again, Change::Unchanged);
+}
+
+async fn a_stream_that_breaks_off_is_continued(machines: &impl Machines) {
+    // More than ZFS gathers before it writes anything down.
+    let data: Vec<u8> = (0..1_u32 << 19)
+        .flat_map(|i| i.wrapping_mul(0x9e37_79b9).to_le_bytes())
+        .collect();
+    create(machines, &data).await;
+    let target = snapshot(machines, A).await;
+    let most = data.len() as u64 / 2;
+    send(machines, (A, B), (target, most)).await.unwrap_err();
+    let copy = observe(machines, B).await.unwrap();
+    assert!(copy.resumable && matches!(copy.role, VolumeRole::Replica { .. }));
+    let resumed = push(machines, (A, B), target).await;
+    assert!(
+        matches!(resumed[..], [Transfer::Resume { .. }]),
+        "{resumed:?}"
+    );
+    assert!(!observe(machines, B).await.unwrap().resumable);
+    assert!(hand_over(machines, (A, B), 1).await.is_empty());
+    let volume = machines.volumes(B).open_owned_now(&web()).await.unwrap();
+    volume.mount().await.unwrap();
+    assert!(machines.read(B) == data, "everything arrived");
+    machines.volumes(B).unmount(&web()).await.unwrap();
+}
+
+async fn an_owner_receives_nothing(machines: &impl Machines) {
+    create(machines, b"data").await;
+    machines.volumes(B).create(&new_volume()).await.unwrap();
+    snapshot(machines, A).await;
+    let request = ReceiveRequest {
+        application: web(),
+        owner: machines.node(A),
+        epoch: Epoch::FIRST,
+        transfer: Transfer::Full,
+    };
+    let volume = machines.volumes(A).open_owned_now(&web()).await.unwrap();
+    let target = volume.copy().newest_snapshot.unwrap();
+    let incoming = flocker_zfs::Incoming::default();
+    let sending = volume.send(target, &incoming).await.unwrap().unwrap();
+    let received = machines.volumes(B).receive(&request, sending.stream).await;
+    assert!(received.unwrap_err().stale);
+    assert_eq!(
+        role(machines, B).await,
+        VolumeRole::Owned { epoch: Epoch(1) }
+    );
+}
+
+async fn pruning_keeps_the_newest_and_what_is_to_be_kept(machines: &impl Machines) {
+    create(machines, b"1").await;
+    let mut taken = vec![snapshot(machines, A).await];
+    for bytes in [b"2", b"3", b"4"] {
+        write(machines, A, bytes).await;
+        taken.push(snapshot(machines, A).await);
+    }
+    let volumes = machines.volumes(A);
+    let keep = BTreeSet::from([taken[1]]);
+    let pruned = volumes.prune_snapshots(&web(), &keep).await.unwrap();
+    assert_eq!(pruned, Change::Changed);
+    let copy = observe(machines, A).await.unwrap();
+    let left: BTreeSet<_> = copy.snapshots.into_keys().collect();
+    assert_eq!(left, BTreeSet::from([taken[1], taken[3]]));
+    let again = volumes.prune_snapshots(&web(), &keep).await.unwrap();
+    assert_eq!(again, Change::Unchanged);
+}
+
+async fn a_limit_is_set_lifted_and_not_received(machines: &impl Machines) {
+    create(machines, b"data").await;
+    let limit = Some(ByteCount::mebibytes(64));
+    let volumes = machines.volumes(A);
+    for change in [Change::Changed, Change::Unchanged] {
+        let volume = volumes.open_owned_now(&web()).await.unwrap();
+        assert_eq!(volume.set_maximum_size(limit).await.unwrap(), change);
+    }
+    assert_eq!(observe(machines, A).await.unwrap().maximum_size, limit);
+    let target = snapshot(machines, A).await;
+    push(machines, (A, B), target).await;
+    assert_eq!(observe(machines, B).await.unwrap().maximum_size, None);
+    let volume = volumes.open_owned_now(&web()).await.unwrap();
+    assert_eq!(
+        volume.set_maximum_size(None).await.unwrap(),
+        Change::Changed
+    );
+    assert_eq!(observe(machines, A).await.unwrap().maximum_size, None);
+}
+
+/// Every test of the suite.
+macro_rules! volumes_suite {
+    ($fixture:path) => {
+        crate::tests::contract::suite! {
+            crate::tests::contract::run, $fixture,
+            a_new_volume_is_owned_empty_and_made_once
+            a_mounted_volume_is_seen_so_and_unmounted_once
+            a_volume_moves_there_and_back_with_all_that_was_written
+            what_was_not_written_to_is_not_snapshotted_again
+            only_what_was_snapshotted_and_unmounted_is_released
+            only_the_snapshot_that_was_handed_off_is_acquired
+            a_stream_that_breaks_off_is_continued
+            an_owner_receives_nothing
+            pruning_keeps_the_newest_and_what_is_to_be_kept
+            a_limit_is_set_lifted_and_not_received
+        }
+    };
+}
+
+/// In memory.
+mod fake {
+    use flocker_model::NodeId;
+    use uuid::Uuid;
+
+    use super::{Machine, Machines, web};
+    use crate::tests::fake::{FakeVolumes, Faults, Guids, Host};
+
+    struct InMemory([FakeVolumes; 2]);
+
+    async fn new() -> Option<InMemory> {
+        let guids = Guids::default();
+        let volumes = |id: u128| FakeVolumes {
+            host: Host::new(Faults::default()),
+            node: NodeId(Uuid::from_u128(id)),
+            guids: guids.clone(),
+        };
+        Some(InMemory([volumes(0xa), volumes(0xb)]))
+    }
+
+    impl Machines for InMemory {
+        type Volumes = FakeVolumes;
+
+        fn volumes(&self, machine: Machine) -> &FakeVolumes {
+            &self.0[machine as usize]
+        }
+
+        fn node(&self, machine: Machine) -> NodeId {
+            self.volumes(machine).node
+        }
+
+        fn write(&self, machine: Machine, bytes: &[u8]) {
+            let mut state = self.volumes(machine).host.state();
+            state
+                .disk
+                .pool
+                .volumes
+                .get_mut(&web())
+                .unwrap()
+                .write(bytes);
+        }
+
+        fn read(&self, machine: Machine) -> Vec<u8> {
+            let state = self.volumes(machine).host.state();
+            state.disk.pool.volumes[&web()].contents.clone()
+        }
+    }
+
+    volumes_suite! { new }
+}
+
+/// On a real pool: below the dataset that `FLOCKER_TEST_ZFS_DATASET` names, as root.
+#[cfg(feature = "real-machine")]
+mod pool {
+    use std::fs::OpenOptions;
+    use std::io::Write as _;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use flocker_model::NodeId;
+    use flocker_zfs::{Zfs, ZfsSettings};
+    use uuid::Uuid;
+
+    use super::{Machine, Machines, web};
+    use crate::tests::contract::skip;
+
+    static PAIRS: AtomicU32 = AtomicU32::new(0);
+
+    /// Two machines on one pool.
+    struct OnPool([Zfs; 2]);
+
+    async fn new() -> Option<OnPool> {
+        let Ok(below) = std::env::var("FLOCKER_TEST_ZFS_DATASET") else {
+            skip("FLOCKER_TEST_ZFS_DATASET names no dataset to make test volumes below");
+            return None;
+        };
+        let number = PAIRS.fetch_add(1, Ordering::Relaxed);
+        let unique = format!("platform-{}-{number}", std::process::id());
+        let zfs = |name: &str, id: u128| {
+            Zfs::new(ZfsSettings {
+                dataset: format!("{below}/{unique}/{name}"),
+                mount_root: format!("/run/flocker-contract/{unique}/{name}").into(),
+                node: NodeId(Uuid::from_u128(id)),
+            })
+        };
+        Some(OnPool([zfs("a", 0xa), zfs("b", 0xb)]))
+    }
+
+    impl Machines for OnPool {
+        type Volumes = Zfs;
+
+        fn volumes(&self, machine: Machine) -> &Zfs {
+            &self.0[machine as usize]
+        }
+
+        fn node(&self, machine: Machine) -> NodeId {
+            self.volumes(machine).settings().node
+        }
+
+        fn write(&self, machine: Machine, bytes: &[u8]) {
+            let path = self.volumes(machine).mountpoint_of(&web()).join("data");
+            let mut options = OpenOptions::new();
+            let mut file = options.create(true).append(true).open(path).unwrap();
+            file.write_all(bytes).unwrap();
+            file.sync_all().unwrap();
+        }
+
+        fn read(&self, machine: Machine) -> Vec<u8> {
+            let path = self.volumes(machine).mountpoint_of(&web()).join("data");
+            std::fs::read(path).unwrap()
+        }
+    }
+
+    volumes_suite! { new }
+}
