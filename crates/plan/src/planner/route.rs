@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use flocker_model::{ApplicationName, Endpoint, NodeName, NodeNetwork, Port};
+use flocker_model::{ApplicationName, Endpoint, NodeName, NodeNetwork, NodeState, Port};
 
 use crate::network::ApplicationPorts;
 use crate::steps::Because;
@@ -25,6 +25,13 @@ impl Planner<'_> {
             if state.network.is_none() || self.goal.scope != Scope::Cluster {
                 prepared.routes.extend(running.routes);
                 prepared.links.extend(running.links);
+            } else if prepared_before_joining(state) {
+                let elsewhere =
+                    |(_, endpoint): &(Port, Endpoint)| matches!(endpoint, Endpoint::Remote { .. });
+                let routes = running.routes.into_iter().filter(elsewhere);
+                prepared.routes.extend(routes);
+                let links = running.links.into_iter().filter(elsewhere);
+                prepared.links.extend(links);
             }
             if state.network.as_ref() == Some(&prepared) {
                 continue;
@@ -199,6 +206,13 @@ impl Planner<'_> {
         wanted.held.extend(now.held.intersection(&ports));
         wanted
     }
+}
+
+/// Tells whether a node has a table from a time when it had no peers: it was alone, or left out of
+/// the deployment. What runs elsewhere does not change by the node's joining.
+fn prepared_before_joining(state: &NodeState) -> bool {
+    let network = state.network.as_ref();
+    network.is_some_and(|network| network.peers.is_empty())
 }
 
 /// Lists the applications of a node that answer on fewer ports afterwards.

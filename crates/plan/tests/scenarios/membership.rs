@@ -38,6 +38,15 @@ fn an_omitted_nodes_volumes_follow() {
 }
 
 #[test]
+fn an_omitted_node_comes_back() {
+    let applications = [("db", database()), ("web", web())];
+    let both = deployment(&applications, &[("1", &["web"]), ("2", &["db"])]);
+    let mut cluster = Cluster::running(2, &both);
+    cluster.deploy(&deployment(&applications, &[("1", &["web", "db"])]));
+    assert_snapshot!(cluster.deploy(&both));
+}
+
+#[test]
 fn a_node_of_the_deployment_cannot_be_reached() {
     let wanted = deployment(&[("db", database())], &[("1", &["db"]), ("2", &[])]);
     let mut cluster = Cluster::running(2, &wanted);
