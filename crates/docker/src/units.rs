@@ -193,7 +193,7 @@ impl Units {
             self.run_job(application, Job::Stop, patience).await?;
         }
         // An application that had to be killed leaves its unit failed, which nobody asked about.
-        self.reset_failed(application).await?;
+        self.forget_failure(&unit_name(application)).await?;
         Ok(Change::when(!stopped))
     }
 
@@ -205,7 +205,7 @@ impl Units {
         let removed = remove_file(&self.path(application))?;
         if removed {
             self.reload().await?;
-            self.reset_failed(application).await?;
+            self.forget_failure(&unit_name(application)).await?;
         }
         Ok(Change::when(removed))
     }
@@ -262,9 +262,15 @@ impl Units {
             .map_err(|error| failed("read its units again", error))
     }
 
-    async fn reset_failed(&self, application: &ApplicationName) -> Result<(), UnitError> {
-        let unit = unit_name(application);
-        match self.manager().await?.reset_failed_unit(unit.clone()).await {
+    /// Lets systemd no longer call a unit failed, because the reason is gone.
+    ///
+    /// **Source**: `org.freedesktop.systemd1(5)`, `ResetFailedUnit()`.
+    ///
+    /// # Errors
+    /// When systemd fails; a unit that it does not know is none.
+    pub async fn forget_failure(&self, unit: &str) -> Result<(), UnitError> {
+        let manager = self.manager().await?;
+        match manager.reset_failed_unit(unit.to_owned()).await {
             Err(error) if !is_missing(&error) => {
                 Err(failed(format!("reset the state of {unit}"), error))
             }

@@ -224,6 +224,23 @@ async fn an_application_that_has_ended_by_itself_stays_down_when_docker_is_resta
 }
 
 #[tokio::test]
+async fn a_failure_is_forgotten_and_an_unknown_unit_has_none() {
+    let Some(bench) = bench().await else { return };
+    let name = "forgiven".parse().unwrap();
+    bench.machine.end_with(&name, 5);
+    let unit = bench.up("forgiven", RestartPolicy::Never).await;
+    bench.wait_for_state(&unit, UnitState::Failed).await;
+    bench.units.forget_failure(&unit_name(&name)).await.unwrap();
+    bench.wait_for_state(&unit, UnitState::Inactive).await;
+    bench
+        .units
+        .forget_failure("nobody-has-this.service")
+        .await
+        .unwrap();
+    bench.down(&unit).await;
+}
+
+#[tokio::test]
 async fn an_application_that_fails_is_started_again() {
     let Some(bench) = bench().await else { return };
     for (name, restart, status) in [

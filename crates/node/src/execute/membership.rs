@@ -6,7 +6,7 @@ use flocker_remote::ssh::{AuthorizedKey, PublicKey, render_authorized_key};
 
 use crate::failure::OrFailure as _;
 use crate::machine::Machine;
-use crate::platform::Platform;
+use crate::platform::{Platform, Units as _};
 
 /// Lets these machines push volumes and images to this one, and nothing else.
 pub(super) fn admit(
@@ -20,13 +20,16 @@ pub(super) fn admit(
 }
 
 /// Remembers a deployment as applied in full.
-pub(super) fn record(
+pub(super) async fn record(
     machine: &Machine<impl Platform>,
     applied: &AppliedDeployment,
     members: &Members,
 ) -> Result<Change, StepFailure> {
     admit(machine, members)?;
     machine.store.set_applied(applied).or_failure()?;
+    // A boot in the middle of a move may have left it failed, which would stay in the lists that
+    // people look at.
+    machine.units.forget_failed_restore().await?;
     Ok(Change::Changed)
 }
 

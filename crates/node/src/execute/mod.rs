@@ -177,7 +177,7 @@ async fn run_locally(
         Action::ProgramNetwork { network } => routes::program(machine, network).await,
         Action::AdmitMembers { members } => membership::admit(machine, &members),
         Action::RecordDeployment { applied, members } => {
-            membership::record(machine, &applied, &members)
+            membership::record(machine, &applied, &members).await
         }
         Action::ReleaseVolume { .. }
         | Action::AcquireVolume { .. }

@@ -11,6 +11,9 @@ use super::containers::change;
 use crate::failure::OrFailure as _;
 use crate::platform::Units;
 
+/// The unit that runs `flocker-node restore`; see `packaging/flocker.service`.
+const RESTORE_UNIT: &str = "flocker.service";
+
 impl Units for flocker_docker::Units {
     async fn observe(&self) -> Result<BTreeMap<ApplicationName, UnitState>, StepFailure> {
         flocker_docker::Units::observe(self)
@@ -39,6 +42,10 @@ impl Units for flocker_docker::Units {
     ) -> Result<Change, StepFailure> {
         let stopped = flocker_docker::Units::stop(self, application, patience).await;
         stopped.map(change).or_failure()
+    }
+
+    async fn forget_failed_restore(&self) -> Result<(), StepFailure> {
+        self.forget_failure(RESTORE_UNIT).await.or_failure()
     }
 
     async fn remove(&self, application: &ApplicationName) -> Result<Change, StepFailure> {

@@ -35,6 +35,9 @@ pub(crate) trait Units: Clone + Debug + Send + Sync + 'static {
         patience: Duration,
     ) -> impl Future<Output = Result<Change, StepFailure>> + Send;
 
+    /// Forgets that bringing back this node's applications failed: they are all there now.
+    fn forget_failed_restore(&self) -> impl Future<Output = Result<(), StepFailure>> + Send;
+
     /// Removes a stopped unit if it is there.
     fn remove(
         &self,
