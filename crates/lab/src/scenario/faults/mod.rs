@@ -9,7 +9,7 @@ mod world;
 mod writer;
 
 use std::net::Ipv4Addr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use flocker_model::ApplicationName;
 use tokio::process::Child;
 use tokio::time::timeout;
 
-use self::case::Role;
+use self::case::{Place, Role};
 use self::nodes::Nodes;
 use self::world::{Traces, World};
 use self::writer::{Writer, expect_all_once_in_order};
@@ -169,11 +169,11 @@ impl<'a> Faults<'a> {
         nodes.arm(before.unwrap_or(place)).await?;
         let mut operator = self.start_deploy(1 - nodes.source)?;
         if let Some(before) = before {
-            nodes.wait_until_held(before).await?;
+            self.come_to(nodes, before, &mut operator).await?;
             nodes.arm(place).await?;
             nodes.let_go(before).await?;
         }
-        nodes.wait_until_held(place).await?;
+        self.come_to(nodes, place, &mut operator).await?;
         nodes.strike(case.fault, place, &mut operator).await?;
         let answers = Nodes::answers(case.fault, place.role);
         if answers {
@@ -198,14 +198,40 @@ impl<'a> Faults<'a> {
             }
         };
         course.first_exit = status.code();
-        World::observe(self.site)
-            .await?
-            .expect_no_second_owner(&self.application)
+        let world = World::observe(self.site).await?;
+        world.expect_no_second_owner(&self.application)?;
+        if status.success() {
+            // I4: then everything that was wanted is true, whatever happened meanwhile.
+            world.expect_at(&self.application, nodes.number(Role::Target))?;
+        }
+        Ok(())
+    }
+
+    /// Waits until the move is held at a place; one that ends before never will be.
+    async fn come_to(
+        &self,
+        nodes: Nodes<'_>,
+        place: Place,
+        operator: &mut Child,
+    ) -> Result<(), Failure> {
+        tokio::select! {
+            held = nodes.wait_until_held(place) => held,
+            _ = operator.wait() => {
+                let said = std::fs::read_to_string(self.disturbed_log()).unwrap_or_default();
+                let expected = format!("the move to come to {}", place.name);
+                Err(Failure::unexpected(expected, format!("the deploy ended before:\n{said}")))
+            }
+        }
+    }
+
+    /// What the disturbed deploy says.
+    fn disturbed_log(&self) -> PathBuf {
+        self.site.directory().join("disturbed-deploy")
     }
 
     fn start_deploy(&self, node: usize) -> Result<Child, Failure> {
         let mut command = self.cluster.command(&self.layout(node), &["-v"])?;
-        let log = self.site.directory().join("disturbed-deploy");
+        let log = self.disturbed_log();
         let file = std::fs::File::create(&log);
         let outputs = file.and_then(|file| Ok((file.try_clone()?, file)));
         let (stdout, stderr) = outputs.map_err(|source| SiteError::Write { path: log, source })?;
