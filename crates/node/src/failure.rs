@@ -6,18 +6,19 @@ use flocker_remote::protocol::StepFailure;
 
 /// Puts an error and everything below it into words.
 pub(crate) fn failure(error: &(dyn Error + 'static)) -> StepFailure {
+    let message = error.to_string();
     let mut causes = Vec::new();
     let mut next = error.source();
     while let Some(cause) = next {
         let text = cause.to_string();
-        // A transparent error repeats what it carries.
-        if causes.last() != Some(&text) {
+        // Some errors repeat what they carry.
+        if *causes.last().unwrap_or(&message) != text {
             causes.push(text);
         }
         next = cause.source();
     }
     StepFailure {
-        message: error.to_string(),
+        message,
         causes,
         hint: None,
         stale: is_stale(error),
@@ -74,5 +75,37 @@ impl<T, E: Error + 'static> OrFailure<T> for Result<T, E> {
 
     fn or_failed_to(self, what: impl Into<String>) -> Result<T, StepFailure> {
         self.map_err(|error| failed_to(what, &error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use flocker_zfs::{
+        AcquireError, CreateError, Found, OpenError, ReceiveError, ReleaseError, Stale,
+    };
+
+    use super::*;
+
+    #[test]
+    fn a_volume_in_another_state_is_told_apart_however_it_is_wrapped() {
+        let stale = || Stale {
+            application: "web".parse().unwrap(),
+            expected: "an owned volume".to_owned(),
+            found: Found::Absent,
+        };
+        let wrapped: [&(dyn Error + 'static); 6] = [
+            &stale(),
+            &OpenError::from(stale()),
+            &CreateError::from(stale()),
+            &ReleaseError::from(stale()),
+            &AcquireError::from(stale()),
+            &ReceiveError::from(stale()),
+        ];
+        for error in wrapped {
+            let failure = failure(error);
+            assert!(failure.stale, "{error:?}");
+            assert_eq!(failure.causes, [""; 0], "said once");
+        }
+        assert!(!failure(&std::io::Error::other("full")).stale);
     }
 }

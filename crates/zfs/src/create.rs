@@ -36,7 +36,7 @@ pub struct NewVolume {
 #[derive(Debug, Error)]
 pub enum CreateError {
     /// A dataset is in its place.
-    #[error(transparent)]
+    #[error("{0}")]
     Stale(#[from] Stale),
     /// The place could not be looked at.
     #[error(transparent)]

@@ -44,7 +44,7 @@ pub struct Released {
 #[derive(Debug, Error)]
 pub enum ReleaseError {
     /// It is not as expected.
-    #[error(transparent)]
+    #[error("{0}")]
     Stale(#[from] Stale),
     /// It could not be looked at.
     #[error(transparent)]
@@ -127,7 +127,7 @@ pub struct Acquire {
 #[derive(Debug, Error)]
 pub enum AcquireError {
     /// It is not as expected.
-    #[error(transparent)]
+    #[error("{0}")]
     Stale(#[from] Stale),
     /// It could not be looked at.
     #[error(transparent)]

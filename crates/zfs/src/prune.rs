@@ -12,7 +12,7 @@ use crate::{Change, ObserveError, Stale, Zfs};
 #[derive(Debug, Error)]
 pub enum PruneError {
     /// There is no such volume of Flocker's.
-    #[error(transparent)]
+    #[error("{0}")]
     Stale(#[from] Stale),
     /// The volume could not be looked at.
     #[error(transparent)]

@@ -56,7 +56,7 @@ pub struct Received {
 #[derive(Debug, Error)]
 pub enum ReceiveError {
     /// What is there is not a replica of this owner's or an earlier owner's volume.
-    #[error(transparent)]
+    #[error("{0}")]
     Stale(#[from] Stale),
     /// It could not be looked at.
     #[error(transparent)]

@@ -24,7 +24,7 @@ pub struct Snapshot {
 #[derive(Debug, Error)]
 pub enum SnapshotError {
     /// The volume changed its owner meanwhile.
-    #[error(transparent)]
+    #[error("{0}")]
     Stale(#[from] Stale),
     /// The volume could not be looked at.
     #[error(transparent)]

@@ -95,7 +95,7 @@ pub struct Stale {
 #[derive(Debug, Error)]
 pub enum OpenError {
     /// It is not as expected.
-    #[error(transparent)]
+    #[error("{0}")]
     Stale(#[from] Stale),
     /// It could not be looked at.
     #[error(transparent)]
@@ -106,7 +106,7 @@ pub enum OpenError {
 #[derive(Debug, Error)]
 pub enum ResizeError {
     /// It is not as expected.
-    #[error(transparent)]
+    #[error("{0}")]
     Stale(#[from] Stale),
     /// It could not be looked at.
     #[error(transparent)]
