@@ -142,7 +142,11 @@ impl<'a> Faults<'a> {
     /// Makes sure that there is something to lose, and somebody who would notice.
     async fn begin_case(&mut self, case: Case, nodes: Nodes<'_>) -> Result<Writer, Failure> {
         if case.moment.is_first_copy() {
-            let command = format!("zfs destroy -r tank/flocker/{}", self.application);
+            let dataset = format!("tank/flocker/{}", self.application);
+            let command = format!(
+                "zfs list -H -o name -t snapshot {dataset} | xargs --max-args=1 zfs release \
+                 flocker && zfs destroy -r {dataset}"
+            );
             nodes.check(Role::Target, &command).await?;
         }
         // Far enough from all numbers that the writer before this one tried.
