@@ -11,7 +11,7 @@ mod writer;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use flocker_model::ApplicationName;
 use tokio::process::Child;
@@ -22,11 +22,11 @@ use self::nodes::Nodes;
 use self::world::{Traces, World};
 use self::writer::{Writer, expect_all_once_in_order};
 use super::clients::Clients;
-use super::cluster::{Cluster, Transcript};
+use super::cluster::Cluster;
 use super::failure::{Failure, expect};
 use super::layouts::{Layout, render_deployment};
 use super::site::{Site, SiteError};
-use super::wait::{PATIENCE, eventually};
+use super::wait::{PATIENCE, RESTORE_PATIENCE, eventually};
 
 pub use case::{Case, Fault, Moment};
 pub use report::{Choice, FaultsReport, Tried, run_faults};
@@ -42,8 +42,6 @@ ledger:
 
 /// How long a disturbed deploy may take to end: longer than what notices a dead connection.
 const END_PATIENCE: Duration = Duration::from_secs(400);
-/// How often `deploy` may have to be run after the fault has gone.
-const ATTEMPTS: u32 = 5;
 /// How many records are acknowledged before a move, so that there is something to lose.
 const RECORDS: usize = 5;
 
@@ -251,18 +249,17 @@ impl<'a> Faults<'a> {
     async fn settle(&mut self, nodes: Nodes<'_>, course: &mut Course) -> Result<(), Failure> {
         let target = nodes.number(Role::Target);
         let layout = self.layout(target);
-        let mut last: Option<Transcript> = None;
-        for _ in 0..ATTEMPTS {
+        let began = Instant::now();
+        loop {
             course.deploys += 1;
             let transcript = self.cluster.deploy(&layout, &[]).await?;
-            let done = transcript.succeeded();
-            last = Some(transcript);
-            if done {
+            if transcript.succeeded() {
                 break;
             }
-        }
-        if let Some(last) = &last {
-            last.expect_exit(0)?;
+            // A node that has just booted is at work for a while, and says so.
+            if began.elapsed() > RESTORE_PATIENCE {
+                transcript.expect_exit(0)?;
+            }
         }
         self.place = target;
         World::observe(self.site)
