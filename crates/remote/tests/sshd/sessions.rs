@@ -2,6 +2,7 @@
 
 use flocker_remote::ssh::{CommandError, ExecError, ExitStatus, RemoteCommand};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::unix::pipe;
 
 use crate::fixture::{Server, ServerSettings, shell, within_deadline};
 
@@ -165,28 +166,25 @@ async fn a_host_that_refuses_sessions_is_explained() {
 async fn dropping_a_session_ends_its_command() {
     let server = Server::start();
     let connection = server.connect().await;
-    let mut session = connection
-        .exec(&shell("echo started; exec cat /dev/zero"))
-        .await
-        .unwrap();
+    // The command alone has the other end of this pipe, so that its death is the pipe's end.
+    let pipe = server.path("alive");
+    nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let mut alive = pipe::OpenOptions::new().open_receiver(&pipe).unwrap();
+    let script = format!(
+        "exec 3>{}; echo started; exec cat /dev/zero",
+        pipe.display()
+    );
+    let mut session = connection.exec(&shell(&script)).await.unwrap();
     let mut started = [0; 8];
     within_deadline(session.stdout.read_exact(&mut started))
         .await
         .unwrap();
-    // The shell says so a moment before it becomes `cat`.
-    within_deadline(async {
-        while server.descendants_named("cat").is_empty() {
-            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-        }
-    })
-    .await;
+    let mut nothing = [0; 1];
+    let is_alive = alive.try_read(&mut nothing).unwrap_err();
+    assert_eq!(is_alive.kind(), std::io::ErrorKind::WouldBlock);
     drop(session);
-    within_deadline(async {
-        while !server.descendants_named("cat").is_empty() {
-            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-        }
-    })
-    .await;
+    let ended = within_deadline(alive.read(&mut nothing)).await.unwrap();
+    assert_eq!(ended, 0, "the end of the pipe");
     // The connection is none the worse for it.
     within_deadline(connection.run(&RemoteCommand::new("true")))
         .await
