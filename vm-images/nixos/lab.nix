@@ -34,8 +34,8 @@ let
       ip link set eth0 up
       ip address replace "$address" dev eth0
       ip route replace default via "$gateway"
-      install -d -m 0700 /root/.ssh
-      printf '%s' "$key" | base64 --decode >/root/.ssh/authorized_keys
+      install -d -m 0700 ~root/.ssh
+      printf '%s' "$key" | base64 --decode >~root/.ssh/authorized_keys
     '';
   };
 

@@ -13,7 +13,6 @@ use tokio::process::Command;
 
 use crate::cache::{Cache, CacheError};
 use crate::identity::{NodeIndex, NodeIndexError};
-use crate::image::Recipe;
 use crate::instance::{Instance, InstanceError, InstanceSpecification, labs_directory};
 use crate::machine::Hardware;
 use crate::namespace::{self, Leash, Lifetime, Namespace};
@@ -21,6 +20,7 @@ use crate::node::{Node, NodeError};
 use crate::operator::OperatorHome;
 use crate::preparation::{PreparationError, Saved, Workshop};
 use crate::progress::Progress;
+use crate::recipe::Recipe;
 use crate::stage::Stage;
 
 /// What a lab is like.

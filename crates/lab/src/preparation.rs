@@ -12,13 +12,14 @@ use crate::accelerator::Accelerator;
 use crate::cache::{Cache, CacheError, Claim, Slot};
 use crate::digest::{CacheKey, DigestError, KeyBuilder};
 use crate::identity::NodeIndex;
-use crate::image::{Image, ImageError, Recipe};
+use crate::image::{Image, ImageError};
 use crate::instance::{Instance, InstanceError, InstanceSpecification};
 use crate::machine::{Hardware, Machine, Start};
 use crate::namespace::Lifetime;
 use crate::node::{Node, NodeError};
 use crate::operator::{Key, KeyError};
 use crate::progress::Progress;
+use crate::recipe::Recipe;
 use crate::ssh::SshError;
 use crate::stage::{Stage, StageError};
 
