@@ -17,7 +17,7 @@ use crate::failure::Failure;
 use crate::gather::{Gathered, gather};
 use crate::images::OperatorImages;
 use crate::printer::Printer;
-use crate::session::Caller;
+use crate::session::{Caller, busy};
 
 /// Whether the plan is carried out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,7 +70,10 @@ async fn prepare(
         session: uuid::Uuid::new_v4().to_string(),
         exclusive: mode == Mode::Deploy,
     };
-    let mut gathered = gather(&deployment, &caller).await;
+    let mut gathered = gather(&deployment, &caller, |node, holder| {
+        printer.narrate(&busy(node, holder));
+    })
+    .await;
     gathered.observed.operator_images = images.list();
     Ok((deployment, gathered, images))
 }

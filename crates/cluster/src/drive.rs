@@ -155,8 +155,11 @@ impl Driver<'_> {
                 let message = format!("{node}: cannot {}", what.unwrap_or_default());
                 Some(Failure::of_step(message, failure))
             }
-            // Left over from an observation that was given up.
-            Event::Observed { .. } | Event::ObserveFailed { .. } | Event::Refused { .. } => None,
+            // Left over from an observation that was given up, or from the beginning.
+            Event::Observed { .. }
+            | Event::ObserveFailed { .. }
+            | Event::Refused { .. }
+            | Event::Waiting { .. } => None,
         }
     }
 

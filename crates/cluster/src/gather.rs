@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use flocker_model::{Deployment, NodeId, NodeName, NodeObservation, NodeState, Observed};
+use flocker_remote::protocol::LockHolder;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use crate::failure::Failure;
-use crate::session::{Caller, Incoming, Session};
+use crate::session::{Caller, Channels, Incoming, Session};
 
 /// The nodes that answered, what was seen of them, and why the others did not.
 pub(crate) struct Gathered {
@@ -26,8 +27,19 @@ type Begun = (NodeName, Result<(Session, Box<NodeState>), Failure>);
 
 /// Begins a session with every node of the deployment, then with every machine that these
 /// remember and the deployment omits, until no further one is named.
-pub(crate) async fn gather(deployment: &Deployment, caller: &Caller) -> Gathered {
-    let (sender, incoming) = mpsc::unbounded_channel();
+///
+/// `busy` is told of nodes that have to be waited for.
+pub(crate) async fn gather(
+    deployment: &Deployment,
+    caller: &Caller,
+    busy: impl Fn(&NodeName, &LockHolder),
+) -> Gathered {
+    let (incoming_sender, incoming) = mpsc::unbounded_channel();
+    let (waiting_sender, mut waiting) = mpsc::unbounded_channel();
+    let channels = Channels {
+        incoming: incoming_sender,
+        waiting: waiting_sender,
+    };
     let mut gathered = Gathered {
         sessions: BTreeMap::new(),
         observed: Observed::default(),
@@ -39,17 +51,22 @@ pub(crate) async fn gather(deployment: &Deployment, caller: &Caller) -> Gathered
     while !next.is_empty() {
         let mut beginnings = JoinSet::new();
         for node in &next {
-            let (node, caller, sender) = (node.clone(), caller.clone(), sender.clone());
+            let (node, caller, channels) = (node.clone(), caller.clone(), channels.clone());
             beginnings.spawn(async move {
-                let begun = Session::begin(&node, &caller, sender).await;
+                let begun = Session::begin(&node, &caller, channels).await;
                 (node, begun)
             });
         }
         asked.append(&mut next);
-        while let Some(begun) = beginnings.join_next().await {
-            // A beginning neither panics nor is aborted.
-            if let Ok(begun) = begun {
-                gathered.note(begun);
+        loop {
+            tokio::select! {
+                begun = beginnings.join_next() => match begun {
+                    Some(Ok(begun)) => gathered.note(begun),
+                    // A beginning neither panics nor is aborted.
+                    Some(Err(_)) => {}
+                    None => break,
+                },
+                Some((node, holder)) = waiting.recv() => busy(&node, &holder),
             }
         }
         next = gathered.remembered_elsewhere(&asked);

@@ -40,6 +40,15 @@ pub(crate) struct Caller {
     pub(crate) exclusive: bool,
 }
 
+/// Where a session tells what happens to it.
+#[derive(Debug, Clone)]
+pub(crate) struct Channels {
+    /// What the node says once the session has begun.
+    pub(crate) incoming: mpsc::UnboundedSender<(NodeName, Incoming)>,
+    /// Nodes that are busy with themselves, and since when, before it has.
+    pub(crate) waiting: mpsc::UnboundedSender<(NodeName, LockHolder)>,
+}
+
 /// One node's process.
 pub(crate) struct Session {
     /// The node.
@@ -57,7 +66,7 @@ impl Session {
     pub(crate) async fn begin(
         node: &NodeName,
         caller: &Caller,
-        incoming: mpsc::UnboundedSender<(NodeName, Incoming)>,
+        Channels { incoming, waiting }: Channels,
     ) -> Result<(Self, Box<NodeState>), Failure> {
         let connection = connect(node, caller).await?;
         let command = node_command(&connection, "serve");
@@ -84,7 +93,13 @@ impl Session {
             stderr: session.stderr,
             exit: session.exit,
         };
-        let state = match reader.next().await {
+        let mut answer = reader.next().await;
+        while let Ok(Some(Event::Waiting { holder })) = answer {
+            // Nobody may listen.
+            let _ = waiting.send((node.clone(), holder));
+            answer = reader.next().await;
+        }
+        let state = match answer {
             Ok(Some(Event::Observed { state })) => state,
             Ok(Some(Event::Refused { reason })) => return Err(refused(node, &reason, caller)),
             Ok(Some(_)) => {
@@ -269,6 +284,16 @@ fn refused(node: &NodeName, reason: &RefusedReason, caller: &Caller) -> Failure 
             }
         }
     }
+}
+
+/// Says for what a node is waited for.
+pub(crate) fn busy(node: &NodeName, holder: &LockHolder) -> String {
+    format!(
+        "{node}: waiting until it has made itself comply with its last configuration, as after a \
+         boot (since {}, process {} on {node})",
+        render_utc(holder.since),
+        holder.process
+    )
 }
 
 /// Explains who else is changing a node.

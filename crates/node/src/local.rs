@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use flocker_model::{ApplicationName, Deployment, NodeName, NodeObservation, Observed};
 use flocker_plan::{Blocked, Goal, OutcomeKind, Plan, Scope, StepId, plan};
-use flocker_remote::protocol::{LockHolder, StepFailure};
+use flocker_remote::protocol::{LockHolder, LockPurpose, StepFailure};
 use tokio::sync::mpsc;
 
 use crate::execute::run_action;
@@ -31,6 +31,7 @@ pub(crate) async fn comply(
     node: &NodeName,
 ) -> Result<Complied, StepFailure> {
     let holder = LockHolder {
+        purpose: LockPurpose::Comply,
         operator: "flocker-node".to_owned(),
         session: String::new(),
         since: seconds_since_1970(),

@@ -5,17 +5,18 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use flocker_model::Contact;
 use flocker_plan::{Action, StepId};
 use flocker_remote::protocol::{
-    Begin, Event, FrameReader, FrameWriter, LockHolder, PROTOCOL_VERSION, RefusedReason, Request,
-    StepFailure,
+    Begin, Event, FrameReader, FrameWriter, LockHolder, LockPurpose, PROTOCOL_VERSION,
+    RefusedReason, Request, StepFailure,
 };
-use tokio::io::Stdin;
-use tokio::sync::mpsc;
+use tokio::io::{AsyncRead, Stdin};
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
 use crate::execute::run_action;
 use crate::failure::{OrFailure as _, failure_of};
 use crate::machine::Machine;
 use crate::platform::Platform;
+use crate::store::Store;
 
 /// Serves until the operator's side ends its output; steps that run are finished first.
 pub(crate) async fn serve(
@@ -40,11 +41,11 @@ pub(crate) async fn serve(
 }
 
 /// Begins, then takes requests until there are no more.
-async fn converse(
+pub(crate) async fn converse(
     machine: &Machine<impl Platform>,
     contact: Option<Contact>,
     (reader, events): (
-        &mut FrameReader<Stdin, Request>,
+        &mut FrameReader<impl AsyncRead + Unpin, Request>,
         &mpsc::UnboundedSender<Event>,
     ),
 ) -> Result<(), StepFailure> {
@@ -53,8 +54,16 @@ async fn converse(
         Some(_) => return Err(failure_of("the first request must begin the session")),
         None => return Ok(()),
     };
+    let session = tokio::select! {
+        session = begin_session(machine, &begin, events) => session?,
+        // Nothing may be asked before the answer: whoever asked has given up.
+        request = reader.next() => return match request.or_failure()? {
+            Some(_) => Err(failure_of("the session has not begun yet")),
+            None => Ok(()),
+        },
+    };
     // Held until this function returns, which is when every step has ended.
-    let _lock = match begin_session(machine, &begin)? {
+    let _lock = match session {
         Ok(lock) => lock,
         Err(reason) => {
             send(events, Event::Refused { reason });
@@ -101,10 +110,11 @@ async fn converse(
 /// A lock, where one is needed.
 type Lock = Option<nix::fcntl::Flock<std::fs::File>>;
 
-/// Takes the lock, if anything is to be changed.
-fn begin_session(
+/// Takes the lock, if anything is to be changed, after what the node does by itself.
+async fn begin_session(
     machine: &Machine<impl Platform>,
     begin: &Begin,
+    events: &mpsc::UnboundedSender<Event>,
 ) -> Result<Result<Lock, RefusedReason>, StepFailure> {
     if begin.protocol != PROTOCOL_VERSION {
         return Ok(Err(RefusedReason::ProtocolVersion {
@@ -115,18 +125,39 @@ fn begin_session(
     if !begin.exclusive {
         return Ok(Ok(None));
     }
-    let holder = LockHolder {
-        operator: begin.operator.clone(),
-        session: begin.session.clone(),
-        since: seconds_since_1970(),
-        process: std::process::id(),
-    };
-    Ok(machine
-        .store
-        .lock_node(&holder)
-        .or_failure()?
-        .map(Some)
-        .map_err(|holder| RefusedReason::Locked { holder }))
+    loop {
+        let holder = LockHolder {
+            purpose: LockPurpose::Deploy,
+            operator: begin.operator.clone(),
+            session: begin.session.clone(),
+            since: seconds_since_1970(),
+            process: std::process::id(),
+        };
+        match machine.store.lock_node(&holder).or_failure()? {
+            Ok(lock) => return Ok(Ok(Some(lock))),
+            Err(Some(holder)) if holder.purpose == LockPurpose::Comply => {
+                send(events, Event::Waiting { holder });
+            }
+            Err(holder) => return Ok(Err(RefusedReason::Locked { holder })),
+        }
+        wait_for_node(machine.store.clone()).await?;
+    }
+}
+
+/// Waits until nobody has the node's lock.
+///
+/// The thread is not one of the runtime's, which would wait for it at its end: the process may end
+/// while the thread still waits.
+async fn wait_for_node(store: Store) -> Result<(), StepFailure> {
+    let (free, freed) = oneshot::channel();
+    std::thread::spawn(move || {
+        // Nobody listens any more when the session has ended.
+        let _ = free.send(store.wait_for_node());
+    });
+    freed
+        .await
+        .or_failed_to("the node's lock cannot be waited for")?
+        .or_failure()
 }
 
 /// Reads the node's clock.

@@ -187,7 +187,7 @@ impl Store {
         &self,
         holder: &LockHolder,
     ) -> Result<Result<Flock<File>, Option<LockHolder>>, StoreError> {
-        let path = self.runtime.join("deploy.lock");
+        let path = self.deploy_lock();
         match Flock::lock(open_lock(&path)?, FlockArg::LockExclusiveNonblock) {
             Ok(mut lock) => {
                 let text = serde_json::to_vec(holder).unwrap_or_default();
@@ -203,6 +203,21 @@ impl Store {
             }
             Err((_, errno)) => Err(failed("lock", &path, errno.into())),
         }
+    }
+
+    /// Waits, blocking the thread, until nobody has the right to change the node.
+    ///
+    /// It is not taken: who waits tries again, and so learns who was faster. A shared lock is had
+    /// exactly when there is no exclusive one.
+    pub(crate) fn wait_for_node(&self) -> Result<(), StoreError> {
+        let path = self.deploy_lock();
+        Flock::lock(open_lock(&path)?, FlockArg::LockShared)
+            .map(drop)
+            .map_err(|(_, errno)| failed("wait for", &path, errno.into()))
+    }
+
+    fn deploy_lock(&self) -> PathBuf {
+        self.runtime.join("deploy.lock")
     }
 
     fn application_path(&self, name: &ApplicationName) -> PathBuf {

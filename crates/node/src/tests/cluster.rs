@@ -151,7 +151,7 @@ impl Cluster {
         state.running.network.links.clear();
     }
 
-    fn machine(&self, name: &NodeName) -> &Machine<Fake> {
+    pub(super) fn machine(&self, name: &NodeName) -> &Machine<Fake> {
         &self.nodes[name].machine
     }
 

@@ -4,5 +4,6 @@ mod cluster;
 mod contract;
 mod fake;
 mod interrupted;
+mod serving;
 mod simulated;
 mod wish;

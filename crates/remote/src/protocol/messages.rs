@@ -41,9 +41,22 @@ pub enum Request {
     },
 }
 
+/// For what a node's lock is held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LockPurpose {
+    /// An operator deploys; that may take any time, and may be another wish than ours.
+    Deploy,
+    /// The node complies with configuration by itself, at boot or by hand; that needs nobody, and
+    /// ends.
+    Comply,
+}
+
 /// Who holds a node's lock.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LockHolder {
+    /// For what.
+    pub purpose: LockPurpose,
     /// The person and machine, as `user@host`.
     pub operator: String,
     /// Names that run of the program.
@@ -129,6 +142,11 @@ pub enum Event {
     Refused {
         /// Why.
         reason: RefusedReason,
+    },
+    /// The node is busy with itself; what was asked is done when that has ended.
+    Waiting {
+        /// What has the node's lock.
+        holder: LockHolder,
     },
     /// What was observed: the answer to a beginning and to every later observation.
     Observed {

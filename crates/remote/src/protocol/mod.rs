@@ -9,6 +9,6 @@ mod messages;
 
 pub use frames::{FrameError, FrameReader, FrameWriter, MAXIMUM_FRAME};
 pub use messages::{
-    Begin, Change, Event, LockHolder, PROTOCOL_VERSION, Progress, RefusedReason, Request, StepDone,
-    StepFailure,
+    Begin, Change, Event, LockHolder, LockPurpose, PROTOCOL_VERSION, Progress, RefusedReason,
+    Request, StepDone, StepFailure,
 };

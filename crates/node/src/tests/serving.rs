@@ -1,0 +1,117 @@
+//! The beginning of a session, where somebody may have the node's lock already.
+
+use flocker_remote::protocol::{
+    Begin, Event, FrameWriter, LockHolder, LockPurpose, PROTOCOL_VERSION, RefusedReason, Request,
+};
+use tokio::io::DuplexStream;
+use tokio::sync::mpsc;
+
+use super::cluster::Cluster;
+use super::fake::Fake;
+use super::wish::node_name;
+use crate::machine::Machine;
+use crate::serve::converse;
+
+/// Enough for a beginning.
+const PIPE: usize = 4096;
+
+/// The lock's holder in these tests.
+fn holder(purpose: LockPurpose) -> LockHolder {
+    LockHolder {
+        purpose,
+        operator: "flocker-node".to_owned(),
+        session: String::new(),
+        since: 1_000,
+        process: 7,
+    }
+}
+
+/// Asks for a session that may change the node.
+async fn begin() -> (FrameWriter<DuplexStream, Request>, DuplexStream) {
+    let (ours, theirs) = tokio::io::duplex(PIPE);
+    let mut writer = FrameWriter::new(ours);
+    let begin = Begin {
+        protocol: PROTOCOL_VERSION,
+        release: "1.0.0".to_owned(),
+        operator: "kim@laptop".to_owned(),
+        session: "a".to_owned(),
+        exclusive: true,
+    };
+    writer.send(&Request::Begin(begin)).await.unwrap();
+    (writer, theirs)
+}
+
+/// Serves on a task of its own.
+fn serve(
+    machine: &Machine<Fake>,
+    input: DuplexStream,
+) -> (
+    mpsc::UnboundedReceiver<Event>,
+    tokio::task::JoinHandle<Result<(), flocker_remote::protocol::StepFailure>>,
+) {
+    let (sender, events) = mpsc::unbounded_channel();
+    let machine = machine.clone();
+    let served = tokio::spawn(async move {
+        let mut reader = flocker_remote::protocol::FrameReader::new(input);
+        converse(&machine, None, (&mut reader, &sender)).await
+    });
+    (events, served)
+}
+
+#[tokio::test]
+async fn a_node_that_restores_itself_is_waited_for() {
+    let cluster = Cluster::new(1);
+    let machine = cluster.machine(&node_name(0));
+    let restoring = holder(LockPurpose::Comply);
+    let lock = machine.store.lock_node(&restoring).unwrap().unwrap();
+    let (writer, input) = begin().await;
+    let (mut events, served) = serve(machine, input);
+    assert_eq!(
+        events.recv().await,
+        Some(Event::Waiting { holder: restoring })
+    );
+    drop(lock);
+    assert!(matches!(events.recv().await, Some(Event::Observed { .. })));
+    drop(writer);
+    assert_eq!(served.await.unwrap(), Ok(()));
+}
+
+#[tokio::test]
+async fn another_operator_is_not_waited_for() {
+    let cluster = Cluster::new(1);
+    let machine = cluster.machine(&node_name(0));
+    let other = holder(LockPurpose::Deploy);
+    let _lock = machine.store.lock_node(&other).unwrap().unwrap();
+    let (_writer, input) = begin().await;
+    let (mut events, served) = serve(machine, input);
+    let reason = RefusedReason::Locked {
+        holder: Some(other),
+    };
+    assert_eq!(events.recv().await, Some(Event::Refused { reason }));
+    assert_eq!(served.await.unwrap(), Ok(()));
+}
+
+/// Who gives up waiting leaves nothing behind that would keep others out.
+#[tokio::test]
+async fn an_operator_who_gives_up_waiting_takes_no_lock() {
+    let cluster = Cluster::new(1);
+    let machine = cluster.machine(&node_name(0));
+    let restoring = holder(LockPurpose::Comply);
+    let lock = machine.store.lock_node(&restoring).unwrap().unwrap();
+    let (writer, input) = begin().await;
+    let (mut events, served) = serve(machine, input);
+    assert!(matches!(events.recv().await, Some(Event::Waiting { .. })));
+    drop(writer);
+    assert_eq!(served.await.unwrap(), Ok(()));
+    drop(lock);
+    let (_writer, input) = begin().await;
+    let (mut events, _served) = serve(machine, input);
+    loop {
+        match events.recv().await {
+            // The one who gave up may look at the lock a last time.
+            Some(Event::Waiting { .. }) => {}
+            Some(Event::Observed { .. }) => break,
+            other => panic!("{other:?}"),
+        }
+    }
+}
