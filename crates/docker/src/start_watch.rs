@@ -39,6 +39,13 @@ pub struct Ended {
     pub output: Vec<String>,
 }
 
+impl Ended {
+    /// Tells whether it did what it is for, and said so: its status is known, and 0.
+    pub fn succeeded(&self) -> bool {
+        self.problem.is_none() && !self.out_of_memory && self.exit_code == Some(0)
+    }
+}
+
 impl std::fmt::Display for Ended {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let application = &self.application;

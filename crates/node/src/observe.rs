@@ -75,7 +75,7 @@ impl<P: Platform> Machine<P> {
         let nothing = ContainerObservation::default();
         let mut states = BTreeMap::new();
         for name in names {
-            let unit = units.get(name).copied().unwrap_or(UnitState::Missing);
+            let unit = self.unit_state(name, units);
             let found = found.get(name).unwrap_or(&nothing);
             let namespace = found.namespace.as_ref();
             let links = match namespace.and_then(|namespace| namespace.running) {
@@ -85,6 +85,22 @@ impl<P: Platform> Machine<P> {
             states.insert(name.clone(), container_state(found, unit, links));
         }
         states
+    }
+
+    /// What a unit does; one that was being started or stopped when somebody died tells nothing of
+    /// how its application ended, and is to be made again.
+    fn unit_state(
+        &self,
+        name: &ApplicationName,
+        units: &BTreeMap<ApplicationName, UnitState>,
+    ) -> UnitState {
+        match units.get(name) {
+            Some(UnitState::Inactive | UnitState::Failed) if !self.store.settled(name) => {
+                UnitState::Missing
+            }
+            Some(unit) => *unit,
+            None => UnitState::Missing,
+        }
     }
 }
 

@@ -77,7 +77,13 @@ impl Store {
             state: settings.state_directory.clone(),
             runtime: settings.runtime_directory.clone(),
         };
-        for directory in [&store.state, &store.runtime, &store.state.join("ssh")] {
+        let changing = store.runtime.join("changing");
+        for directory in [
+            &store.state,
+            &store.runtime,
+            &changing,
+            &store.state.join("ssh"),
+        ] {
             make_directory(directory, 0o755)?;
         }
         make_directory(&store.state.join("applications"), 0o700)?;
@@ -153,13 +159,28 @@ impl Store {
 
     /// Forgets an application; its volume is none of this.
     pub(crate) fn remove_application(&self, name: &ApplicationName) -> Result<(), StoreError> {
-        let path = self.application_path(name);
-        match fs::remove_file(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                Err(failed("remove", &path, error))
-            }
-            _ => Ok(()),
-        }
+        remove_file(&self.application_path(name))
+    }
+
+    /// Notes that an application is about to be started or stopped.
+    ///
+    /// What is found until [`Store::settled`] tells nothing about how the application itself ended:
+    /// whoever was at it may have died. Forgotten in a reboot, which ends everything.
+    pub(crate) fn begin_change(&self, name: &ApplicationName) -> Result<(), StoreError> {
+        let path = self.change_path(name);
+        File::create(&path)
+            .map(drop)
+            .map_err(|source| failed("make", &path, source))
+    }
+
+    /// Notes that an application is as it was to be.
+    pub(crate) fn end_change(&self, name: &ApplicationName) -> Result<(), StoreError> {
+        remove_file(&self.change_path(name))
+    }
+
+    /// Tells whether the last start or stop of an application came to its end.
+    pub(crate) fn settled(&self, name: &ApplicationName) -> bool {
+        !self.change_path(name).exists()
     }
 
     /// Returns the table that was last programmed since the node booted.
@@ -220,6 +241,10 @@ impl Store {
         self.runtime.join("deploy.lock")
     }
 
+    fn change_path(&self, name: &ApplicationName) -> PathBuf {
+        self.runtime.join("changing").join(name.as_str())
+    }
+
     fn application_path(&self, name: &ApplicationName) -> PathBuf {
         self.state.join("applications").join(format!("{name}.json"))
     }
@@ -232,6 +257,14 @@ fn make_directory(path: &Path, mode: u32) -> Result<(), StoreError> {
         .mode(mode)
         .create(path)
         .map_err(|source| failed("make the directory", path, source))
+}
+
+/// Removes a file, if it is there.
+fn remove_file(path: &Path) -> Result<(), StoreError> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed("remove", path, error)),
+        _ => Ok(()),
+    }
 }
 
 /// Opens a file for locking.

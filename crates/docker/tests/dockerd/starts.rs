@@ -34,11 +34,29 @@ async fn a_container_that_ends_at_once_is_reported_with_its_last_words() {
         panic!("{error:?}");
     };
     assert_eq!(ended.exit_code, Some(3));
+    assert!(!ended.succeeded());
     assert!(!ended.out_of_memory);
     let mut output = ended.output.clone();
     // Two pipes: their order is not kept.
     output.sort();
     assert_eq!(output, ["no database", "to stdout"]);
+}
+
+#[tokio::test]
+async fn what_is_done_at_once_is_told_from_what_failed() {
+    let Some(docker) = connect().await else {
+        return;
+    };
+    let specification = application("brief", "exit 0");
+    let name = &specification.application;
+    prepare(&docker, &specification).await;
+    let watch = docker.watch_start(name).await.unwrap();
+    start(name).await;
+    let error = watch.wait_until_stable(SETTLE, PATIENCE).await.unwrap_err();
+    let StartError::Ended(ended) = &error else {
+        panic!("{error:?}");
+    };
+    assert!(ended.succeeded());
 }
 
 #[tokio::test]

@@ -6,7 +6,8 @@ use std::time::Duration;
 use flocker_docker::UnitSpecification;
 use flocker_failpoint::reach;
 use flocker_model::{
-    ApplicationName, ContainerLinks, ContainerSpecification, ContainerStatus, Epoch, UnitState,
+    ApplicationName, ContainerLinks, ContainerSpecification, ContainerStatus, Epoch, RestartPolicy,
+    UnitState,
 };
 use flocker_remote::protocol::{Change, Progress, StepFailure};
 
@@ -98,6 +99,7 @@ pub(super) async fn start(
     };
     take_down_if_different(machine, &record).await?;
     machine.store.set_application(&record).or_failure()?;
+    machine.store.begin_change(&name).or_failure()?;
     tell("make ready");
     make_ready(machine, &record, volume).await?;
     let unit = unit_specification(machine, &record);
@@ -108,9 +110,15 @@ pub(super) async fn start(
     machine.units.start(&name, START_PATIENCE).await?;
     machine
         .containers
-        .wait_until_steady(watch, STEADY, START_PATIENCE)
+        .wait_until_steady(watch, may_end(&record), (STEADY, START_PATIENCE))
         .await?;
+    machine.store.end_change(&name).or_failure()?;
     Ok(Change::Changed)
+}
+
+/// Tells whether an application may have done all that it is for as soon as it was started.
+fn may_end(record: &ApplicationRecord) -> bool {
+    record.specification.restart != RestartPolicy::Always
 }
 
 /// Stops a container that was made from something else, so that it can be made again.
@@ -173,10 +181,12 @@ pub(super) async fn stop(
     machine: &Machine<impl Platform>,
     name: &ApplicationName,
 ) -> Result<Change, StepFailure> {
+    machine.store.begin_change(name).or_failure()?;
     let unit = machine.units.stop(name, STOP_PATIENCE).await?;
     let container = machine.containers.stop_container(name, STOP_GRACE).await?;
     // A unit that is left says that the application ended by itself, which some may.
     machine.units.remove(name).await?;
+    machine.store.end_change(name).or_failure()?;
     reach(|| "stop-application.stopped".to_owned()).await;
     let volume = machine.volumes.unmount(name).await?;
     Ok(if [unit, container, volume].contains(&Change::Changed) {

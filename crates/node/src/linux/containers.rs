@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 use std::path::Path;
 use std::time::Duration;
 
-use flocker_docker::{ContainerObservation, Docker, StartWatch};
+use flocker_docker::{ContainerObservation, Docker, StartError, StartWatch};
 use flocker_model::{ApplicationName, ContainerSpecification, ImageId, ImageReference};
 use flocker_remote::protocol::{Change, StepFailure};
 use futures_util::TryStreamExt as _;
@@ -82,10 +82,13 @@ impl Containers for Docker {
     async fn wait_until_steady(
         &self,
         watch: StartWatch,
-        steady: Duration,
-        patience: Duration,
+        may_end: bool,
+        (steady, patience): (Duration, Duration),
     ) -> Result<(), StepFailure> {
-        watch.wait_until_stable(steady, patience).await.or_failure()
+        match watch.wait_until_stable(steady, patience).await {
+            Err(StartError::Ended(ended)) if may_end && ended.succeeded() => Ok(()),
+            waited => waited.or_failure(),
+        }
     }
 
     async fn pull_image(

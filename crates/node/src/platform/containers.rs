@@ -71,12 +71,13 @@ pub(crate) trait Containers: Clone + Debug + Send + Sync + 'static {
         application: &ApplicationName,
     ) -> impl Future<Output = Result<Self::Watch, StepFailure>> + Send;
 
-    /// Waits, for `patience` at most, until the watched container has run for `steady`.
+    /// Waits until the watched container has run for the first duration, and for that no longer
+    /// than the second; one that may end may also have ended without an error.
     fn wait_until_steady(
         &self,
         watch: Self::Watch,
-        steady: Duration,
-        patience: Duration,
+        may_end: bool,
+        durations: (Duration, Duration),
     ) -> impl Future<Output = Result<(), StepFailure>> + Send;
 
     /// Gets an image from its registry.

@@ -21,7 +21,8 @@ enum Interruption {
 }
 
 /// What is there, twice, and then wanted: a move of one application back to where it was, of
-/// another to a third machine, and the start of a third, with links between them.
+/// another, which may end by itself and does not, to a third machine, and the start of a third,
+/// with links between them.
 fn deployments() -> [Deployment; 3] {
     let linked = |place| Wish {
         linked: true,
@@ -31,10 +32,14 @@ fn deployments() -> [Deployment; 3] {
         place: None,
         ..Wish::at(0)
     };
+    let once = |place| Wish {
+        once: true,
+        ..Wish::at(place)
+    };
     [
-        deployment(NODES, &[Wish::at(0), Wish::at(1), idle]),
-        deployment(NODES, &[linked(1), Wish::at(1), idle]),
-        deployment(NODES, &[linked(0), Wish::at(2), linked(1)]),
+        deployment(NODES, &[Wish::at(0), once(1), idle]),
+        deployment(NODES, &[linked(1), once(1), idle]),
+        deployment(NODES, &[linked(0), once(2), linked(1)]),
     ]
 }
 

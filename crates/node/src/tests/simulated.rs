@@ -35,7 +35,7 @@ fn cases() -> impl Strategy<Value = Case> {
     let event = prop_oneof![
         2 => Just(Event::Nothing),
         1 => (0..NODES).prop_map(Event::PowerCut),
-        1 => (0..NODES).prop_map(Event::LinksLost),
+        3 => (0..NODES).prop_map(Event::LinksLost),
     ];
     let goals = collection::vec((event, wishes(NODES)), 1..5);
     (goals, any::<bool>())

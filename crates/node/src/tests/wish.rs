@@ -43,6 +43,8 @@ pub(super) struct Wish {
     pub(super) linked: bool,
     /// Whether its port goes to the next application.
     pub(super) shifted: bool,
+    /// Whether it is left alone once it has ended by itself.
+    pub(super) once: bool,
 }
 
 impl Wish {
@@ -54,20 +56,25 @@ impl Wish {
             limited: false,
             linked: false,
             shifted: false,
+            once: false,
         }
     }
 }
 
 /// Makes up what should be on `nodes` machines.
 pub(super) fn wishes(nodes: usize) -> impl Strategy<Value = Vec<Wish>> {
-    let wish = (option::weighted(0.85, 0..nodes), any::<[bool; 4]>());
-    let wish = wish.prop_map(|(place, [version, limited, linked, shifted])| Wish {
-        place,
-        version,
-        limited,
-        linked,
-        shifted,
-    });
+    let choices = (any::<[bool; 4]>(), proptest::bool::weighted(0.2));
+    let wish = (option::weighted(0.85, 0..nodes), choices);
+    let wish = wish.prop_map(
+        |(place, ([version, limited, linked, shifted], once))| Wish {
+            place,
+            version,
+            limited,
+            linked,
+            shifted,
+            once,
+        },
+    );
     collection::vec(wish, APPLICATIONS)
 }
 
@@ -104,7 +111,11 @@ pub(super) fn deployment(nodes: usize, wishes: &[Wish]) -> Deployment {
                 .collect(),
             memory: None,
             cpu: None,
-            restart: RestartPolicy::Always,
+            restart: if wish.once {
+                RestartPolicy::Never
+            } else {
+                RestartPolicy::Always
+            },
         };
         let name = application_name(index);
         deployment.applications.insert(name.clone(), application);

@@ -116,7 +116,7 @@ async fn what_runs_is_neither_replaced_nor_removed(machine: &impl Machine) {
     let watch = containers.watch_start(&name).await.unwrap();
     machine.start(&name).await;
     containers
-        .wait_until_steady(watch, Duration::ZERO, PATIENCE)
+        .wait_until_steady(watch, false, (Duration::ZERO, PATIENCE))
         .await
         .unwrap();
     assert!(runs(&observe(machine, &name).await));

@@ -318,8 +318,8 @@ impl Containers for FakeContainers {
     async fn wait_until_steady(
         &self,
         watch: ApplicationName,
-        _steady: Duration,
-        _patience: Duration,
+        _may_end: bool,
+        _durations: (Duration, Duration),
     ) -> Result<(), StepFailure> {
         let waited = self.host.act(|state| {
             if state.running.processes.runs(&watch) {
