@@ -53,7 +53,11 @@ pub(crate) struct Up {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Build the node image, unless it is there
-    Image,
+    Image {
+        /// Build the scenarios' container images as well
+        #[arg(long)]
+        containers: bool,
+    },
     /// Start a lab in the background
     Up(Up),
     /// End a lab

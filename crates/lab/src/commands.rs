@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use std::io::{self, Write};
 use std::process::{ExitCode, ExitStatus};
 
+use flocker_lab::scenario::ContainerImages;
 use flocker_lab::{
     Cache, Image, Lab, LabSpecification, Node, Progress, REQUIRED_PACKAGES, Recipe, clean,
 };
@@ -18,8 +19,12 @@ type Done = Result<ExitCode, Box<dyn Error>>;
 pub(crate) async fn run(arguments: Arguments) -> Done {
     let progress = Progress::on_stderr();
     match arguments.command {
-        Command::Image => {
-            let image = Image::ensure(&Cache::open()?, &Recipe::debian(), &progress).await?;
+        Command::Image { containers } => {
+            let cache = Cache::open()?;
+            let image = Image::ensure(&cache, &Recipe::debian(), &progress).await?;
+            if containers {
+                ContainerImages::ensure(&cache, &progress).await?;
+            }
             print(&format!("{}\n", image.root_disk().display()))
         }
         Command::Up(asked) => up(&asked, &progress).await,

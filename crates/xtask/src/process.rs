@@ -4,7 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
-use std::process::{ChildStdout, Command, ExitCode, ExitStatus, Stdio};
+use std::process::{Child, ChildStdout, Command, ExitCode, ExitStatus, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::Duration;
 
@@ -128,6 +128,24 @@ impl Program {
         Ok((status, lines))
     }
 
+    /// Starts the program beside everything else that runs, with its messages on the terminal.
+    ///
+    /// It gets SIGKILL when this process ends, however that ends.
+    pub(crate) fn run_beside(self) -> Result<Beside, RunError> {
+        terminal::line(&format!("$ {} &", self.describe()));
+        // setpriv(1) sets what prctl(2) calls PR_SET_PDEATHSIG, which outlives exec.
+        let mut command = Command::new("setpriv");
+        command
+            .args(["--pdeathsig", "KILL", "--"])
+            .arg(self.command.get_program())
+            .args(self.command.get_args())
+            .current_dir(workspace::root())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null());
+        let child = command.spawn().map_err(|source| self.not_started(source))?;
+        Ok(Beside { child })
+    }
+
     /// Runs the program in the terminal and passes on how it ended.
     pub(crate) fn exit_code(&mut self) -> Result<ExitCode, Box<dyn std::error::Error>> {
         let status = self
@@ -204,6 +222,19 @@ impl Program {
             program: self.describe(),
             source,
         }
+    }
+}
+
+/// A program that runs beside everything else.
+#[derive(Debug)]
+pub(crate) struct Beside {
+    child: Child,
+}
+
+impl Beside {
+    /// Waits until it has ended; tells whether it succeeded.
+    pub(crate) fn succeeded(mut self) -> bool {
+        self.child.wait().is_ok_and(|status| status.success())
     }
 }
 

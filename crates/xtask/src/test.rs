@@ -2,6 +2,7 @@
 
 mod cargo_test;
 mod contract;
+mod images;
 mod nix;
 mod outcome;
 mod pool;
@@ -15,6 +16,7 @@ use crate::arguments::TierSelection;
 use crate::install::{self, Need};
 use crate::process::{Program, RunError};
 use crate::terminal;
+use images::Images;
 use outcome::Outcome;
 pub(crate) use outcome::PART_OF_ANOTHER_TEST;
 use summary::{Report, Strictness};
@@ -39,7 +41,14 @@ pub(crate) fn run(selection: &TierSelection) -> ExitCode {
         // The tiers that need nothing more than what is there can run all the same.
         terminal::failure(&failure);
     }
-    let reports: Vec<Report> = tiers.into_iter().map(run_tier).collect();
+    let mut images = Images::default();
+    let reports: Vec<Report> = tiers
+        .iter()
+        .map(|tier| {
+            images.begin_or_wait(*tier, &tiers);
+            run_tier(*tier)
+        })
+        .collect();
     let strictness = Strictness::observe();
     terminal::heading("summary");
     for line in summary::render(&reports, strictness) {

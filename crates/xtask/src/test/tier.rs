@@ -23,7 +23,7 @@ const MACHINES_TARGET: &str = "nodes";
 const MACHINES_FEATURE: &str = "flocker-lab/vm";
 
 /// One tier of tests.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
 pub(crate) enum TierName {
     /// Source text is formatted.
     Format,

@@ -166,6 +166,16 @@ pub(crate) async fn push_once(
     to: &Zfs,
     bytes: u64,
 ) -> Result<Option<Transfer>, ReceiveError> {
+    let sent = push_counted(from, to, bytes).await?;
+    Ok(sent.map(|(transfer, _)| transfer))
+}
+
+/// Does the same, and returns also how many bytes went over.
+pub(crate) async fn push_counted(
+    from: &Zfs,
+    to: &Zfs,
+    bytes: u64,
+) -> Result<Option<(Transfer, u64)>, ReceiveError> {
     let volume = from.open_owned_now(&web()).await.unwrap();
     let target = newest(volume.copy());
     let incoming = to.prepare_incoming(&web()).await?;
@@ -181,11 +191,12 @@ pub(crate) async fn push_once(
         epoch: volume.epoch(),
         transfer: transfer.clone(),
     };
-    to.receive(&request, sending.stream.take(bytes)).await?;
+    let mut stream = sending.stream.take(bytes);
+    to.receive(&request, &mut stream).await?;
     if bytes == u64::MAX {
         sending.completion.wait().await.unwrap();
     }
-    Ok(Some(transfer))
+    Ok(Some((transfer, bytes - stream.limit())))
 }
 
 /// The newest of Flocker's snapshots of a copy.
