@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use flocker_config::Source;
 use flocker_failpoint::reach;
-use flocker_model::{ApplicationName, Deployment, NodeName};
+use flocker_model::{ApplicationName, Deployment, NodeName, Observed};
 use flocker_plan::{Blocked, Goal, Outcome, OutcomeKind, Plan, Scope, plan, plan_return};
 use flocker_remote::ssh::{SshOptions, UnknownHost};
 
@@ -163,10 +163,10 @@ async fn deploy(
     };
     let ended = driver.drive(&plan).await;
     if !ended.failures.is_empty() {
-        return recover(&mut driver, ended).await;
+        return recover(&mut driver, &plan, ended).await;
     }
     reach(|| "deploy.driven".to_owned()).await;
-    let exit = verify(&mut driver, &goal).await;
+    let exit = verify(&mut driver, &goal, &plan).await;
     if exit == Exit::Converged && unchanged.len() == plan.outcomes.len() {
         printer.put_right(&unchanged, plan.steps().len());
     } else {
@@ -219,12 +219,23 @@ fn refuse(blocked: &[Blocked], gathered: &Gathered, printer: &Printer) -> Option
 }
 
 /// After everything succeeded, asks the nodes whether it is so.
-async fn verify(driver: &mut Driver<'_>, goal: &Goal<'_>) -> Exit {
-    let failures = driver.observe_again().await;
-    for failure in &failures {
-        driver.printer.failure(failure);
+async fn verify(driver: &mut Driver<'_>, goal: &Goal<'_>, done: &Plan) -> Exit {
+    let (mut failures, mut left) = look_again(driver, goal).await;
+    if failures.is_empty() && left.only_awaits_health() {
+        let ended = driver.drive(&left).await;
+        if !ended.failures.is_empty() {
+            for failure in &ended.failures {
+                driver.printer.failure(failure);
+            }
+            let ill = left
+                .steps()
+                .iter()
+                .filter_map(|step| step.action.application());
+            show_ways_back(driver, done, ill);
+            return Exit::StepFailed;
+        }
+        (failures, left) = look_again(driver, goal).await;
     }
-    let left = plan(goal, &driver.gathered.observed);
     if failures.is_empty() && left.is_empty() {
         return Exit::Converged;
     }
@@ -246,8 +257,45 @@ async fn verify(driver: &mut Driver<'_>, goal: &Goal<'_>) -> Exit {
     Exit::StepFailed
 }
 
+/// Observes every node again, prints what fails, and plans what is left to do.
+async fn look_again(driver: &mut Driver<'_>, goal: &Goal<'_>) -> (Vec<Failure>, Plan) {
+    let failures = driver.observe_again().await;
+    for failure in &failures {
+        driver.printer.failure(failure);
+    }
+    let left = plan(goal, &driver.gathered.observed);
+    (failures, left)
+}
+
+/// Says how applications that were moved, and fail where they are now, get back to where they ran.
+fn show_ways_back<'a>(
+    driver: &Driver<'_>,
+    plan: &Plan,
+    failing: impl Iterator<Item = &'a ApplicationName>,
+) {
+    for name in failing {
+        let outcome = plan.outcomes.get(name);
+        if let Some(text) = outcome.and_then(|it| way_back(name, it, &driver.gathered.observed)) {
+            driver.printer.narrate(&text);
+        }
+    }
+}
+
+/// Says how an application gets back to the node that it came from, if its data has left that.
+fn way_back(name: &ApplicationName, outcome: &Outcome, observed: &Observed) -> Option<String> {
+    let OutcomeKind::Redeployed { from } = &outcome.kind else {
+        return None;
+    };
+    let node = &outcome.node;
+    observed.node(node)?.volumes.get(name)?.owned_epoch()?;
+    Some(format!(
+        "`{name}` and its data are on {node} now; to run it on {from} again, with all that it has \
+         written, deploy the configuration that placed it there"
+    ))
+}
+
 /// After a failure: prints it, starts again what can run where it ran, and says how things are.
-async fn recover(driver: &mut Driver<'_>, ended: Driven) -> Exit {
+async fn recover(driver: &mut Driver<'_>, plan: &Plan, ended: Driven) -> Exit {
     for failure in &ended.failures {
         driver.printer.failure(failure);
     }
@@ -257,12 +305,12 @@ async fn recover(driver: &mut Driver<'_>, ended: Driven) -> Exit {
     driver.announce = false;
     let mut returned: BTreeMap<ApplicationName, NodeName> = BTreeMap::new();
     let mut failed_again = BTreeSet::new();
-    for plan in plan_return(&ended.unfinished, &driver.gathered.observed) {
-        let back = driver.drive(&plan).await;
+    for return_plan in plan_return(&ended.unfinished, &driver.gathered.observed) {
+        let back = driver.drive(&return_plan).await;
         for failure in &back.failures {
             driver.printer.failure(failure);
         }
-        for (name, outcome) in &plan.outcomes {
+        for (name, outcome) in &return_plan.outcomes {
             if back.unfinished.contains(name) {
                 failed_again.insert(name.clone());
             } else {
@@ -282,6 +330,12 @@ async fn recover(driver: &mut Driver<'_>, ended: Driven) -> Exit {
         };
         driver.printer.narrate(&text);
     }
+    let stranded = ended.unfinished.iter();
+    show_ways_back(
+        driver,
+        plan,
+        stranded.filter(|name| !returned.contains_key(*name)),
+    );
     driver
         .printer
         .narrate("run the same deploy again once the cause is mended");

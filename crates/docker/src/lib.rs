@@ -13,6 +13,8 @@
 mod connection;
 mod container;
 mod container_body;
+mod events;
+mod health;
 mod image;
 mod namespace;
 mod naming;
@@ -27,6 +29,7 @@ mod units;
 
 pub use connection::{ConnectError, Docker, DockerSettings, RequestFailed};
 pub use container::ContainerError;
+pub use health::HealthError;
 pub use image::{ImageError, ImageProgress};
 pub use namespace::{NamespaceError, NamespaceState};
 pub use naming::{Change, container_name, namespace_name, unit_name};

@@ -11,6 +11,7 @@ use flocker_model::{ApplicationName, ContainerStatus, Digest, ImageId, ImageRefe
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
 use crate::connection::{Docker, RequestFailed, found};
+use crate::health::health_of;
 use crate::namespace::pid_and_address;
 use crate::naming::{LABEL_APPLICATION, LABEL_CONFIGURATION, LABEL_NAMESPACE, LABEL_ROLE, Role};
 use crate::ownership::labels_of;
@@ -156,6 +157,7 @@ pub(crate) fn status_of_container(container: &ContainerInspectResponse) -> Conta
     let state = container.state.clone().unwrap_or_default();
     if state.running == Some(true) {
         ContainerStatus::Running {
+            health: health_of(&state),
             since: state.started_at.unwrap_or_default(),
         }
     } else {

@@ -1,17 +1,17 @@
 //! Waiting for a container to start, and noticing that it does not stay up.
 
-use std::collections::HashMap;
 use std::fmt::Write as _;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use bollard::models::{ContainerInspectResponse, ContainerState};
-use bollard::query_parameters::{EventsOptions, LogsOptions};
+use bollard::query_parameters::LogsOptions;
 use flocker_model::ApplicationName;
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use thiserror::Error;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use crate::connection::{Docker, RequestFailed};
+use crate::events::event_options;
 use crate::naming::{Role, container_name};
 use crate::ownership::LookupError;
 
@@ -20,9 +20,6 @@ const NEVER: &str = "0001-01-01T00:00:00Z";
 
 /// How many lines of output are shown of a container that ended.
 const LOG_LINES: u32 = 20;
-
-/// How far back events are asked for, so that none falls between two requests.
-const EVENT_OVERLAP: Duration = Duration::from_secs(1);
 
 /// A container that ended soon after its start.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -172,7 +169,8 @@ impl StartWatch {
         patience: Duration,
     ) -> Result<(), StartError> {
         let deadline = Instant::now() + patience;
-        let mut events = std::pin::pin!(self.docker.client.events(Some(self.event_filter())));
+        let options = event_options(&self.application, &["start", "die", "destroy"]);
+        let mut events = std::pin::pin!(self.docker.client.events(Some(options)));
         let start = loop {
             match self.look().await? {
                 Look::Running(start) => break start,
@@ -207,30 +205,6 @@ impl StartWatch {
             Ok(())
         } else {
             self.check_still(&start).await
-        }
-    }
-
-    /// Asks for the events after which another look is worth while.
-    ///
-    /// The past second is asked for, too: the daemon begins to send when it has read the request,
-    /// and the first look must not slip in between.
-    fn event_filter(&self) -> EventsOptions {
-        let now = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default()
-            .saturating_sub(EVENT_OVERLAP);
-        let texts = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
-        EventsOptions {
-            since: Some(format!("{}.{:09}", now.as_secs(), now.subsec_nanos())),
-            until: None,
-            filters: Some(HashMap::from([
-                ("type".to_owned(), texts(&["container"])),
-                ("event".to_owned(), texts(&["start", "die", "destroy"])),
-                (
-                    "container".to_owned(),
-                    vec![container_name(&self.application)],
-                ),
-            ])),
         }
     }
 

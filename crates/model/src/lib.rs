@@ -24,7 +24,9 @@ pub use identity::{Contact, Member, Members, NodeId, SshIdentity};
 pub use image::{ImageId, ImageReference};
 pub use names::{ApplicationName, InvalidName, NodeName};
 pub use network::{ContainerLinks, Endpoint, NodeNetwork};
-pub use node::{ContainerState, ContainerStatus, NodeState, PoolHealth, PoolState, UnitState};
+pub use node::{
+    ContainerState, ContainerStatus, Health, NodeState, PoolHealth, PoolState, UnitState,
+};
 pub use observed::{NodeObservation, Observed};
 pub use time::render_utc;
 pub use units::{ByteCount, CpuMillis, Port};

@@ -33,6 +33,22 @@ pub struct PoolState {
     pub available: ByteCount,
 }
 
+/// What the check that an image may bring along says of a container that runs.
+///
+/// **Source**: `HEALTHCHECK` in Dockerfile's reference; Docker's API, `State.Health.Status`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Health {
+    /// The image brings no check.
+    Unchecked,
+    /// It has not passed yet, and has not failed too often.
+    Starting,
+    /// It passes.
+    Healthy,
+    /// It failed too often.
+    Unhealthy,
+}
+
 /// What an application's container is doing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "status")]
@@ -41,6 +57,8 @@ pub enum ContainerStatus {
     Running {
         /// Since when, as Docker writes it (RFC 3339).
         since: String,
+        /// What its image's own check says.
+        health: Health,
     },
     /// It exists and does not run.
     Stopped {

@@ -8,7 +8,7 @@
 
 use std::process::ExitCode;
 
-use flocker_model::{ContainerStatus, NodeState, VolumeRole};
+use flocker_model::{ContainerStatus, Health, NodeState, VolumeRole};
 use flocker_remote::protocol::StepFailure;
 
 use crate::local::Complied;
@@ -77,7 +77,15 @@ pub(crate) fn state(state: &NodeState, json: bool) {
     println!("applications");
     for (name, container) in &state.containers {
         let status = match &container.status {
-            ContainerStatus::Running { since } => format!("running since {since}"),
+            ContainerStatus::Running { since, health } => {
+                let health = match health {
+                    Health::Unchecked => "",
+                    Health::Starting => ", not yet healthy",
+                    Health::Healthy => ", healthy",
+                    Health::Unhealthy => ", unhealthy",
+                };
+                format!("running since {since}{health}")
+            }
             ContainerStatus::Stopped { exit_code } => format!("stopped with status {exit_code}"),
         };
         println!("  {name}: {status}, unit {:?}", container.unit);

@@ -156,6 +156,11 @@ pub enum Action {
         /// Port on `localhost` to link port.
         links: ContainerLinks,
     },
+    /// Waits until the check that the image of a running container brings along passes.
+    AwaitHealth {
+        /// The application.
+        application: ApplicationName,
+    },
     /// Drops new connections to these ports, so that clients try again rather than be refused.
     HoldPorts {
         /// The ports, routed ones and link ports.
@@ -216,6 +221,7 @@ impl Action {
             Self::RemoveApplication { .. } => "remove-application",
             Self::StartApplication { .. } => "start-application",
             Self::SetLinks { .. } => "set-links",
+            Self::AwaitHealth { .. } => "await-health",
             Self::HoldPorts { .. } => "hold-ports",
             Self::SwitchRoutes { .. } => "switch-routes",
             Self::ProgramNetwork { .. } => "program-network",
@@ -235,6 +241,7 @@ impl Action {
             | Self::StopApplication { application }
             | Self::RemoveApplication { application }
             | Self::SetLinks { application, .. }
+            | Self::AwaitHealth { application }
             | Self::SwitchRoutes { application, .. }
             | Self::PruneSnapshots { application, .. } => Some(application),
             Self::StartApplication { specification, .. } => Some(&specification.application),
@@ -275,6 +282,9 @@ impl fmt::Display for Action {
             }
             Self::SetLinks { application, .. } => {
                 write!(formatter, "set the links of {application}")
+            }
+            Self::AwaitHealth { application } => {
+                write!(formatter, "see {application} pass its health check")
             }
             Self::HoldPorts { ports } => {
                 write!(formatter, "hold new connections to {}", PortList(ports))

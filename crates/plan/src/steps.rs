@@ -73,6 +73,13 @@ impl Plan {
         self.steps.is_empty() && self.blocked.is_empty()
     }
 
+    /// Tells whether everything is as wanted, as far as can be known before the health checks of
+    /// what was started have passed.
+    pub fn only_awaits_health(&self) -> bool {
+        let awaits = |step: &Step| matches!(step.action, Action::AwaitHealth { .. });
+        !self.is_empty() && self.blocked.is_empty() && self.steps.iter().all(awaits)
+    }
+
     /// Refuses a plan that something stands in the way of, so that nothing of it is done.
     ///
     /// # Errors

@@ -197,12 +197,19 @@ pub(crate) fn docker_command() -> Command {
 
 /// Imports busybox under `name`.
 pub(crate) async fn import_shell(name: &str) {
+    import_changed_shell(name, Vec::new()).await;
+}
+
+/// Imports busybox under `name`, with what lines of a Dockerfile say of it.
+pub(crate) async fn import_changed_shell(name: &str, changes: Vec<String>) {
     let root = tempfile::tempdir().unwrap();
     let programs = root.path().join("bin");
     std::fs::create_dir(&programs).unwrap();
     std::fs::create_dir(root.path().join("tmp")).unwrap();
     std::fs::copy(find_program("busybox").unwrap(), programs.join("busybox")).unwrap();
-    for applet in ["sh", "cat", "echo", "hostname", "ip", "kill", "sleep"] {
+    for applet in [
+        "sh", "cat", "echo", "hostname", "ip", "kill", "sleep", "test",
+    ] {
         std::os::unix::fs::symlink("busybox", programs.join(applet)).unwrap();
     }
     let archive = tar(root.path());
@@ -211,6 +218,7 @@ pub(crate) async fn import_shell(name: &str) {
         from_src: Some("-".to_owned()),
         repo: Some(repository.to_owned()),
         tag: Some(tag.to_owned()),
+        changes,
         ..CreateImageOptions::default()
     };
     stranger()

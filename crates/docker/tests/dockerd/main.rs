@@ -10,6 +10,7 @@
 
 mod containers;
 mod daemon;
+mod health;
 mod images;
 mod networks;
 mod starts;

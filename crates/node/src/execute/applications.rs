@@ -25,6 +25,8 @@ const STOP_GRACE: Duration = Duration::from_secs(30);
 const STOP_PATIENCE: Duration = Duration::from_secs(90);
 /// How long a start may take until the container runs.
 const START_PATIENCE: Duration = Duration::from_secs(300);
+/// How long the check that an image brings along may neither pass nor fail for good.
+const HEALTH_PATIENCE: Duration = Duration::from_secs(600);
 /// How long a container must run to count as started rather than as ending in a loop.
 const STEADY: Duration = Duration::from_millis(500);
 
@@ -119,6 +121,25 @@ pub(super) async fn start(
 /// Tells whether an application may have done all that it is for as soon as it was started.
 fn may_end(record: &ApplicationRecord) -> bool {
     record.specification.restart != RestartPolicy::Always
+}
+
+/// Waits until an application that runs passes its image's health check.
+pub(super) async fn await_health(
+    machine: &Machine<impl Platform>,
+    name: &ApplicationName,
+    progress: &ProgressSender,
+) -> Result<Change, StepFailure> {
+    // Nobody may be listening any more.
+    let _ = progress.send(Progress {
+        what: format!("wait for the health check of {name}"),
+        done: 0,
+        total: None,
+    });
+    machine
+        .containers
+        .wait_until_healthy(name, HEALTH_PATIENCE)
+        .await?;
+    Ok(Change::Unchanged)
 }
 
 /// Stops a container that was made from something else, so that it can be made again.

@@ -172,6 +172,9 @@ async fn run_locally(
         Action::SetLinks { application, links } => {
             applications::set_links(machine, &application, links).await
         }
+        Action::AwaitHealth { application } => {
+            applications::await_health(machine, &application, progress).await
+        }
         Action::HoldPorts { ports } => routes::hold(machine, &ports).await,
         Action::SwitchRoutes { routes, links, .. } => routes::switch(machine, routes, links).await,
         Action::ProgramNetwork { network } => routes::program(machine, network).await,

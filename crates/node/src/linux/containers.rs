@@ -91,6 +91,15 @@ impl Containers for Docker {
         }
     }
 
+    async fn wait_until_healthy(
+        &self,
+        application: &ApplicationName,
+        patience: Duration,
+    ) -> Result<(), StepFailure> {
+        let healthy = Docker::wait_until_healthy(self, application, patience).await;
+        healthy.or_failure()
+    }
+
     async fn pull_image(
         &self,
         image: &ImageReference,

@@ -80,6 +80,14 @@ pub(crate) trait Containers: Clone + Debug + Send + Sync + 'static {
         durations: (Duration, Duration),
     ) -> impl Future<Output = Result<(), StepFailure>> + Send;
 
+    /// Waits, for `patience` at most, until the check that a container's image brings along passes;
+    /// one without a check is healthy.
+    fn wait_until_healthy(
+        &self,
+        application: &ApplicationName,
+        patience: Duration,
+    ) -> impl Future<Output = Result<(), StepFailure>> + Send;
+
     /// Gets an image from its registry.
     fn pull_image(
         &self,

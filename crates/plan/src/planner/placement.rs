@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use flocker_model::{
-    Application, ApplicationName, ContainerSpecification, ContainerState, ContainerStatus,
+    Application, ApplicationName, ContainerSpecification, ContainerState, ContainerStatus, Health,
     NodeName, PoolHealth, RestartPolicy, UnitState,
 };
 
@@ -116,7 +116,36 @@ impl Planner<'_> {
             done_after,
         };
         self.plan.outcomes.insert(name.clone(), outcome);
+        if need == Need::Nothing {
+            self.await_health(name, place);
+        }
         Ok(())
+    }
+
+    /// Waits for the health of an application that is to stay as it is.
+    ///
+    /// Never in the way of anything else, and not of its own start: a check is first made some time
+    /// after that, in which nobody should be kept from the application.
+    fn await_health(&mut self, name: &ApplicationName, place: &NodeName) {
+        let state = self.observed.node(place);
+        let container = state.and_then(|state| state.containers.get(name));
+        let is_ill = container.is_some_and(|container| {
+            matches!(
+                container.status,
+                ContainerStatus::Running {
+                    health: Health::Starting | Health::Unhealthy,
+                    ..
+                }
+            )
+        });
+        if is_ill {
+            let application = name.clone();
+            let because = Because {
+                after: &[],
+                why: "it runs, and its health check has not passed",
+            };
+            self.add(place, Action::AwaitHealth { application }, because);
+        }
     }
 
     /// Adds the steps that make the container run; returns the last of them.

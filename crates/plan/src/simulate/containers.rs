@@ -2,7 +2,7 @@
 
 use flocker_model::{
     ApplicationName, ContainerLinks, ContainerSpecification, ContainerState, ContainerStatus,
-    Epoch, NodeState, UnitState,
+    Epoch, Health, NodeState, UnitState,
 };
 
 use crate::Action;
@@ -39,7 +39,24 @@ pub(super) fn on_container(state: &mut NodeState, action: &Action) -> Result<(),
             container.links = Some(links.clone());
             Ok(())
         }
+        Action::AwaitHealth { application } => await_health(state, application),
         _ => Ok(()),
+    }
+}
+
+/// Has a check pass; one that failed for good does not.
+fn await_health(state: &mut NodeState, application: &ApplicationName) -> Result<(), String> {
+    let container = state.containers.get_mut(application);
+    match container.map(|container| &mut container.status) {
+        Some(ContainerStatus::Running { health, .. }) => match health {
+            Health::Unhealthy => Err("it fails its health check".to_owned()),
+            Health::Starting => {
+                *health = Health::Healthy;
+                Ok(())
+            }
+            Health::Unchecked | Health::Healthy => Ok(()),
+        },
+        _ => Err("it does not run".to_owned()),
     }
 }
 
@@ -88,6 +105,7 @@ fn start(
         configuration,
         status: ContainerStatus::Running {
             since: "2014-08-01T00:00:00Z".to_owned(),
+            health: Health::Unchecked,
         },
         unit: UnitState::Active,
         links: Some(links.clone()),

@@ -77,7 +77,8 @@ fn on_one_node(
         Action::StopApplication { .. }
         | Action::RemoveApplication { .. }
         | Action::StartApplication { .. }
-        | Action::SetLinks { .. } => containers::on_container(state, action)?,
+        | Action::SetLinks { .. }
+        | Action::AwaitHealth { .. } => containers::on_container(state, action)?,
         Action::HoldPorts { ports } => {
             state.network.get_or_insert_default().held.extend(ports);
         }

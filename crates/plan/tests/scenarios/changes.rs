@@ -1,6 +1,7 @@
 //! Changes of configuration.
 
-use flocker_model::{ByteCount, ContainerStatus, RestartPolicy, UnitState};
+use flocker_model::{ByteCount, ContainerStatus, Health, RestartPolicy, UnitState};
+use flocker_plan::OutcomeKind;
 use insta::assert_snapshot;
 
 use crate::cluster::{
@@ -126,6 +127,31 @@ fn a_volume_is_taken_out_of_the_configuration_and_put_back() {
     let mut cluster = Cluster::running(1, &on(database()));
     assert_snapshot!("a_volume_is_taken_out", cluster.deploy(&on(without)));
     assert_snapshot!("a_volume_is_put_back", cluster.deploy(&on(database())));
+}
+
+/// Nothing else is done, and nothing is called changed: what has not passed yet is waited for, and
+/// what does not pass is an error of every deploy.
+#[test]
+fn what_fails_its_health_check_is_not_as_wanted() {
+    let wanted = deployment(&[("web", web())], &[("1", &["web"])]);
+    let mut cluster = Cluster::running(1, &wanted);
+    let mut plan_with = |now: Health| {
+        if let Some(container) = cluster.machine("1").containers.get_mut(&name("web"))
+            && let ContainerStatus::Running { health, .. } = &mut container.status
+        {
+            *health = now;
+        }
+        cluster.plan(&wanted)
+    };
+    for fine in [Health::Unchecked, Health::Healthy] {
+        assert!(plan_with(fine).is_empty());
+    }
+    for ill in [Health::Starting, Health::Unhealthy] {
+        let plan = plan_with(ill);
+        assert!(plan.only_awaits_health());
+        assert_eq!(plan.outcomes[&name("web")].kind, OutcomeKind::Unchanged);
+        assert_snapshot!("a_health_check_is_awaited", show(&plan));
+    }
 }
 
 #[test]

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use flocker_docker::{ApplicationContainer, ContainerObservation, NamespaceContainer};
 use flocker_model::{
-    ApplicationName, ContainerSpecification, ContainerStatus, Digest, ImageId, ImageReference,
-    UnitState,
+    ApplicationName, ContainerSpecification, ContainerStatus, Digest, Health, ImageId,
+    ImageReference, UnitState,
 };
 use flocker_remote::protocol::{Change, StepFailure};
 use tokio::io::{AsyncRead, AsyncReadExt as _};
@@ -50,6 +50,8 @@ pub(crate) struct Processes {
     /// The number of the next process, and the end of the next address.
     pub(super) next: u16,
     applications: BTreeSet<ApplicationName>,
+    /// Those whose health check passed since they were started.
+    checked: BTreeSet<ApplicationName>,
     namespaces: BTreeMap<ApplicationName, (u32, Ipv4Addr)>,
 }
 
@@ -57,6 +59,17 @@ impl Processes {
     /// Tells whether an application runs.
     pub(crate) fn runs(&self, application: &ApplicationName) -> bool {
         self.applications.contains(application)
+    }
+
+    /// What the health check says of an application that runs: only later versions of the image
+    /// bring one along.
+    fn health(&self, name: &ApplicationName, application: &Application) -> Health {
+        let has_check = application.image.with_tag().ends_with(":2");
+        match (has_check, self.checked.contains(name)) {
+            (true, true) => Health::Healthy,
+            (true, false) => Health::Starting,
+            (false, _) => Health::Unchecked,
+        }
     }
 
     /// Tells whether a process holds a namespace.
@@ -103,6 +116,7 @@ impl State {
         }
         let processes = &mut self.running.processes;
         processes.applications.insert(application.clone());
+        processes.checked.remove(application);
         Ok(())
     }
 
@@ -126,6 +140,7 @@ impl State {
             status: if processes.runs(application) {
                 ContainerStatus::Running {
                     since: "2014-08-01T00:00:00Z".to_owned(),
+                    health: processes.health(application, container),
                 }
             } else {
                 ContainerStatus::Stopped {
@@ -326,6 +341,23 @@ impl Containers for FakeContainers {
                 Ok(())
             } else {
                 Err(failure_of("it ended right after its start"))
+            }
+        });
+        waited.await
+    }
+
+    async fn wait_until_healthy(
+        &self,
+        application: &ApplicationName,
+        _patience: Duration,
+    ) -> Result<(), StepFailure> {
+        let waited = self.host.act(|state| {
+            let processes = &mut state.running.processes;
+            if processes.runs(application) {
+                processes.checked.insert(application.clone());
+                Ok(())
+            } else {
+                Err(failure_of("it ended before its health check passed"))
             }
         });
         waited.await
