@@ -101,9 +101,9 @@ pub(crate) async fn test(test: &Test, progress: &Progress) -> Done {
     // Not one of all: it wants programs that tests can hold.
     if test.scenario == Scenario::Faults {
         let parts = Parts::find(progress).await?;
-        let site = Site::Lab(Lab::start(&parts.faults_lab(), progress).await?);
+        let pair = [Site::Lab(Lab::start(&parts.faults_lab(), progress).await?)];
         let choice = Choice::These(Case::smoke());
-        all.push(run_faults(&site, &parts.cluster, choice).await.0.finish());
+        all.push(run_faults(&pair, &parts.cluster, choice).await.0.finish());
     }
     Ok(ended(&all))
 }
@@ -131,6 +131,9 @@ pub(crate) struct Faults {
     /// Write the table to this file
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+    /// On so many pairs of nodes at once
+    #[arg(long, value_name = "NUMBER", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=8))]
+    pairs: u8,
     /// Leave the nodes running as the lab of this name
     #[arg(long, value_name = "NAME")]
     keep: Option<String>,
@@ -155,11 +158,21 @@ impl Faults {
 pub(crate) async fn faults(faults: &Faults, progress: &Progress) -> Done {
     let choice = faults.choice();
     let parts = Parts::find(progress).await?;
-    let lab = match &faults.keep {
-        Some(name) => Lab::start_detached(name, &parts.faults_lab(), progress).await?,
-        None => Lab::start(&parts.faults_lab(), progress).await?,
-    };
-    let (report, table) = run_faults(&Site::Lab(lab), &parts.cluster, choice).await;
+    let mut pairs = Vec::new();
+    for number in 1..=faults.pairs {
+        let lab = match &faults.keep {
+            Some(name) => {
+                let name = match number {
+                    1 => name.clone(),
+                    _ => format!("{name}-{number}"),
+                };
+                Lab::start_detached(&name, &parts.faults_lab(), progress).await?
+            }
+            None => Lab::start(&parts.faults_lab(), progress).await?,
+        };
+        pairs.push(Site::Lab(lab));
+    }
+    let (report, table) = run_faults(&pairs, &parts.cluster, choice).await;
     if let Some(file) = &faults.json {
         std::fs::write(file, serde_json::to_string_pretty(&table)? + "\n")?;
     }
@@ -183,7 +196,8 @@ pub(crate) async fn on_nodes(arguments: &OnNodes) -> Done {
         Scenario::ThreeNodes => run_three_nodes(&site, &program).await,
         Scenario::Faults => {
             let choice = Choice::These(Case::smoke());
-            run_faults(&site, &program, choice).await.0.finish()
+            let pair = std::slice::from_ref(&site);
+            run_faults(pair, &program, choice).await.0.finish()
         }
         Scenario::Migration | Scenario::All => {
             let images = match &arguments.images {

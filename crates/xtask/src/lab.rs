@@ -65,7 +65,18 @@ pub(crate) fn run_faults(arguments: &[String]) -> CommandResult {
     install::ensure(&[Need::Build, Need::Machines])?;
     let mut words = vec!["faults"];
     words.extend(arguments.iter().map(String::as_str));
-    build(Failpoints::Present)?.program(&words).exit_code()
+    build(Failpoints::Present)?
+        .program(&words)
+        .env("FLOCKER_COMMIT", commit())
+        .exit_code()
+}
+
+/// Names the state of the source, for tables that are kept.
+fn commit() -> String {
+    let described = Program::new("git")
+        .args(["describe", "--always", "--dirty", "--abbrev=12"])
+        .read();
+    described.map_or_else(|_| "unknown".to_owned(), |text| text.trim().to_owned())
 }
 
 /// Installs, builds, and lets `flocker-lab` show what Flocker does.

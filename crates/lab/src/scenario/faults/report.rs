@@ -1,8 +1,11 @@
 //! The table of what was tried, and what came of it.
 
+use std::cell::RefCell;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use flocker_model::render_utc;
+use futures_util::future::join_all;
 use serde::Serialize;
 
 use super::super::failure::Failure;
@@ -66,44 +69,91 @@ impl Choice {
 /// All cases that were tried.
 #[derive(Debug, Default, Serialize)]
 pub struct FaultsReport {
+    /// When the first was begun.
+    pub date: String,
+    /// Which state of the source was tried, as far as the environment tells.
+    pub commit: Option<String>,
     /// What random cases were made from.
     pub seed: Option<u64>,
+    /// How many pairs of nodes there were, each with cases of its own.
+    pub pairs: usize,
     /// How many records were acknowledged, all of which are there if no case failed.
     pub acknowledged: usize,
-    /// The cases, in the order in which they were tried.
+    /// The cases, in the order in which they ended.
     pub cases: Vec<Tried>,
 }
 
-/// Tries cases one after another, on two nodes on which nothing runs yet.
+impl FaultsReport {
+    fn begin(seed: Option<u64>, pairs: usize) -> Self {
+        let elapsed = SystemTime::now().duration_since(UNIX_EPOCH);
+        Self {
+            date: render_utc(elapsed.map_or(0, |elapsed| elapsed.as_secs())),
+            commit: std::env::var("FLOCKER_COMMIT").ok(),
+            seed,
+            pairs,
+            ..Self::default()
+        }
+    }
+}
+
+/// What pairs of nodes share that try cases at the same time.
+struct Shared<'a> {
+    cluster: &'a Path,
+    report: Report,
+    cases: RefCell<Box<dyn Iterator<Item = Case>>>,
+    table: RefCell<FaultsReport>,
+}
+
+/// Tries cases on pairs of nodes on which nothing runs yet: on each pair one after another.
 ///
-/// A case that fails is followed by the others only if `deploy` still succeeds.
-pub async fn run_faults(site: &Site, cluster: &Path, choice: Choice) -> (Report, FaultsReport) {
-    let report = Report::default();
-    let mut table = FaultsReport {
-        seed: choice.seed(),
-        ..FaultsReport::default()
-    };
-    if let Some(seed) = table.seed {
+/// A case that fails is followed by others only if `deploy` still succeeds.
+pub async fn run_faults(pairs: &[Site], cluster: &Path, choice: Choice) -> (Report, FaultsReport) {
+    if let Some(seed) = choice.seed() {
         say(&format!("the cases of --seed {seed}"));
     }
-    heading("faults: a move that nothing disturbs");
-    let began = async {
-        let mut faults = Faults::new(site, cluster)?;
-        faults.begin().await?;
-        Ok(faults)
+    let shared = Shared {
+        cluster,
+        report: Report::default(),
+        cases: RefCell::new(choice.cases()),
+        table: RefCell::new(FaultsReport::begin(choice.seed(), pairs.len())),
     };
-    let name = "the ledger moves there and back";
-    let Ok(mut faults) = report.check(site, name, began).await else {
-        return (report, table);
-    };
-    let mut cases = choice.cases();
-    while let Some(case) = cases.next() {
-        if case.fault.is_of_the_link() && matches!(site, Site::Plain(_)) {
-            report.skip(&format!(
-                "{case}: only a lab has hands on its nodes' cables"
-            ));
-            continue;
+    join_all(pairs.iter().map(|site| shared.try_on(site))).await;
+    if let Choice::These(_) = choice {
+        let left = shared.cases.into_inner();
+        left.for_each(|case| shared.report.skip(&case.to_string()));
+    }
+    (shared.report, shared.table.into_inner())
+}
+
+impl Shared<'_> {
+    /// Takes one case after another that nobody has taken yet.
+    async fn try_on(&self, site: &Site) {
+        heading("faults: a move that nothing disturbs");
+        let began = async {
+            let mut faults = Faults::new(site, self.cluster)?;
+            faults.begin().await?;
+            Ok(faults)
+        };
+        let name = "the ledger moves there and back";
+        let Ok(mut faults) = self.report.check(site, name, began).await else {
+            return;
+        };
+        let take = || self.cases.borrow_mut().next();
+        while let Some(case) = take() {
+            if case.fault.is_of_the_link() && matches!(site, Site::Plain(_)) {
+                self.report.skip(&format!(
+                    "{case}: only a lab has hands on its nodes' cables"
+                ));
+            } else if self.try_case(&mut faults, case).await.is_err() {
+                say("deploy no longer succeeds, so that no other case can be tried there");
+                break;
+            }
         }
+        self.table.borrow_mut().acknowledged += faults.acknowledged.len();
+    }
+
+    /// Tries a case; fails when no other can be tried after it.
+    async fn try_case(&self, faults: &mut Faults<'_>, case: Case) -> Result<(), Failure> {
         heading(&format!("faults: {case}"));
         let began = Instant::now();
         let (course, outcome) = faults.run(case).await;
@@ -115,21 +165,19 @@ pub async fn run_faults(site: &Site, cluster: &Path, choice: Choice) -> (Report,
             failure: outcome.as_ref().err().map(Failure::to_string),
         };
         say(&format!(
-            "first exit {:?}, then {} deploys, {:.0} s",
+            "{case}: first exit {:?}, then {} deploys, {:.0} s",
             tried.first_exit, tried.deploys, tried.seconds
         ));
-        table.cases.push(tried);
+        self.table.borrow_mut().cases.push(tried);
         let is_failed = outcome.is_err();
         let name = format!("{case}: nothing is lost, doubled, stranded or left over");
-        let _ = report.check(site, &name, async { outcome }).await;
-        if is_failed && faults.start_over().await.is_err() {
-            say("deploy no longer succeeds, so that no other case can be tried");
-            if let Choice::These(_) = choice {
-                cases.for_each(|case| report.skip(&case.to_string()));
-            }
-            break;
+        let _ = self
+            .report
+            .check(faults.site, &name, async { outcome })
+            .await;
+        if is_failed {
+            faults.start_over().await?;
         }
+        Ok(())
     }
-    table.acknowledged = faults.acknowledged.len();
-    (report, table)
 }
