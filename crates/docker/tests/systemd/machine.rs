@@ -15,7 +15,8 @@ use std::time::{Duration, Instant};
 use flocker_docker::{UnitSettings, UnitSpecification};
 use flocker_model::{ApplicationName, RestartPolicy};
 
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+/// How long anything is waited for, on a machine that is busy with other things.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Everything that the scripts have written, in order.
 static EVENTS: Mutex<Vec<String>> = Mutex::new(Vec::new());
