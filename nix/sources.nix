@@ -1,14 +1,20 @@
 # Which files each derivation sees. One that it does not see does not rebuild it.
 { lib }:
 let
-  inherit (lib.fileset) toSource unions fileFilter;
+  inherit (lib.fileset)
+    difference
+    fileFilter
+    toSource
+    unions
+    ;
 
   root = ../.;
 
   compiled = unions [
     ../Cargo.toml
     ../Cargo.lock
-    (fileFilter (file: !file.hasExt "md") ../crates)
+    # Fuzz targets are a workspace of their own, which Nix does not build.
+    (difference (fileFilter (file: !file.hasExt "md") ../crates) ../crates/fuzz)
     # Scenarios and documentation tests have these inside.
     (fileFilter (file: file.hasExt "yml") ../examples)
   ];

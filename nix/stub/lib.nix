@@ -95,7 +95,7 @@ rec {
   };
 
   # A path in a union must exist.
-  fileset = {
+  fileset = rec {
     unions =
       files:
       map (file: if builtins.pathExists file then file else throw "${toString file} is missing") (
@@ -108,6 +108,7 @@ rec {
         type = "regular";
         hasExt = extension: extension == "nix";
       }) directory;
+    difference = files: without: builtins.deepSeq (map toString (unions [ without ])) files;
     toSource = { root, fileset }: builtins.deepSeq (map toString (flatten fileset)) root;
   };
 

@@ -1,17 +1,17 @@
 //! Images that this machine can stream to nodes: from its own Docker, or from archives.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use bollard::Docker;
 use bollard::query_parameters::ListImagesOptions;
 use flocker_model::{ImageId, ImageReference};
 use flocker_remote::ssh::Connection;
 use futures_util::TryStreamExt as _;
-use serde::Deserialize;
 use thiserror::Error;
 use tokio_util::io::StreamReader;
 
+use crate::image_archive::{ArchiveError, read_manifest};
 use crate::session::node_command;
 
 /// Where an image is on this machine.
@@ -28,33 +28,6 @@ enum Place {
 pub(crate) struct OperatorImages {
     places: BTreeMap<ImageReference, (Place, ImageId)>,
     docker: Option<Docker>,
-}
-
-/// An archive of images cannot be used.
-#[derive(Debug, Error)]
-pub(crate) enum ArchiveError {
-    /// It cannot be read.
-    #[error("cannot read the image archive {}", path.display())]
-    Read {
-        /// The archive.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// It has no list of images.
-    #[error("{} is not an archive made by `docker save`: it has no manifest.json", path.display())]
-    NoManifest {
-        /// The archive.
-        path: PathBuf,
-    },
-    /// Its list of images is not understood.
-    #[error("the manifest.json of {} is not understood", path.display())]
-    Manifest {
-        /// The archive.
-        path: PathBuf,
-        /// Why.
-        source: serde_json::Error,
-    },
 }
 
 /// An image could not be streamed to a node.
@@ -74,17 +47,6 @@ pub(crate) enum StreamError {
     /// The node did not take it.
     #[error(transparent)]
     Upload(#[from] flocker_remote::ssh::CommandError),
-}
-
-/// One entry of an archive's `manifest.json`.
-///
-/// **Source**: Docker image specification v1.2, "Combined Image JSON + Filesystem Changeset Format".
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct ManifestEntry {
-    config: String,
-    #[serde(default)]
-    repo_tags: Option<Vec<String>>,
 }
 
 impl OperatorImages {
@@ -163,29 +125,4 @@ impl OperatorImages {
         }
         self.docker = Some(docker);
     }
-}
-
-/// Reads the list of images out of an archive.
-fn read_manifest(path: &Path) -> Result<Vec<ManifestEntry>, ArchiveError> {
-    let read = |source| ArchiveError::Read {
-        path: path.to_owned(),
-        source,
-    };
-    let file = std::fs::File::open(path).map_err(read)?;
-    let mut archive = tar::Archive::new(file);
-    for entry in archive.entries().map_err(read)? {
-        let entry = entry.map_err(read)?;
-        let is_manifest = entry
-            .path()
-            .is_ok_and(|name| name == Path::new("manifest.json"));
-        if is_manifest {
-            return serde_json::from_reader(entry).map_err(|source| ArchiveError::Manifest {
-                path: path.to_owned(),
-                source,
-            });
-        }
-    }
-    Err(ArchiveError::NoManifest {
-        path: path.to_owned(),
-    })
 }

@@ -7,6 +7,7 @@ mod drive;
 mod exit;
 mod failure;
 mod gather;
+mod image_archive;
 mod images;
 mod printer;
 mod schedule;

@@ -29,6 +29,19 @@ pub struct Contact {
     pub ssh_port: Port,
 }
 
+impl Contact {
+    /// Reads where this node's SSH server was reached: the third and fourth word of
+    /// `SSH_CONNECTION`; `None` when that is not an IPv4 address.
+    ///
+    /// **Source**: `ssh(1)`, ENVIRONMENT.
+    pub fn from_ssh_connection(connection: &str) -> Option<Self> {
+        let mut words = connection.split_whitespace().skip(2);
+        let address: Ipv4Addr = words.next()?.parse().ok()?;
+        let ssh_port = words.next()?.parse().ok().and_then(Port::new)?;
+        Some(Self { address, ssh_port })
+    }
+}
+
 /// The public halves of a node's keys, in OpenSSH's one-line form.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct SshIdentity {

@@ -1,10 +1,9 @@
 //! The node itself: its settings, its memory, and the platform that it stands on.
 
-use std::net::Ipv4Addr;
 use std::path::Path;
 
 use flocker_docker::{Docker, UnitSettings, Units};
-use flocker_model::{Contact, NodeId, Port};
+use flocker_model::NodeId;
 use flocker_remote::protocol::StepFailure;
 use flocker_zfs::{Zfs, ZfsSettings};
 
@@ -50,17 +49,5 @@ impl Machine<Linux> {
             routes: Kernel,
             peers: Ssh,
         })
-    }
-
-    /// Works out where this node's SSH server was reached: the third and fourth word of
-    /// `SSH_CONNECTION`.
-    ///
-    /// **Source**: `ssh(1)`, ENVIRONMENT. Sudo drops the variable, so it may be handed over as an
-    /// argument instead.
-    pub(crate) fn contact(connection: Option<&str>) -> Option<Contact> {
-        let mut words = connection?.split_whitespace().skip(2);
-        let address: Ipv4Addr = words.next()?.parse().ok()?;
-        let ssh_port = words.next()?.parse().ok().and_then(Port::new)?;
-        Some(Contact { address, ssh_port })
     }
 }

@@ -12,6 +12,7 @@ mod observe;
 mod own_name;
 mod peer;
 mod platform;
+mod push_messages;
 mod receive;
 mod report;
 mod serve;
@@ -25,7 +26,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser as _};
-use flocker_model::NodeId;
+use flocker_model::{Contact, NodeId};
 use flocker_remote::protocol::StepFailure;
 use tracing_subscriber::EnvFilter;
 
@@ -87,14 +88,11 @@ async fn run(arguments: Arguments) -> Result<ExitCode, StepFailure> {
     let machine = Machine::connect(&arguments.settings).await?;
     match arguments.command {
         Command::Observe { json } => {
-            let state = machine
-                .observe(Machine::contact(ssh_connection().as_deref()))
-                .await?;
+            let state = machine.observe(contact(None)).await?;
             report::state(&state, json);
         }
         Command::Serve { connection } => {
-            let connection = connection.or_else(ssh_connection);
-            serve::serve(&machine, Machine::contact(connection.as_deref())).await?;
+            serve::serve(&machine, contact(connection)).await?;
         }
         Command::Prepare { application } => {
             let Some(record) = machine.store.application(&application).or_failure()? else {
@@ -135,9 +133,11 @@ async fn run(arguments: Arguments) -> Result<ExitCode, StepFailure> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Reads where this node's SSH server was reached, if it was.
-fn ssh_connection() -> Option<String> {
-    std::env::var("SSH_CONNECTION").ok()
+/// Works out where this node's SSH server was reached, if it was, from the variable
+/// `SSH_CONNECTION`, or from its value as an argument: sudo drops the variable.
+fn contact(argument: Option<String>) -> Option<Contact> {
+    let connection = argument.or_else(|| std::env::var("SSH_CONNECTION").ok())?;
+    Contact::from_ssh_connection(&connection)
 }
 
 /// Reads both configuration files.

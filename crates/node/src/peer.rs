@@ -5,8 +5,7 @@ use std::any::Any;
 use flocker_model::{ApplicationName, ByteCount, ImageReference, NodeId, NodeName, SnapshotGuid};
 use flocker_plan::PushKind;
 use flocker_remote::protocol::{FrameReader, FrameWriter, StepFailure};
-use flocker_zfs::{Incoming, ReceiveRequest};
-use serde::{Deserialize, Serialize};
+use flocker_zfs::ReceiveRequest;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite};
 
 use crate::copying::{Report, copy};
@@ -14,41 +13,7 @@ use crate::execute::ProgressSender;
 use crate::failure::{OrFailure as _, failed_to, failure_of};
 use crate::machine::Machine;
 use crate::platform::{OwnedVolume, PeerConnection, PeerSession, Peers, Platform};
-
-/// What a pushing node asks of a receiving one.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", tag = "push")]
-pub(crate) enum PushRequest {
-    /// Tells what it has of a volume.
-    Prepare {
-        /// The application.
-        application: ApplicationName,
-    },
-    /// Receives the stream that follows this message.
-    Volume(ReceiveRequest),
-    /// Loads the image archive that follows this message.
-    Image {
-        /// The image.
-        image: ImageReference,
-    },
-}
-
-/// What the receiving node answers.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", tag = "answer")]
-pub(crate) enum PushAnswer {
-    /// What it has of a volume.
-    Prepared(Incoming),
-    /// What its copy ends with now.
-    Received {
-        /// The snapshot.
-        newest: SnapshotGuid,
-    },
-    /// The image is loaded.
-    Loaded,
-    /// It could not.
-    Failed(StepFailure),
-}
+use crate::push_messages::{PushAnswer, PushRequest};
 
 /// A connection to the node that receives.
 pub(crate) struct Peer<C> {

@@ -10,8 +10,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::failure::{OrFailure as _, failure_of};
 use crate::machine::Machine;
-use crate::peer::{PushAnswer, PushRequest};
 use crate::platform::{Containers as _, Platform, Volumes as _};
+use crate::push_messages::{PushAnswer, PushRequest};
 
 /// Serves one push of the peer called `from`, which is at the other end of the streams.
 pub(crate) async fn receive(

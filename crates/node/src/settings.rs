@@ -74,6 +74,19 @@ pub(crate) enum SettingsError {
         /// Where and what.
         source: Box<toml::de::Error>,
     },
+    /// A path cannot be written into the files of other programs.
+    #[error(
+        "{}: {name} is {value:?}, which is not an absolute path without control characters",
+        path.display()
+    )]
+    Unfit {
+        /// The file.
+        path: PathBuf,
+        /// The setting.
+        name: &'static str,
+        /// What it says.
+        value: PathBuf,
+    },
     /// The containers' addresses make no sense.
     #[error("{}: subnet {subnet:?} is not of the form 172.20.0.0/16", path.display())]
     Subnet {
@@ -107,7 +120,27 @@ impl Settings {
                 subnet: subnet.clone(),
             });
         }
+        if let Some((name, value)) = settings.paths().into_iter().find(|(_, path)| !is_fit(path)) {
+            return Err(SettingsError::Unfit {
+                path: path.to_owned(),
+                name,
+                value: value.clone(),
+            });
+        }
         Ok(settings)
+    }
+
+    /// Lists the paths, all of which end up in units, properties or messages.
+    fn paths(&self) -> [(&'static str, &PathBuf); 7] {
+        [
+            ("mount_root", &self.mount_root),
+            ("state_directory", &self.state_directory),
+            ("runtime_directory", &self.runtime_directory),
+            ("host_keys", &self.host_keys),
+            ("docker_socket", &self.docker_socket),
+            ("docker_program", &self.docker_program),
+            ("node_program", &self.node_program),
+        ]
     }
 
     /// Puts together what the container layer needs to know.
@@ -120,5 +153,44 @@ impl Settings {
                 .and_then(|subnet| subnet.parse().ok()),
             ..DockerSettings::default()
         }
+    }
+}
+
+/// Tells whether a path can be a word of a systemd unit: there, a line break would begin another
+/// setting, and a relative path is none.
+///
+/// **Source**: `systemd.service(5)`, "COMMAND LINES".
+fn is_fit(path: &Path) -> bool {
+    path.is_absolute() && !path.to_string_lossy().contains(char::is_control)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Settings, SettingsError};
+
+    fn read(text: &str) -> Result<Settings, SettingsError> {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), text).unwrap();
+        Settings::read(file.path())
+    }
+
+    #[test]
+    fn paths_that_would_change_a_unit_are_refused() {
+        let injected = "node_program = \"/usr/bin/flocker-node\\nExecStartPre=/tmp/x\"";
+        assert!(matches!(
+            read(injected),
+            Err(SettingsError::Unfit {
+                name: "node_program",
+                ..
+            })
+        ));
+        assert!(matches!(
+            read("docker_program = \"docker\""),
+            Err(SettingsError::Unfit {
+                name: "docker_program",
+                ..
+            })
+        ));
+        assert_eq!(read("").unwrap(), Settings::default());
     }
 }

@@ -11,11 +11,12 @@ mod unsafe_modules;
 
 use std::process::ExitCode;
 
-use cargo_metadata::{Metadata, MetadataCommand};
+use cargo_metadata::{Metadata, MetadataCommand, Package};
 
 use crate::arguments::CommandResult;
 use crate::process::RunError;
 use crate::terminal;
+use crate::test::FUZZ_MANIFEST;
 use crate::workspace::{self, SourceFile};
 use finding::Finding;
 
@@ -34,6 +35,8 @@ pub(crate) enum CheckError {
 pub(crate) struct Repository {
     files: Vec<SourceFile>,
     metadata: Metadata,
+    /// The fuzz targets, which are a workspace of their own.
+    fuzz: Metadata,
 }
 
 impl Repository {
@@ -45,7 +48,23 @@ impl Repository {
             .other_options(["--filter-platform".to_owned(), platform])
             .exec()
             .map_err(CheckError::Metadata)?;
-        Ok(Self { files, metadata })
+        let fuzz = MetadataCommand::new()
+            .manifest_path(workspace::root().join(FUZZ_MANIFEST))
+            .no_deps()
+            .exec()
+            .map_err(CheckError::Metadata)?;
+        Ok(Self {
+            files,
+            metadata,
+            fuzz,
+        })
+    }
+
+    /// Every crate of ours.
+    fn packages(&self) -> Vec<&Package> {
+        let mut packages = self.metadata.workspace_packages();
+        packages.extend(self.fuzz.workspace_packages());
+        packages
     }
 
     /// The text of a file; empty when there is none, so that its absence is reported as whatever

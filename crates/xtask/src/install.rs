@@ -16,8 +16,10 @@ use crate::test::TierName;
 pub(crate) use apt::InstallError;
 pub(crate) use packages::Need;
 use packages::{PACKAGES, Package};
-use user_programs::USER_PROGRAMS;
-pub(crate) use user_programs::{DEADNIX, NIX, NIXFMT, RUFF, TY, UserProgram, cache};
+use user_programs::user_programs;
+pub(crate) use user_programs::{
+    CARGO_DENY, CARGO_FUZZ, DEADNIX, NIX, NIXFMT, RUFF, TY, UserProgram, cache,
+};
 
 /// Installs what the selected tiers need.
 pub(crate) fn run(selection: &TierSelection) -> CommandResult {
@@ -44,10 +46,8 @@ pub(crate) fn needs_of(tiers: &[TierName]) -> Vec<Need> {
 /// When apt fails or may not be used, or another program cannot be had. What was missing before may have been installed in part.
 pub(crate) fn ensure(needs: &[Need]) -> Result<(), InstallError> {
     ensure_packages(needs)?;
-    if needs.contains(&Need::Nix) {
-        for program in &USER_PROGRAMS {
-            program.ensure()?;
-        }
+    for program in user_programs(needs) {
+        program.ensure()?;
     }
     Ok(())
 }
@@ -78,10 +78,8 @@ pub(crate) fn missing_names(needs: &[Need]) -> Vec<String> {
     if program_exists("dpkg-query") {
         names.extend(missing(needs).iter().map(|package| package.name.to_owned()));
     }
-    if needs.contains(&Need::Nix) {
-        let absent = USER_PROGRAMS.iter().filter(|program| !program.is_present());
-        names.extend(absent.map(UserProgram::describe));
-    }
+    let absent = user_programs(needs).filter(|program| !program.is_present());
+    names.extend(absent.map(UserProgram::describe));
     names
 }
 

@@ -2,6 +2,8 @@
 
 mod cargo_test;
 mod contract;
+mod deny;
+mod fuzz;
 mod images;
 mod nix;
 mod outcome;
@@ -16,6 +18,7 @@ use crate::arguments::TierSelection;
 use crate::install::{self, Need};
 use crate::process::{Program, RunError};
 use crate::terminal;
+pub(crate) use fuzz::MANIFEST as FUZZ_MANIFEST;
 use images::Images;
 use outcome::Outcome;
 pub(crate) use outcome::PART_OF_ANOTHER_TEST;

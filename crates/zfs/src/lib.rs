@@ -23,6 +23,7 @@ mod mount;
 mod mountinfo;
 mod names;
 mod observe;
+pub mod output;
 mod pool;
 mod prune;
 mod receive;

@@ -63,8 +63,11 @@ fn is_suspect(record: &Record) -> bool {
         && written <= ByteCount::new(LARGEST_SECTOR)
 }
 
-/// Finds the largest power of two among the listed exponents.
-fn parse_largest_sector(listed: &str) -> u64 {
+/// Reads the output of `zpool get -Hp -o value ashift`: finds the largest power of two, in bytes,
+/// among the listed exponents; 0 if there is none.
+///
+/// **Source**: `vdevprops(7)`, property `ashift`.
+pub fn parse_largest_sector(listed: &str) -> u64 {
     let exponents = listed
         .lines()
         .filter_map(|line| line.trim().parse::<u32>().ok());

@@ -28,6 +28,19 @@ pub(crate) enum Place {
 }
 
 impl Place {
+    /// Lists the places that an application's data can be at.
+    pub(crate) fn all(application: &ApplicationName) -> [Self; 3] {
+        [Self::Volume, Self::Creating, Self::Receiving].map(|place| place(application.clone()))
+    }
+
+    /// Returns whose place it is.
+    pub(crate) fn application(&self) -> &ApplicationName {
+        let (Self::Volume(application)
+        | Self::Creating(application)
+        | Self::Receiving(application)) = self;
+        application
+    }
+
     /// Names the dataset.
     pub(crate) fn dataset(&self, settings: &ZfsSettings) -> String {
         let root = &settings.dataset;

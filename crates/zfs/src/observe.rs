@@ -6,13 +6,13 @@ use std::io;
 use flocker_model::{ApplicationName, VolumeCopy, VolumeRole};
 use thiserror::Error;
 
-use crate::Zfs;
 use crate::command::{Argv, CommandFailed};
 use crate::dataset::Record;
 use crate::kernel::{self, KernelFailed};
 use crate::listing::{ListedDataset, MalformedListing, PROPERTIES, parse_listing};
 use crate::mountinfo::{Mount, mount_of, parse_mountinfo};
 use crate::names::Place;
+use crate::{Zfs, ZfsSettings};
 
 /// Volumes could not be looked at.
 #[derive(Debug, Error)]
@@ -68,16 +68,7 @@ impl Zfs {
         let listed = list(&["-d", "2"], std::slice::from_ref(root)).await?;
         let mut sorted = self.sort_out(&listed, &mounts().await?);
         self.forgive_log_resets(&mut sorted).await?;
-        Ok(sorted
-            .into_iter()
-            .filter_map(|(application, records)| {
-                let copy = records
-                    .volume
-                    .or_else(|| shown_early(records.receiving))?
-                    .copy;
-                Some((application, copy))
-            })
-            .collect())
+        Ok(shown(sorted))
     }
 
     /// Looks at one application's volume or replica.
@@ -89,8 +80,7 @@ impl Zfs {
         application: &ApplicationName,
     ) -> Result<Option<VolumeCopy>, ObserveError> {
         let records = self.read_all(application).await?;
-        let record = records.volume.or_else(|| shown_early(records.receiving));
-        Ok(record.map(|record| record.copy))
+        Ok(records.shown())
     }
 
     /// Reads what is at an application's own name.
@@ -106,12 +96,7 @@ impl Zfs {
         &self,
         application: &ApplicationName,
     ) -> Result<Records, ObserveError> {
-        let places = [
-            Place::Volume(application.clone()),
-            Place::Creating(application.clone()),
-            Place::Receiving(application.clone()),
-        ];
-        let names = places.map(|place| place.dataset(self.settings()));
+        let names = Place::all(application).map(|place| place.dataset(self.settings()));
         let names = kernel::existing(names.to_vec()).await?;
         if names.is_empty() {
             self.check_pool().await?;
@@ -134,41 +119,68 @@ impl Zfs {
         })
     }
 
-    /// Sorts listed datasets by application.
+    /// Sorts listed datasets by application, and remembers which were mounted for writing.
     fn sort_out(
         &self,
         listed: &BTreeMap<String, ListedDataset>,
         mounts: &[Mount],
     ) -> BTreeMap<ApplicationName, Records> {
-        let mut sorted: BTreeMap<ApplicationName, Records> = BTreeMap::new();
-        for (dataset, listed) in listed {
-            let Some(place) = Place::parse(&self.settings().dataset, dataset) else {
-                continue;
-            };
-            let (Place::Volume(application)
-            | Place::Creating(application)
-            | Place::Receiving(application)) = &place;
-            let mut record = Record::new(self.settings(), application, listed);
-            if let Some(mount) = mount_of(mounts, dataset) {
-                record.copy.mounted = Some(mount.path.to_string_lossy().into_owned());
-                if mount.writable {
-                    self.remember_replayed(application);
-                }
-            }
-            let records = sorted.entry(application.clone()).or_default();
-            match place {
-                Place::Volume(_) => records.volume = Some(record),
-                Place::Creating(_) => records.creating = Some(record),
-                Place::Receiving(_) => records.receiving = Some(record),
+        let sorted = sort_out(self.settings(), listed, mounts);
+        for application in sorted.keys() {
+            let datasets = Place::all(application).map(|place| place.dataset(self.settings()));
+            let is_written =
+                |dataset: &String| mount_of(mounts, dataset).is_some_and(|mount| mount.writable);
+            if datasets.iter().any(is_written) {
+                self.remember_replayed(application);
             }
         }
         sorted
     }
 }
 
-/// Shows a first copy that is being received as soon as its properties say whose it is.
-fn shown_early(receiving: Option<Record>) -> Option<Record> {
-    receiving.filter(|record| matches!(record.copy.role, VolumeRole::Replica { .. }))
+impl Records {
+    /// Returns what planners are told: the volume, or a first copy that is being received as soon
+    /// as its properties say whose it is.
+    fn shown(self) -> Option<VolumeCopy> {
+        let is_replica = |record: &Record| matches!(record.copy.role, VolumeRole::Replica { .. });
+        let record = self.volume.or(self.receiving.filter(is_replica))?;
+        Some(record.copy)
+    }
+}
+
+/// Sorts listed datasets by application: pure.
+pub(crate) fn sort_out(
+    settings: &ZfsSettings,
+    listed: &BTreeMap<String, ListedDataset>,
+    mounts: &[Mount],
+) -> BTreeMap<ApplicationName, Records> {
+    let mut sorted: BTreeMap<ApplicationName, Records> = BTreeMap::new();
+    for (dataset, listed) in listed {
+        let Some(place) = Place::parse(&settings.dataset, dataset) else {
+            continue;
+        };
+        let application = place.application();
+        let mut record = Record::new(settings, application, listed);
+        record.copy.mounted =
+            mount_of(mounts, dataset).map(|mount| mount.path.to_string_lossy().into_owned());
+        let records = sorted.entry(application.clone()).or_default();
+        match place {
+            Place::Volume(_) => records.volume = Some(record),
+            Place::Creating(_) => records.creating = Some(record),
+            Place::Receiving(_) => records.receiving = Some(record),
+        }
+    }
+    sorted
+}
+
+/// Returns what planners are told of each application.
+pub(crate) fn shown(
+    sorted: BTreeMap<ApplicationName, Records>,
+) -> BTreeMap<ApplicationName, VolumeCopy> {
+    sorted
+        .into_iter()
+        .filter_map(|(application, records)| Some((application, records.shown()?)))
+        .collect()
 }
 
 /// Lists datasets and their snapshots to a depth.

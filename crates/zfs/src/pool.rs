@@ -66,22 +66,26 @@ fn unusable(error: &CommandFailed) -> PoolHealth {
     }
 }
 
-/// Reads the two properties.
-fn parse_health(output: &str) -> PoolHealth {
+/// Reads the output of `zpool get -Hp -o property,value health,readonly`. Whatever is not known to
+/// be well is unusable, and why.
+///
+/// **Source**: `zpoolprops(7)`, properties `health` and `readonly`.
+pub fn parse_health(output: &str) -> PoolHealth {
     let mut health = None;
-    let mut readonly = false;
+    let mut readonly = None;
     for line in output.lines() {
         match line.split_once('\t') {
-            Some(("health", value)) => health = Some(value.trim()),
-            Some(("readonly", value)) => readonly = value.trim() == "on",
+            Some(("health", value)) => health = Some(value),
+            Some(("readonly", value)) => readonly = Some(value),
             _ => {}
         }
     }
-    let problem = match health {
-        Some("ONLINE" | "DEGRADED") if !readonly => return PoolHealth::Usable,
-        Some("ONLINE" | "DEGRADED") => "is imported read-only".to_owned(),
-        Some(other) => format!("is {other}"),
-        None => "has no health".to_owned(),
+    let problem = match (health, readonly) {
+        (Some("ONLINE" | "DEGRADED"), Some("off")) => return PoolHealth::Usable,
+        (Some("ONLINE" | "DEGRADED"), Some("on")) => "is imported read-only".to_owned(),
+        (Some("ONLINE" | "DEGRADED"), _) => "does not say whether it is read-only".to_owned(),
+        (Some(other), _) => format!("is {other}"),
+        (None, _) => "has no health".to_owned(),
     };
     PoolHealth::Unusable { problem }
 }
@@ -102,6 +106,8 @@ mod tests {
             "health\tONLINE\nreadonly\ton\n",
             "health\tSUSPENDED\nreadonly\toff\n",
             "health\tFAULTED\n",
+            "health\tONLINE\n",
+            "health\t\tONLINE\nreadonly\toff\n",
             "",
         ];
         let problems: Vec<_> = outputs.into_iter().map(problem).collect();
@@ -113,6 +119,8 @@ mod tests {
                 "is imported read-only",
                 "is SUSPENDED",
                 "is FAULTED",
+                "does not say whether it is read-only",
+                "is \tONLINE",
                 "has no health"
             ]
         );

@@ -177,18 +177,18 @@ pub(crate) fn plan_send(
 
 /// What `zfs send -nvP` says of a stream that it would write.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(crate) struct DryRun {
+pub struct DryRun {
     /// Bytes that the stream would have, roughly.
-    pub(crate) bytes: Option<u64>,
+    pub bytes: Option<u64>,
     /// The snapshot that a resume token is for.
-    pub(crate) to_guid: Option<SnapshotGuid>,
+    pub to_guid: Option<SnapshotGuid>,
 }
 
 /// Reads the output of `zfs send -nvP`, which has a line `size<TAB>bytes` and, for a token, its
 /// contents one to a line, numbers in hexadecimal.
 ///
 /// **Source**: `zfs-send(8)`, options `-n`, `-P` and `-t`.
-pub(crate) fn parse_dry_run(output: &str) -> DryRun {
+pub fn parse_dry_run(output: &str) -> DryRun {
     let mut found = DryRun::default();
     for line in output.lines() {
         let line = line.trim();

@@ -129,6 +129,18 @@ impl HostKeyError {
     }
 }
 
+/// Judges a key that a host presents as [`Connection::connect`](super::Connection::connect) does,
+/// without connecting.
+///
+/// **Source**: "`SSH_KNOWN_HOSTS` FILE FORMAT" in `sshd(8)`.
+///
+/// # Errors
+///
+/// [`HostKeyError`] when the host must not be talked to, or a file of known hosts cannot be used.
+pub fn check_host_key(destination: &Destination, key: &PublicKey) -> Result<(), HostKeyError> {
+    observe_known_hosts(destination)?.ensure_trusted(key)
+}
+
 /// What is needed to judge a host's key, read before connecting.
 #[derive(Debug)]
 pub(super) struct HostKeyCheck {

@@ -39,7 +39,7 @@ pub use destination::{
     Destination, DestinationError, Environment, SshOptions, resolve_destination,
 };
 pub use exit::{ConnectionLost, ExecError, Exit, ExitStatus, SessionError};
-pub use host_key::{HostKeyError, HostKeyPolicy, KnownHostsFiles, UnknownHost};
+pub use host_key::{HostKeyError, HostKeyPolicy, KnownHostsFiles, UnknownHost, check_host_key};
 pub use identity::Identity;
 pub use node_key::{
     HostKeysError, NodeKeyError, ensure_node_key, generate_node_key, observe_host_keys,

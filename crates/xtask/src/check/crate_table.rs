@@ -56,9 +56,9 @@ struct CrateFacts {
 }
 
 fn observe_crates(repository: &Repository) -> BTreeMap<String, CrateFacts> {
-    let packages = repository.metadata.workspace_packages();
-    packages
-        .iter()
+    repository
+        .packages()
+        .into_iter()
         .map(|package| (package.name.to_string(), observe_crate(repository, package)))
         .collect()
 }

@@ -20,9 +20,8 @@ pub(super) fn check(repository: &Repository) -> Vec<Finding> {
 /// Every crate that is not ours and that a manifest of ours names, whatever for.
 fn observe_external(repository: &Repository) -> BTreeSet<String> {
     repository
-        .metadata
-        .workspace_packages()
-        .iter()
+        .packages()
+        .into_iter()
         .flat_map(|package| &package.dependencies)
         .filter(|dependency| dependency.path.is_none())
         .map(|dependency| dependency.name.clone())

@@ -17,6 +17,10 @@ pub(crate) enum Need {
     Machines,
     /// Evaluating the flake, and looking at Nix files and test scripts.
     Nix,
+    /// Looking at what dependencies are.
+    Deny,
+    /// Fuzzing.
+    Fuzz,
 }
 
 /// One Debian package.
@@ -202,13 +206,13 @@ pub(super) const PACKAGES: [Package; 30] = [
     program(
         "python3",
         &["python3"],
-        &[Need::Machines, Need::Nix],
-        "puts container images together",
+        &[Need::Machines, Need::Nix, Need::Deny, Need::Fuzz],
+        "puts container images together, and has pip",
     ),
     program(
         "python3-venv",
         &[],
-        &[Need::Nix],
+        &[Need::Nix, Need::Deny, Need::Fuzz],
         "keeps Python programs apart from the machine's",
     ),
     program(
@@ -226,8 +230,8 @@ pub(super) const PACKAGES: [Package; 30] = [
     program(
         "ca-certificates",
         &[],
-        &[Need::Machines, Need::Nix],
-        "lets mmdebstrap use mirrors over HTTPS",
+        &[Need::Machines, Need::Nix, Need::Deny, Need::Fuzz],
+        "lets mmdebstrap and pip use mirrors over HTTPS",
     ),
 ];
 

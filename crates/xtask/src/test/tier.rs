@@ -7,7 +7,7 @@ use clap::ValueEnum;
 use super::cargo_test::{self, TestRun};
 use super::contract;
 use super::outcome::{Count, Outcome};
-use super::{nix, pool};
+use super::{deny, fuzz, nix, pool};
 use crate::check;
 use crate::install::Need;
 use crate::lab;
@@ -31,12 +31,16 @@ pub(crate) enum TierName {
     Clippy,
     /// The repository is what its documents say.
     Check,
+    /// Dependencies are what they may be.
+    Deny,
     /// The flake and what it is made of, evaluated.
     Nix,
     /// Unit, snapshot and documentation tests.
     Unit,
     /// The planner under every interruption.
     Model,
+    /// Whatever comes from outside is read or refused.
+    Fuzz,
     /// Routes and links with real TCP in network namespaces.
     Namespaces,
     /// Containers in a real Docker daemon.
@@ -51,13 +55,15 @@ pub(crate) enum TierName {
 
 impl TierName {
     /// Every tier, cheapest first.
-    pub(crate) const ALL: [Self; 11] = [
+    pub(crate) const ALL: [Self; 13] = [
         Self::Format,
         Self::Clippy,
         Self::Check,
+        Self::Deny,
         Self::Nix,
         Self::Unit,
         Self::Model,
+        Self::Fuzz,
         Self::Namespaces,
         Self::Dockerd,
         Self::Sshd,
@@ -74,9 +80,11 @@ impl TierName {
             Self::Format => "source text is formatted",
             Self::Clippy => "lints, with warnings denied",
             Self::Check => "the repository is what its documents say",
+            Self::Deny => "dependencies are what they may be",
             Self::Nix => "the flake and what it is made of, evaluated",
             Self::Unit => "unit, snapshot and documentation tests",
             Self::Model => "the planner under every interruption",
+            Self::Fuzz => "whatever comes from outside is read or refused",
             Self::Namespaces => "routes and links with real TCP",
             Self::Dockerd => "containers in a real Docker daemon",
             Self::Sshd => "the transport with a real OpenSSH server",
@@ -90,8 +98,10 @@ impl TierName {
         match self {
             Self::Format => &[],
             Self::Check => &[Need::Repository],
+            Self::Deny => &[Need::Deny],
             Self::Nix => &[Need::Repository, Need::Nix],
             Self::Clippy | Self::Unit | Self::Model => &[Need::Build],
+            Self::Fuzz => &[Need::Build, Need::Fuzz],
             Self::Namespaces => &[Need::Build, Need::Namespaces],
             Self::Dockerd => &[Need::Build, Need::Docker],
             Self::Sshd => &[Need::Build, Need::Ssh],
@@ -102,7 +112,13 @@ impl TierName {
     /// Runs the tier.
     pub(super) fn run(self) -> Outcome {
         match self {
-            Self::Format => run_component("fmt", "rustfmt", &["--all", "--check"]),
+            Self::Format => {
+                run_component("fmt", "rustfmt", &["--all", "--check"]).and(run_component(
+                    "fmt",
+                    "rustfmt",
+                    &["--manifest-path", fuzz::MANIFEST, "--check"],
+                ))
+            }
             Self::Clippy => run_component(
                 "clippy",
                 "clippy",
@@ -115,11 +131,14 @@ impl TierName {
                     "-D",
                     "warnings",
                 ],
-            ),
+            )
+            .and(fuzz::lint()),
             Self::Check => run_check(),
+            Self::Deny => deny::run(),
             Self::Nix => nix::run(),
             Self::Unit => run_unit(),
             Self::Model => run_model(),
+            Self::Fuzz => fuzz::run(),
             Self::Namespaces => run_system("flocker-net").and(contract::run(&contract::ROUTES)),
             Self::Dockerd => run_system("flocker-docker").and(contract::run(&contract::CONTAINERS)),
             Self::Sshd => run_system("flocker-remote"),

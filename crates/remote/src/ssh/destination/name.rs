@@ -24,6 +24,8 @@ pub(super) fn parse_name(name: &str) -> Option<WrittenName> {
         !character.is_whitespace()
             && !character.is_control()
             && !"/@[]\"'$`;|&<>".contains(character)
+            // In `known_hosts` these would make the name a pattern, a list or a comment.
+            && !"*?!,#".contains(character)
     };
     // A leading dash is what an injected option would look like.
     if host.is_empty() || host.starts_with('-') || !host.chars().all(acceptable) {

@@ -268,6 +268,9 @@ fn names_can_be_written_as_for_ssh() {
         "[fe80::1",
         "[fe80::1]x",
         "db1/x",
+        "db*",
+        "db#1",
+        "db1,db2",
     ] {
         let parsed = parse_name(name).map(|parsed| (parsed.user, parsed.host, parsed.port));
         let _ = writeln!(table, "{name:?} -> {parsed:?}");
@@ -293,5 +296,8 @@ fn names_can_be_written_as_for_ssh() {
     "[fe80::1" -> None
     "[fe80::1]x" -> None
     "db1/x" -> None
+    "db*" -> None
+    "db#1" -> None
+    "db1,db2" -> None
     "#);
 }

@@ -1,0 +1,66 @@
+//! What the kernel says of sockets, as text, and of its firewall, over netlink: every list ends,
+//! and nothing is read beyond what was said.
+
+#![no_main]
+
+use flocker_net::parse_socket_table;
+use libfuzzer_sys::fuzz_target;
+use netlink::attributes::{Attribute, attributes, push};
+use netlink::message::Reply;
+
+// No function of the library reads netlink without a socket.
+#[expect(dead_code, reason = "requests are not made here")]
+#[path = "../../net/src/netlink"]
+mod netlink {
+    pub(crate) mod attributes;
+    pub(crate) mod message;
+
+    pub(crate) fn replies(datagram: &[u8]) -> Vec<message::Reply> {
+        message::parse_replies(datagram)
+    }
+}
+
+/// Deeper than any message of the kernel's; only what reads them stops there.
+const DEPTH: usize = 8;
+
+fuzz_target!(|input: &[u8]| {
+    let table = String::from_utf8_lossy(input);
+    let listeners = parse_socket_table(&table);
+    assert!(listeners.len() <= table.lines().count());
+    for listener in listeners {
+        let port = format!(":{:04X}", listener.port.get());
+        assert!(
+            table
+                .to_ascii_uppercase()
+                .contains(port.trim_start_matches([':', '0']))
+        );
+    }
+    let replies = netlink::replies(input);
+    let lengths = replies.iter().map(|reply: &Reply| reply.attributes().len());
+    assert!(lengths.sum::<usize>() <= input.len());
+    for reply in &replies {
+        check_attributes(reply.attributes(), DEPTH);
+    }
+    check_attributes(input, DEPTH);
+});
+
+fn check_attributes(payload: &[u8], depth: usize) {
+    let found: Vec<Attribute<'_>> = attributes(payload).collect();
+    let mut written = Vec::new();
+    for attribute in &found {
+        push(&mut written, attribute.kind, attribute.value);
+        let number = attribute.number();
+        assert_eq!(number.is_some(), attribute.value.len() >= 4);
+        if let Some(text) = attribute.text() {
+            assert!(!text.contains('\0') && attribute.value.starts_with(text.as_bytes()));
+        }
+        if depth > 0 {
+            check_attributes(attribute.value, depth - 1);
+        }
+    }
+    assert!(
+        written.len() <= payload.len() + 3,
+        "only padding may be missing at the end"
+    );
+    assert!(attributes(&written).eq(found));
+}

@@ -1,0 +1,70 @@
+//! Names, images, paths and subnets as text: whatever is accepted is fit for every place that it
+//! goes to, and is written as it was read.
+
+#![no_main]
+
+use std::fmt::{Debug, Display};
+use std::str::FromStr;
+
+use flocker_docker::{Ipv4Subnet, container_name, namespace_name, unit_name};
+use flocker_model::{ApplicationName, ImageReference, MountPath, NodeName};
+use libfuzzer_sys::fuzz_target;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+fuzz_target!(|text: &str| {
+    check_text::<NodeName>(text);
+    if let Some(application) = check_text::<ApplicationName>(text) {
+        check_application(&application);
+    }
+    if let Some(image) = check_text::<ImageReference>(text) {
+        check_image(&image);
+    }
+    if let Some(path) = check_text::<MountPath>(text) {
+        assert!(path.as_str().starts_with('/'));
+    }
+    if let Ok(subnet) = text.parse::<Ipv4Subnet>() {
+        assert_eq!(subnet.to_string().parse(), Ok(subnet));
+        assert!(subnet.prefix_length <= 32);
+    }
+});
+
+/// The three ways to read a text agree, and so do the two ways to write it.
+fn check_text<T>(text: &str) -> Option<T>
+where
+    T: FromStr + Display + Serialize + DeserializeOwned + PartialEq + Debug,
+{
+    let parsed = text.parse::<T>().ok();
+    let json = serde_json::to_string(text).unwrap();
+    assert_eq!(serde_json::from_str::<T>(&json).ok(), parsed);
+    if let Some(parsed) = &parsed {
+        assert_eq!(parsed.to_string().parse::<T>().ok().as_ref(), Some(parsed));
+        assert_eq!(serde_json::to_string(parsed).unwrap(), json);
+    }
+    parsed
+}
+
+/// No path, option, list or second word can hide in it.
+fn check_application(application: &ApplicationName) {
+    let names = [
+        application.to_string(),
+        container_name(application),
+        namespace_name(application),
+        unit_name(application),
+    ];
+    for name in names {
+        assert!(!name.starts_with(['-', '.']), "{name}");
+        let is_plain =
+            |character: char| character.is_ascii_alphanumeric() || "._-".contains(character);
+        assert!(name.chars().all(is_plain), "{name}");
+    }
+}
+
+fn check_image(image: &ImageReference) {
+    let tagged = image.with_tag();
+    assert!(!tagged.starts_with('-'));
+    let last = tagged.rsplit('/').next().unwrap();
+    assert!(last.contains([':', '@']), "{tagged} is any version");
+    let again: ImageReference = tagged.parse().unwrap();
+    assert_eq!(again.with_tag(), tagged);
+}

@@ -1,0 +1,70 @@
+//! The user's `ssh_config` and the name of a node: a destination, or an error that names a line.
+//!
+//! Input: the node's name on the first line, and then the file.
+
+#![no_main]
+
+use std::path::PathBuf;
+
+use flocker_fuzz::{file, first_line};
+use flocker_remote::ssh::{
+    Destination, DestinationError, Environment, SshOptions, resolve_destination,
+};
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|input: &str| {
+    let (name, configuration) = first_line(input);
+    // Other files are not to be read: some of them never end.
+    if configuration.to_ascii_lowercase().contains("include") && configuration.contains('/') {
+        return;
+    }
+    let path = file("config", configuration.as_bytes());
+    match resolve(name, path.clone()) {
+        Ok(destination) => check_destination(name, path, &destination),
+        Err(DestinationError::BadConfig { source, .. }) => {
+            check_location(&source.location, configuration);
+        }
+        Err(DestinationError::ProxyUnsupported { location, .. }) => {
+            check_location(&location, configuration);
+        }
+        Err(DestinationError::BadName { name: refused }) => assert_eq!(refused, name),
+        // An included file may have a name that no file can have, but this one can be read.
+        Err(DestinationError::UnreadableConfig { file, .. }) => assert_ne!(file, path),
+    }
+});
+
+fn resolve(name: &str, configuration: PathBuf) -> Result<Destination, DestinationError> {
+    let options = SshOptions {
+        config_file: Some(configuration),
+        ..SshOptions::default()
+    };
+    let environment = Environment {
+        home: "/home/operator".into(),
+        user: "operator".to_owned(),
+        variables: [("SSH_AUTH_SOCK".to_owned(), "/run/agent".to_owned())].into(),
+    };
+    resolve_destination(name, &options, &environment)
+}
+
+fn check_destination(name: &str, configuration: PathBuf, destination: &Destination) {
+    assert_eq!(destination.name, name);
+    assert_ne!(destination.port, 0);
+    assert_eq!(&resolve(name, configuration).unwrap(), destination);
+    // What the name itself says wins over any file.
+    let forced = format!("somebody@{name}");
+    if !name.contains(['@', '/'])
+        && let Ok(forced) = resolve(&forced, file("config", b"User else\nPort 1\n"))
+    {
+        assert_eq!(forced.user, "somebody");
+    }
+}
+
+/// `FILE:LINE`, of a line that is there.
+fn check_location(location: &str, configuration: &str) {
+    let (_, line) = location.rsplit_once(':').unwrap();
+    let line: usize = line.parse().unwrap();
+    assert!(
+        (1..=configuration.lines().count()).contains(&line),
+        "{location}"
+    );
+}

@@ -1,0 +1,220 @@
+//! The fuzz targets of `crates/fuzz`, each for some seconds, from the seeds beside them.
+//!
+//! Without sanitizers, because those need an unstable compiler, and memory is safe in Rust: what is
+//! looked for are panics, broken promises, and inputs that take too long or too much memory.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use cargo_metadata::MetadataCommand;
+
+use super::outcome::{Count, Outcome};
+use crate::install::CARGO_FUZZ;
+use crate::process::Program;
+use crate::workspace;
+
+/// The manifest of the fuzz targets, which are a workspace of their own.
+pub(crate) const MANIFEST: &str = "crates/fuzz/Cargo.toml";
+/// Where that is.
+const DIRECTORY: &str = "crates/fuzz";
+
+/// Names for how many seconds all targets together run.
+const SECONDS: &str = "FUZZ_SECONDS";
+/// For how many they do by default.
+const DEFAULT_SECONDS: u64 = 60;
+
+/// The most seconds that one input may take, on a machine that is busy with other things.
+const PATIENCE: &str = "-timeout=10";
+/// The most memory that a target may use, in mebibytes.
+const MEMORY: &str = "-rss_limit_mb=768";
+
+/// Lints the targets. They are compiled into the main target directory, where most of what they
+/// depend on is already.
+pub(super) fn lint() -> Outcome {
+    let linted = target_directory().and_then(|directory| {
+        Program::cargo()
+            .args(["clippy", "--manifest-path", MANIFEST, "--target-dir"])
+            .args([directory])
+            .args(["--all-targets", "--locked", "--", "-D", "warnings"])
+            .run()
+            .map_err(|failure| failure.to_string())
+    });
+    match linted {
+        Ok(()) => Outcome::of(Count::one_passed()),
+        Err(why) => Outcome::failed(why),
+    }
+}
+
+/// Builds and runs every target.
+pub(super) fn run() -> Outcome {
+    let fuzzer = match Fuzzer::observe() {
+        Ok(fuzzer) => fuzzer,
+        Err(why) => return Outcome::failed(why),
+    };
+    if let Err(why) = fuzzer.build() {
+        return Outcome::failed(why);
+    }
+    let told = |target: &String| match fuzzer.run(target) {
+        Ok(()) => Outcome::of(Count::one_passed()),
+        Err(why) => Outcome::failed(format!("{target}: {why}")),
+    };
+    fuzzer
+        .targets
+        .iter()
+        .map(told)
+        .fold(Outcome::default(), Outcome::and)
+        .require_tests()
+        .and(test_helpers())
+}
+
+/// Runs the unit tests of what targets share.
+fn test_helpers() -> Outcome {
+    let ran = target_directory().and_then(|directory| {
+        Program::cargo()
+            .args(["test", "--lib", "--locked", "--manifest-path", MANIFEST])
+            .args(["--target-dir".into(), directory])
+            .run_collecting()
+            .map_err(|failure| failure.to_string())
+    });
+    match ran {
+        Ok((status, lines)) => Outcome::of_tests(&lines, status.success()).require_tests(),
+        Err(why) => Outcome::failed(why),
+    }
+}
+
+/// What is known before anything is run.
+struct Fuzzer {
+    program: PathBuf,
+    targets: Vec<String>,
+    /// Where things are built, and where inputs are kept that find new ways through the code.
+    output: PathBuf,
+    /// For how long each target runs.
+    seconds: u64,
+}
+
+impl Fuzzer {
+    fn observe() -> Result<Self, String> {
+        let explain = |failure: cargo_metadata::Error| {
+            format!(
+                "{MANIFEST}: {failure}; if only its Cargo.lock is old, `cargo metadata \
+                 --manifest-path {MANIFEST}` renews it"
+            )
+        };
+        let targets = MetadataCommand::new()
+            .manifest_path(workspace::root().join(MANIFEST))
+            .other_options(["--locked".to_owned()])
+            .exec()
+            .map_err(explain)?;
+        let targets: Vec<String> = targets
+            .workspace_packages()
+            .iter()
+            .flat_map(|package| &package.targets)
+            .filter(|target| target.is_bin())
+            .map(|target| target.name.clone())
+            .collect();
+        Ok(Self {
+            program: CARGO_FUZZ.path().map_err(|failure| failure.to_string())?,
+            output: target_directory()?.join("fuzz"),
+            seconds: seconds_for_each(std::env::var(SECONDS).ok().as_deref(), targets.len())?,
+            targets,
+        })
+    }
+
+    /// A command of cargo-fuzz.
+    fn command(&self, name: &str) -> Program {
+        Program::new(&self.program)
+            // Overflows are found in this profile, and it compiles in half the time of an optimised
+            // one.
+            .env("CARGO_PROFILE_DEV_OPT_LEVEL", "1")
+            .args([name, "--dev", "--sanitizer", "none"])
+            .args(["--fuzz-dir", DIRECTORY, "--target-dir"])
+            .args([&self.output])
+    }
+
+    fn build(&self) -> Result<(), String> {
+        self.command("build")
+            .run()
+            .map_err(|failure| failure.to_string())
+    }
+
+    fn run(&self, target: &str) -> Result<(), String> {
+        let found = self.output.join("found").join(target);
+        let seeds = Path::new(DIRECTORY).join("seeds").join(target);
+        empty(&found).map_err(|failure| format!("{}: {failure}", found.display()))?;
+        if !workspace::root().join(&seeds).is_dir() {
+            return Err(format!("{} is missing", seeds.display()));
+        }
+        let mut program = self
+            .command("run")
+            .args([target])
+            .args([found, seeds])
+            .args([
+                "--",
+                "-verbosity=0",
+                "-print_funcs=0",
+                "-print_final_stats=1",
+                PATIENCE,
+                MEMORY,
+            ])
+            .args([format!("-max_total_time={}", self.seconds)]);
+        let dictionary = format!("{DIRECTORY}/dictionaries/{target}.txt");
+        if workspace::root().join(&dictionary).is_file() {
+            program = program.args([format!("-dict={dictionary}")]);
+        }
+        program.run().map_err(|_| {
+            format!("an input is in {DIRECTORY}/artifacts/{target}; see the output above")
+        })
+    }
+}
+
+/// Where the main workspace is built.
+fn target_directory() -> Result<PathBuf, String> {
+    MetadataCommand::new()
+        .current_dir(workspace::root())
+        .no_deps()
+        .exec()
+        .map(|metadata| metadata.target_directory.into_std_path_buf())
+        .map_err(|failure| format!("cargo does not say where it builds: {failure}"))
+}
+
+/// Divides the time, of which each target has some.
+fn seconds_for_each(wanted: Option<&str>, targets: usize) -> Result<u64, String> {
+    let seconds = match wanted {
+        None => DEFAULT_SECONDS,
+        Some(text) => text
+            .parse()
+            .map_err(|_| format!("{SECONDS}={text} is not a number of seconds"))?,
+    };
+    Ok((seconds / targets.max(1) as u64).max(1))
+}
+
+/// Makes a directory with nothing in it.
+fn empty(directory: &Path) -> std::io::Result<()> {
+    match fs::remove_dir_all(directory) {
+        Err(failure) if failure.kind() != std::io::ErrorKind::NotFound => Err(failure),
+        _ => fs::create_dir_all(directory),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{empty, seconds_for_each};
+
+    #[test]
+    fn time_is_divided_among_targets() {
+        assert_eq!(seconds_for_each(None, 10), Ok(6));
+        assert_eq!(seconds_for_each(Some("3"), 10), Ok(1));
+        assert_eq!(seconds_for_each(Some("600"), 10), Ok(60));
+        assert!(seconds_for_each(Some("a while"), 10).is_err());
+    }
+
+    #[test]
+    fn what_was_found_before_is_forgotten() {
+        let parent = tempfile::tempdir().unwrap();
+        let directory = parent.path().join("found");
+        empty(&directory).unwrap();
+        std::fs::write(directory.join("input"), "x").unwrap();
+        empty(&directory).unwrap();
+        assert_eq!(std::fs::read_dir(&directory).unwrap().count(), 0);
+    }
+}
