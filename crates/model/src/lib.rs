@@ -28,6 +28,8 @@ pub use node::{
     ContainerState, ContainerStatus, Health, NodeState, PoolHealth, PoolState, UnitState,
 };
 pub use observed::{NodeObservation, Observed};
-pub use time::render_utc;
+pub use time::{InvalidTime, parse_utc, render_rfc3339, render_utc};
 pub use units::{ByteCount, CpuMillis, Port};
-pub use volume::{Epoch, SnapshotGuid, SnapshotState, VolumeCopy, VolumeRole};
+pub use volume::{
+    Epoch, OwnerClaim, SetAsideName, SnapshotGuid, SnapshotState, VolumeCopy, VolumeRole,
+};

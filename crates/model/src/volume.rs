@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ByteCount, DeploymentId, NodeId};
+use crate::{ApplicationName, ByteCount, DeploymentId, NodeId};
 
 /// Counts a volume's owners: one higher with each hand-off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -105,6 +105,79 @@ impl VolumeCopy {
         match self.role {
             VolumeRole::Owned { epoch } => Some(epoch),
             VolumeRole::Replica { .. } | VolumeRole::Foreign { .. } => None,
+        }
+    }
+}
+
+/// The name of a copy that was set aside: kept below the volumes' dataset, and no volume any more.
+///
+/// Written `_set-aside:web-3-1795402590`: the application, the epoch that the copy claimed (0 for a
+/// dataset that was not Flocker's), and when it was set aside, in seconds since 1970 by the
+/// operator's clock. No application can have such a name.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct SetAsideName {
+    /// Whose volume it was.
+    pub application: ApplicationName,
+    /// The epoch that the copy claimed.
+    pub epoch: Epoch,
+    /// When it was set aside, in seconds since 1970.
+    pub at: u64,
+}
+
+impl SetAsideName {
+    /// What every such name begins with.
+    const PREFIX: &str = "_set-aside:";
+
+    /// Reads a name; `None` for one that is not of this form.
+    pub fn parse(name: &str) -> Option<Self> {
+        let mut parts = name.strip_prefix(Self::PREFIX)?.rsplitn(3, '-');
+        let at = parts.next()?.parse().ok()?;
+        let epoch = Epoch(parts.next()?.parse().ok()?);
+        let application = parts.next()?.parse().ok()?;
+        Some(Self {
+            application,
+            epoch,
+            at,
+        })
+    }
+}
+
+impl fmt::Display for SetAsideName {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            application,
+            epoch,
+            at,
+        } = self;
+        write!(formatter, "{}{application}-{epoch}-{at}", Self::PREFIX)
+    }
+}
+
+/// What one node says of another's volume: who owned it, as far as it knows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OwnerClaim {
+    /// The owner.
+    pub owner: NodeId,
+    /// The owner's turn.
+    pub epoch: Epoch,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Epoch, SetAsideName};
+
+    #[test]
+    fn names_of_what_was_set_aside_round_trip() {
+        let name = SetAsideName {
+            application: "pgsql-trac-2".parse().unwrap(),
+            epoch: Epoch(3),
+            at: 1_795_402_590,
+        };
+        let text = name.to_string();
+        assert_eq!(text, "_set-aside:pgsql-trac-2-3-1795402590");
+        assert_eq!(SetAsideName::parse(&text), Some(name));
+        for other in ["web", "_set-aside:web", "_set-aside:web-1", "_creating:web"] {
+            assert_eq!(SetAsideName::parse(other), None, "{other}");
         }
     }
 }

@@ -1,4 +1,5 @@
-//! Hands a volume's ownership on: the old owner releases, then the new one acquires.
+//! Hands a volume's ownership on: the old owner releases, and the new one acquires after that
+//! (`acquire.rs`).
 //!
 //! In this order, so that a crash in between leaves no owner, which the next deploy mends, and
 //! never two.
@@ -9,11 +10,10 @@ use flocker_model::{
 use thiserror::Error;
 
 use crate::command::{Argv, CommandFailed};
-use crate::dataset::{DEPLOYMENT, EPOCH, HANDOFF, NONE, OWNER, OwnSnapshot, Record};
+use crate::dataset::{DEPLOYMENT, EPOCH, HANDOFF, OWNER, OwnSnapshot};
 use crate::mount::{list, mounted_elsewhere};
 use crate::{
-    Change, DiscardError, Holder, ObserveError, OpenError, Owned, ReceiveError, Replica,
-    SnapshotError, Stale, Volume, Zfs,
+    Change, Holder, ObserveError, OpenError, Owned, Replica, SnapshotError, Stale, Volume, Zfs,
 };
 
 /// How an owner gives a volume up.
@@ -110,60 +110,6 @@ impl From<OpenError> for ReleaseError {
             OpenError::Observe(error) => Self::Observe(error),
         }
     }
-}
-
-/// How a node takes a volume over that was released to it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Acquire {
-    /// The turn of the new owner.
-    pub epoch: Epoch,
-    /// The snapshot that was handed off, with which this node's copy must end.
-    pub snapshot: SnapshotGuid,
-    /// The deployment that asks for it.
-    pub deployment: DeploymentId,
-}
-
-/// A volume could not be taken over.
-#[derive(Debug, Error)]
-pub enum AcquireError {
-    /// It is not as expected.
-    #[error("{0}")]
-    Stale(#[from] Stale),
-    /// It could not be looked at.
-    #[error(transparent)]
-    Observe(#[from] ObserveError),
-    /// What was received could not be given its name.
-    #[error(transparent)]
-    Receive(#[from] ReceiveError),
-    /// What is left of an older transfer could not be removed.
-    #[error(transparent)]
-    Discard(#[from] DiscardError),
-    /// The copy ends with another snapshot than was handed off.
-    #[error(
-        "the copy of volume `{application}` ends with snapshot {} and not with {expected}, which \
-         was handed off; push it again", newest.map_or_else(|| "none".to_owned(), |guid| guid.to_string())
-    )]
-    OtherSnapshot {
-        /// Whose volume.
-        application: ApplicationName,
-        /// What was handed off.
-        expected: SnapshotGuid,
-        /// What the copy ends with.
-        newest: Option<SnapshotGuid>,
-    },
-    /// The copy was written to, or is mounted.
-    #[error(
-        "the copy of volume `{application}` {problem}; rename its dataset with `zfs rename` and push it again"
-    )]
-    Touched {
-        /// Whose volume.
-        application: ApplicationName,
-        /// How, as the end of a sentence.
-        problem: String,
-    },
-    /// ZFS refused.
-    #[error(transparent)]
-    Command(#[from] CommandFailed),
 }
 
 impl Volume<Owned> {
@@ -290,93 +236,13 @@ impl Zfs {
             _ => Err(stale.into()),
         }
     }
-
-    /// Takes over a volume that was released to this node, in one transaction.
-    ///
-    /// # Errors
-    /// Fails unless the copy here ends with exactly the snapshot that was handed off and was not
-    /// touched since.
-    pub async fn acquire(
-        &self,
-        application: &ApplicationName,
-        acquire: &Acquire,
-    ) -> Result<Change, AcquireError> {
-        let record = self.finish_received(application).await?.volume;
-        let expected = || format!("a replica that may be acquired in epoch {}", acquire.epoch);
-        let record = match record {
-            Some(record)
-                if record.copy.role
-                    == (VolumeRole::Owned {
-                        epoch: acquire.epoch,
-                    }) =>
-            {
-                return Ok(Change::Unchanged);
-            }
-            Some(record) if may_acquire(&record, acquire.epoch) => record,
-            found => return Err(self.stale(application, expected(), found).into()),
-        };
-        let replica = self.as_replica(application, record)?;
-        replica.check_untouched(acquire.snapshot).await?;
-        if replica.record.resume_token.is_some() {
-            // A transfer of an older snapshot, since the copy ends with the one handed off.
-            self.discard_partial(application).await?;
-        }
-        set(
-            &replica.dataset(),
-            &[
-                ("readonly", "off".to_owned()),
-                (OWNER, self.settings().node.to_string()),
-                (EPOCH, acquire.epoch.to_string()),
-                (HANDOFF, NONE.to_owned()),
-                (DEPLOYMENT, acquire.deployment.to_string()),
-            ],
-        )
-        .await?;
-        Ok(Change::Changed)
-    }
-}
-
-/// Tells whether a copy is of an earlier owner's turn.
-fn may_acquire(record: &Record, epoch: Epoch) -> bool {
-    matches!(record.copy.role, VolumeRole::Replica { epoch: known, .. } if known < epoch)
-}
-
-impl Volume<Replica> {
-    /// Makes sure that the copy ends with a snapshot and was not touched since.
-    async fn check_untouched(&self, expected: SnapshotGuid) -> Result<(), AcquireError> {
-        let application = self.application.clone();
-        if let Some(path) = &self.record.copy.mounted {
-            return Err(AcquireError::Touched {
-                application,
-                problem: format!("is mounted at {path}"),
-            });
-        }
-        let newest = self.record.newest_own();
-        let Some(newest) = newest.filter(|newest| newest.guid == expected) else {
-            return Err(AcquireError::OtherSnapshot {
-                application,
-                expected,
-                newest: newest.map(|newest| newest.guid),
-            });
-        };
-        if self.record.settled_at().is_some() {
-            return Ok(());
-        }
-        match self.written_since(newest.name).await? {
-            ByteCount::ZERO => Ok(()),
-            written => Err(AcquireError::Touched {
-                application,
-                problem: format!("was written to: {written} since snapshot {}", newest.name),
-            }),
-        }
-    }
 }
 
 /// Sets properties in one transaction.
 ///
 /// **Source**: `zfs_ioc_set_prop` (`OpenZFS`) gathers `readonly` and user properties and hands them
 /// to one `dsl_props_set`.
-async fn set(dataset: &str, properties: &[(&str, String)]) -> Result<(), CommandFailed> {
+pub(crate) async fn set(dataset: &str, properties: &[(&str, String)]) -> Result<(), CommandFailed> {
     let mut argv = Argv::new(&["zfs", "set"]);
     argv.push_assignments(properties);
     argv.push(dataset);

@@ -9,8 +9,11 @@
 //! received, under names that no application can have (`_creating:…`, `_receiving:…`), and renamed
 //! when they are complete; a crash in between leaves something that the next attempt continues.
 //!
+//! What the operator takes out of use is renamed once more (`_set-aside:…`), and is no volume then.
+//!
 //! Nothing here destroys a dataset or rolls one back: there is no `receive -F`.
 
+mod acquire;
 mod command;
 mod create;
 mod dataset;
@@ -29,12 +32,14 @@ mod prune;
 mod receive;
 mod send;
 mod send_plan;
+mod set_aside;
 mod snapshot;
 mod volume;
 
+pub use acquire::{Acquire, AcquireError, Promote};
 pub use command::CommandFailed;
 pub use create::{CreateError, NewVolume};
-pub use handoff::{Acquire, AcquireError, Release, ReleaseError, Released};
+pub use handoff::{Release, ReleaseError, Released};
 pub use holders::Holder;
 pub use kernel::KernelFailed;
 pub use listing::MalformedListing;
@@ -44,6 +49,7 @@ pub use prune::PruneError;
 pub use receive::{DiscardError, Incoming, ReceiveError, ReceiveRequest, Received};
 pub use send::{SendCompletion, SendError, Sending};
 pub use send_plan::{PlanSendError, SendPlan, Transfer};
+pub use set_aside::{SetAside, SetAsideCopy, SetAsideError};
 pub use snapshot::{Snapshot, SnapshotError};
 pub use volume::{
     Change, Found, OpenError, Owned, Replica, ResizeError, Stale, Volume, Zfs, ZfsSettings,

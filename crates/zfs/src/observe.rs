@@ -80,7 +80,7 @@ impl Zfs {
         application: &ApplicationName,
     ) -> Result<Option<VolumeCopy>, ObserveError> {
         let records = self.read_all(application).await?;
-        Ok(records.shown())
+        Ok(records.shown(application).map(|(_, record)| record.copy))
     }
 
     /// Reads what is at an application's own name.
@@ -139,12 +139,16 @@ impl Zfs {
 }
 
 impl Records {
-    /// Returns what planners are told: the volume, or a first copy that is being received as soon
-    /// as its properties say whose it is.
-    fn shown(self) -> Option<VolumeCopy> {
+    /// Returns what planners are told of, and where it is: the volume, or a first copy that is
+    /// being received as soon as its properties say whose it is.
+    pub(crate) fn shown(self, application: &ApplicationName) -> Option<(Place, Record)> {
+        let application = application.clone();
+        if let Some(volume) = self.volume {
+            return Some((Place::Volume(application), volume));
+        }
         let is_replica = |record: &Record| matches!(record.copy.role, VolumeRole::Replica { .. });
-        let record = self.volume.or(self.receiving.filter(is_replica))?;
-        Some(record.copy)
+        let partial = self.receiving.filter(is_replica)?;
+        Some((Place::Receiving(application), partial))
     }
 }
 
@@ -179,12 +183,15 @@ pub(crate) fn shown(
 ) -> BTreeMap<ApplicationName, VolumeCopy> {
     sorted
         .into_iter()
-        .filter_map(|(application, records)| Some((application, records.shown()?)))
+        .filter_map(|(application, records)| {
+            let (_, record) = records.shown(&application)?;
+            Some((application, record.copy))
+        })
         .collect()
 }
 
 /// Lists datasets and their snapshots to a depth.
-async fn list(
+pub(crate) async fn list(
     depth: &[&str],
     names: &[String],
 ) -> Result<BTreeMap<String, ListedDataset>, ObserveError> {

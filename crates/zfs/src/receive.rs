@@ -63,7 +63,7 @@ pub enum ReceiveError {
     Observe(#[from] ObserveError),
     /// The copy was written to or is mounted.
     #[error(
-        "the copy of volume `{application}` {problem}; rename its dataset with `zfs rename`, and the volume is sent in full"
+        "the copy of volume `{application}` {problem}; set it aside with `flocker-cluster volume resolve`, and the volume is sent in full"
     )]
     Touched {
         /// Whose volume.

@@ -13,5 +13,6 @@ mod handing_over;
 mod intent_log;
 mod making;
 mod mounting;
+mod resolving;
 mod sending;
 mod support;
