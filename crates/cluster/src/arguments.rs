@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
+use flocker_model::{ApplicationName, NodeName, parse_utc};
 
 /// Runs applications on the nodes of a cluster, and moves them together with their data.
 #[derive(Debug, Parser)]
@@ -26,6 +27,12 @@ pub(crate) enum Command {
     Deploy(Deploy),
     /// Shows what `deploy` would do, and does nothing.
     Plan(Deploy),
+    /// Resolves what no deploy may decide: a lost owner, and copies that contradict each other.
+    Volume {
+        /// What to do.
+        #[command(subcommand)]
+        command: Volume,
+    },
     /// Writes completions for a shell to standard output.
     Completions {
         /// The shell.
@@ -35,6 +42,70 @@ pub(crate) enum Command {
     Manual,
 }
 
+/// What only the operator can decide about a volume. Nothing is ever destroyed or rolled back.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Volume {
+    /// Makes a node's replica the volume, because the owner is lost and what it alone had with it.
+    ///
+    /// Refused while the owner can be reached (`deploy` moves the volume without loss), while
+    /// another node has a newer replica, and when the replica is older than the given time. Switch
+    /// the lost machine off first if it may still run where it cannot be reached. Deploy again
+    /// afterwards, with the application placed on that node.
+    Promote(Promote),
+    /// Sets a copy aside that stands in the way: it is renamed and kept, and used no more.
+    ///
+    /// For a second owner, a replica that was written to or has no snapshot in common with the
+    /// volume, a dataset that is not Flocker's, and part of a copy. The application is stopped on
+    /// that node first. Refused when it may be the copy that has everything. `flocker-node observe`
+    /// on the node lists what was set aside.
+    Resolve(Resolve),
+}
+
+/// The options of `volume promote`.
+#[derive(Debug, Args)]
+pub(crate) struct Promote {
+    /// The application whose volume it is.
+    pub(crate) application: ApplicationName,
+    /// The node whose replica becomes the volume.
+    #[arg(long = "on", value_name = "NODE")]
+    pub(crate) node: NodeName,
+    /// Accepts that what was written from this time on is lost; in UTC, as 2026-11-23T02:56:30Z or
+    /// '2026-11-23 02:56'. It must not be later than the replica's newest snapshot; a refusal shows
+    /// that time.
+    #[arg(long, value_name = "TIME", value_parser = parse_utc)]
+    pub(crate) accept_loss_since: u64,
+    /// How to report and to reach the nodes.
+    #[command(flatten)]
+    pub(crate) common: Common,
+}
+
+/// The options of `volume resolve`.
+#[derive(Debug, Args)]
+pub(crate) struct Resolve {
+    /// The application whose volume it is.
+    pub(crate) application: ApplicationName,
+    /// The node whose copy is set aside.
+    #[arg(long = "set-aside", value_name = "NODE")]
+    pub(crate) node: NodeName,
+    /// How to report and to reach the nodes.
+    #[command(flatten)]
+    pub(crate) common: Common,
+}
+
+/// The options of commands that speak to nodes.
+#[derive(Debug, Args)]
+pub(crate) struct Common {
+    /// Prints the result as JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Tells more on standard error; twice for the SSH transport's log.
+    #[arg(short, long, action = clap::ArgAction::Count)]
+    pub(crate) verbose: u8,
+    /// How the nodes are reached.
+    #[command(flatten)]
+    pub(crate) ssh: Ssh,
+}
+
 /// The options of `deploy` and `plan`.
 #[derive(Debug, Args)]
 pub(crate) struct Deploy {
@@ -42,19 +113,13 @@ pub(crate) struct Deploy {
     pub(crate) application_config: PathBuf,
     /// Where to run it: the applications of each node.
     pub(crate) deployment_config: PathBuf,
-    /// Prints the result as JSON.
-    #[arg(long)]
-    pub(crate) json: bool,
-    /// Tells more on standard error; twice for the SSH transport's log.
-    #[arg(short, long, action = clap::ArgAction::Count)]
-    pub(crate) verbose: u8,
     /// Streams images from this archive, made by `docker save`, to nodes that lack them. May be
     /// given several times. Images of this machine's own Docker are offered without asking.
     #[arg(long = "image-archive", value_name = "FILE")]
     pub(crate) image_archives: Vec<PathBuf>,
-    /// How the nodes are reached.
+    /// How to report and to reach the nodes.
     #[command(flatten)]
-    pub(crate) ssh: Ssh,
+    pub(crate) common: Common,
 }
 
 /// How the nodes are reached; what is not given here is taken from `ssh`'s own configuration.
@@ -76,4 +141,76 @@ pub(crate) struct Ssh {
     /// Connects to this port.
     #[arg(short = 'p', long, value_name = "PORT")]
     pub(crate) port: Option<u16>,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{CommandFactory as _, Parser as _};
+
+    use super::{Arguments, Command, Volume};
+
+    fn parse(words: &str) -> Result<Command, String> {
+        let words = words.split('|').map(str::trim);
+        Arguments::try_parse_from(std::iter::once("flocker-cluster").chain(words))
+            .map(|arguments| arguments.command)
+            .map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn a_promotion_names_everything() {
+        let command = parse(
+            "volume | promote | db | --on | 10.0.0.2 | --accept-loss-since | 2026-11-23 02:56 | -l | me",
+        );
+        let Ok(Command::Volume {
+            command: Volume::Promote(promote),
+        }) = command
+        else {
+            panic!("{command:?}");
+        };
+        assert_eq!(promote.application.as_str(), "db");
+        assert_eq!(promote.node.as_str(), "10.0.0.2");
+        assert_eq!(promote.accept_loss_since, 1_795_402_560);
+        assert_eq!(promote.common.ssh.user.as_deref(), Some("me"));
+    }
+
+    #[test]
+    fn setting_aside_names_the_node() {
+        let command = parse("volume | resolve | db | --set-aside | node2 | --json");
+        let Ok(Command::Volume {
+            command: Volume::Resolve(resolve),
+        }) = command
+        else {
+            panic!("{command:?}");
+        };
+        assert_eq!(resolve.node.as_str(), "node2");
+        assert!(resolve.common.json);
+    }
+
+    #[test]
+    fn nothing_is_implied() {
+        for words in [
+            "volume",
+            "volume | promote | db",
+            "volume | promote | db | --on | node2",
+            "volume | promote | db | --accept-loss-since | 2026-11-23 02:56",
+            "volume | promote | db | --on | node2 | --accept-loss-since | now",
+            "volume | resolve | db",
+            "volume | resolve | --set-aside | node2",
+            "volume | resolve | a/b | --set-aside | node2",
+        ] {
+            assert!(parse(words).is_err(), "{words}");
+        }
+        let error = parse("volume | promote | db | --on | n | --accept-loss-since | 2026-11-23");
+        assert!(
+            error
+                .as_ref()
+                .is_err_and(|text| text.contains("as `2026-11-23T02:56:30Z`")),
+            "{error:?}"
+        );
+    }
 }

@@ -8,9 +8,8 @@ use flocker_config::Source;
 use flocker_failpoint::reach;
 use flocker_model::{ApplicationName, Deployment, NodeName, Observed};
 use flocker_plan::{Blocked, Goal, Outcome, OutcomeKind, Plan, Scope, plan, plan_return};
-use flocker_remote::ssh::{SshOptions, UnknownHost};
 
-use crate::arguments::{Deploy, Ssh};
+use crate::arguments::Deploy;
 use crate::drive::{Driven, Driver};
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -30,7 +29,7 @@ pub(crate) enum Mode {
 
 /// Runs `flocker-cluster deploy` or `plan`.
 pub(crate) async fn run(arguments: &Deploy, mode: Mode) -> Exit {
-    let mut printer = Printer::new(arguments.json, arguments.verbose > 0);
+    let mut printer = Printer::new(arguments.common.json, arguments.common.verbose > 0);
     match prepare(arguments, mode, &printer).await {
         Ok((deployment, mut gathered, images)) => {
             let exit = match mode {
@@ -64,13 +63,9 @@ async fn prepare(
             printer.failure(&failure);
             failure.exit
         })?;
-    let caller = Caller {
-        ssh: ssh_options(&arguments.ssh),
-        operator: operator(),
-        session: uuid::Uuid::new_v4().to_string(),
-        exclusive: mode == Mode::Deploy,
-    };
-    let mut gathered = gather(&deployment, &caller, |node, holder| {
+    let caller = Caller::new(&arguments.common.ssh, mode == Mode::Deploy);
+    let nodes = deployment.nodes.keys().cloned().collect();
+    let mut gathered = gather(nodes, &caller, |node, holder| {
         printer.narrate(&busy(node, holder));
     })
     .await;
@@ -205,7 +200,7 @@ fn refuse(blocked: &[Blocked], gathered: &Gathered, printer: &Printer) -> Option
                 },
                 blocked.to_string(),
             )
-            .hint(blocked.kind.hint()),
+            .hint(blocked.hint()),
         };
         unreachable |= failure.exit == Exit::Unreachable;
         printer.failure(&failure);
@@ -340,26 +335,4 @@ async fn recover(driver: &mut Driver<'_>, plan: &Plan, ended: Driven) -> Exit {
         .printer
         .narrate("run the same deploy again once the cause is mended");
     Exit::StepFailed
-}
-
-/// Puts the command line's words about SSH together.
-fn ssh_options(ssh: &Ssh) -> SshOptions {
-    SshOptions {
-        config_file: ssh.config_file.clone(),
-        identity_files: ssh.identity_files.clone(),
-        known_hosts: ssh.known_hosts.clone(),
-        user: ssh.user.clone(),
-        port: ssh.port,
-        unknown_host: None::<UnknownHost>,
-    }
-}
-
-/// Names the person and the machine that ask.
-fn operator() -> String {
-    let user = std::env::var("USER").unwrap_or_else(|_| "root".to_owned());
-    let host = nix::unistd::gethostname()
-        .ok()
-        .and_then(|name| name.into_string().ok())
-        .unwrap_or_else(|| "unknown".to_owned());
-    format!("{user}@{host}")
 }

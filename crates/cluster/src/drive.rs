@@ -302,6 +302,7 @@ mod tests {
             sessions: BTreeMap::new(),
             observed: Observed::default(),
             failures: BTreeMap::new(),
+            unusable: BTreeSet::new(),
             incoming,
         };
         (gathered, Printer::new(false, false))

@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use flocker_model::{Deployment, NodeId, NodeName, NodeObservation, NodeState, Observed};
+use flocker_model::{NodeId, NodeName, NodeObservation, NodeState, Observed};
 use flocker_remote::protocol::LockHolder;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use crate::failure::Failure;
-use crate::session::{Caller, Channels, Incoming, Session};
+use crate::session::{Caller, Channels, Incoming, NotBegun, Session};
 
 /// The nodes that answered, what was seen of them, and why the others did not.
 pub(crate) struct Gathered {
@@ -18,19 +18,21 @@ pub(crate) struct Gathered {
     pub(crate) observed: Observed,
     /// Why the other nodes did not answer.
     pub(crate) failures: BTreeMap<NodeName, Failure>,
+    /// Those of them that are there, and did not let themselves be looked at.
+    pub(crate) unusable: BTreeSet<NodeName>,
     /// What the nodes say from now on.
     pub(crate) incoming: mpsc::UnboundedReceiver<(NodeName, Incoming)>,
 }
 
 /// What one node's beginning came to.
-type Begun = (NodeName, Result<(Session, Box<NodeState>), Failure>);
+type Begun = (NodeName, Result<(Session, Box<NodeState>), NotBegun>);
 
-/// Begins a session with every node of the deployment, then with every machine that these
-/// remember and the deployment omits, until no further one is named.
+/// Begins a session with each of these nodes, then with every other machine that they remember,
+/// until no further one is named.
 ///
 /// `busy` is told of nodes that have to be waited for.
 pub(crate) async fn gather(
-    deployment: &Deployment,
+    nodes: BTreeSet<NodeName>,
     caller: &Caller,
     busy: impl Fn(&NodeName, &LockHolder),
 ) -> Gathered {
@@ -44,10 +46,11 @@ pub(crate) async fn gather(
         sessions: BTreeMap::new(),
         observed: Observed::default(),
         failures: BTreeMap::new(),
+        unusable: BTreeSet::new(),
         incoming,
     };
     let mut asked = BTreeSet::new();
-    let mut next: BTreeSet<NodeName> = deployment.nodes.keys().cloned().collect();
+    let mut next = nodes;
     while !next.is_empty() {
         let mut beginnings = JoinSet::new();
         for node in &next {
@@ -82,7 +85,10 @@ impl Gathered {
                 self.sessions.insert(node.clone(), session);
                 NodeObservation::Seen(state)
             }
-            Err(failure) => {
+            Err(NotBegun { failure, answered }) => {
+                if answered {
+                    self.unusable.insert(node.clone());
+                }
                 let mut reason = failure.message.clone();
                 for cause in &failure.causes {
                     reason = format!("{reason}: {cause}");

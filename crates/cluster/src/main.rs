@@ -12,6 +12,7 @@ mod images;
 mod printer;
 mod schedule;
 mod session;
+mod volume;
 
 use std::io::{self, Write as _};
 use std::process::ExitCode;
@@ -19,15 +20,27 @@ use std::process::ExitCode;
 use clap::{CommandFactory as _, Parser as _};
 use tracing_subscriber::EnvFilter;
 
-use arguments::{Arguments, Command};
+use arguments::{Arguments, Command, Volume};
 use deploy::Mode;
 use exit::Exit;
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let exit = match arguments.command {
-        Command::Deploy(deploy) => run(&deploy, Mode::Deploy),
-        Command::Plan(deploy) => run(&deploy, Mode::Show),
+        Command::Deploy(deploy) => {
+            let verbose = deploy.common.verbose;
+            run(verbose, deploy::run(&deploy, Mode::Deploy))
+        }
+        Command::Plan(deploy) => {
+            let verbose = deploy.common.verbose;
+            run(verbose, deploy::run(&deploy, Mode::Show))
+        }
+        Command::Volume {
+            command: Volume::Promote(promote),
+        } => run(promote.common.verbose, volume::promote(&promote)),
+        Command::Volume {
+            command: Volume::Resolve(resolve),
+        } => run(resolve.common.verbose, volume::resolve(&resolve)),
         Command::Completions { shell } => write(|output| {
             clap_complete::generate(shell, &mut Arguments::command(), "flocker-cluster", output);
             Ok(())
@@ -39,9 +52,9 @@ fn main() -> ExitCode {
     exit.into()
 }
 
-/// Runs a deploy on its own runtime.
-fn run(arguments: &arguments::Deploy, mode: Mode) -> Exit {
-    let level = match arguments.verbose {
+/// Runs what speaks to nodes on its own runtime.
+fn run(verbose: u8, work: impl Future<Output = Exit>) -> Exit {
+    let level = match verbose {
         0 | 1 => "warn",
         2 => "info",
         _ => "debug",
@@ -54,7 +67,7 @@ fn run(arguments: &arguments::Deploy, mode: Mode) -> Exit {
         .init();
     let runtime = tokio::runtime::Runtime::new();
     match runtime {
-        Ok(runtime) => runtime.block_on(deploy::run(arguments, mode)),
+        Ok(runtime) => runtime.block_on(work),
         Err(error) => {
             tracing::error!(%error, "the asynchronous runtime cannot be started");
             Exit::Internal

@@ -151,13 +151,19 @@ fn outcome_json(outcome: &Outcome) -> serde_json::Value {
         OutcomeKind::Changed => "changed",
         OutcomeKind::Started => "started",
         OutcomeKind::Stopped { .. } => "stopped",
+        OutcomeKind::Promoted { .. } => "promoted",
+        OutcomeKind::SetAside { .. } => "set-aside",
         OutcomeKind::Unchanged => "unchanged",
     };
     let from = match &outcome.kind {
         OutcomeKind::Redeployed { from } => Some(from),
         _ => None,
     };
-    json!({ "outcome": kind, "node": outcome.node, "from": from })
+    let mut value = json!({ "outcome": kind, "node": outcome.node, "from": from });
+    if let OutcomeKind::SetAside { dataset } = &outcome.kind {
+        value["dataset"] = json!(dataset);
+    }
+    value
 }
 
 #[cfg(test)]
@@ -180,6 +186,13 @@ mod tests {
                 done_after: BTreeSet::new(),
             })
         };
+        let dataset = "tank/flocker/_set-aside:db-2-1795402590".to_owned();
+        assert_eq!(
+            written(OutcomeKind::SetAside {
+                dataset: dataset.clone()
+            }),
+            json!({ "outcome": "set-aside", "node": "node2", "from": null, "dataset": dataset })
+        );
         let from = node("node1");
         assert_eq!(
             written(OutcomeKind::Redeployed { from }),

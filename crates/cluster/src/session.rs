@@ -5,13 +5,14 @@ use flocker_remote::protocol::{
     Begin, Event, FrameReader, FrameWriter, LockHolder, PROTOCOL_VERSION, RefusedReason, Request,
 };
 use flocker_remote::ssh::{
-    ConnectOptions, Connection, Destination, Environment, Exit as RemoteExit, Output,
-    RemoteCommand, SshOptions, Stdin, resolve_destination,
+    ConnectOptions, ConnectStep, Connection, Destination, Environment, Exit as RemoteExit, Output,
+    RemoteCommand, SshOptions, Stdin, UnknownHost, resolve_destination,
 };
 use tokio::io::AsyncReadExt as _;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
+use crate::arguments::Ssh;
 use crate::exit::Exit;
 use crate::failure::Failure;
 
@@ -38,6 +39,59 @@ pub(crate) struct Caller {
     pub(crate) session: String,
     /// Whether anything may be changed.
     pub(crate) exclusive: bool,
+}
+
+impl Caller {
+    /// Names a new run of the program.
+    pub(crate) fn new(ssh: &Ssh, exclusive: bool) -> Self {
+        Self {
+            ssh: ssh_options(ssh),
+            operator: operator(),
+            session: uuid::Uuid::new_v4().to_string(),
+            exclusive,
+        }
+    }
+}
+
+/// Puts the command line's words about SSH together.
+fn ssh_options(ssh: &Ssh) -> SshOptions {
+    SshOptions {
+        config_file: ssh.config_file.clone(),
+        identity_files: ssh.identity_files.clone(),
+        known_hosts: ssh.known_hosts.clone(),
+        user: ssh.user.clone(),
+        port: ssh.port,
+        unknown_host: None::<UnknownHost>,
+    }
+}
+
+/// Names the person and the machine that ask.
+fn operator() -> String {
+    let user = std::env::var("USER").unwrap_or_else(|_| "root".to_owned());
+    let host = nix::unistd::gethostname()
+        .ok()
+        .and_then(|name| name.into_string().ok())
+        .unwrap_or_else(|| "unknown".to_owned());
+    format!("{user}@{host}")
+}
+
+/// A session that was not begun.
+#[derive(Debug)]
+pub(crate) struct NotBegun {
+    /// Why.
+    pub(crate) failure: Failure,
+    /// Whether the machine is there all the same: something answered at its address.
+    pub(crate) answered: bool,
+}
+
+impl From<Failure> for NotBegun {
+    /// After the connection was made.
+    fn from(failure: Failure) -> Self {
+        Self {
+            failure,
+            answered: true,
+        }
+    }
 }
 
 /// Where a session tells what happens to it.
@@ -67,7 +121,7 @@ impl Session {
         node: &NodeName,
         caller: &Caller,
         Channels { incoming, waiting }: Channels,
-    ) -> Result<(Self, Box<NodeState>), Failure> {
+    ) -> Result<(Self, Box<NodeState>), NotBegun> {
         let connection = connect(node, caller).await?;
         let command = node_command(&connection, "serve");
         let session = connection.exec(&command).await.map_err(|error| {
@@ -101,19 +155,22 @@ impl Session {
         }
         let state = match answer {
             Ok(Some(Event::Observed { state })) => state,
-            Ok(Some(Event::Refused { reason })) => return Err(refused(node, &reason, caller)),
+            Ok(Some(Event::Refused { reason })) => {
+                return Err(refused(node, &reason, caller).into());
+            }
             Ok(Some(_)) => {
                 let message = format!("{node}: flocker-node gave an answer to another question");
-                return Err(Failure::new(Exit::Internal, message));
+                return Err(Failure::new(Exit::Internal, message).into());
             }
-            Ok(None) => return Err(ending.explain("did not begin").await),
+            Ok(None) => return Err(ending.explain("did not begin").await.into()),
             Err(error) => {
                 let failure = ending.explain("did not begin").await;
-                return Err(if sent.is_err() {
+                let failure = if sent.is_err() {
                     failure
                 } else {
                     failure.caused_by(&error)
-                });
+                };
+                return Err(failure.into());
             }
         };
         let reader = tokio::spawn(forward(reader, ending, incoming));
@@ -174,15 +231,15 @@ pub(crate) fn node_command(connection: &Connection, subcommand: &str) -> RemoteC
 }
 
 /// Finds the node and logs in.
-async fn connect(node: &NodeName, caller: &Caller) -> Result<Connection, Failure> {
+async fn connect(node: &NodeName, caller: &Caller) -> Result<Connection, NotBegun> {
     let environment = Environment::observe();
     let destination: Destination = resolve_destination(node.as_str(), &caller.ssh, &environment)
         .map_err(|error| {
-            Failure::new(
-                Exit::Unreachable,
-                format!("{node}: it is not known how to reach it"),
-            )
-            .caused_by(&error)
+            let message = format!("{node}: it is not known how to reach it");
+            NotBegun {
+                failure: Failure::new(Exit::Unreachable, message).caused_by(&error),
+                answered: false,
+            }
         })?;
     for warning in &destination.warnings {
         tracing::warn!(%node, "{warning}");
@@ -191,12 +248,19 @@ async fn connect(node: &NodeName, caller: &Caller) -> Result<Connection, Failure
         .await
         .map_err(|error| {
             let hint = error.hint();
+            let answered = matches!(
+                error.step,
+                ConnectStep::HostKey | ConnectStep::Authentication
+            );
             let failure = Failure::new(Exit::Unreachable, error.to_string());
             let failure = match std::error::Error::source(&error) {
                 Some(source) => failure.caused_by(source),
                 None => failure,
             };
-            Failure { hint, ..failure }
+            NotBegun {
+                failure: Failure { hint, ..failure },
+                answered,
+            }
         })
 }
 

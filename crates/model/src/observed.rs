@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ImageId, ImageReference, NodeName, NodeState};
+use crate::{ApplicationName, ImageId, ImageReference, NodeName, NodeState, OwnerClaim};
 
 /// One node, seen or not. *Unknown is not absent*: what may be on an unseen node is never assumed
 /// not to exist.
@@ -39,6 +39,10 @@ pub struct Observed {
     pub nodes: BTreeMap<NodeName, NodeObservation>,
     /// Images that the operator's machine can stream.
     pub operator_images: BTreeMap<ImageReference, ImageId>,
+    /// What nodes that were not seen themselves say of the owners of the volumes that they have
+    /// copies of.
+    #[serde(default)]
+    pub claims: BTreeMap<NodeName, BTreeMap<ApplicationName, OwnerClaim>>,
 }
 
 impl Observed {

@@ -81,7 +81,8 @@ impl<T, E: Error + 'static> OrFailure<T> for Result<T, E> {
 #[cfg(test)]
 mod tests {
     use flocker_zfs::{
-        AcquireError, CreateError, Found, OpenError, ReceiveError, ReleaseError, Stale,
+        AcquireError, CreateError, Found, OpenError, ReceiveError, ReleaseError, SetAsideError,
+        Stale,
     };
 
     use super::*;
@@ -93,13 +94,14 @@ mod tests {
             expected: "an owned volume".to_owned(),
             found: Found::Absent,
         };
-        let wrapped: [&(dyn Error + 'static); 6] = [
+        let wrapped: [&(dyn Error + 'static); 7] = [
             &stale(),
             &OpenError::from(stale()),
             &CreateError::from(stale()),
             &ReleaseError::from(stale()),
             &AcquireError::from(stale()),
             &ReceiveError::from(stale()),
+            &SetAsideError::from(stale()),
         ];
         for error in wrapped {
             let failure = failure(error);

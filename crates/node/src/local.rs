@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use flocker_model::{ApplicationName, Deployment, NodeName, NodeObservation, Observed};
-use flocker_plan::{Blocked, Goal, OutcomeKind, Plan, Scope, StepId, plan};
+use flocker_plan::{Action, Blocked, Goal, OutcomeKind, Plan, Scope, StepId, plan};
 use flocker_remote::protocol::{LockHolder, LockPurpose, StepFailure};
 use tokio::sync::mpsc;
 
+use crate::claims;
 use crate::execute::run_action;
 use crate::failure::{OrFailure as _, failure_of};
 use crate::machine::Machine;
@@ -22,6 +23,8 @@ pub(crate) struct Complied {
     pub(crate) blocked: Vec<Blocked>,
     /// What failed.
     pub(crate) failures: Vec<StepFailure>,
+    /// The peers that could not be asked whether they own what was started, and why.
+    pub(crate) silent: BTreeMap<NodeName, StepFailure>,
 }
 
 /// Makes what is local comply with `deployment`, in which this node is called `node`.
@@ -59,13 +62,38 @@ pub(crate) async fn comply(
         deployment,
         scope: Scope::Node(node.clone()),
     };
-    let plan = plan(&goal, &observed);
+    let mut silent = BTreeMap::new();
+    let mut planned = plan(&goal, &observed);
+    // Another node may have taken the place of this one while it was away. Whoever starts nothing
+    // need not ask.
+    if starts_on_a_volume(&planned) {
+        let told = claims::ask_peers(machine).await?;
+        silent = told.silent;
+        observed.claims = told.claims;
+        planned = plan(&goal, &observed);
+    }
+    let plan = planned;
     let (failures, done) = run_in_order(machine, &plan).await;
     Ok(Complied {
         lines: lines(&plan, &done),
         blocked: plan.blocked,
         failures,
+        silent,
     })
+}
+
+/// Tells whether a plan starts anything that writes to a volume.
+fn starts_on_a_volume(plan: &Plan) -> bool {
+    let is_start = |action: &Action| {
+        matches!(
+            action,
+            Action::StartApplication {
+                volume: Some(_),
+                ..
+            }
+        )
+    };
+    plan.steps().iter().any(|step| is_start(&step.action))
 }
 
 /// Runs the steps one by one, leaving out those that wait for one that failed.

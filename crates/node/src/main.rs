@@ -1,6 +1,7 @@
 //! `flocker-node`: what Flocker does on a node. Every run is short-lived; there is no daemon.
 
 mod arguments;
+mod claims;
 mod copying;
 mod execute;
 mod failure;
@@ -89,7 +90,8 @@ async fn run(arguments: Arguments) -> Result<ExitCode, StepFailure> {
     match arguments.command {
         Command::Observe { json } => {
             let state = machine.observe(contact(None)).await?;
-            report::state(&state, json);
+            let set_aside = machine.volumes.observe_set_aside().await.or_failure()?;
+            report::state(&state, &set_aside, json);
         }
         Command::Serve { connection } => {
             serve::serve(&machine, contact(connection)).await?;

@@ -1,8 +1,11 @@
 //! Sending volumes and images to another node.
 
 use std::any::Any;
+use std::collections::BTreeMap;
 
-use flocker_model::{ApplicationName, ByteCount, ImageReference, NodeId, NodeName, SnapshotGuid};
+use flocker_model::{
+    ApplicationName, ByteCount, ImageReference, NodeId, NodeName, OwnerClaim, SnapshotGuid,
+};
 use flocker_plan::PushKind;
 use flocker_remote::protocol::{FrameReader, FrameWriter, StepFailure};
 use flocker_zfs::ReceiveRequest;
@@ -115,7 +118,21 @@ impl<C: PeerConnection> Peer<C> {
         match answer? {
             PushAnswer::Received { .. } => Ok(Some(ByteCount::new(sent))),
             PushAnswer::Failed(failure) => Err(self.said(failure)),
-            PushAnswer::Prepared(_) | PushAnswer::Loaded => Err(self.confused()),
+            PushAnswer::Prepared(_) | PushAnswer::Claimed { .. } | PushAnswer::Loaded => {
+                Err(self.confused())
+            }
+        }
+    }
+
+    /// Asks who owns the volumes that the peer has copies of.
+    pub(crate) async fn claims(
+        &self,
+    ) -> Result<BTreeMap<ApplicationName, OwnerClaim>, StepFailure> {
+        let mut exchange = self.begin().await?;
+        exchange.send(&PushRequest::Claims).await?;
+        match exchange.answer().await? {
+            PushAnswer::Claimed { claims } => Ok(claims),
+            answer => Err(exchange.unexpected(answer)),
         }
     }
 

@@ -1,6 +1,8 @@
 //! What a node that pushes and the `flocker-node receive` of another say to each other.
 
-use flocker_model::{ApplicationName, ImageReference, SnapshotGuid};
+use std::collections::BTreeMap;
+
+use flocker_model::{ApplicationName, ImageReference, OwnerClaim, SnapshotGuid};
 use flocker_remote::protocol::StepFailure;
 use flocker_zfs::{Incoming, ReceiveRequest};
 use serde::{Deserialize, Serialize};
@@ -16,6 +18,8 @@ pub(crate) enum PushRequest {
     },
     /// Receives the stream that follows this message.
     Volume(ReceiveRequest),
+    /// Tells who owns the volumes that it has copies of, as far as it knows.
+    Claims,
     /// Loads the image archive that follows this message.
     Image {
         /// The image.
@@ -29,6 +33,11 @@ pub(crate) enum PushRequest {
 pub(crate) enum PushAnswer {
     /// What it has of a volume.
     Prepared(Incoming),
+    /// Who owns the volumes that it has copies of.
+    Claimed {
+        /// The owners by application.
+        claims: BTreeMap<ApplicationName, OwnerClaim>,
+    },
     /// What its copy ends with now.
     Received {
         /// The snapshot.

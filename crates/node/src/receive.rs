@@ -8,6 +8,7 @@ use flocker_model::NodeId;
 use flocker_remote::protocol::{FrameReader, FrameWriter, StepFailure};
 use tokio::io::{AsyncRead, AsyncWrite};
 
+use crate::claims::own_claims;
 use crate::failure::{OrFailure as _, failure_of};
 use crate::machine::Machine;
 use crate::platform::{Containers as _, Platform, Volumes as _};
@@ -49,6 +50,13 @@ where
                 let incoming = machine.volumes.prepare_incoming(&application).await?;
                 writer
                     .send(&PushAnswer::Prepared(incoming))
+                    .await
+                    .or_failure()?;
+            }
+            Some(PushRequest::Claims) => {
+                let claims = own_claims(machine).await?;
+                writer
+                    .send(&PushAnswer::Claimed { claims })
                     .await
                     .or_failure()?;
             }

@@ -8,8 +8,10 @@
 
 use std::process::ExitCode;
 
-use flocker_model::{ContainerStatus, Health, NodeState, VolumeRole};
+use flocker_model::{ContainerStatus, Health, NodeState, VolumeRole, render_utc};
 use flocker_remote::protocol::StepFailure;
+use flocker_zfs::SetAsideCopy;
+use serde::Serialize;
 
 use crate::local::Complied;
 
@@ -35,10 +37,17 @@ pub(crate) fn complied(complied: &Complied) -> ExitCode {
         println!("{line}");
     }
     for blocked in &complied.blocked {
-        eprintln!("not done: {blocked}\n  hint: {}", blocked.kind.hint());
+        eprintln!("not done: {blocked}\n  hint: {}", blocked.hint());
     }
     for one in &complied.failures {
         failure(one);
+    }
+    for (peer, one) in &complied.silent {
+        eprintln!(
+            "note: {peer} was not asked whether another node took over a volume of this one \
+             meanwhile: {}",
+            one.message
+        );
     }
     if !complied.failures.is_empty() {
         ExitCode::from(STEP_FAILED)
@@ -49,10 +58,19 @@ pub(crate) fn complied(complied: &Complied) -> ExitCode {
     }
 }
 
+/// The node's state, and what is on it that is of no more use to Flocker.
+#[derive(Serialize)]
+struct Shown<'a> {
+    #[serde(flatten)]
+    state: &'a NodeState,
+    set_aside: &'a [SetAsideCopy],
+}
+
 /// Prints the node's state.
-pub(crate) fn state(state: &NodeState, json: bool) {
+pub(crate) fn state(state: &NodeState, set_aside: &[SetAsideCopy], json: bool) {
     if json {
-        match serde_json::to_string_pretty(state) {
+        let shown = Shown { state, set_aside };
+        match serde_json::to_string_pretty(&shown) {
             Ok(text) => println!("{text}"),
             Err(error) => eprintln!("error: {error}"),
         }
@@ -73,6 +91,13 @@ pub(crate) fn state(state: &NodeState, json: bool) {
         };
         let mounted = copy.mounted.as_deref().unwrap_or("not mounted");
         println!("  {name}: {role}, {}, {mounted}", copy.referenced);
+    }
+    for copy in set_aside {
+        let (name, since) = (&copy.name, render_utc(copy.name.at));
+        println!(
+            "  set aside: {} of {}, epoch {}, since {since}, {}",
+            copy.dataset, name.application, name.epoch, copy.referenced
+        );
     }
     println!("applications");
     for (name, container) in &state.containers {

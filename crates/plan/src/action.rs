@@ -1,12 +1,11 @@
 //! Everything that a node can be asked to do, as data.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 
 use flocker_model::{
     ApplicationName, AppliedDeployment, ByteCount, ContainerLinks, ContainerSpecification,
     DeploymentId, Endpoint, Epoch, ImageReference, Members, NodeId, NodeName, NodeNetwork, Port,
-    SnapshotGuid,
+    SetAsideName, SnapshotGuid, VolumeRole,
 };
 use serde::{Deserialize, Serialize};
 
@@ -130,6 +129,31 @@ pub enum Action {
         /// The deployment that asks for it.
         deployment: DeploymentId,
     },
+    /// Makes the node the owner of its replica although the owner did not give it up. Only when
+    /// the operator has said that what the replica lacks may be lost.
+    PromoteVolume {
+        /// The application.
+        application: ApplicationName,
+        /// The owner that the replica must name.
+        owner: NodeId,
+        /// The epoch that it must name.
+        epoch: Epoch,
+        /// The snapshot that it must end with, untouched since.
+        snapshot: SnapshotGuid,
+        /// The epoch of the new owner.
+        next: Epoch,
+        /// The deployment that the node last applied, if there is one.
+        deployment: Option<DeploymentId>,
+    },
+    /// Renames a copy so that it is kept but is no volume any more. Nothing in it is changed.
+    SetVolumeAside {
+        /// The name that it gets.
+        name: SetAsideName,
+        /// What it must be.
+        role: VolumeRole,
+        /// The snapshot, anybody's, that it must end with.
+        newest: Option<SnapshotGuid>,
+    },
     /// Stops the application, takes it down in systemd and unmounts its volume.
     StopApplication {
         /// The application.
@@ -217,6 +241,8 @@ impl Action {
             } => "push-volume.last",
             Self::ReleaseVolume { .. } => "release-volume",
             Self::AcquireVolume { .. } => "acquire-volume",
+            Self::PromoteVolume { .. } => "promote-volume",
+            Self::SetVolumeAside { .. } => "set-volume-aside",
             Self::StopApplication { .. } => "stop-application",
             Self::RemoveApplication { .. } => "remove-application",
             Self::StartApplication { .. } => "start-application",
@@ -238,6 +264,7 @@ impl Action {
             | Self::PushVolume { application, .. }
             | Self::ReleaseVolume { application, .. }
             | Self::AcquireVolume { application, .. }
+            | Self::PromoteVolume { application, .. }
             | Self::StopApplication { application }
             | Self::RemoveApplication { application }
             | Self::SetLinks { application, .. }
@@ -245,6 +272,7 @@ impl Action {
             | Self::SwitchRoutes { application, .. }
             | Self::PruneSnapshots { application, .. } => Some(application),
             Self::StartApplication { specification, .. } => Some(&specification.application),
+            Self::SetVolumeAside { name, .. } => Some(&name.application),
             Self::AdmitMembers { .. }
             | Self::EnsureImage { .. }
             | Self::PushImage { .. }
@@ -252,110 +280,5 @@ impl Action {
             | Self::ProgramNetwork { .. }
             | Self::RecordDeployment { .. } => None,
         }
-    }
-}
-
-impl fmt::Display for Action {
-    /// Writes the action as one clause for people: `push the last changes of trac to 1.1.1.2`.
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::AdmitMembers { members } => {
-                write!(formatter, "admit {} machines as peers", members.len())
-            }
-            Self::PushImage { image, to } => write!(formatter, "stream image {image} to {to}"),
-            Self::EnsureImage { image, from } => match from {
-                ImageSource::Operator => write!(formatter, "get image {image} from here"),
-                ImageSource::Registry => write!(formatter, "pull image {image}"),
-            },
-            Self::CreateVolume { .. }
-            | Self::ResizeVolume { .. }
-            | Self::PushVolume { .. }
-            | Self::ReleaseVolume { .. }
-            | Self::AcquireVolume { .. }
-            | Self::PruneSnapshots { .. } => self.fmt_about_volume(formatter),
-            Self::StopApplication { application } => write!(formatter, "stop {application}"),
-            Self::RemoveApplication { application } => {
-                write!(formatter, "remove the container of {application}")
-            }
-            Self::StartApplication { specification, .. } => {
-                write!(formatter, "start {}", specification.application)
-            }
-            Self::SetLinks { application, .. } => {
-                write!(formatter, "set the links of {application}")
-            }
-            Self::AwaitHealth { application } => {
-                write!(formatter, "see {application} pass its health check")
-            }
-            Self::HoldPorts { ports } => {
-                write!(formatter, "hold new connections to {}", PortList(ports))
-            }
-            Self::SwitchRoutes { application, .. } => {
-                write!(formatter, "switch the routes of {application}")
-            }
-            Self::ProgramNetwork { .. } => write!(formatter, "program the routing table"),
-            Self::RecordDeployment { applied, .. } => {
-                write!(formatter, "record deployment {}", applied.id)
-            }
-        }
-    }
-}
-
-impl Action {
-    /// Writes an action on a volume.
-    fn fmt_about_volume(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::CreateVolume { application, .. } => {
-                write!(formatter, "create the volume of {application}")
-            }
-            Self::ResizeVolume {
-                application,
-                maximum_size: Some(size),
-            } => write!(formatter, "limit the volume of {application} to {size}"),
-            Self::ResizeVolume {
-                application,
-                maximum_size: None,
-            } => write!(formatter, "lift the limit on the volume of {application}"),
-            Self::PushVolume {
-                application,
-                to,
-                kind,
-                ..
-            } => match kind {
-                PushKind::Ahead => write!(formatter, "push {application} to {to} while it runs"),
-                PushKind::Last => {
-                    write!(formatter, "push the last changes of {application} to {to}")
-                }
-            },
-            Self::ReleaseVolume {
-                application, epoch, ..
-            } => write!(
-                formatter,
-                "release the volume of {application} (epoch {epoch})"
-            ),
-            Self::AcquireVolume {
-                application, epoch, ..
-            } => write!(
-                formatter,
-                "acquire the volume of {application} (epoch {epoch})"
-            ),
-            Self::PruneSnapshots { application, .. } => {
-                write!(formatter, "prune the snapshots of {application}")
-            }
-            // Not on a volume.
-            _ => Ok(()),
-        }
-    }
-}
-
-/// Ports, separated by commas.
-struct PortList<'a>(&'a BTreeSet<Port>);
-
-impl fmt::Display for PortList<'_> {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, port) in self.0.iter().enumerate() {
-            let separator = if index == 0 { "" } else { ", " };
-            write!(formatter, "{separator}{port}")?;
-        }
-        Ok(())
     }
 }

@@ -2,15 +2,22 @@
 //!
 //! [`plan`] is pure and deterministic. The same code serves `flocker-cluster plan`, `deploy`,
 //! `flocker-node apply`, recovery at boot, the return after a failure, and the model checker.
+//!
+//! What only the operator may decide is planned by [`plan_promotion`] and [`plan_setting_aside`],
+//! when it was asked for and never otherwise.
 
 mod action;
+mod action_text;
 mod blocked;
 mod check;
 mod goal;
 mod link_ports;
+mod naming;
 mod network;
 mod outcome;
 mod planner;
+mod promotion;
+mod setting_aside;
 mod simulate;
 mod steps;
 mod survey;
@@ -22,5 +29,7 @@ pub use goal::{Goal, Scope};
 pub use link_ports::{LINK_PORT_RANGE, LinkPorts};
 pub use outcome::{Outcome, OutcomeKind};
 pub use planner::{plan, plan_return};
+pub use promotion::{NotPromoted, Promotion, WhyNotPromoted, plan_promotion};
+pub use setting_aside::{NotSetAside, SettingAside, WhyNotSetAside, plan_setting_aside};
 pub use simulate::{Refusal, simulate};
 pub use steps::{Plan, Step, StepId};

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use flocker_model::{ApplicationName, NodeName};
+use flocker_model::{ApplicationName, Epoch, NodeName};
 use serde::{Deserialize, Serialize};
 
 use crate::StepId;
@@ -27,6 +27,16 @@ pub enum OutcomeKind {
     Stopped {
         /// Whether a volume of it stays on the node.
         volume_kept: bool,
+    },
+    /// A replica of its volume became the volume.
+    Promoted {
+        /// The new owner's turn.
+        epoch: Epoch,
+    },
+    /// A copy of its volume was set aside.
+    SetAside {
+        /// The dataset that it is now.
+        dataset: String,
     },
     /// It already is as wanted.
     Unchanged,
@@ -90,6 +100,14 @@ impl fmt::Display for OutcomeLine<'_> {
             OutcomeKind::Stopped { volume_kept: false } => {
                 write!(formatter, "Stopped `{application}` on {node}.")
             }
+            OutcomeKind::Promoted { epoch } => write!(
+                formatter,
+                "Promoted `{application}` on {node}, which owns its volume in epoch {epoch}."
+            ),
+            OutcomeKind::SetAside { dataset } => write!(
+                formatter,
+                "Set the copy of `{application}` on {node} aside as {dataset}."
+            ),
             OutcomeKind::Unchanged => write!(formatter, "Unchanged `{application}` on {node}."),
         }
     }

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use flocker_model::{
-    ApplicationName, ByteCount, Epoch, NodeId, NodeName, NodeObservation, Observed, SnapshotGuid,
-    VolumeCopy, VolumeRole,
+    ApplicationName, ByteCount, ContainerState, ContainerStatus, Epoch, NodeId, NodeName,
+    NodeObservation, NodeState, Observed, SnapshotGuid, UnitState, VolumeCopy, VolumeRole,
 };
 
 use crate::{BlockedKind, CopyDescription};
@@ -52,54 +52,90 @@ pub(crate) fn locate(application: &ApplicationName, observed: &Observed) -> Wher
         .collect();
     match owners.as_slice() {
         [] if copies.is_empty() => locate_unseen(application, observed),
-        [] => locate_without_owner(&copies, observed),
-        [(node, epoch)] if !contradicted((node, *epoch), &copies, observed) => Whereabouts::Owned {
-            node: (*node).clone(),
-            epoch: *epoch,
+        [] => locate_without_owner(application, &copies, observed),
+        [(node, epoch)] => match later_owner((node, *epoch), &copies, (application, observed)) {
+            None => Whereabouts::Owned {
+                node: (*node).clone(),
+                epoch: *epoch,
+            },
+            Some(superseded) => Whereabouts::Blocked(superseded),
         },
         _ => Whereabouts::Blocked(BlockedKind::OwnersContradict {
             copies: copies
                 .iter()
-                .map(|(node, copy)| describe(node, copy))
+                .filter(|(_, copy)| copy.owned_epoch().is_some())
+                .map(|(node, copy)| describe(observed, (node, application), copy))
                 .collect(),
         }),
     }
 }
 
 /// Describes one copy for the operator.
-pub(crate) fn describe(node: &NodeName, copy: &VolumeCopy) -> CopyDescription {
+pub(crate) fn describe(
+    observed: &Observed,
+    (node, application): (&NodeName, &ApplicationName),
+    copy: &VolumeCopy,
+) -> CopyDescription {
     let epoch = match &copy.role {
         VolumeRole::Owned { epoch } | VolumeRole::Replica { epoch, .. } => *epoch,
         VolumeRole::Foreign { .. } => Epoch(0),
     };
+    let created = |guid: Option<SnapshotGuid>| {
+        let snapshot = copy.snapshots.get(&guid?)?;
+        Some(snapshot.created)
+    };
+    let root = observed.node(node).map(|state| state.pool.dataset.as_str());
     CopyDescription {
         node: node.clone(),
+        dataset: format!("{}/{application}", root.unwrap_or_default()),
+        owned: copy.owned_epoch().is_some(),
         epoch,
         newest: copy.newest_snapshot,
-        created: copy
-            .newest_snapshot
-            .and_then(|guid| copy.snapshots.get(&guid))
-            .map(|snapshot| snapshot.created),
+        created: created(copy.newest_snapshot),
+        taken: created(newest_own(copy)),
         written: copy.written,
     }
 }
 
-/// Tells whether some copy knows of a later owner than the one that claims `epoch`, or of another
-/// one in that epoch.
-fn contradicted(
+/// Finds out whether somebody knows of a later owner than the node that claims `epoch`, or of
+/// another one in that epoch.
+fn later_owner(
     (node, epoch): (&NodeName, Epoch),
     copies: &Copies<'_>,
-    observed: &Observed,
-) -> bool {
+    (application, observed): (&ApplicationName, &Observed),
+) -> Option<BlockedKind> {
     let id = observed.node(node).map(|state| state.id);
-    copies.values().any(|copy| match copy.role {
-        VolumeRole::Replica {
-            owner,
-            epoch: known,
-            ..
-        } => known > epoch || (known == epoch && Some(owner) != id),
-        VolumeRole::Owned { .. } | VolumeRole::Foreign { .. } => false,
+    let seen = copies.iter().filter_map(|(says, copy)| match copy.role {
+        VolumeRole::Replica { owner, epoch, .. } => Some((epoch, owner, *says)),
+        VolumeRole::Owned { .. } | VolumeRole::Foreign { .. } => None,
+    });
+    let told = observed.claims.iter().filter_map(|(says, claims)| {
+        let claim = claims.get(application)?;
+        Some((claim.epoch, claim.owner, says))
+    });
+    let (later, owner, says) = seen
+        .chain(told)
+        .filter(|(known, owner, _)| *known > epoch || (*known == epoch && Some(*owner) != id))
+        .max()?;
+    Some(BlockedKind::Superseded {
+        copy: describe(observed, (node, application), copies.get(node)?),
+        owner,
+        name: name_of(owner, observed),
+        epoch: later,
+        says: says.clone(),
     })
+}
+
+/// Tells whether an application neither runs on a node, nor would be started there by anything but
+/// a plan, nor has its volume mounted.
+pub(crate) fn is_down(state: &NodeState, application: &ApplicationName) -> bool {
+    let is_still = |container: &ContainerState| {
+        matches!(container.status, ContainerStatus::Stopped { .. })
+            && container.unit == UnitState::Missing
+    };
+    let mounted = |copy: &VolumeCopy| copy.mounted.is_some();
+    state.containers.get(application).is_none_or(is_still)
+        && !state.volumes.get(application).is_some_and(mounted)
 }
 
 /// Finds the newest of Flocker's own snapshots, whatever others were taken since.
@@ -112,6 +148,12 @@ pub(crate) fn newest_own(copy: &VolumeCopy) -> Option<SnapshotGuid> {
             .max_by_key(|(_, snapshot)| counted(&snapshot.name))
             .map(|(guid, _)| *guid),
     }
+}
+
+/// Orders copies by what they have: the numbers in the name of the newest snapshot of Flocker's.
+pub(crate) fn age(copy: &VolumeCopy) -> Vec<u64> {
+    let newest = newest_own(copy).and_then(|guid| copy.snapshots.get(&guid));
+    newest.map_or_else(Vec::new, |snapshot| counted(&snapshot.name))
 }
 
 /// Reads the numbers in the name of a snapshot, which count up: epoch, then turn within it.
@@ -147,7 +189,7 @@ fn locate_unseen(application: &ApplicationName, observed: &Observed) -> Whereabo
 }
 
 /// Lists the nodes that were not seen.
-fn unseen(observed: &Observed) -> Vec<NodeName> {
+pub(crate) fn unseen(observed: &Observed) -> Vec<NodeName> {
     observed
         .nodes
         .iter()
@@ -176,7 +218,11 @@ fn remembered_place(application: &ApplicationName, observed: &Observed) -> Optio
 }
 
 /// Copies were seen, but no owner: either a hand-off is under way, or the owner is unseen.
-fn locate_without_owner(copies: &Copies<'_>, observed: &Observed) -> Whereabouts {
+fn locate_without_owner(
+    application: &ApplicationName,
+    copies: &Copies<'_>,
+    observed: &Observed,
+) -> Whereabouts {
     let newest = copies
         .iter()
         .filter_map(|(node, copy)| match &copy.role {
@@ -195,8 +241,9 @@ fn locate_without_owner(copies: &Copies<'_>, observed: &Observed) -> Whereabouts
     let Some((to, _)) = observed.seen().find(|(_, state)| state.id == owner) else {
         return Whereabouts::Blocked(BlockedKind::OwnerUnseen {
             owner,
-            name: remembered_name(owner, observed),
-            replica: describe(from, copy),
+            name: name_of(owner, observed),
+            replica: newest_replica(application, copies, observed)
+                .unwrap_or_else(|| describe(observed, (from, application), copy)),
         });
     };
     let there = copies.get(to);
@@ -216,24 +263,41 @@ fn locate_without_owner(copies: &Copies<'_>, observed: &Observed) -> Whereabouts
         // or from a node that was not seen. What this copy knows is then out of date.
         _ if !unseen.is_empty() => Whereabouts::Blocked(BlockedKind::VolumeUnknown { unseen }),
         Some(guid) => Whereabouts::Blocked(BlockedKind::HandoffLost {
-            from: describe(from, copy),
+            from: describe(observed, (from, application), copy),
             to: to.clone(),
             guid,
         }),
         None => Whereabouts::Blocked(BlockedKind::OwnerHasNoCopy {
             owner: to.clone(),
-            replica: describe(from, copy),
+            replica: newest_replica(application, copies, observed)
+                .unwrap_or_else(|| describe(observed, (from, application), copy)),
         }),
     }
 }
 
-/// Finds what an unseen node was called, from what the others remember.
-fn remembered_name(id: NodeId, observed: &Observed) -> Option<NodeName> {
-    observed
-        .seen()
-        .flat_map(|(_, state)| &state.members)
-        .find(|(_, member)| member.id == id)
-        .map(|(name, _)| name.clone())
+/// Describes the replica that has most, of those that were not touched if there are any.
+fn newest_replica(
+    application: &ApplicationName,
+    copies: &Copies<'_>,
+    observed: &Observed,
+) -> Option<CopyDescription> {
+    let (node, copy) = copies
+        .iter()
+        .max_by_key(|(_, copy)| (copy.written == ByteCount::ZERO, age(copy)))?;
+    Some(describe(observed, (node, application), copy))
+}
+
+/// Finds what a machine is called: by its own answer, or else by what others remember.
+pub(crate) fn name_of(id: NodeId, observed: &Observed) -> Option<NodeName> {
+    let seen = observed.seen().find(|(_, state)| state.id == id);
+    let remembered = || {
+        observed
+            .seen()
+            .flat_map(|(_, state)| &state.members)
+            .find(|(_, member)| member.id == id)
+            .map(|(name, _)| name)
+    };
+    seen.map(|(name, _)| name).or_else(remembered).cloned()
 }
 
 /// Lists the names under which one machine was seen, for machines with several.

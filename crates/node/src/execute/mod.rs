@@ -107,6 +107,38 @@ async fn run_on_volume(
         Action::PruneSnapshots { application, keep } => {
             volumes::prune(machine, &application, &keep).await
         }
+        other => Box::pin(run_decision(machine, other, progress)).await,
+    }
+}
+
+/// Runs an action that only the operator can have decided.
+async fn run_decision(
+    machine: &Machine<impl Platform>,
+    action: Action,
+    progress: &ProgressSender,
+) -> Result<Change, StepFailure> {
+    match action {
+        Action::PromoteVolume {
+            application,
+            owner,
+            epoch,
+            snapshot,
+            next,
+            deployment,
+        } => {
+            let promote = flocker_zfs::Promote {
+                owner,
+                epoch,
+                snapshot,
+                next,
+                deployment,
+            };
+            volumes::promote(machine, &application, &promote).await
+        }
+        Action::SetVolumeAside { name, role, newest } => {
+            let set_aside = flocker_zfs::SetAside { name, role, newest };
+            volumes::set_aside(machine, &set_aside).await
+        }
         other => Box::pin(transfer(machine, other, progress)).await,
     }
 }
@@ -184,6 +216,8 @@ async fn run_locally(
         }
         Action::ReleaseVolume { .. }
         | Action::AcquireVolume { .. }
+        | Action::PromoteVolume { .. }
+        | Action::SetVolumeAside { .. }
         | Action::CreateVolume { .. }
         | Action::ResizeVolume { .. }
         | Action::PruneSnapshots { .. }

@@ -5,8 +5,10 @@ use std::collections::BTreeSet;
 use flocker_model::{ApplicationName, ByteCount, SnapshotGuid};
 use flocker_plan::Yield;
 use flocker_remote::protocol::{Change, StepDone, StepFailure};
-use flocker_zfs::{Acquire, NewVolume, Release};
+use flocker_zfs::{Acquire, NewVolume, Promote, Release, SetAside};
 
+use crate::claims;
+use crate::failure::failure_of;
 use crate::machine::Machine;
 use crate::platform::{OwnedVolume as _, Platform, Volumes as _};
 
@@ -48,6 +50,35 @@ pub(super) async fn acquire(
     acquire: &Acquire,
 ) -> Result<Change, StepFailure> {
     machine.volumes.acquire(application, acquire).await
+}
+
+/// Makes a replica the volume, unless its owner is in this node's reach after all.
+pub(super) async fn promote(
+    machine: &Machine<impl Platform>,
+    application: &ApplicationName,
+    promote: &Promote,
+) -> Result<Change, StepFailure> {
+    // The operator may be cut off from an owner that this node's network has.
+    let told = claims::ask_peers(machine).await?;
+    let living = told.claims.iter().find_map(|(peer, claims)| {
+        let claim = claims.get(application)?;
+        let says_itself = told.ids.get(peer) == Some(&claim.owner);
+        (says_itself && claim.epoch >= promote.epoch).then_some((peer, claim.epoch))
+    });
+    if let Some((peer, epoch)) = living {
+        return Err(failure_of(format!(
+            "{peer} answers this node, and owns the volume in epoch {epoch}"
+        )));
+    }
+    machine.volumes.promote(application, promote).await
+}
+
+/// Takes a copy out of use.
+pub(super) async fn set_aside(
+    machine: &Machine<impl Platform>,
+    set_aside: &SetAside,
+) -> Result<Change, StepFailure> {
+    machine.volumes.set_aside(set_aside).await
 }
 
 /// Destroys snapshots that no push can start from.

@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use flocker_model::{ApplicationName, ByteCount, Epoch, PoolState, SnapshotGuid, VolumeCopy};
 use flocker_remote::protocol::{Change, StepFailure};
 use flocker_zfs::{
-    Acquire, Incoming, MountedVolume, NewVolume, Owned, ReceiveRequest, Release, Volume, Zfs,
+    Acquire, Incoming, MountedVolume, NewVolume, Owned, Promote, ReceiveRequest, Release, SetAside,
+    Volume, Zfs,
 };
 use tokio::io::AsyncRead;
 
@@ -80,6 +81,20 @@ impl Volumes for Zfs {
     ) -> Result<Change, StepFailure> {
         let acquired = Zfs::acquire(self, application, acquire).await;
         acquired.map(change).or_failure()
+    }
+
+    async fn promote(
+        &self,
+        application: &ApplicationName,
+        promote: &Promote,
+    ) -> Result<Change, StepFailure> {
+        let promoted = Zfs::promote(self, application, promote).await;
+        promoted.map(change).or_failure()
+    }
+
+    async fn set_aside(&self, set_aside: &SetAside) -> Result<Change, StepFailure> {
+        let set = Zfs::set_aside(self, set_aside).await;
+        set.map(change).or_failure()
     }
 
     async fn prune_snapshots(

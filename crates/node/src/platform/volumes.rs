@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 
 use flocker_model::{ApplicationName, ByteCount, Epoch, PoolState, SnapshotGuid, VolumeCopy};
 use flocker_remote::protocol::{Change, StepFailure};
-use flocker_zfs::{Acquire, Incoming, NewVolume, ReceiveRequest, Release, Transfer};
+use flocker_zfs::{
+    Acquire, Incoming, NewVolume, Promote, ReceiveRequest, Release, SetAside, Transfer,
+};
 use futures_util::future::BoxFuture;
 use tokio::io::AsyncRead;
 
@@ -65,6 +67,19 @@ pub(crate) trait Volumes: Clone + Debug + Send + Sync + 'static {
         &self,
         application: &ApplicationName,
         acquire: &Acquire,
+    ) -> impl Future<Output = Result<Change, StepFailure>> + Send;
+
+    /// Becomes the owner of exactly this replica, which was not touched, without its owner's doing.
+    fn promote(
+        &self,
+        application: &ApplicationName,
+        promote: &Promote,
+    ) -> impl Future<Output = Result<Change, StepFailure>> + Send;
+
+    /// Renames exactly this copy, which is not mounted, so that it is no volume any more.
+    fn set_aside(
+        &self,
+        set_aside: &SetAside,
     ) -> impl Future<Output = Result<Change, StepFailure>> + Send;
 
     /// Destroys Flocker's snapshots but for those to be kept and the newest.

@@ -19,6 +19,7 @@ use super::fake::{
 };
 use super::wish::{APPLICATIONS, application_name, name, node_name, port};
 use crate::execute::run_action;
+use crate::local::{Complied, comply};
 use crate::machine::Machine;
 use crate::platform::Containers as _;
 use crate::settings::Settings;
@@ -151,6 +152,50 @@ impl Cluster {
         state.running.network.links.clear();
     }
 
+    /// Cuts a machine off from the others.
+    pub(super) fn part(&self, name: &NodeName) {
+        self.neighbours.remove(self.nodes[name].machine.id);
+    }
+
+    /// Connects it again.
+    pub(super) fn rejoin(&self, name: &NodeName) {
+        self.neighbours.add(self.nodes[name].machine.clone());
+    }
+
+    /// Runs `flocker-node restore` on a machine.
+    pub(super) async fn restore(&self, name: &NodeName) -> Complied {
+        let machine = self.machine(name);
+        let applied = machine.store.applied().unwrap().unwrap();
+        comply(machine, &applied.deployment, name).await.unwrap()
+    }
+
+    /// Tells whether an application runs on a machine.
+    pub(super) fn runs(&self, name: &NodeName, application: &ApplicationName) -> bool {
+        self.nodes[name]
+            .host
+            .state()
+            .running
+            .processes
+            .runs(application)
+    }
+
+    /// Counts what was set aside on a machine.
+    pub(super) fn kept_aside(&self, name: &NodeName) -> usize {
+        self.nodes[name].host.state().disk.pool.set_aside.len()
+    }
+
+    /// Takes it that what an application wrote may be lost: its owner was.
+    pub(super) fn forget_acknowledged(&mut self, application: &ApplicationName) {
+        let owned = self.nodes.values().find_map(|node| {
+            let state = node.host.state();
+            let volume = state.disk.pool.volumes.get(application)?;
+            let is_owned = matches!(volume.role(node.machine.id), VolumeRole::Owned { .. });
+            is_owned.then(|| volume.contents.clone())
+        });
+        let owned = owned.unwrap_or_default();
+        self.acknowledged.insert(application.clone(), owned);
+    }
+
     pub(super) fn machine(&self, name: &NodeName) -> &Machine<Fake> {
         &self.nodes[name].machine
     }
@@ -160,8 +205,8 @@ impl Cluster {
         let image: ImageReference = name("image:2");
         let id = ImageId(image.to_string());
         let mut observed = Observed {
-            nodes: BTreeMap::new(),
             operator_images: BTreeMap::from([(image, id)]),
+            ..Observed::default()
         };
         for (name, node) in &self.nodes {
             let contact = Contact {

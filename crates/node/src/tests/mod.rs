@@ -4,6 +4,7 @@ mod cluster;
 mod contract;
 mod fake;
 mod interrupted;
+mod resolving;
 mod serving;
 mod simulated;
 mod wish;

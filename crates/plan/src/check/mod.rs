@@ -6,6 +6,7 @@
 mod containers;
 mod network;
 mod order;
+mod resolving;
 mod volumes;
 
 use std::fmt;

@@ -43,6 +43,14 @@ impl Checker<'_> {
                     }),
                 "the node does not own the volume",
             ),
+            Action::PromoteVolume {
+                application,
+                owner,
+                snapshot,
+                next,
+                ..
+            } => self.promotion(step, application, (*owner, *snapshot, *next)),
+            Action::SetVolumeAside { name, .. } => self.setting_aside(step, &name.application),
             Action::PruneSnapshots { application, keep } => {
                 self.pruning(step, application, &|guid| keep.contains(guid))
             }

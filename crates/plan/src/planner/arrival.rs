@@ -1,8 +1,8 @@
 //! Getting an application's volume to the node that it is placed on.
 
 use flocker_model::{
-    ApplicationName, ByteCount, Epoch, NodeName, NodeState, PoolHealth, VolumeCopy, VolumeRole,
-    VolumeSpecification,
+    ApplicationName, ByteCount, Epoch, NodeName, NodeState, Observed, PoolHealth, VolumeCopy,
+    VolumeRole, VolumeSpecification,
 };
 
 use crate::steps::Because;
@@ -234,7 +234,8 @@ impl Planner<'_> {
         refuse_smaller(from, owner, wanted)?;
         let mut there = ByteCount::ZERO;
         if let Some(replica) = target.volumes.get(placing.name) {
-            refuse_diverged((from, owner), (placing.place, replica))?;
+            let between = (from, placing.place);
+            refuse_diverged((self.observed, placing.name), between, (owner, replica))?;
             there = replica.referenced;
         }
         let needed = owner.referenced.get().saturating_sub(there.get());
@@ -372,9 +373,11 @@ fn refuse_smaller(
 /// Refuses a replica into which the owner's changes cannot be received without destroying some of
 /// it.
 fn refuse_diverged(
-    (from, owner): (&NodeName, &VolumeCopy),
-    (place, replica): (&NodeName, &VolumeCopy),
+    (observed, application): (&Observed, &ApplicationName),
+    (from, place): (&NodeName, &NodeName),
+    (owner, replica): (&VolumeCopy, &VolumeCopy),
 ) -> Result<(), Obstacle> {
+    let describe = |node, copy| describe(observed, (node, application), copy);
     if replica.written > ByteCount::ZERO && replica.newest_snapshot.is_some() {
         return Err(Box::new(BlockedKind::ReplicaWritten {
             replica: describe(place, replica),

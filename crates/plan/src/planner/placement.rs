@@ -8,7 +8,8 @@ use flocker_model::{
 };
 
 use crate::steps::Because;
-use crate::{Action, Outcome, OutcomeKind, StepId};
+use crate::survey::{Whereabouts, locate};
+use crate::{Action, BlockedKind, Outcome, OutcomeKind, StepId};
 
 use super::arrival::{Arrival, Obstacle, Placing};
 use super::state::Planner;
@@ -47,7 +48,17 @@ impl Planner<'_> {
         else {
             return;
         };
-        if !self.goal.covers(place) || self.observed.node(place).is_none() {
+        if !self.goal.covers(place) {
+            return;
+        }
+        if self.observed.node(place).is_none() {
+            // That its place cannot be reached is reported already; which replica there is, not.
+            if application.volume.is_some()
+                && let Whereabouts::Blocked(kind @ BlockedKind::OwnerUnseen { .. }) =
+                    locate(name, self.observed)
+            {
+                self.block_application(name, kind);
+            }
             return;
         }
         if self.is_blocked(name) || (application.volume.is_some() && self.lacks_pool(place)) {

@@ -3,12 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use flocker_model::{
-    ApplicationName, ByteCount, ContainerState, ContainerStatus, DeploymentId, ImageReference,
-    NodeName, NodeNetwork, NodeState, Observed, UnitState, VolumeCopy,
+    ApplicationName, ByteCount, DeploymentId, ImageReference, NodeName, NodeNetwork, NodeState,
+    Observed,
 };
 
 use crate::network::{Addresses, Wiring};
 use crate::steps::Because;
+use crate::survey::is_down;
 use crate::{Action, Blocked, BlockedKind, Goal, LinkPorts, Plan, StepId};
 
 /// A plan in the making.
@@ -108,16 +109,9 @@ impl<'a> Planner<'a> {
     /// Tells whether an application neither runs on a node, nor would be started there by anything
     /// but a plan, nor has its volume mounted.
     pub(super) fn is_down(&self, node: &NodeName, application: &ApplicationName) -> bool {
-        let Some(state) = self.observed.node(node) else {
-            return false;
-        };
-        let is_still = |container: &ContainerState| {
-            matches!(container.status, ContainerStatus::Stopped { .. })
-                && container.unit == UnitState::Missing
-        };
-        let mounted = |copy: &VolumeCopy| copy.mounted.is_some();
-        state.containers.get(application).is_none_or(is_still)
-            && !state.volumes.get(application).is_some_and(mounted)
+        self.observed
+            .node(node)
+            .is_some_and(|state| is_down(state, application))
     }
 
     /// Tells whether something stands in the way of an application.

@@ -73,6 +73,8 @@ fn on_one_node(
         | Action::ResizeVolume { .. }
         | Action::ReleaseVolume { .. }
         | Action::AcquireVolume { .. }
+        | Action::PromoteVolume { .. }
+        | Action::SetVolumeAside { .. }
         | Action::PruneSnapshots { .. } => return volumes::on_volume(state, action, yields),
         Action::StopApplication { .. }
         | Action::RemoveApplication { .. }

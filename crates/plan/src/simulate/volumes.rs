@@ -50,6 +50,7 @@ pub(super) fn on_volume(
             };
             acquire(copy_of(state, application)?, (*epoch, guid), deployment)?;
         }
+        Action::PromoteVolume { .. } | Action::SetVolumeAside { .. } => decide(state, action)?,
         Action::PruneSnapshots { application, keep } => {
             let copy = copy_of(state, application)?;
             if matches!(copy.role, VolumeRole::Foreign { .. }) {
@@ -62,6 +63,37 @@ pub(super) fn on_volume(
         _ => {}
     }
     Ok(Yield::Nothing)
+}
+
+/// Does what only the operator can have decided.
+fn decide(state: &mut NodeState, action: &Action) -> Result<(), String> {
+    match action {
+        Action::PromoteVolume {
+            application,
+            owner,
+            epoch,
+            snapshot,
+            next,
+            deployment,
+        } => {
+            let copy = copy_of(state, application)?;
+            promote(copy, (*owner, *epoch, *snapshot), *next)?;
+            copy.deployment.clone_from(deployment);
+        }
+        Action::SetVolumeAside { name, role, newest } => {
+            if let Some(copy) = state.volumes.get(&name.application) {
+                if copy.role != *role || copy.newest_snapshot != *newest {
+                    return Err("the copy is another".to_owned());
+                }
+                if copy.mounted.is_some() {
+                    return Err("the copy is mounted".to_owned());
+                }
+                state.volumes.remove(&name.application);
+            }
+        }
+        _ => {}
+    }
+    Ok(())
 }
 
 /// Finds a node's copy of a volume.
@@ -151,15 +183,7 @@ fn acquire(
     match copy.role {
         VolumeRole::Owned { epoch: owned } if owned == epoch => Ok(()),
         VolumeRole::Replica { epoch: known, .. } if known < epoch => {
-            if copy.mounted.is_some() {
-                return Err("the copy is mounted".to_owned());
-            }
-            if newest_own(copy) != Some(guid) {
-                return Err("the copy ends with another snapshot".to_owned());
-            }
-            if copy.written > ByteCount::ZERO {
-                return Err("the copy was written to".to_owned());
-            }
+            check_untouched(copy, guid)?;
             copy.role = VolumeRole::Owned { epoch };
             copy.deployment = Some(deployment.clone());
             copy.resumable = false;
@@ -167,6 +191,42 @@ fn acquire(
         }
         _ => Err("it is not a replica of an earlier epoch".to_owned()),
     }
+}
+
+/// Takes over a volume that its owner did not give up.
+fn promote(
+    copy: &mut VolumeCopy,
+    (owner, epoch, guid): (NodeId, Epoch, SnapshotGuid),
+    next: Epoch,
+) -> Result<(), String> {
+    match copy.role {
+        VolumeRole::Owned { epoch: own } if own == next => Ok(()),
+        VolumeRole::Replica {
+            owner: named,
+            epoch: known,
+            ..
+        } if (named, known) == (owner, epoch) && known < next => {
+            check_untouched(copy, guid)?;
+            copy.role = VolumeRole::Owned { epoch: next };
+            copy.resumable = false;
+            Ok(())
+        }
+        _ => Err("it is not that replica".to_owned()),
+    }
+}
+
+/// A copy must end with a snapshot, and must not have been touched since.
+fn check_untouched(copy: &VolumeCopy, guid: SnapshotGuid) -> Result<(), String> {
+    if copy.mounted.is_some() {
+        return Err("the copy is mounted".to_owned());
+    }
+    if newest_own(copy) != Some(guid) {
+        return Err("the copy ends with another snapshot".to_owned());
+    }
+    if copy.written > ByteCount::ZERO {
+        return Err("the copy was written to".to_owned());
+    }
+    Ok(())
 }
 
 /// A copy with nothing in it.

@@ -234,6 +234,7 @@ impl<'a> Run<'a> {
         Observed {
             nodes: before.nodes.iter().map(look).collect(),
             operator_images: before.operator_images.clone(),
+            ..Observed::default()
         }
     }
 

@@ -6,4 +6,5 @@ mod interruptions;
 mod membership;
 mod moves;
 mod obstacles;
+mod resolving;
 mod restoring;

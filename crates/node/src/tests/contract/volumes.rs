@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 
 use flocker_model::{
-    ApplicationName, ByteCount, DeploymentId, Digest, Epoch, NodeId, SnapshotGuid, VolumeCopy,
-    VolumeRole,
+    ApplicationName, ByteCount, DeploymentId, Digest, Epoch, NodeId, SetAsideName, SnapshotGuid,
+    VolumeCopy, VolumeRole,
 };
 use flocker_remote::protocol::{Change, StepFailure};
-use flocker_zfs::{Acquire, NewVolume, ReceiveRequest, Release, Transfer};
+use flocker_zfs::{Acquire, NewVolume, Promote, ReceiveRequest, Release, SetAside, Transfer};
 use tokio::io::AsyncReadExt as _;
 
 use crate::platform::{OwnedVolume as _, Volumes};
@@ -286,6 +286,65 @@ async fn only_the_snapshot_that_was_handed_off_is_acquired(machines: &impl Machi
     assert_eq!(again, Change::Unchanged);
 }
 
+/// The lost owner's place is taken, and its copy is set aside.
+async fn a_lost_owner_is_replaced_and_its_copy_set_aside(machines: &impl Machines) {
+    create(machines, b"one").await;
+    let target = snapshot(machines, A).await;
+    push(machines, (A, B), target).await;
+    let promote = Promote {
+        owner: machines.node(A),
+        epoch: Epoch::FIRST,
+        snapshot: target,
+        next: Epoch(2),
+        deployment: None,
+    };
+    let other = Promote {
+        epoch: Epoch(7),
+        next: Epoch(8),
+        ..promote.clone()
+    };
+    let there = machines.volumes(B);
+    assert!(there.promote(&web(), &other).await.unwrap_err().stale);
+    let other = Promote {
+        snapshot: SnapshotGuid(target.0 ^ 1),
+        ..promote.clone()
+    };
+    there.promote(&web(), &other).await.unwrap_err();
+    for change in [Change::Changed, Change::Unchanged] {
+        assert_eq!(there.promote(&web(), &promote).await.unwrap(), change);
+    }
+    let promoted = VolumeRole::Owned { epoch: Epoch(2) };
+    assert_eq!(role(machines, B).await, promoted);
+    assert_eq!(observe(machines, B).await.unwrap().deployment, None);
+
+    let set_aside = SetAside {
+        name: SetAsideName {
+            application: web(),
+            epoch: Epoch::FIRST,
+            at: 1,
+        },
+        role: VolumeRole::Owned {
+            epoch: Epoch::FIRST,
+        },
+        newest: Some(target),
+    };
+    let here = machines.volumes(A);
+    let other = SetAside {
+        role: promoted,
+        ..set_aside.clone()
+    };
+    assert!(here.set_aside(&other).await.unwrap_err().stale);
+    let volume = here.open_owned_now(&web()).await.unwrap();
+    volume.mount().await.unwrap();
+    here.set_aside(&set_aside).await.unwrap_err();
+    here.unmount(&web()).await.unwrap();
+    for change in [Change::Changed, Change::Unchanged] {
+        assert_eq!(here.set_aside(&set_aside).await.unwrap(), change);
+    }
+    assert_eq!(observe(machines, A).await, None);
+    assert_eq!(hand_over(machines, (B, A), 2).await, [Transfer::Full]);
+}
+
 async fn a_stream_that_breaks_off_is_continued(machines: &impl Machines) {
     // More than ZFS gathers before it writes anything down.
     let data: Vec<u8> = (0..1_u32 << 19)
@@ -381,6 +440,7 @@ macro_rules! volumes_suite {
             what_was_not_written_to_is_not_snapshotted_again
             only_what_was_snapshotted_and_unmounted_is_released
             only_the_snapshot_that_was_handed_off_is_acquired
+            a_lost_owner_is_replaced_and_its_copy_set_aside
             a_stream_that_breaks_off_is_continued
             an_owner_receives_nothing
             pruning_keeps_the_newest_and_what_is_to_be_kept

@@ -35,6 +35,10 @@ impl Neighbours {
         self.with(|inside| inside.machines.insert(machine.id, machine));
     }
 
+    pub(crate) fn remove(&self, id: NodeId) {
+        self.with(|inside| inside.machines.remove(&id));
+    }
+
     /// Waits until nothing is received any more.
     pub(crate) async fn settle(&self) {
         let mut receiving = self.with(|inside| std::mem::take(&mut inside.receiving));

@@ -30,6 +30,8 @@ pub(crate) struct Pool {
     pub(super) creating: BTreeSet<ApplicationName>,
     /// First copies that are being received.
     pub(super) receiving: BTreeMap<ApplicationName, Dataset>,
+    /// What is kept and used no more.
+    pub(crate) set_aside: Vec<Dataset>,
 }
 
 /// A dataset.

@@ -8,7 +8,9 @@ use flocker_model::{
     VolumeRole,
 };
 use flocker_remote::protocol::{Change, StepFailure};
-use flocker_zfs::{Acquire, Incoming, NewVolume, ReceiveRequest, Release, Transfer};
+use flocker_zfs::{
+    Acquire, Incoming, NewVolume, Promote, ReceiveRequest, Release, SetAside, Transfer,
+};
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 
 use super::owned::FakeOwned;
@@ -256,6 +258,57 @@ impl Volumes for FakeVolumes {
             Ok(Change::Changed)
         });
         acquired.await
+    }
+
+    async fn promote(
+        &self,
+        application: &ApplicationName,
+        promote: &Promote,
+    ) -> Result<Change, StepFailure> {
+        let promoted = self.host.act(|state| {
+            let dataset = state.disk.pool.volumes.get_mut(application);
+            let dataset = dataset.ok_or_else(|| stale("there is no such volume"))?;
+            match dataset.role(self.node) {
+                VolumeRole::Owned { epoch } if epoch == promote.next => {
+                    return Ok(Change::Unchanged);
+                }
+                VolumeRole::Replica { owner, epoch, .. }
+                    if (owner, epoch) == (promote.owner, promote.epoch) => {}
+                _ => return Err(stale("it is another replica")),
+            }
+            if dataset.newest() != Some(promote.snapshot) {
+                return Err(failure_of("it ends with another snapshot"));
+            }
+            if dataset.is_mounted || dataset.written() > ByteCount::ZERO {
+                return Err(failure_of("the copy was touched"));
+            }
+            (dataset.owner, dataset.epoch) = (self.node, promote.next);
+            (dataset.handoff, dataset.partial) = (None, None);
+            dataset.deployment.clone_from(&promote.deployment);
+            Ok(Change::Changed)
+        });
+        promoted.await
+    }
+
+    async fn set_aside(&self, set_aside: &SetAside) -> Result<Change, StepFailure> {
+        let name = &set_aside.name.application;
+        let set = self.host.act(|state| {
+            let pool = &mut state.disk.pool;
+            let Some(dataset) = pool.shown(name) else {
+                return Ok(Change::Unchanged);
+            };
+            if dataset.role(self.node) != set_aside.role || dataset.newest() != set_aside.newest {
+                return Err(stale("it is another copy"));
+            }
+            if dataset.is_mounted {
+                return Err(failure_of("it is mounted"));
+            }
+            let renamed = pool.volumes.remove(name);
+            let renamed = renamed.or_else(|| pool.receiving.remove(name));
+            pool.set_aside.extend(renamed);
+            Ok(Change::Changed)
+        });
+        set.await
     }
 
     async fn prune_snapshots(

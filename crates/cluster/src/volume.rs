@@ -1,0 +1,286 @@
+//! `volume promote` and `volume resolve`: what the operator decides, planned and carried out.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use flocker_failpoint::reach;
+use flocker_model::{ApplicationName, NodeName, Observed};
+use flocker_plan::{
+    OutcomeKind, Plan, Promotion, SettingAside, plan_promotion, plan_setting_aside,
+};
+
+use crate::arguments::{Common, Promote, Resolve};
+use crate::drive::Driver;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::gather::{Gathered, gather};
+use crate::images::OperatorImages;
+use crate::printer::Printer;
+use crate::session::{Caller, busy};
+
+/// Runs `flocker-cluster volume promote`.
+pub(crate) async fn promote(arguments: &Promote) -> Exit {
+    let promotion = Promotion {
+        application: arguments.application.clone(),
+        node: arguments.node.clone(),
+        accept_loss_since: arguments.accept_loss_since,
+    };
+    let decision = Decision {
+        application: &arguments.application,
+        node: &arguments.node,
+        must_see_all: true,
+        plan: &|observed| {
+            plan_promotion(&promotion, observed).map_err(|refusal| {
+                let exit = refused(refusal.is_unreachable());
+                Failure::new(exit, refusal.to_string()).hint(refusal.hint())
+            })
+        },
+    };
+    run(&decision, &arguments.common).await
+}
+
+/// Runs `flocker-cluster volume resolve`.
+pub(crate) async fn resolve(arguments: &Resolve) -> Exit {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    let setting_aside = SettingAside {
+        application: arguments.application.clone(),
+        node: arguments.node.clone(),
+        at: now.map_or(0, |since| since.as_secs()),
+    };
+    let decision = Decision {
+        application: &arguments.application,
+        node: &arguments.node,
+        must_see_all: false,
+        plan: &|observed| {
+            plan_setting_aside(&setting_aside, observed).map_err(|refusal| {
+                let exit = refused(refusal.is_unreachable());
+                Failure::new(exit, refusal.to_string()).hint(refusal.hint())
+            })
+        },
+    };
+    run(&decision, &arguments.common).await
+}
+
+/// The exit code of a refusal.
+const fn refused(unreachable: bool) -> Exit {
+    if unreachable {
+        Exit::Unreachable
+    } else {
+        Exit::Blocked
+    }
+}
+
+/// What the operator decided.
+struct Decision<'a> {
+    application: &'a ApplicationName,
+    node: &'a NodeName,
+    /// Whether every machine that is there must have been looked at. One that could not be, because
+    /// somebody else deploys to it, say, is not lost.
+    must_see_all: bool,
+    plan: &'a (dyn Fn(&Observed) -> Result<Plan, Failure> + 'a),
+}
+
+/// Looks at the node and at every machine that it remembers, and carries the decision out.
+async fn run(decision: &Decision<'_>, common: &Common) -> Exit {
+    let mut printer = Printer::new(common.json, common.verbose > 0);
+    let caller = Caller::new(&common.ssh, true);
+    let nodes = BTreeSet::from([decision.node.clone()]);
+    let mut gathered = gather(nodes, &caller, |node, holder| {
+        printer.narrate(&busy(node, holder));
+    })
+    .await;
+    let exit = match decide(decision, &gathered, &printer) {
+        Ok(plan) => carry_out(decision, &plan, (&mut gathered, &mut printer)).await,
+        Err(failures) => {
+            for failure in &failures {
+                printer.failure(failure);
+            }
+            printer.narrate("nothing was changed on any node");
+            failures
+                .first()
+                .map_or(Exit::Blocked, |failure| failure.exit)
+        }
+    };
+    for (node, requests) in gathered.end().await {
+        printer.detail(&format!("{node}: {requests} requests"));
+    }
+    exit
+}
+
+/// Plans what was decided, or tells what stands in the way.
+fn decide(
+    decision: &Decision<'_>,
+    gathered: &Gathered,
+    printer: &Printer,
+) -> Result<Plan, Vec<Failure>> {
+    // The node's own failure says more than that it was not seen.
+    if let Some(failure) = gathered.failures.get(decision.node) {
+        return Err(vec![failure.clone()]);
+    }
+    if decision.must_see_all && !gathered.unusable.is_empty() {
+        return Err(gathered
+            .unusable
+            .iter()
+            .filter_map(|node| Some(not_looked_at(node, gathered.failures.get(node)?)))
+            .collect());
+    }
+    for failure in gathered.failures.values() {
+        printer.narrate("warning: decided without a machine that was not seen:");
+        printer.narrate(&failure.to_string());
+    }
+    (decision.plan)(&gathered.observed).map_err(|failure| vec![failure])
+}
+
+/// Says that a machine is there but could not be looked at, which is not the same as lost.
+fn not_looked_at(node: &NodeName, failure: &Failure) -> Failure {
+    let mut causes = vec![failure.message.clone()];
+    causes.extend(failure.causes.clone());
+    let hint = failure
+        .hint
+        .as_ref()
+        .map_or_else(String::new, |hint| format!("{hint}; or "));
+    Failure {
+        exit: Exit::Blocked,
+        message: format!("{node} answers, and may have the volume, but could not be looked at"),
+        causes,
+        hint: Some(format!("{hint}switch {node} off if it is to be given up")),
+    }
+}
+
+/// Runs the steps and looks whether the nodes are as decided.
+async fn carry_out(
+    decision: &Decision<'_>,
+    plan: &Plan,
+    (gathered, printer): (&mut Gathered, &mut Printer),
+) -> Exit {
+    reach(|| "volume.observed".to_owned()).await;
+    if plan.steps().is_empty() {
+        for (name, outcome) in &plan.outcomes {
+            printer.outcome(name, outcome);
+        }
+        return Exit::Converged;
+    }
+    let mut driver = Driver {
+        gathered,
+        images: Arc::new(OperatorImages::default()),
+        printer,
+        announce: false,
+    };
+    let mut failures = driver.drive(plan).await.failures;
+    if failures.is_empty() {
+        failures = driver.observe_again().await;
+    }
+    if failures.is_empty() {
+        failures.extend(check(decision, &driver.gathered.observed));
+    }
+    for failure in &failures {
+        printer.failure(failure);
+    }
+    if !failures.is_empty() {
+        printer.narrate("run the same command again once the cause is mended");
+        return Exit::StepFailed;
+    }
+    for (name, outcome) in &plan.outcomes {
+        printer.outcome(name, outcome);
+        printer.narrate(&what_next(decision, &outcome.kind));
+    }
+    Exit::Converged
+}
+
+/// After everything succeeded, the same decision must leave nothing to do.
+fn check(decision: &Decision<'_>, observed: &Observed) -> Option<Failure> {
+    match (decision.plan)(observed) {
+        Ok(plan) if plan.steps().is_empty() => None,
+        Ok(_) => Some(Failure::new(
+            Exit::StepFailed,
+            format!(
+                "{}: every step succeeded, but `{}` is not as decided",
+                decision.node, decision.application
+            ),
+        )),
+        Err(failure) => Some(failure),
+    }
+}
+
+/// Says what the operator does after that.
+fn what_next(decision: &Decision<'_>, kind: &OutcomeKind) -> String {
+    let Decision {
+        application, node, ..
+    } = decision;
+    match kind {
+        OutcomeKind::SetAside { dataset } => format!(
+            "nothing in it was changed; it is kept on {node} until somebody destroys {dataset}. \
+             Deploy again"
+        ),
+        _ => format!(
+            "deploy again with `{application}` placed on {node}, and without the lost node, to start \
+             it there. Should the old owner come back, its copy is not started, and a deploy says \
+             how to set it aside"
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use tokio::sync::mpsc;
+
+    use super::*;
+
+    fn node(name: &str) -> NodeName {
+        NodeName::try_from(name.to_owned()).unwrap()
+    }
+
+    /// Decides with everything in sight but for these.
+    fn decided(must_see_all: bool, failures: &[(&str, bool)]) -> Result<Plan, Vec<Failure>> {
+        let (_, incoming) = mpsc::unbounded_channel();
+        let failed = |name: &str| {
+            Failure::new(Exit::Unreachable, format!("{name}: no answer")).hint("look at it")
+        };
+        let gathered = Gathered {
+            sessions: BTreeMap::new(),
+            observed: Observed::default(),
+            failures: failures
+                .iter()
+                .map(|(name, _)| (node(name), failed(name)))
+                .collect(),
+            unusable: failures
+                .iter()
+                .filter(|(_, answered)| *answered)
+                .map(|(name, _)| node(name))
+                .collect(),
+            incoming,
+        };
+        let application = ApplicationName::try_from("db".to_owned()).unwrap();
+        let decision = Decision {
+            application: &application,
+            node: &node("node1"),
+            must_see_all,
+            plan: &|_| Ok(Plan::default()),
+        };
+        decide(&decision, &gathered, &Printer::new(false, false))
+    }
+
+    #[test]
+    fn a_machine_that_answers_is_not_lost() {
+        assert!(decided(true, &[("node2", false)]).is_ok());
+        let refusals = decided(true, &[("node2", true)]).unwrap_err();
+        assert_eq!(refusals[0].exit, Exit::Blocked);
+        insta::assert_snapshot!(refusals[0], @r"
+        error: node2 answers, and may have the volume, but could not be looked at
+          caused by: node2: no answer
+          hint: look at it; or switch node2 off if it is to be given up
+        ");
+        assert!(decided(false, &[("node2", true)]).is_ok());
+    }
+
+    #[test]
+    fn the_node_itself_must_have_been_looked_at() {
+        for must_see_all in [false, true] {
+            let refusals = decided(must_see_all, &[("node1", true)]).unwrap_err();
+            assert_eq!(refusals[0].message, "node1: no answer");
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! A lost owner's place is taken, and the owner comes back.
+
+use flocker_model::{Deployment, NodeName, Observed};
+use flocker_plan::{
+    BlockedKind, Plan, Promotion, SettingAside, plan, plan_promotion, plan_setting_aside,
+};
+
+use super::cluster::{Cluster, cluster};
+use super::wish::{Wish, application_name, deployment, node_name};
+
+const NODES: usize = 3;
+
+fn on(place: usize) -> Deployment {
+    let idle = Wish {
+        place: None,
+        ..Wish::at(0)
+    };
+    deployment(NODES, &[Wish::at(place), idle, idle])
+}
+
+/// The application went from the first machine to the second and on to the third.
+async fn moved_twice() -> Cluster {
+    let mut machines = Cluster::new(NODES);
+    for place in [0, 1, 2] {
+        machines.converge(&on(place)).await;
+    }
+    machines
+}
+
+/// What is seen while some machines are out of the operator's sight.
+async fn without(machines: &Cluster, lost: &[NodeName]) -> Observed {
+    let mut observed = machines.observe().await;
+    for name in lost {
+        let reason = "no route to host".to_owned();
+        let unseen = flocker_model::NodeObservation::Unreachable { reason };
+        observed.nodes.insert(name.clone(), unseen);
+    }
+    observed
+}
+
+fn promote(observed: &Observed, place: usize) -> Plan {
+    let promotion = Promotion {
+        application: application_name(0),
+        node: node_name(place),
+        accept_loss_since: 0,
+    };
+    plan_promotion(&promotion, observed).unwrap()
+}
+
+#[tokio::test]
+async fn an_owner_that_came_back_does_not_start_and_is_set_aside() {
+    let mut machines = moved_twice().await;
+    let lost = node_name(2);
+    let observed = without(&machines, std::slice::from_ref(&lost)).await;
+    machines.part(&lost);
+    machines.drive(&promote(&observed, 1)).await.unwrap();
+
+    // It boots beside a peer that knows better.
+    machines.rejoin(&lost);
+    machines.cut_power(&lost);
+    let complied = machines.restore(&lost).await;
+    assert!(
+        matches!(
+            &complied.blocked[..],
+            [blocked] if matches!(&blocked.kind, BlockedKind::Superseded { says, .. } if *says == node_name(1))
+        ),
+        "{complied:?}"
+    );
+    assert_eq!(complied.lines, [""; 0]);
+    assert!(complied.silent.is_empty());
+    assert!(!machines.runs(&lost, &application_name(0)));
+
+    let observed = machines.observe().await;
+    let refused = plan(&cluster(&on(1)), &observed);
+    assert!(
+        matches!(
+            refused.blocked[0].kind,
+            BlockedKind::OwnersContradict { .. }
+        ),
+        "{refused}"
+    );
+    let setting_aside = SettingAside {
+        application: application_name(0),
+        node: lost.clone(),
+        at: 0,
+    };
+    let aside = plan_setting_aside(&setting_aside, &observed).unwrap();
+    machines.drive(&aside).await.unwrap();
+    assert_eq!(machines.kept_aside(&lost), 1);
+    machines.forget_acknowledged(&application_name(0));
+    machines.converge(&on(1)).await;
+    machines.converge(&on(2)).await;
+}
+
+#[tokio::test]
+async fn a_machine_beside_silent_peers_starts_what_it_owns_and_says_whom_it_did_not_ask() {
+    let mut machines = moved_twice().await;
+    let (booting, silent) = (node_name(2), [node_name(0), node_name(1)]);
+    for peer in &silent {
+        machines.part(peer);
+    }
+    machines.cut_power(&booting);
+    let complied = machines.restore(&booting).await;
+    assert!(complied.blocked.is_empty(), "{complied:?}");
+    assert!(machines.runs(&booting, &application_name(0)));
+    let asked: Vec<&NodeName> = complied.silent.keys().collect();
+    assert_eq!(asked, silent.iter().collect::<Vec<_>>());
+    // Nothing is started now, so that nobody is asked.
+    let again = machines.restore(&booting).await;
+    assert!(again.silent.is_empty(), "{again:?}");
+}
+
+#[tokio::test]
+async fn an_owner_that_only_the_operator_cannot_reach_is_not_lost() {
+    let machines = moved_twice().await;
+    let observed = without(&machines, &[node_name(2)]).await;
+    let refused = machines.drive(&promote(&observed, 1)).await.unwrap_err();
+    assert!(
+        refused.contains("10.0.0.3 answers this node, and owns the volume"),
+        "{refused}"
+    );
+    machines.check_owners();
+}

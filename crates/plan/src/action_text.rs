@@ -1,0 +1,126 @@
+//! Every action as one clause for people.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use flocker_model::Port;
+
+use crate::{Action, ImageSource, PushKind};
+
+impl fmt::Display for Action {
+    /// Writes the action as one clause for people: `push the last changes of trac to 1.1.1.2`.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::AdmitMembers { members } => {
+                write!(formatter, "admit {} machines as peers", members.len())
+            }
+            Self::PushImage { image, to } => write!(formatter, "stream image {image} to {to}"),
+            Self::EnsureImage { image, from } => match from {
+                ImageSource::Operator => write!(formatter, "get image {image} from here"),
+                ImageSource::Registry => write!(formatter, "pull image {image}"),
+            },
+            Self::CreateVolume { .. }
+            | Self::ResizeVolume { .. }
+            | Self::PushVolume { .. }
+            | Self::ReleaseVolume { .. }
+            | Self::AcquireVolume { .. }
+            | Self::PromoteVolume { .. }
+            | Self::SetVolumeAside { .. }
+            | Self::PruneSnapshots { .. } => self.fmt_about_volume(formatter),
+            Self::StopApplication { application } => write!(formatter, "stop {application}"),
+            Self::RemoveApplication { application } => {
+                write!(formatter, "remove the container of {application}")
+            }
+            Self::StartApplication { specification, .. } => {
+                write!(formatter, "start {}", specification.application)
+            }
+            Self::SetLinks { application, .. } => {
+                write!(formatter, "set the links of {application}")
+            }
+            Self::AwaitHealth { application } => {
+                write!(formatter, "see {application} pass its health check")
+            }
+            Self::HoldPorts { ports } => {
+                write!(formatter, "hold new connections to {}", PortList(ports))
+            }
+            Self::SwitchRoutes { application, .. } => {
+                write!(formatter, "switch the routes of {application}")
+            }
+            Self::ProgramNetwork { .. } => write!(formatter, "program the routing table"),
+            Self::RecordDeployment { applied, .. } => {
+                write!(formatter, "record deployment {}", applied.id)
+            }
+        }
+    }
+}
+
+impl Action {
+    /// Writes an action on a volume.
+    fn fmt_about_volume(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::CreateVolume { application, .. } => {
+                write!(formatter, "create the volume of {application}")
+            }
+            Self::ResizeVolume {
+                application,
+                maximum_size: Some(size),
+            } => write!(formatter, "limit the volume of {application} to {size}"),
+            Self::ResizeVolume {
+                application,
+                maximum_size: None,
+            } => write!(formatter, "lift the limit on the volume of {application}"),
+            Self::PushVolume {
+                application,
+                to,
+                kind,
+                ..
+            } => match kind {
+                PushKind::Ahead => write!(formatter, "push {application} to {to} while it runs"),
+                PushKind::Last => {
+                    write!(formatter, "push the last changes of {application} to {to}")
+                }
+            },
+            Self::ReleaseVolume {
+                application, epoch, ..
+            } => write!(
+                formatter,
+                "release the volume of {application} (epoch {epoch})"
+            ),
+            Self::AcquireVolume {
+                application, epoch, ..
+            } => write!(
+                formatter,
+                "acquire the volume of {application} (epoch {epoch})"
+            ),
+            Self::PromoteVolume {
+                application, next, ..
+            } => write!(
+                formatter,
+                "make the replica of {application} its volume (epoch {next})"
+            ),
+            Self::SetVolumeAside { name, .. } => write!(
+                formatter,
+                "set the copy of {} aside as {name}",
+                name.application
+            ),
+            Self::PruneSnapshots { application, .. } => {
+                write!(formatter, "prune the snapshots of {application}")
+            }
+            // Not on a volume.
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Ports, separated by commas.
+struct PortList<'a>(&'a BTreeSet<Port>);
+
+impl fmt::Display for PortList<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, port) in self.0.iter().enumerate() {
+            let separator = if index == 0 { "" } else { ", " };
+            write!(formatter, "{separator}{port}")?;
+        }
+        Ok(())
+    }
+}

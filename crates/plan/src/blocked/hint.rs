@@ -1,0 +1,129 @@
+//! What the operator can do about what stands in the way: one command where there is one.
+
+use flocker_model::ApplicationName;
+
+use super::{Blocked, BlockedKind, CopyDescription, list};
+use crate::naming::{promote_command, set_aside_command};
+
+impl Blocked {
+    /// Says what the operator can do next.
+    pub fn hint(&self) -> String {
+        self.application
+            .as_ref()
+            .and_then(|application| self.kind.hint_about(application))
+            .unwrap_or_else(|| self.kind.hint_without_command())
+    }
+}
+
+impl BlockedKind {
+    /// Says which command resolves what is wrong with the copies of a volume, where there is one.
+    fn hint_about(&self, application: &ApplicationName) -> Option<String> {
+        let set_aside = |node| set_aside_command(application, node);
+        let promote = |replica: &CopyDescription| {
+            let taken = replica.taken?;
+            Some(promote_command(application, &replica.node, taken))
+        };
+        Some(match self {
+            Self::OwnerUnseen { replica, .. } => format!(
+                "bring the owner back; if it is lost for good, {} starts from the replica, without \
+                 what was written since",
+                promote(replica)?
+            ),
+            Self::OwnersContradict { copies } => contradiction(copies, application),
+            Self::Superseded { copy, says, .. } => format!(
+                "with the later owner in reach, {} keeps this copy under another name, out of \
+                 use; nothing is destroyed. If {says} is wrong, do that there instead",
+                set_aside(&copy.node)
+            ),
+            Self::HandoffLost { from, .. } => format!(
+                "the data is whole on {}: {} makes it the owner again, and nothing that was \
+                 handed over is lost",
+                from.node,
+                promote(from)?
+            ),
+            Self::OwnerHasNoCopy { owner, replica } => format!(
+                "find the dataset on {owner} (is its pool imported?); if it is lost for good, {} \
+                 starts from the replica, without what was written since",
+                promote(replica)?
+            ),
+            Self::ForeignDataset { node, .. } => format!(
+                "{} keeps it under another name; Flocker neither uses nor destroys what it did \
+                 not make",
+                set_aside(node)
+            ),
+            Self::ReplicaWritten { replica } | Self::NothingInCommon { replica, .. } => format!(
+                "{} keeps the replica under another name; deploy again after that, and the volume \
+                 is sent in full",
+                set_aside(&replica.node)
+            ),
+            _ => return None,
+        })
+    }
+
+    /// Says what can be done where no command of ours is the way out.
+    fn hint_without_command(&self) -> String {
+        match self {
+            Self::NodeUnreachable { node, .. } => format!(
+                "make `ssh {node}` work, or leave {node} out of the deployment if it is gone"
+            ),
+            Self::SameMachine { .. } => "name each machine once in the deployment; if they are \
+                 clones, remove /var/lib/flocker/node-id on one of them before its first deploy"
+                .to_owned(),
+            Self::NoAddress { node } => {
+                format!("name {node} by its IPv4 address, or reach it over IPv4")
+            }
+            Self::VolumeUnknown { unseen } => format!(
+                "bring {} back; nothing older or empty is used while the volume may be there",
+                list(unseen)
+            ),
+            Self::VolumeVanished { node } => format!(
+                "find the dataset on {node} (is its pool imported?); to start with an empty volume \
+                 instead, deploy once without this application"
+            ),
+            Self::OwnerUnseen { .. } | Self::OwnerHasNoCopy { .. } | Self::HandoffLost { .. } => {
+                "bring the owner and its dataset back; the replica is not whole".to_owned()
+            }
+            Self::OwnersContradict { .. }
+            | Self::Superseded { .. }
+            | Self::ForeignDataset { .. }
+            | Self::ReplicaWritten { .. }
+            | Self::NothingInCommon { .. } => {
+                "set the wrong copy aside with `flocker-cluster volume resolve`".to_owned()
+            }
+            Self::PortTaken { node, port } => {
+                format!("route another port, or free port {port} on {node}")
+            }
+            Self::NotEnoughSpace { node, .. } => format!("free space in the pool of {node}"),
+            Self::LargerThanMaximum { .. } => "raise `maximum_size`".to_owned(),
+            Self::PoolUnusable { node, .. } => format!("look at `zpool status` on {node}"),
+            Self::NeedsOtherNode { .. } => {
+                "run `flocker-cluster deploy`, which speaks with every node".to_owned()
+            }
+        }
+    }
+}
+
+/// Says which of several owners is the stale one; where their epochs do not tell, both ways.
+fn contradiction(copies: &[CopyDescription], application: &ApplicationName) -> String {
+    let owners = || copies.iter().filter(|copy| copy.owned);
+    let latest = owners().map(|copy| copy.epoch).max();
+    let commands = |is_wanted: &dyn Fn(&CopyDescription) -> bool| -> Vec<String> {
+        owners()
+            .filter(|copy| is_wanted(copy))
+            .map(|copy| set_aside_command(application, &copy.node))
+            .collect()
+    };
+    let is_latest = |copy: &CopyDescription| Some(copy.epoch) == latest;
+    if owners().filter(|copy| is_latest(copy)).count() == 1 {
+        let stale = commands(&|copy| !is_latest(copy)).join(", then ");
+        return format!(
+            "the latest epoch is the right one unless you know better: {stale} keeps the older \
+             copy under another name, out of use; nothing is destroyed"
+        );
+    }
+    format!(
+        "decide which copy is the right one, and keep the other under another name, out of use, \
+         with {}; nothing is destroyed",
+        commands(&is_latest).join(" or ")
+    )
+}

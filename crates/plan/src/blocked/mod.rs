@@ -1,0 +1,190 @@
+//! What stands in the way of a plan, said so that the operator can decide.
+
+mod hint;
+mod text;
+
+use flocker_model::{ApplicationName, ByteCount, Epoch, NodeId, NodeName, Port, SnapshotGuid};
+use serde::{Deserialize, Serialize};
+
+/// One copy of a volume, as it is shown when copies contradict each other.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CopyDescription {
+    /// The node that has it.
+    pub node: NodeName,
+    /// Its dataset there.
+    pub dataset: String,
+    /// Whether it says that its node owns the volume.
+    pub owned: bool,
+    /// The epoch that it claims; 0 for a dataset that is not Flocker's.
+    pub epoch: Epoch,
+    /// Its newest snapshot.
+    pub newest: Option<SnapshotGuid>,
+    /// When that was taken, in seconds since 1970.
+    pub created: Option<u64>,
+    /// When the newest of Flocker's own snapshots was taken, in seconds since 1970.
+    pub taken: Option<u64>,
+    /// Bytes written since.
+    pub written: ByteCount,
+}
+
+/// One thing that stands in the way.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Blocked {
+    /// The application that cannot be made so, or none when a whole node is concerned.
+    pub application: Option<ApplicationName>,
+    /// What it is.
+    #[serde(flatten)]
+    pub kind: BlockedKind,
+}
+
+/// What can stand in the way.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "blocked")]
+pub enum BlockedKind {
+    /// A node of the deployment did not answer.
+    NodeUnreachable {
+        /// The node.
+        node: NodeName,
+        /// Why.
+        reason: String,
+    },
+    /// Two names of the deployment are one machine.
+    SameMachine {
+        /// The names.
+        nodes: Vec<NodeName>,
+        /// Its identity.
+        id: NodeId,
+    },
+    /// Nothing tells at which address the other nodes reach one.
+    NoAddress {
+        /// The node.
+        node: NodeName,
+    },
+    /// No copy was seen, or none that is current, but a node that may have it was not.
+    VolumeUnknown {
+        /// The nodes that may have it.
+        unseen: Vec<NodeName>,
+    },
+    /// Only replicas were seen; the owner was not.
+    OwnerUnseen {
+        /// The owner's identity.
+        owner: NodeId,
+        /// What it was called, if any node remembers.
+        name: Option<NodeName>,
+        /// The newest replica.
+        replica: CopyDescription,
+    },
+    /// Several nodes own the volume.
+    OwnersContradict {
+        /// Their copies.
+        copies: Vec<CopyDescription>,
+    },
+    /// A node owns the volume by its own account, and another knows of a later owner.
+    Superseded {
+        /// The copy of the one.
+        copy: CopyDescription,
+        /// The later owner.
+        owner: NodeId,
+        /// What that is called, if anybody knows.
+        name: Option<NodeName>,
+        /// The later owner's turn.
+        epoch: Epoch,
+        /// The node that knows it.
+        says: NodeName,
+    },
+    /// The volume was handed to a node that does not have what was handed off.
+    HandoffLost {
+        /// The node that gave it up.
+        from: CopyDescription,
+        /// The node that should have it.
+        to: NodeName,
+        /// What was handed off.
+        guid: SnapshotGuid,
+    },
+    /// The owner was seen, but has no copy any more.
+    OwnerHasNoCopy {
+        /// The owner.
+        owner: NodeName,
+        /// The newest replica.
+        replica: CopyDescription,
+    },
+    /// A node remembers the volume, and no copy of it is left anywhere.
+    VolumeVanished {
+        /// The node that it was on.
+        node: NodeName,
+    },
+    /// A dataset is in the way that Flocker did not make.
+    ForeignDataset {
+        /// The node.
+        node: NodeName,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// The target's replica was written to, so that nothing can be received into it.
+    ReplicaWritten {
+        /// The replica.
+        replica: CopyDescription,
+    },
+    /// The target's copy has snapshots, but none in common with the owner's.
+    NothingInCommon {
+        /// The owner's copy.
+        owner: CopyDescription,
+        /// The target's copy.
+        replica: CopyDescription,
+    },
+    /// A routed port is one that a node's own program listens on.
+    PortTaken {
+        /// The node.
+        node: NodeName,
+        /// The port.
+        port: Port,
+    },
+    /// The target's pool cannot take the volume.
+    NotEnoughSpace {
+        /// The node.
+        node: NodeName,
+        /// Bytes that the volume refers to.
+        needed: ByteCount,
+        /// Bytes that the pool has.
+        available: ByteCount,
+    },
+    /// The volume has more in it than its new maximum size.
+    LargerThanMaximum {
+        /// The node.
+        node: NodeName,
+        /// Bytes that the volume refers to.
+        referenced: ByteCount,
+        /// The configured maximum.
+        maximum: ByteCount,
+    },
+    /// The pool cannot be written to.
+    PoolUnusable {
+        /// The node.
+        node: NodeName,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// Within one node's scope: what is wanted needs another node.
+    NeedsOtherNode {
+        /// The other node.
+        node: NodeName,
+        /// What is needed of it, as a clause.
+        what: String,
+    },
+}
+
+impl BlockedKind {
+    /// Tells whether the cause is a node that did not answer.
+    pub const fn is_unreachable(&self) -> bool {
+        matches!(
+            self,
+            Self::NodeUnreachable { .. } | Self::VolumeUnknown { .. } | Self::OwnerUnseen { .. }
+        )
+    }
+}
+
+/// Writes names with commas between them.
+pub(crate) fn list(nodes: &[NodeName]) -> String {
+    let names: Vec<&str> = nodes.iter().map(NodeName::as_str).collect();
+    names.join(", ")
+}

@@ -1,0 +1,149 @@
+//! What stands in the way, in words.
+
+use std::fmt;
+
+use flocker_model::{Epoch, render_utc};
+
+use super::{Blocked, BlockedKind, CopyDescription, list};
+use crate::naming::machine;
+
+impl fmt::Display for CopyDescription {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (node, dataset, epoch) = (&self.node, &self.dataset, self.epoch);
+        write!(formatter, "{node} ({dataset}")?;
+        match (self.owned, epoch) {
+            (true, _) => write!(formatter, ", owner in epoch {epoch}")?,
+            (false, Epoch(0)) => formatter.write_str(", not Flocker's")?,
+            (false, _) => write!(formatter, ", replica in epoch {epoch}")?,
+        }
+        if let Some(newest) = self.newest {
+            write!(formatter, ", newest snapshot GUID {newest}")?;
+        }
+        if let Some(created) = self.created {
+            write!(formatter, " taken at {}", render_utc(created))?;
+        }
+        write!(formatter, ", {} written since)", self.written)
+    }
+}
+
+impl fmt::Display for Blocked {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(application) = &self.application {
+            write!(formatter, "`{application}`: ")?;
+        }
+        self.kind.fmt(formatter)
+    }
+}
+
+impl fmt::Display for BlockedKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NodeUnreachable { node, reason } => {
+                write!(f, "{node} cannot be reached: {reason}")
+            }
+            Self::SameMachine { nodes, id } => {
+                write!(f, "{} are one machine (node {id})", list(nodes))
+            }
+            Self::NoAddress { node } => write!(
+                f,
+                "no IPv4 address is known at which other nodes reach {node}"
+            ),
+            Self::PortTaken { node, port } => {
+                write!(f, "routed port {port} is in use by a program on {node}")
+            }
+            Self::NotEnoughSpace {
+                node,
+                needed,
+                available,
+            } => write!(
+                f,
+                "its volume has {needed} and the pool of {node} has room for {available}"
+            ),
+            Self::LargerThanMaximum {
+                node,
+                referenced,
+                maximum,
+            } => write!(
+                f,
+                "its volume on {node} has {referenced} in it, more than the maximum size of {maximum}"
+            ),
+            Self::PoolUnusable { node, problem } => write!(f, "the pool of {node} {problem}"),
+            Self::NeedsOtherNode { node, what } => write!(f, "{what} (on {node})"),
+            Self::VolumeUnknown { .. }
+            | Self::OwnerUnseen { .. }
+            | Self::OwnersContradict { .. }
+            | Self::Superseded { .. }
+            | Self::HandoffLost { .. }
+            | Self::OwnerHasNoCopy { .. }
+            | Self::VolumeVanished { .. }
+            | Self::ForeignDataset { .. }
+            | Self::ReplicaWritten { .. }
+            | Self::NothingInCommon { .. } => self.fmt_about_copies(f),
+        }
+    }
+}
+
+impl BlockedKind {
+    /// Writes what is wrong with the copies of a volume.
+    fn fmt_about_copies(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::VolumeUnknown { unseen } => write!(
+                f,
+                "no current copy of its volume was seen, and {} was not seen either",
+                list(unseen)
+            ),
+            Self::OwnerUnseen {
+                owner,
+                name,
+                replica,
+            } => {
+                let owner = machine(*owner, name.as_ref());
+                write!(
+                    f,
+                    "its volume is owned by {owner}, which was not seen; the newest replica is on {replica}"
+                )
+            }
+            Self::OwnersContradict { copies } => {
+                let copies: Vec<String> = copies.iter().map(CopyDescription::to_string).collect();
+                let copies = copies.join("; ");
+                write!(f, "more than one node claims to own its volume: {copies}")
+            }
+            Self::Superseded {
+                copy,
+                owner,
+                name,
+                epoch,
+                says,
+            } => write!(
+                f,
+                "its volume has a later owner than {copy}: {says} knows that {} owns it in epoch {epoch}",
+                machine(*owner, name.as_ref())
+            ),
+            Self::HandoffLost { from, to, guid } => write!(
+                f,
+                "its volume was handed to {to} with snapshot GUID {guid}, which {to} does not have at its end; it was given up by {from}"
+            ),
+            Self::OwnerHasNoCopy { owner, replica } => write!(
+                f,
+                "its volume is owned by {owner}, which has no dataset for it; the newest replica is on {replica}"
+            ),
+            Self::VolumeVanished { node } => write!(
+                f,
+                "its volume was on {node} when it was last deployed, and no node has a copy of it now"
+            ),
+            Self::ForeignDataset { node, problem } => write!(
+                f,
+                "the dataset at the place of its volume on {node} {problem}"
+            ),
+            Self::ReplicaWritten { replica } => {
+                write!(f, "the replica of its volume was written to on {replica}")
+            }
+            Self::NothingInCommon { owner, replica } => write!(
+                f,
+                "the copies of its volume have no snapshot in common: {owner}; {replica}"
+            ),
+            // Not about copies.
+            _ => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! What must hold of steps that the operator alone can ask for.
+
+use flocker_model::{
+    ApplicationName, ByteCount, Epoch, NodeId, NodeName, SnapshotGuid, VolumeRole,
+};
+
+use crate::{Action, Step};
+
+use super::{Checker, Finding, require};
+
+impl Checker<'_> {
+    /// A replica becomes the volume only where nobody who was seen owns that or will.
+    pub(super) fn promotion(
+        &self,
+        step: &Step,
+        application: &ApplicationName,
+        (owner, snapshot, next): (NodeId, SnapshotGuid, Epoch),
+    ) -> Finding {
+        let copies = || {
+            self.observed
+                .seen()
+                .filter_map(|(node, state)| Some((node, state, state.volumes.get(application)?)))
+        };
+        let is_later = copies().all(|(_, _, copy)| match copy.role {
+            VolumeRole::Owned { epoch } | VolumeRole::Replica { epoch, .. } => epoch < next,
+            VolumeRole::Foreign { .. } => true,
+        });
+        let owner_is_gone =
+            copies().all(|(_, state, copy)| state.id != owner || copy.owned_epoch().is_none());
+        let is_whole = copies().any(|(node, _, copy)| {
+            *node == step.node
+                && matches!(copy.role, VolumeRole::Replica { .. })
+                && copy.snapshots.contains_key(&snapshot)
+                && copy.written == ByteCount::ZERO
+                && copy.mounted.is_none()
+        });
+        require(is_later, "its epoch is not later than every other")
+            .or_else(|| require(owner_is_gone, "the owner was seen, and owns it"))
+            .or_else(|| require(is_whole, "the replica is not whole or was touched"))
+    }
+
+    /// The only owner's copy stays, and nothing that may still be written is renamed.
+    pub(super) fn setting_aside(&self, step: &Step, application: &ApplicationName) -> Finding {
+        let owners: Vec<&NodeName> = self
+            .observed
+            .seen()
+            .filter(|(_, state)| {
+                let copy = state.volumes.get(application);
+                copy.is_some_and(|copy| copy.owned_epoch().is_some())
+            })
+            .map(|(node, _)| node)
+            .collect();
+        let others = owners.iter().any(|node| **node != step.node);
+        let is_owner = owners.contains(&&step.node);
+        let stopped = self.has_before(step, &step.node, |action| {
+            matches!(action, Action::StopApplication { application: other } if other == application)
+        });
+        require(!is_owner || others, "it is the only owned copy").or_else(|| {
+            require(
+                stopped || self.is_down(&step.node, application),
+                "the application may still write to it",
+            )
+        })
+    }
+}

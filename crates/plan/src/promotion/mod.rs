@@ -1,0 +1,362 @@
+//! Making a replica the volume when its owner is lost: only when the operator says so.
+
+mod text;
+
+use std::collections::BTreeSet;
+
+use flocker_model::{
+    ApplicationName, ByteCount, Epoch, NodeId, NodeName, NodeState, Observed, PoolHealth,
+    SnapshotGuid, VolumeCopy, VolumeRole, render_utc,
+};
+use thiserror::Error;
+
+use crate::naming::machine;
+use crate::steps::Because;
+use crate::survey::{age, describe, name_of, newest_own, unseen_reason};
+use crate::{Action, CopyDescription, Outcome, OutcomeKind, Plan};
+
+/// The operator's word that a replica may become the volume.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Promotion {
+    /// Whose volume.
+    pub application: ApplicationName,
+    /// The node that has the replica.
+    pub node: NodeName,
+    /// What was written from then on may be lost; in seconds since 1970.
+    pub accept_loss_since: u64,
+}
+
+/// A replica does not become the volume. Nothing was done.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub struct NotPromoted {
+    /// What was asked for.
+    pub promotion: Promotion,
+    /// Why it is refused.
+    pub why: WhyNotPromoted,
+    /// The node's copy, if it has one.
+    pub copy: Option<CopyDescription>,
+}
+
+/// Why a replica does not become the volume.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WhyNotPromoted {
+    /// The node did not answer.
+    NodeUnseen {
+        /// Why.
+        reason: String,
+    },
+    /// The node has no copy.
+    NoReplica,
+    /// The node's copy is not Flocker's.
+    Foreign {
+        /// What is wrong with it, as the end of a sentence.
+        problem: String,
+    },
+    /// The node owns an older turn of the volume.
+    StaleOwner {
+        /// The later owner, as far as it is known.
+        later: String,
+        /// Its turn.
+        epoch: Epoch,
+    },
+    /// The owner answers.
+    OwnerSeen {
+        /// The owner.
+        owner: NodeName,
+    },
+    /// The volume was given up to a node that only has to take it.
+    HandedOff {
+        /// That node.
+        to: NodeName,
+    },
+    /// Nodes contradict each other on who the owner is.
+    OwnersContradict {
+        /// The copies that do.
+        copies: Vec<CopyDescription>,
+    },
+    /// The pool cannot be written to.
+    PoolUnusable {
+        /// What is wrong with it, as the end of a sentence.
+        problem: String,
+    },
+    /// The first copy was not received whole.
+    Partial,
+    /// The replica was changed behind Flocker's back.
+    Touched {
+        /// How, as the end of a sentence.
+        problem: String,
+    },
+    /// Another node has more of the volume.
+    NewerReplica {
+        /// Its copy.
+        newer: CopyDescription,
+    },
+    /// More would be lost than was accepted.
+    LossNotAccepted {
+        /// When the newest snapshot was taken, in seconds since 1970.
+        taken: u64,
+    },
+}
+
+/// Plans how a node's replica becomes the volume.
+///
+/// The plan is empty if the node owns the volume already.
+///
+/// # Errors
+///
+/// Refuses while anybody who was seen owns the volume or has more of it, when the replica was
+/// touched, and when it is older than the loss that was accepted.
+pub fn plan_promotion(
+    promotion: &Promotion,
+    observed: &Observed,
+) -> Result<Plan, Box<NotPromoted>> {
+    let Promotion {
+        application, node, ..
+    } = promotion;
+    let found = observed
+        .node(node)
+        .and_then(|state| state.volumes.get(application));
+    let ready = ready(promotion, observed).map_err(|why| {
+        Box::new(NotPromoted {
+            promotion: promotion.clone(),
+            why,
+            copy: found.map(|copy| describe(observed, (node, application), copy)),
+        })
+    })?;
+    let mut plan = Plan::default();
+    let mut done_after = BTreeSet::new();
+    let kind = match ready {
+        Ready::OwnedAlready => OutcomeKind::Unchanged,
+        Ready::Replica { action, next, why } => {
+            let because = Because {
+                after: &[],
+                why: &why,
+            };
+            done_after.insert(plan.add(node, *action, because));
+            OutcomeKind::Promoted { epoch: next }
+        }
+    };
+    let outcome = Outcome {
+        kind,
+        node: node.clone(),
+        done_after,
+    };
+    plan.outcomes.insert(application.clone(), outcome);
+    Ok(plan)
+}
+
+/// What a promotion that may go on finds.
+enum Ready {
+    /// The node is the owner.
+    OwnedAlready,
+    /// A replica that may become the volume.
+    Replica {
+        action: Box<Action>,
+        next: Epoch,
+        why: String,
+    },
+}
+
+/// Makes sure that everything that was seen allows it.
+fn ready(promotion: &Promotion, observed: &Observed) -> Result<Ready, WhyNotPromoted> {
+    let Promotion {
+        application, node, ..
+    } = promotion;
+    let state = seen(node, observed)?;
+    let copy = state
+        .volumes
+        .get(application)
+        .ok_or(WhyNotPromoted::NoReplica)?;
+    if let VolumeRole::Foreign { problem } = &copy.role {
+        let problem = problem.clone();
+        return Err(WhyNotPromoted::Foreign { problem });
+    }
+    let Some(latest) = latest(application, observed)? else {
+        return Err(WhyNotPromoted::NoReplica);
+    };
+    if latest.owned_on == Some(node) {
+        return Ok(Ready::OwnedAlready);
+    }
+    let (owner, epoch) = match copy.role {
+        VolumeRole::Replica { owner, epoch, .. } => (owner, epoch),
+        VolumeRole::Owned { .. } | VolumeRole::Foreign { .. } => {
+            return Err(WhyNotPromoted::StaleOwner {
+                later: machine(latest.owner, name_of(latest.owner, observed).as_ref()),
+                epoch: latest.epoch,
+            });
+        }
+    };
+    refuse_living_owner(application, &latest, observed)?;
+    let newest = usable_replica(state, copy)?;
+    refuse_newer(promotion, copy, observed)?;
+    let taken = copy
+        .snapshots
+        .get(&newest)
+        .map_or(0, |snapshot| snapshot.created);
+    if promotion.accept_loss_since > taken {
+        return Err(WhyNotPromoted::LossNotAccepted { taken });
+    }
+    let next = latest.epoch.max(epoch).next();
+    let why = format!(
+        "its owner {} is lost, and what was written since {} with it",
+        machine(latest.owner, name_of(latest.owner, observed).as_ref()),
+        render_utc(taken)
+    );
+    let action = Action::PromoteVolume {
+        application: application.clone(),
+        owner,
+        epoch,
+        snapshot: newest,
+        next,
+        deployment: state.applied.as_ref().map(|applied| applied.id.clone()),
+    };
+    Ok(Ready::Replica {
+        action: Box::new(action),
+        next,
+        why,
+    })
+}
+
+/// Returns the state of a node, or why it was not seen.
+fn seen<'a>(node: &NodeName, observed: &'a Observed) -> Result<&'a NodeState, WhyNotPromoted> {
+    observed.node(node).ok_or_else(|| {
+        let reason = observed.nodes.get(node).and_then(unseen_reason);
+        WhyNotPromoted::NodeUnseen {
+            reason: reason.unwrap_or_else(|| "it was not asked".to_owned()),
+        }
+    })
+}
+
+/// What the copies that were seen say of the last owner.
+struct Latest<'a> {
+    epoch: Epoch,
+    owner: NodeId,
+    /// The node that owns it now, if it was seen.
+    owned_on: Option<&'a NodeName>,
+    /// What was handed off to the owner, if it was.
+    handoff: Option<SnapshotGuid>,
+}
+
+/// Finds the last owner; `None` without a copy.
+fn latest<'a>(
+    application: &ApplicationName,
+    observed: &'a Observed,
+) -> Result<Option<Latest<'a>>, WhyNotPromoted> {
+    let records = || {
+        observed.seen().filter_map(|(node, state)| {
+            let copy = state.volumes.get(application)?;
+            let latest = match copy.role {
+                VolumeRole::Owned { epoch } => Latest {
+                    epoch,
+                    owner: state.id,
+                    owned_on: Some(node),
+                    handoff: None,
+                },
+                VolumeRole::Replica {
+                    owner,
+                    epoch,
+                    handoff,
+                } => Latest {
+                    epoch,
+                    owner,
+                    owned_on: None,
+                    handoff,
+                },
+                VolumeRole::Foreign { .. } => return None,
+            };
+            Some((latest, node, copy))
+        })
+    };
+    // At one epoch, the owner knows most, and then who gave it up.
+    let rank = |latest: &Latest<'_>| {
+        let knows = (latest.owned_on.is_some(), latest.handoff.is_some());
+        (latest.epoch, knows)
+    };
+    let Some((last, ..)) = records().max_by_key(|(latest, ..)| rank(latest)) else {
+        return Ok(None);
+    };
+    let is_late_owner =
+        |(other, ..): &(Latest<'_>, _, _)| other.epoch == last.epoch && other.owner != last.owner;
+    if records().any(|record| is_late_owner(&record)) {
+        let at_last = records().filter(|(other, ..)| other.epoch == last.epoch);
+        let copies = at_last
+            .map(|(_, node, copy)| describe(observed, (node, application), copy))
+            .collect();
+        return Err(WhyNotPromoted::OwnersContradict { copies });
+    }
+    Ok(Some(last))
+}
+
+/// The last owner must not be there, or must have lost the volume.
+fn refuse_living_owner(
+    application: &ApplicationName,
+    latest: &Latest<'_>,
+    observed: &Observed,
+) -> Result<(), WhyNotPromoted> {
+    if let Some(owner) = latest.owned_on {
+        return Err(WhyNotPromoted::OwnerSeen {
+            owner: owner.clone(),
+        });
+    }
+    let Some((owner, state)) = observed.seen().find(|(_, state)| state.id == latest.owner) else {
+        return Ok(());
+    };
+    match state.volumes.get(application) {
+        // It owns the volume by its own account, if not in that epoch.
+        Some(copy) if copy.owned_epoch().is_some() => Err(WhyNotPromoted::OwnerSeen {
+            owner: owner.clone(),
+        }),
+        // It has what it is to take over.
+        Some(copy)
+            if latest.handoff.is_some()
+                && newest_own(copy) == latest.handoff
+                && copy.written == ByteCount::ZERO =>
+        {
+            Err(WhyNotPromoted::HandedOff { to: owner.clone() })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Makes sure that a replica is whole and as it was received; returns the snapshot it ends with.
+fn usable_replica(state: &NodeState, copy: &VolumeCopy) -> Result<SnapshotGuid, WhyNotPromoted> {
+    if let PoolHealth::Unusable { problem } = &state.pool.health {
+        let problem = problem.clone();
+        return Err(WhyNotPromoted::PoolUnusable { problem });
+    }
+    let touched = |problem| Err(WhyNotPromoted::Touched { problem });
+    let Some(newest) = newest_own(copy) else {
+        return Err(WhyNotPromoted::Partial);
+    };
+    if let Some(path) = &copy.mounted {
+        return touched(format!("is mounted at {path}"));
+    }
+    if copy.written > ByteCount::ZERO {
+        return touched(format!(
+            "was written to: {} since its newest snapshot",
+            copy.written
+        ));
+    }
+    Ok(newest)
+}
+
+/// No other replica may have more.
+fn refuse_newer(
+    promotion: &Promotion,
+    copy: &VolumeCopy,
+    observed: &Observed,
+) -> Result<(), WhyNotPromoted> {
+    let application = &promotion.application;
+    let others = observed.seen().filter_map(|(node, state)| {
+        let other = state.volumes.get(application)?;
+        let is_replica = matches!(other.role, VolumeRole::Replica { .. });
+        is_replica.then_some((node, other))
+    });
+    let newest = others.max_by_key(|(_, other)| age(other));
+    match newest {
+        Some((node, other)) if age(other) > age(copy) => Err(WhyNotPromoted::NewerReplica {
+            newer: describe(observed, (node, application), other),
+        }),
+        _ => Ok(()),
+    }
+}

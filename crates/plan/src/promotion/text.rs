@@ -1,0 +1,141 @@
+//! Why a replica does not become the volume, in words.
+
+use std::fmt;
+
+use flocker_model::render_utc;
+
+use super::{NotPromoted, Promotion, WhyNotPromoted};
+use crate::CopyDescription;
+use crate::naming::{promote_command, set_aside_command};
+
+impl NotPromoted {
+    /// Tells whether the cause is that the node did not answer.
+    pub const fn is_unreachable(&self) -> bool {
+        matches!(self.why, WhyNotPromoted::NodeUnseen { .. })
+    }
+
+    /// Says what the operator can do next.
+    pub fn hint(&self) -> String {
+        let Promotion {
+            application, node, ..
+        } = &self.promotion;
+        match &self.why {
+            WhyNotPromoted::NodeUnseen { .. } => format!("make `ssh {node}` work"),
+            WhyNotPromoted::NoReplica => {
+                "name a node that has a replica; `flocker-node observe` on a node lists what it \
+                 has"
+                .to_owned()
+            }
+            WhyNotPromoted::Foreign { .. } => format!(
+                "{} keeps it under another name",
+                set_aside_command(application, node)
+            ),
+            WhyNotPromoted::StaleOwner { later, .. } => format!(
+                "bring {later} back and decide between the two, or promote a replica of the later \
+                 owner's"
+            ),
+            WhyNotPromoted::OwnerSeen { owner } => format!(
+                "place `{application}` on {node} in the deployment and deploy: that moves it from \
+                 {owner} without loss"
+            ),
+            WhyNotPromoted::HandedOff { .. } => "deploy: that finishes the move".to_owned(),
+            WhyNotPromoted::OwnersContradict { copies } => {
+                let commands: Vec<String> = copies
+                    .iter()
+                    .map(|copy| set_aside_command(application, &copy.node))
+                    .collect();
+                format!("first set the wrong one aside: {}", commands.join(" or "))
+            }
+            WhyNotPromoted::PoolUnusable { .. } => format!("look at `zpool status` on {node}"),
+            WhyNotPromoted::Partial => {
+                "only the owner can send the rest; bring it back, or name another node".to_owned()
+            }
+            WhyNotPromoted::Touched { .. } => self.hint_about_touched(),
+            WhyNotPromoted::NewerReplica { newer } => match newer.taken {
+                Some(taken) => format!(
+                    "take the newer one: {}",
+                    promote_command(application, &newer.node, taken)
+                ),
+                None => format!("look at what {} has", newer.node),
+            },
+            WhyNotPromoted::LossNotAccepted { taken } => format!(
+                "if that may be lost: {}",
+                promote_command(application, node, *taken)
+            ),
+        }
+    }
+
+    /// Says how a touched replica becomes usable, by hand since that may destroy something.
+    fn hint_about_touched(&self) -> String {
+        let dataset = self.copy.as_ref().map(|copy| copy.dataset.as_str());
+        format!(
+            "look at what was changed in {}; `zfs unmount` and `zfs rollback` to its newest \
+             snapshot there make it usable, and destroy those changes",
+            dataset.unwrap_or_default()
+        )
+    }
+}
+
+impl fmt::Display for NotPromoted {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Promotion {
+            application, node, ..
+        } = &self.promotion;
+        write!(formatter, "`{application}` is not promoted on {node}: ")?;
+        self.fmt_why(formatter)?;
+        let Some(copy) = &self.copy else {
+            return Ok(());
+        };
+        write!(formatter, "; its copy is {copy}")?;
+        match copy.taken {
+            Some(_) if copy.taken == copy.created => Ok(()),
+            Some(taken) => write!(
+                formatter,
+                ", Flocker's newest taken at {}",
+                render_utc(taken)
+            ),
+            None => formatter.write_str(" and has no whole snapshot of Flocker's"),
+        }
+    }
+}
+
+impl NotPromoted {
+    /// Writes the reason.
+    fn fmt_why(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Promotion {
+            node,
+            accept_loss_since,
+            ..
+        } = &self.promotion;
+        match &self.why {
+            WhyNotPromoted::NodeUnseen { reason } => write!(f, "it cannot be reached: {reason}"),
+            WhyNotPromoted::NoReplica => write!(f, "it has no copy of the volume"),
+            WhyNotPromoted::Foreign { problem } => write!(f, "the dataset in its place {problem}"),
+            WhyNotPromoted::StaleOwner { later, epoch } => write!(
+                f,
+                "{node} owned it in an earlier turn, and {later} took it over in epoch {epoch}"
+            ),
+            WhyNotPromoted::OwnerSeen { owner } => {
+                write!(f, "its owner {owner} is there, and nothing need be lost")
+            }
+            WhyNotPromoted::HandedOff { to } => {
+                write!(f, "it was handed over to {to}, which has all of it")
+            }
+            WhyNotPromoted::OwnersContradict { copies } => {
+                let copies: Vec<String> = copies.iter().map(CopyDescription::to_string).collect();
+                write!(f, "who owns it is contradicted: {}", copies.join("; "))
+            }
+            WhyNotPromoted::PoolUnusable { problem } => write!(f, "its pool {problem}"),
+            WhyNotPromoted::Partial => write!(f, "only part of a first copy was received"),
+            WhyNotPromoted::Touched { problem } => write!(f, "the replica {problem}"),
+            WhyNotPromoted::NewerReplica { newer } => write!(f, "there is a newer one on {newer}"),
+            WhyNotPromoted::LossNotAccepted { taken } => write!(
+                f,
+                "everything written since {} would be lost, and only what was written since {} is \
+                 given up",
+                render_utc(*taken),
+                render_utc(*accept_loss_since)
+            ),
+        }
+    }
+}

@@ -1,0 +1,280 @@
+//! Taking a copy of a volume out of use, under another name: only when the operator says so.
+
+mod text;
+
+use std::collections::BTreeSet;
+
+use flocker_model::{
+    ApplicationName, ByteCount, ContainerStatus, Epoch, NodeId, NodeName, NodeState, Observed,
+    PoolHealth, SetAsideName, VolumeCopy, VolumeRole,
+};
+use thiserror::Error;
+
+use crate::naming::machine;
+use crate::steps::Because;
+use crate::survey::{age, describe, is_down, name_of, unseen, unseen_reason};
+use crate::{Action, CopyDescription, Outcome, OutcomeKind, Plan};
+
+/// The operator's word that a copy is not to be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SettingAside {
+    /// Whose volume.
+    pub application: ApplicationName,
+    /// The node that has the copy.
+    pub node: NodeName,
+    /// Now, in seconds since 1970: a part of the name that it gets.
+    pub at: u64,
+}
+
+/// A copy is not set aside. Nothing was done.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub struct NotSetAside {
+    /// What was asked for.
+    pub setting_aside: SettingAside,
+    /// Why it is refused.
+    pub why: WhyNotSetAside,
+    /// The copy, if it was seen.
+    pub copy: Option<CopyDescription>,
+}
+
+/// Why a copy is not set aside.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WhyNotSetAside {
+    /// The node did not answer.
+    NodeUnseen {
+        /// Why.
+        reason: String,
+    },
+    /// The pool cannot be written to.
+    PoolUnusable {
+        /// What is wrong with it, as the end of a sentence.
+        problem: String,
+    },
+    /// Nobody else who was seen owns the volume.
+    OnlyOwner {
+        /// The nodes that were not seen.
+        unseen: Vec<NodeName>,
+    },
+    /// It is the latest owner's, and the application runs on it.
+    InUse,
+    /// The application runs on a dataset that is not known to be Flocker's.
+    ForeignInUse,
+    /// It is mounted, and not by Flocker.
+    ForeignMounted {
+        /// Where.
+        path: String,
+    },
+    /// It knows of a later owner than those that were seen.
+    KnowsLaterOwner {
+        /// The later owner.
+        owner: String,
+        /// Its turn.
+        epoch: Epoch,
+    },
+    /// Nobody who was seen owns the volume, and no other copy has as much.
+    NewestCopy {
+        /// The nodes that were not seen.
+        unseen: Vec<NodeName>,
+    },
+}
+
+/// Plans how a copy is taken out of use; it is renamed, and nothing in it is changed.
+///
+/// The plan is empty if there is no copy.
+///
+/// # Errors
+///
+/// Refuses while the copy may be the one that has everything.
+pub fn plan_setting_aside(
+    setting_aside: &SettingAside,
+    observed: &Observed,
+) -> Result<Plan, Box<NotSetAside>> {
+    let SettingAside {
+        application, node, ..
+    } = setting_aside;
+    let refuse = |why, copy| {
+        Box::new(NotSetAside {
+            setting_aside: setting_aside.clone(),
+            why,
+            copy,
+        })
+    };
+    let Some(state) = observed.node(node) else {
+        let reason = observed.nodes.get(node).and_then(unseen_reason);
+        let reason = reason.unwrap_or_else(|| "it was not asked".to_owned());
+        return Err(refuse(WhyNotSetAside::NodeUnseen { reason }, None));
+    };
+    let mut plan = Plan::default();
+    let mut outcome = Outcome {
+        kind: OutcomeKind::Unchanged,
+        node: node.clone(),
+        done_after: BTreeSet::new(),
+    };
+    if let Some(copy) = state.volumes.get(application) {
+        let others = Others::of(setting_aside, observed);
+        check(setting_aside, (state, copy), &others).map_err(|why| {
+            let copy = describe(observed, (node, application), copy);
+            refuse(why, Some(copy))
+        })?;
+        outcome.kind = add_steps(&mut plan, setting_aside, (state, copy));
+        outcome.done_after = plan.steps().iter().map(|step| step.id).collect();
+    }
+    plan.outcomes.insert(application.clone(), outcome);
+    Ok(plan)
+}
+
+/// Adds the steps: what uses the copy is stopped first.
+fn add_steps(
+    plan: &mut Plan,
+    setting_aside: &SettingAside,
+    (state, copy): (&NodeState, &VolumeCopy),
+) -> OutcomeKind {
+    let SettingAside {
+        application,
+        node,
+        at,
+    } = setting_aside;
+    let mut after = Vec::new();
+    if !is_down(state, application) {
+        let stop = Action::StopApplication {
+            application: application.clone(),
+        };
+        let because = Because {
+            after: &[],
+            why: "it must not write to a copy that is out of use",
+        };
+        after.push(plan.add(node, stop, because));
+    }
+    let epoch = match copy.role {
+        VolumeRole::Owned { epoch } | VolumeRole::Replica { epoch, .. } => epoch,
+        VolumeRole::Foreign { .. } => Epoch(0),
+    };
+    let name = SetAsideName {
+        application: application.clone(),
+        epoch,
+        at: *at,
+    };
+    let dataset = format!("{}/{name}", state.pool.dataset);
+    let action = Action::SetVolumeAside {
+        name,
+        role: copy.role.clone(),
+        newest: copy.newest_snapshot,
+    };
+    let because = Because {
+        after: &after,
+        why: "the operator says that it is not the one to be used",
+    };
+    plan.add(node, action, because);
+    OutcomeKind::SetAside { dataset }
+}
+
+/// The copies on the other nodes.
+struct Others<'a> {
+    copies: Vec<&'a VolumeCopy>,
+    /// The latest epoch in which another node owns the volume.
+    owned: Option<Epoch>,
+    unseen: Vec<NodeName>,
+    observed: &'a Observed,
+}
+
+impl<'a> Others<'a> {
+    /// Collects them.
+    fn of(setting_aside: &SettingAside, observed: &'a Observed) -> Self {
+        let copies: Vec<&VolumeCopy> = observed
+            .seen()
+            .filter(|(node, _)| **node != setting_aside.node)
+            .filter_map(|(_, state)| state.volumes.get(&setting_aside.application))
+            .filter(|copy| !matches!(copy.role, VolumeRole::Foreign { .. }))
+            .collect();
+        Self {
+            owned: copies.iter().filter_map(|copy| copy.owned_epoch()).max(),
+            copies,
+            unseen: unseen(observed),
+            observed,
+        }
+    }
+
+    /// Tells whether a machine was seen.
+    fn is_seen(&self, id: NodeId) -> bool {
+        self.observed.seen().any(|(_, state)| state.id == id)
+    }
+}
+
+/// Makes sure that what has everything stays in use.
+fn check(
+    setting_aside: &SettingAside,
+    (state, copy): (&NodeState, &VolumeCopy),
+    others: &Others<'_>,
+) -> Result<(), WhyNotSetAside> {
+    if let PoolHealth::Unusable { problem } = &state.pool.health {
+        let problem = problem.clone();
+        return Err(WhyNotSetAside::PoolUnusable { problem });
+    }
+    let application = &setting_aside.application;
+    match copy.role {
+        VolumeRole::Owned { epoch } => check_owned((application, epoch), state, others),
+        VolumeRole::Replica { owner, epoch, .. } => check_replica(copy, (owner, epoch), others),
+        VolumeRole::Foreign { .. } => {
+            let container = state.containers.get(application);
+            if container.is_some_and(|found| is_running(&found.status)) {
+                return Err(WhyNotSetAside::ForeignInUse);
+            }
+            match &copy.mounted {
+                Some(path) => Err(WhyNotSetAside::ForeignMounted { path: path.clone() }),
+                None => Ok(()),
+            }
+        }
+    }
+}
+
+/// An owner's copy is needed unless there is another owner.
+fn check_owned(
+    (application, epoch): (&ApplicationName, Epoch),
+    state: &NodeState,
+    others: &Others<'_>,
+) -> Result<(), WhyNotSetAside> {
+    let Some(other) = others.owned else {
+        let unseen = others.unseen.clone();
+        return Err(WhyNotSetAside::OnlyOwner { unseen });
+    };
+    let container = state.containers.get(application);
+    let runs = container.is_some_and(|found| is_running(&found.status));
+    if runs && epoch > other {
+        return Err(WhyNotSetAside::InUse);
+    }
+    Ok(())
+}
+
+/// A replica is needed when it may be what the volume has to be promoted from.
+fn check_replica(
+    copy: &VolumeCopy,
+    (owner, epoch): (NodeId, Epoch),
+    others: &Others<'_>,
+) -> Result<(), WhyNotSetAside> {
+    match others.owned {
+        // Without it nobody would know that the owner which was seen is a stale one.
+        Some(latest) if epoch > latest && !others.is_seen(owner) => {
+            let name = name_of(owner, others.observed);
+            Err(WhyNotSetAside::KnowsLaterOwner {
+                owner: machine(owner, name.as_ref()),
+                epoch,
+            })
+        }
+        Some(_) => Ok(()),
+        None => {
+            let has_as_much = others.copies.iter().any(|other| age(other) >= age(copy));
+            let touched = copy.written > ByteCount::ZERO;
+            let is_spare = has_as_much || (touched && !others.copies.is_empty());
+            if is_spare || copy.snapshots.is_empty() {
+                return Ok(());
+            }
+            let unseen = others.unseen.clone();
+            Err(WhyNotSetAside::NewestCopy { unseen })
+        }
+    }
+}
+
+/// Tells whether a container runs.
+fn is_running(status: &ContainerStatus) -> bool {
+    matches!(status, ContainerStatus::Running { .. })
+}

@@ -1,0 +1,117 @@
+//! Why a copy is not set aside, in words.
+
+use std::fmt;
+
+use super::{NotSetAside, SettingAside, WhyNotSetAside};
+use crate::blocked::list;
+use crate::naming::promote_command;
+
+impl NotSetAside {
+    /// Tells whether the cause is that the node did not answer.
+    pub const fn is_unreachable(&self) -> bool {
+        matches!(self.why, WhyNotSetAside::NodeUnseen { .. })
+    }
+
+    /// Says what the operator can do next.
+    pub fn hint(&self) -> String {
+        let SettingAside {
+            application, node, ..
+        } = &self.setting_aside;
+        match &self.why {
+            WhyNotSetAside::NodeUnseen { .. } => format!("make `ssh {node}` work"),
+            WhyNotSetAside::PoolUnusable { .. } => format!("look at `zpool status` on {node}"),
+            WhyNotSetAside::OnlyOwner { unseen } if !unseen.is_empty() => {
+                format!("bring {} back first", list(unseen))
+            }
+            WhyNotSetAside::OnlyOwner { .. } => {
+                "if another node's copy is the right one, promote that first".to_owned()
+            }
+            WhyNotSetAside::InUse => format!(
+                "set the older owner's copy aside instead; if this one is wrong all the same, \
+                 first run `systemctl stop flocker-{application}` on {node}"
+            ),
+            WhyNotSetAside::ForeignInUse => format!(
+                "look at the `flocker:` properties with `zfs get all {}` on {node}; first run \
+                 `systemctl stop flocker-{application}` there if it is wrong all the same",
+                self.dataset()
+            ),
+            WhyNotSetAside::ForeignMounted { .. } => {
+                format!("first run `zfs unmount {}` on {node}", self.dataset())
+            }
+            WhyNotSetAside::KnowsLaterOwner { owner, .. } => match self.promotion() {
+                Some(command) => format!("bring {owner} back; if it is lost for good, {command}"),
+                None => format!("bring {owner} back"),
+            },
+            WhyNotSetAside::NewestCopy { .. } => match self.promotion() {
+                Some(command) => format!("to start from it: {command}"),
+                None => "bring the owner back".to_owned(),
+            },
+        }
+    }
+
+    fn dataset(&self) -> &str {
+        self.copy.as_ref().map_or("", |copy| &copy.dataset)
+    }
+
+    /// Writes the command that makes the copy the volume.
+    fn promotion(&self) -> Option<String> {
+        let SettingAside {
+            application, node, ..
+        } = &self.setting_aside;
+        let taken = self.copy.as_ref()?.taken?;
+        Some(promote_command(application, node, taken))
+    }
+}
+
+impl fmt::Display for NotSetAside {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let SettingAside {
+            application, node, ..
+        } = &self.setting_aside;
+        write!(
+            formatter,
+            "the copy of `{application}` on {node} is not set aside: "
+        )?;
+        match &self.why {
+            WhyNotSetAside::NodeUnseen { reason } => {
+                write!(formatter, "{node} cannot be reached: {reason}")
+            }
+            WhyNotSetAside::PoolUnusable { problem } => {
+                write!(formatter, "the pool of {node} {problem}")
+            }
+            WhyNotSetAside::OnlyOwner { unseen } if unseen.is_empty() => {
+                formatter.write_str("no other node owns the volume")
+            }
+            WhyNotSetAside::OnlyOwner { unseen } => write!(
+                formatter,
+                "no other node that was seen owns the volume, and {} was not seen",
+                list(unseen)
+            ),
+            WhyNotSetAside::InUse => {
+                formatter.write_str("the application runs on it, and it is the latest owner's")
+            }
+            WhyNotSetAside::ForeignInUse => formatter.write_str("the application runs on it"),
+            WhyNotSetAside::ForeignMounted { path } => write!(
+                formatter,
+                "it is mounted at {path}, which was not Flocker's doing"
+            ),
+            WhyNotSetAside::KnowsLaterOwner { owner, epoch } => write!(
+                formatter,
+                "it knows that {owner}, which was not seen, owns the volume in epoch {epoch}"
+            ),
+            WhyNotSetAside::NewestCopy { unseen } => {
+                formatter.write_str(
+                    "nobody who was seen owns the volume, and no other copy has as much",
+                )?;
+                if unseen.is_empty() {
+                    return Ok(());
+                }
+                write!(formatter, "; {} was not seen", list(unseen))
+            }
+        }?;
+        match &self.copy {
+            Some(copy) => write!(formatter, "; it is {copy}"),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,330 @@
+//! What the operator alone decides: a replica in the place of a lost owner, a copy out of use.
+
+use flocker_model::{
+    ByteCount, Deployment, Epoch, OwnerClaim, PoolHealth, SnapshotGuid, SnapshotState, VolumeRole,
+};
+use flocker_plan::{Plan, Promotion, SettingAside, check, plan_promotion, plan_setting_aside};
+use insta::assert_snapshot;
+
+use crate::cluster::{Cluster, database, deployment, name, node_name, show};
+
+/// When copies are set aside.
+const NOW: u64 = 1_795_402_590;
+
+fn on(node: &str) -> Deployment {
+    deployment(
+        &[("db", database())],
+        &[("1", &[]), ("2", &[]), ("3", &[]), (node, &["db"])],
+    )
+}
+
+/// The volume went from 1 to 2 and on to 3: 1 has an older replica, 2 a newer one.
+fn moved_twice() -> Cluster {
+    let mut cluster = Cluster::running(3, &on("1"));
+    for node in ["2", "3"] {
+        cluster.write();
+        cluster.deploy(&on(node));
+    }
+    cluster.write();
+    cluster
+}
+
+/// When a node's copy was taken; times are small in these tests.
+fn taken(cluster: &mut Cluster, node: &str) -> u64 {
+    let copy = cluster.copy(node, "db");
+    let newest = copy.snapshots.values().map(|snapshot| snapshot.created);
+    newest.max().unwrap_or_default()
+}
+
+/// What somebody does to a cluster behind Flocker's back.
+type Damage<'a> = &'a dyn Fn(&mut Cluster);
+
+/// Plans a promotion, or says why not as the operator reads it.
+fn promote(cluster: &Cluster, node: &str, since: u64) -> Result<Plan, String> {
+    let promotion = Promotion {
+        application: name("db"),
+        node: node_name(node),
+        accept_loss_since: since,
+    };
+    match plan_promotion(&promotion, &cluster.observed) {
+        Ok(plan) => Ok(checked(cluster, plan)),
+        Err(refusal) => Err(format!("error: {refusal}\n  hint: {}", refusal.hint())),
+    }
+}
+
+/// Plans to set a copy aside, or says why not as the operator reads it.
+fn set_aside(cluster: &Cluster, node: &str) -> Result<Plan, String> {
+    let setting_aside = SettingAside {
+        application: name("db"),
+        node: node_name(node),
+        at: NOW,
+    };
+    match plan_setting_aside(&setting_aside, &cluster.observed) {
+        Ok(plan) => Ok(checked(cluster, plan)),
+        Err(refusal) => Err(format!("error: {refusal}\n  hint: {}", refusal.hint())),
+    }
+}
+
+fn checked(cluster: &Cluster, plan: Plan) -> Plan {
+    let violations = check(&plan, &cluster.observed);
+    assert!(violations.is_empty(), "{violations:?}\n{plan}");
+    plan
+}
+
+/// Writes what stands in a deploy's way with what to do about it.
+fn obstacles(plan: &Plan) -> String {
+    let lines = plan
+        .blocked
+        .iter()
+        .map(|blocked| format!("error: {blocked}\n  hint: {}", blocked.hint()));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// The owner is lost, its newest replica is promoted, and the owner comes back.
+fn owner_came_back() -> Cluster {
+    let mut cluster = moved_twice();
+    let lost = cluster.observed.nodes[&node_name("3")].clone();
+    cluster.lose("3");
+    let since = taken(&mut cluster, "2");
+    let plan = promote(&cluster, "2", since).unwrap_or_else(|refusal| panic!("{refusal}"));
+    cluster.finish(&plan);
+    cluster.observed.nodes.insert(node_name("3"), lost);
+    cluster
+}
+
+#[test]
+fn a_lost_owner_and_back_again() {
+    let mut cluster = moved_twice();
+    let lost = cluster.observed.nodes[&node_name("3")].clone();
+    cluster.lose("3");
+    assert_snapshot!(
+        "a_deploy_with_a_lost_owner",
+        obstacles(&cluster.plan(&on("3")))
+    );
+    let since = taken(&mut cluster, "2");
+    let promotion = promote(&cluster, "2", since).unwrap();
+    assert_snapshot!("a_replica_takes_its_place", show(&promotion));
+    cluster.finish(&promotion);
+    let again = promote(&cluster, "2", since).unwrap();
+    assert_eq!(again.steps(), [], "the second time does nothing");
+    let alone = deployment(&[("db", database())], &[("1", &[]), ("2", &["db"])]);
+    cluster.finish(&cluster.plan(&alone));
+
+    cluster.observed.nodes.insert(node_name("3"), lost);
+    assert_snapshot!("the_owner_came_back", obstacles(&cluster.plan(&on("2"))));
+    let aside = set_aside(&cluster, "3").unwrap();
+    assert_snapshot!("its_copy_is_set_aside", show(&aside));
+    cluster.finish(&aside);
+    let again = set_aside(&cluster, "3").unwrap();
+    assert_eq!(again.steps(), [], "the second time does nothing");
+    cluster.deploy(&on("2"));
+    cluster.write();
+    cluster.deploy(&on("3"));
+}
+
+#[test]
+fn promotions_that_are_refused() {
+    let mut cluster = moved_twice();
+    let mut refusals = Vec::new();
+    let mut refuse = |what: &str, cluster: &Cluster, (node, since)| {
+        let refusal = promote(cluster, node, since).unwrap_err();
+        refusals.push(format!("{what}\n{refusal}"));
+    };
+    refuse("the owner is there", &cluster, ("2", 0));
+    cluster.lose("3");
+    refuse("it was lost", &cluster, ("3", 0));
+    refuse("another has a newer replica", &cluster, ("1", 0));
+    refuse("more would be lost", &cluster, ("2", NOW));
+    let whole = cluster.copy("2", "db").clone();
+    let mut with = |what: &str, change: Damage<'_>| {
+        let mut cluster = cluster.clone();
+        *cluster.copy("2", "db") = whole.clone();
+        change(&mut cluster);
+        refuse(what, &cluster, ("2", 0));
+    };
+    with("it was written to", &|cluster| {
+        cluster.copy("2", "db").written = ByteCount::mebibytes(3);
+    });
+    with("somebody mounted it", &|cluster| {
+        cluster.copy("2", "db").mounted = Some("/mnt".to_owned());
+    });
+    with("part of a first copy", &|cluster| {
+        let copy = cluster.copy("2", "db");
+        copy.snapshots.clear();
+        copy.newest_snapshot = None;
+        copy.resumable = true;
+    });
+    with("a foreign dataset", &|cluster| {
+        cluster.copy("2", "db").role = VolumeRole::Foreign {
+            problem: "was not made by Flocker".to_owned(),
+        };
+    });
+    with("the pool is suspended", &|cluster| {
+        cluster.machine("2").pool.health = PoolHealth::Unusable {
+            problem: "is suspended".to_owned(),
+        };
+    });
+    with("no copy", &|cluster| {
+        cluster.machine("2").volumes.clear();
+    });
+    with("an older turn's owner", &|cluster| {
+        cluster.copy("2", "db").role = VolumeRole::Owned { epoch: Epoch(1) };
+        cluster.copy("1", "db").role = VolumeRole::Replica {
+            owner: flocker_model::NodeId(uuid::Uuid::from_u128(3)),
+            epoch: Epoch(3),
+            handoff: None,
+        };
+    });
+    assert_snapshot!(refusals.join("\n\n"));
+}
+
+#[test]
+fn a_hand_off_that_only_has_to_be_finished_is_no_loss() {
+    let mut cluster = Cluster::running(3, &on("1"));
+    let made = cluster.plan(&on("2"));
+    cluster.begin_until(&made, |action| {
+        matches!(action, flocker_plan::Action::ReleaseVolume { .. })
+    });
+    assert_snapshot!(promote(&cluster, "1", 0).unwrap_err());
+}
+
+#[test]
+fn what_was_handed_off_and_lost_is_promoted_where_it_was() {
+    let mut cluster = Cluster::running(3, &on("1"));
+    cluster.write();
+    let made = cluster.plan(&on("2"));
+    cluster.begin_until(&made, |action| {
+        matches!(action, flocker_plan::Action::ReleaseVolume { .. })
+    });
+    cluster.machine("2").volumes.clear();
+    assert_snapshot!("the_hand_off_is_lost", obstacles(&cluster.plan(&on("2"))));
+    let since = taken(&mut cluster, "1");
+    let plan = promote(&cluster, "1", since).unwrap();
+    cluster.finish(&plan);
+    cluster.deploy(&on("2"));
+}
+
+#[test]
+fn setting_aside_that_is_refused() {
+    let mut refusals = Vec::new();
+    let mut refuse = |what: &str, cluster: &Cluster, node: &str| {
+        let refusal = set_aside(cluster, node).unwrap_err();
+        refusals.push(format!("{what}\n{refusal}"));
+    };
+    let mut cluster = moved_twice();
+    refuse("the only owner", &cluster, "3");
+    cluster.lose("1");
+    refuse("the only owner in sight", &cluster, "3");
+    refuse("a node that is not there", &cluster, "1");
+
+    let mut cluster = moved_twice();
+    cluster.lose("3");
+    refuse("the newest replica, without an owner", &cluster, "2");
+
+    let mut cluster = owner_came_back();
+    let alone = deployment(&[("db", database())], &[("1", &[]), ("2", &["db"])]);
+    let stale = cluster.observed.nodes[&node_name("3")].clone();
+    cluster.lose("3");
+    cluster.finish(&cluster.plan(&alone));
+    cluster.observed.nodes.insert(node_name("3"), stale);
+    refuse("the later owner, which runs", &cluster, "2");
+    cluster.write();
+    cluster.copy("1", "db").role = VolumeRole::Replica {
+        owner: cluster.machine("2").id,
+        epoch: Epoch(4),
+        handoff: None,
+    };
+    cluster.lose("2");
+    refuse("all that knows of the later owner", &cluster, "1");
+
+    let mut cluster = moved_twice();
+    cluster.copy("3", "db").role = VolumeRole::Foreign {
+        problem: "was not made by Flocker".to_owned(),
+    };
+    refuse(
+        "damaged properties below a running application",
+        &cluster,
+        "3",
+    );
+    cluster.reboot("3");
+    cluster.copy("3", "db").mounted = Some("/mnt".to_owned());
+    refuse("a foreign dataset that is mounted", &cluster, "3");
+    cluster.machine("3").pool.health = PoolHealth::Unusable {
+        problem: "is suspended".to_owned(),
+    };
+    refuse("a suspended pool", &cluster, "3");
+    assert_snapshot!(refusals.join("\n\n"));
+}
+
+#[test]
+fn what_stands_in_the_way_of_a_move_is_set_aside() {
+    let in_the_way: [(&str, Damage<'_>); 4] = [
+        ("written to", &|cluster| {
+            cluster.copy("1", "db").written = ByteCount::mebibytes(3);
+        }),
+        ("mounted and written to", &|cluster| {
+            cluster.copy("1", "db").written = ByteCount::mebibytes(3);
+            cluster.copy("1", "db").mounted = Some("/flocker/db".to_owned());
+        }),
+        ("nothing in common", &|cluster| {
+            let other = SnapshotState {
+                name: "other".to_owned(),
+                created: 1,
+            };
+            let copy = cluster.copy("1", "db");
+            copy.snapshots = [(SnapshotGuid(77), other)].into();
+            copy.newest_snapshot = Some(SnapshotGuid(77));
+        }),
+        ("foreign", &|cluster| {
+            cluster.copy("1", "db").role = VolumeRole::Foreign {
+                problem: "was not made by Flocker".to_owned(),
+            };
+        }),
+    ];
+    let mut shown = Vec::new();
+    for (what, change) in in_the_way {
+        let mut cluster = moved_twice();
+        change(&mut cluster);
+        let blocked = obstacles(&cluster.plan(&on("1")));
+        let plan = set_aside(&cluster, "1").unwrap();
+        shown.push(format!("{what}\n{blocked}\n{}", show(&plan)));
+        cluster.finish(&plan);
+        cluster.deploy(&on("1"));
+    }
+    assert_snapshot!(shown.join("\n\n"));
+}
+
+#[test]
+fn two_owners_of_one_epoch_are_left_to_the_operator() {
+    let mut cluster = moved_twice();
+    cluster.copy("1", "db").role = VolumeRole::Owned { epoch: Epoch(3) };
+    assert_snapshot!(obstacles(&cluster.plan(&on("3"))));
+    let plan = set_aside(&cluster, "1").unwrap();
+    cluster.finish(&plan);
+    assert!(cluster.plan(&on("3")).blocked.is_empty());
+}
+
+#[test]
+fn a_stale_owner_does_not_start_at_boot_when_a_peer_tells() {
+    let mut cluster = owner_came_back();
+    cluster.reboot("3");
+    let starts = cluster.plan_alone(&on("3"), "3");
+    assert!(starts.blocked.is_empty(), "nobody was asked: {starts}");
+    let later = OwnerClaim {
+        owner: cluster.machine("2").id,
+        epoch: Epoch(4),
+    };
+    let told = [(name("db"), later.clone())].into();
+    cluster.observed.claims.insert(node_name("1"), told);
+    let plan = cluster.plan_alone(&on("3"), "3");
+    assert_snapshot!(format!("{}{}", show(&plan), obstacles(&plan)));
+
+    // What a peer knows of this owner or an earlier one is no reason.
+    let known = OwnerClaim {
+        owner: cluster.machine("3").id,
+        epoch: Epoch(3),
+    };
+    let told = [(name("db"), known)].into();
+    cluster.observed.claims.insert(node_name("1"), told);
+    assert!(cluster.plan_alone(&on("3"), "3").blocked.is_empty());
+}
