@@ -7,7 +7,9 @@ use std::sync::Arc;
 use flocker_config::Source;
 use flocker_failpoint::reach;
 use flocker_model::{ApplicationName, Deployment, NodeName, Observed};
-use flocker_plan::{Blocked, Goal, Outcome, OutcomeKind, Plan, Scope, plan, plan_return};
+use flocker_plan::{
+    Blocked, BlockedKind, Goal, Outcome, OutcomeKind, Plan, Scope, plan, plan_return,
+};
 
 use crate::arguments::Deploy;
 use crate::drive::{Driven, Driver};
@@ -185,9 +187,13 @@ fn refuse(blocked: &[Blocked], gathered: &Gathered, printer: &Printer) -> Option
         return None;
     }
     let mut unreachable = false;
+    let mut told = BTreeSet::new();
     for blocked in blocked {
         let node = match &blocked.kind {
-            flocker_plan::BlockedKind::NodeUnreachable { node, .. } => gathered.failures.get(node),
+            BlockedKind::NodeUnreachable { node, .. } | BlockedKind::NodeUnusable { node, .. } => {
+                told.insert(node);
+                gathered.failures.get(node)
+            }
             _ => None,
         };
         let failure = match node {
@@ -204,6 +210,14 @@ fn refuse(blocked: &[Blocked], gathered: &Gathered, printer: &Printer) -> Option
         };
         unreachable |= failure.exit == Exit::Unreachable;
         printer.failure(&failure);
+    }
+    for (node, failure) in &gathered.failures {
+        if !told.contains(node) {
+            printer.narrate(&format!(
+                "warning: {node} is not in the deployment and was not seen:"
+            ));
+            printer.narrate(&failure.to_string());
+        }
     }
     printer.narrate("nothing was changed on any node");
     Some(if unreachable {

@@ -302,7 +302,6 @@ mod tests {
             sessions: BTreeMap::new(),
             observed: Observed::default(),
             failures: BTreeMap::new(),
-            unusable: BTreeSet::new(),
             incoming,
         };
         (gathered, Printer::new(false, false))

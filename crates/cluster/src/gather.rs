@@ -1,6 +1,7 @@
 //! Looking at every node at once.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use flocker_model::{NodeId, NodeName, NodeObservation, NodeState, Observed};
 use flocker_remote::protocol::LockHolder;
@@ -18,8 +19,6 @@ pub(crate) struct Gathered {
     pub(crate) observed: Observed,
     /// Why the other nodes did not answer.
     pub(crate) failures: BTreeMap<NodeName, Failure>,
-    /// Those of them that are there, and did not let themselves be looked at.
-    pub(crate) unusable: BTreeSet<NodeName>,
     /// What the nodes say from now on.
     pub(crate) incoming: mpsc::UnboundedReceiver<(NodeName, Incoming)>,
 }
@@ -46,7 +45,6 @@ pub(crate) async fn gather(
         sessions: BTreeMap::new(),
         observed: Observed::default(),
         failures: BTreeMap::new(),
-        unusable: BTreeSet::new(),
         incoming,
     };
     let mut asked = BTreeSet::new();
@@ -74,6 +72,7 @@ pub(crate) async fn gather(
         }
         next = gathered.remembered_elsewhere(&asked);
     }
+    gathered.observed.at = now();
     gathered
 }
 
@@ -86,18 +85,30 @@ impl Gathered {
                 NodeObservation::Seen(state)
             }
             Err(NotBegun { failure, answered }) => {
-                if answered {
-                    self.unusable.insert(node.clone());
-                }
                 let mut reason = failure.message.clone();
                 for cause in &failure.causes {
                     reason = format!("{reason}: {cause}");
                 }
                 self.failures.insert(node.clone(), failure);
-                NodeObservation::Unreachable { reason }
+                if answered {
+                    NodeObservation::Unusable { reason }
+                } else {
+                    NodeObservation::Unreachable { reason }
+                }
             }
         };
         self.observed.nodes.insert(node, observation);
+    }
+
+    /// Lists the machines that are there, and did not let themselves be looked at.
+    pub(crate) fn unusable(&self) -> impl Iterator<Item = &NodeName> {
+        let is_unusable =
+            |found: &NodeObservation| matches!(found, NodeObservation::Unusable { .. });
+        self.observed
+            .nodes
+            .iter()
+            .filter(move |(_, found)| is_unusable(found))
+            .map(|(node, _)| node)
     }
 
     /// Lists the machines that the nodes remember and that were not asked under any name.
@@ -121,5 +132,38 @@ impl Gathered {
         }
         endings.join_all().await;
         requests
+    }
+}
+
+/// Returns the time by this machine's clock, in seconds since 1970, unless that is set before it.
+pub(crate) fn now() -> Option<u64> {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.ok().map(|since| since.as_secs())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::exit::Exit;
+
+    #[test]
+    fn a_machine_that_is_only_busy_is_there() {
+        let (_, incoming) = mpsc::unbounded_channel();
+        let mut gathered = Gathered {
+            sessions: BTreeMap::new(),
+            observed: Observed::default(),
+            failures: BTreeMap::new(),
+            incoming,
+        };
+        let name = |text: &str| NodeName::try_from(text.to_owned()).unwrap();
+        for (node, answered) in [("node1", true), ("node2", false)] {
+            let failure = Failure::new(Exit::Blocked, format!("{node}: somebody changes it"));
+            gathered.note((name(node), Err(NotBegun { failure, answered })));
+        }
+        assert_eq!(gathered.unusable().collect::<Vec<_>>(), [&name("node1")]);
+        assert!(matches!(
+            &gathered.observed.nodes[&name("node2")],
+            NodeObservation::Unreachable { reason } if reason == "node2: somebody changes it"
+        ));
     }
 }

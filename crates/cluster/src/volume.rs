@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use flocker_failpoint::reach;
 use flocker_model::{ApplicationName, NodeName, Observed};
@@ -14,7 +13,7 @@ use crate::arguments::{Common, Promote, Resolve};
 use crate::drive::Driver;
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::gather::{Gathered, gather};
+use crate::gather::{Gathered, gather, now};
 use crate::images::OperatorImages;
 use crate::printer::Printer;
 use crate::session::{Caller, busy};
@@ -42,11 +41,10 @@ pub(crate) async fn promote(arguments: &Promote) -> Exit {
 
 /// Runs `flocker-cluster volume resolve`.
 pub(crate) async fn resolve(arguments: &Resolve) -> Exit {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH);
     let setting_aside = SettingAside {
         application: arguments.application.clone(),
         node: arguments.node.clone(),
-        at: now.map_or(0, |since| since.as_secs()),
+        at: now().unwrap_or_default(),
     };
     let decision = Decision {
         application: &arguments.application,
@@ -118,12 +116,12 @@ fn decide(
     if let Some(failure) = gathered.failures.get(decision.node) {
         return Err(vec![failure.clone()]);
     }
-    if decision.must_see_all && !gathered.unusable.is_empty() {
-        return Err(gathered
-            .unusable
-            .iter()
-            .filter_map(|node| Some(not_looked_at(node, gathered.failures.get(node)?)))
-            .collect());
+    let unusable: Vec<Failure> = gathered
+        .unusable()
+        .filter_map(|node| Some(not_looked_at(node, gathered.failures.get(node)?)))
+        .collect();
+    if decision.must_see_all && !unusable.is_empty() {
+        return Err(unusable);
     }
     for failure in gathered.failures.values() {
         printer.narrate("warning: decided without a machine that was not seen:");
@@ -225,6 +223,7 @@ fn what_next(decision: &Decision<'_>, kind: &OutcomeKind) -> String {
 mod tests {
     use std::collections::BTreeMap;
 
+    use flocker_model::NodeObservation;
     use tokio::sync::mpsc;
 
     use super::*;
@@ -239,17 +238,26 @@ mod tests {
         let failed = |name: &str| {
             Failure::new(Exit::Unreachable, format!("{name}: no answer")).hint("look at it")
         };
+        let look = |answered| {
+            let reason = "no answer".to_owned();
+            if answered {
+                NodeObservation::Unusable { reason }
+            } else {
+                NodeObservation::Unreachable { reason }
+            }
+        };
         let gathered = Gathered {
             sessions: BTreeMap::new(),
-            observed: Observed::default(),
+            observed: Observed {
+                nodes: failures
+                    .iter()
+                    .map(|(name, answered)| (node(name), look(*answered)))
+                    .collect(),
+                ..Observed::default()
+            },
             failures: failures
                 .iter()
                 .map(|(name, _)| (node(name), failed(name)))
-                .collect(),
-            unusable: failures
-                .iter()
-                .filter(|(_, answered)| *answered)
-                .map(|(name, _)| node(name))
                 .collect(),
             incoming,
         };

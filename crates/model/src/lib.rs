@@ -28,7 +28,7 @@ pub use node::{
     ContainerState, ContainerStatus, Health, NodeState, PoolHealth, PoolState, UnitState,
 };
 pub use observed::{NodeObservation, Observed};
-pub use time::{InvalidTime, parse_utc, render_rfc3339, render_utc};
+pub use time::{InvalidTime, parse_utc, render_age, render_rfc3339, render_span, render_utc};
 pub use units::{ByteCount, CpuMillis, Port};
 pub use volume::{
     Epoch, OwnerClaim, SetAsideName, SnapshotGuid, SnapshotState, VolumeCopy, VolumeRole,

@@ -18,6 +18,12 @@ pub enum NodeObservation {
         /// Why, in words for the operator.
         reason: String,
     },
+    /// It is there, and did not let itself be looked at: somebody else changes it, say. It is not
+    /// lost, and neither is what it has.
+    Unusable {
+        /// Why, in words for the operator.
+        reason: String,
+    },
     /// It was not asked, because this plan is for another node alone.
     NotAsked,
 }
@@ -27,7 +33,7 @@ impl NodeObservation {
     pub fn seen(&self) -> Option<&NodeState> {
         match self {
             Self::Seen(state) => Some(state),
-            Self::Unreachable { .. } | Self::NotAsked => None,
+            Self::Unreachable { .. } | Self::Unusable { .. } | Self::NotAsked => None,
         }
     }
 }
@@ -43,6 +49,10 @@ pub struct Observed {
     /// copies of.
     #[serde(default)]
     pub claims: BTreeMap<NodeName, BTreeMap<ApplicationName, OwnerClaim>>,
+    /// When it was looked, in seconds since 1970 by the clock of whoever did. Nothing is decided by
+    /// it; people are told by it how old things are.
+    #[serde(default)]
+    pub at: Option<u64>,
 }
 
 impl Observed {

@@ -20,6 +20,36 @@ pub fn render_rfc3339(seconds: u64) -> String {
     format!("{date}T{time}Z")
 }
 
+/// Renders how long something took or is ago by its two largest units, rounded down: `3 h 12 min`.
+pub fn render_span(seconds: u64) -> String {
+    let (minutes, hours, days) = (seconds / 60, seconds / 3_600, seconds / SECONDS_PER_DAY);
+    let (large, small) = match (days, hours, minutes) {
+        (0, 0, 0) => ((seconds, "s"), (0, "")),
+        (0, 0, _) => ((minutes, "min"), (seconds % 60, "s")),
+        (0, _, _) => ((hours, "h"), (minutes % 60, "min")),
+        (1, _, _) => ((1, "day"), (hours % 24, "h")),
+        _ => ((days, "days"), (hours % 24, "h")),
+    };
+    match (large, small) {
+        ((count, unit), (0, _)) => format!("{count} {unit}"),
+        ((count, unit), (rest, part)) => format!("{count} {unit} {rest} {part}"),
+    }
+}
+
+/// Renders how far a point in time is from `now`, both in seconds since 1970: `3 h 12 min ago`.
+///
+/// What lies in the future was written down by a clock that is ahead of that of `now`; it is said
+/// so, because the true age is not known then.
+pub fn render_age(at: u64, now: u64) -> String {
+    match now.checked_sub(at) {
+        Some(age) => format!("{} ago", render_span(age)),
+        None => format!(
+            "{} in the future by the clock here, so the clocks differ",
+            render_span(at - now)
+        ),
+    }
+}
+
 /// Renders the time of day.
 fn time_of(seconds: u64) -> String {
     let rest = seconds % SECONDS_PER_DAY;
@@ -136,7 +166,30 @@ fn days_until(year: u64, month: u64, day: u64) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use super::{parse_utc, render_rfc3339, render_utc};
+    use super::{parse_utc, render_age, render_rfc3339, render_span, render_utc};
+
+    #[test]
+    fn spans_have_two_units_at_most() {
+        let spans = [
+            0, 59, 60, 61, 3_599, 3_600, 3_660, 11_526, 86_400, 90_000, 172_799, 172_800, 1_000_000,
+        ];
+        let rendered: Vec<String> = spans.into_iter().map(render_span).collect();
+        assert_eq!(
+            rendered.join(", "),
+            "0 s, 59 s, 1 min, 1 min 1 s, 59 min 59 s, 1 h, 1 h 1 min, 3 h 12 min, 1 day, \
+             1 day 1 h, 1 day 23 h, 2 days, 11 days 13 h"
+        );
+    }
+
+    #[test]
+    fn an_age_that_a_wrong_clock_makes_is_said_to_be_one() {
+        assert_eq!(render_age(100, 100), "0 s ago");
+        assert_eq!(render_age(100, 11_626), "3 h 12 min ago");
+        assert_eq!(
+            render_age(160, 100),
+            "1 min in the future by the clock here, so the clocks differ"
+        );
+    }
 
     #[test]
     fn dates_are_those_of_the_calendar() {

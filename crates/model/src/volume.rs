@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{ApplicationName, ByteCount, DeploymentId, NodeId};
 
-/// Counts a volume's owners: one higher with each hand-off.
+/// Counts a volume's owners: one higher with each hand-off, and far higher when a replica takes the
+/// place of an owner that is lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Epoch(pub u64);
@@ -16,10 +17,22 @@ impl Epoch {
     /// The epoch of a volume that was just created.
     pub const FIRST: Self = Self(1);
 
+    /// More hand-offs than there ever are between two looks at the whole cluster.
+    const GAP: u64 = 1_000;
+
     /// Returns the epoch of the next owner.
     #[must_use]
     pub const fn next(self) -> Self {
         Self(self.0 + 1)
+    }
+
+    /// Returns the epoch of who takes the place of an owner that is lost.
+    ///
+    /// Machines that could not be seen may have handed the volume on since this epoch. The gap makes
+    /// sure that none of them passes for the later owner when it comes back.
+    #[must_use]
+    pub const fn after_loss(self) -> Self {
+        Self(self.0.saturating_add(Self::GAP))
     }
 }
 

@@ -48,7 +48,10 @@ pub(crate) async fn comply(
         ))
     })?;
     let state = machine.observe(None).await?;
-    let mut observed = Observed::default();
+    let mut observed = Observed {
+        at: Some(seconds_since_1970()),
+        ..Observed::default()
+    };
     let others = deployment.nodes.keys().chain(state.members.keys());
     for other in others.filter(|other| *other != node) {
         observed

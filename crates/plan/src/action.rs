@@ -140,6 +140,9 @@ pub enum Action {
         epoch: Epoch,
         /// The snapshot that it must end with, untouched since.
         snapshot: SnapshotGuid,
+        /// The latest epoch that anybody who was seen knows of. Who knows of a later one was not
+        /// seen, and has more of the volume.
+        latest: Epoch,
         /// The epoch of the new owner.
         next: Epoch,
         /// The deployment that the node last applied, if there is one.

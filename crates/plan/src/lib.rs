@@ -23,7 +23,7 @@ mod steps;
 mod survey;
 
 pub use action::{Action, Handoff, ImageSource, PushKind, Yield};
-pub use blocked::{Blocked, BlockedKind, CopyDescription};
+pub use blocked::{Blocked, BlockedKind, CopyDescription, Unseen};
 pub use check::{Violation, check};
 pub use goal::{Goal, Scope};
 pub use link_ports::{LINK_PORT_RANGE, LinkPorts};

@@ -7,7 +7,7 @@ use flocker_model::{
     NodeObservation, NodeState, Observed, SnapshotGuid, UnitState, VolumeCopy, VolumeRole,
 };
 
-use crate::{BlockedKind, CopyDescription};
+use crate::{BlockedKind, CopyDescription, Unseen};
 
 /// Where a volume is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,7 +33,13 @@ pub(crate) enum Whereabouts {
         guid: SnapshotGuid,
     },
     /// It cannot be said, or the copies contradict each other.
-    Blocked(BlockedKind),
+    Blocked(Box<BlockedKind>),
+}
+
+impl Whereabouts {
+    fn blocked(kind: BlockedKind) -> Self {
+        Self::Blocked(Box::new(kind))
+    }
 }
 
 /// A volume's copies by the node that has them.
@@ -58,9 +64,9 @@ pub(crate) fn locate(application: &ApplicationName, observed: &Observed) -> Wher
                 node: (*node).clone(),
                 epoch: *epoch,
             },
-            Some(superseded) => Whereabouts::Blocked(superseded),
+            Some(superseded) => Whereabouts::blocked(superseded),
         },
-        _ => Whereabouts::Blocked(BlockedKind::OwnersContradict {
+        _ => Whereabouts::blocked(BlockedKind::OwnersContradict {
             copies: copies
                 .iter()
                 .filter(|(_, copy)| copy.owned_epoch().is_some())
@@ -93,6 +99,7 @@ pub(crate) fn describe(
         newest: copy.newest_snapshot,
         created: created(copy.newest_snapshot),
         taken: created(newest_own(copy)),
+        looked_at: observed.at,
         written: copy.written,
     }
 }
@@ -165,37 +172,23 @@ pub(crate) fn counted(name: &str) -> Vec<u64> {
 
 /// No copy was seen: it is nowhere only if every node was seen.
 fn locate_unseen(application: &ApplicationName, observed: &Observed) -> Whereabouts {
-    let unseen = unseen(observed);
-    let foreign =
-        observed.seen().find_map(
-            |(node, state)| match &state.volumes.get(application)?.role {
-                VolumeRole::Foreign { problem } => Some((node, problem)),
-                VolumeRole::Owned { .. } | VolumeRole::Replica { .. } => None,
-            },
-        );
+    let unseen = Unseen::of(observed);
+    let foreign = observed
+        .seen()
+        .find_map(|(node, _)| Some((node, foreign(application, node, observed)?)));
     if let Some((node, problem)) = foreign {
-        return Whereabouts::Blocked(BlockedKind::ForeignDataset {
+        return Whereabouts::blocked(BlockedKind::ForeignDataset {
             node: node.clone(),
-            problem: problem.clone(),
+            problem,
         });
     }
     if !unseen.is_empty() {
-        return Whereabouts::Blocked(BlockedKind::VolumeUnknown { unseen });
+        return Whereabouts::blocked(BlockedKind::VolumeUnknown { unseen });
     }
     match remembered_place(application, observed) {
-        Some(node) => Whereabouts::Blocked(BlockedKind::VolumeVanished { node }),
+        Some(node) => Whereabouts::blocked(BlockedKind::VolumeVanished { node }),
         None => Whereabouts::Nowhere,
     }
-}
-
-/// Lists the nodes that were not seen.
-pub(crate) fn unseen(observed: &Observed) -> Vec<NodeName> {
-    observed
-        .nodes
-        .iter()
-        .filter(|(_, observation)| observation.seen().is_none())
-        .map(|(node, _)| node.clone())
-        .collect()
 }
 
 /// Finds where the last applied deployment had `application`, if it had a volume then.
@@ -239,9 +232,10 @@ fn locate_without_owner(
         return Whereabouts::Nowhere;
     };
     let Some((to, _)) = observed.seen().find(|(_, state)| state.id == owner) else {
-        return Whereabouts::Blocked(BlockedKind::OwnerUnseen {
+        return Whereabouts::blocked(BlockedKind::OwnerUnseen {
             owner,
             name: name_of(owner, observed),
+            answers: answers(owner, observed),
             replica: newest_replica(application, copies, observed)
                 .unwrap_or_else(|| describe(observed, (from, application), copy)),
         });
@@ -251,27 +245,44 @@ fn locate_without_owner(
     let ends_with = |guid: SnapshotGuid| {
         there.is_some_and(|copy| newest_own(copy) == Some(guid) && copy.written == ByteCount::ZERO)
     };
-    let unseen = unseen(observed);
-    match handoff {
-        Some(guid) if ends_with(guid) => Whereabouts::HandedOff {
-            from: from.clone(),
-            to: to.clone(),
-            epoch,
-            guid,
-        },
+    let unseen = Unseen::of(observed);
+    let kind = match (handoff, foreign(application, to, observed)) {
+        (Some(guid), _) if ends_with(guid) => {
+            return Whereabouts::HandedOff {
+                from: from.clone(),
+                to: to.clone(),
+                epoch,
+                guid,
+            };
+        }
         // That the next owner lacks what was handed off may be because it handed it on since, to
         // or from a node that was not seen. What this copy knows is then out of date.
-        _ if !unseen.is_empty() => Whereabouts::Blocked(BlockedKind::VolumeUnknown { unseen }),
-        Some(guid) => Whereabouts::Blocked(BlockedKind::HandoffLost {
+        _ if !unseen.is_empty() => BlockedKind::VolumeUnknown { unseen },
+        // It may be the volume itself, with damaged properties and more in it than any replica.
+        (_, Some(problem)) => BlockedKind::ForeignDataset {
+            node: to.clone(),
+            problem,
+        },
+        (Some(guid), None) => BlockedKind::HandoffLost {
             from: describe(observed, (from, application), copy),
             to: to.clone(),
             guid,
-        }),
-        None => Whereabouts::Blocked(BlockedKind::OwnerHasNoCopy {
+        },
+        (None, None) => BlockedKind::OwnerHasNoCopy {
             owner: to.clone(),
             replica: newest_replica(application, copies, observed)
                 .unwrap_or_else(|| describe(observed, (from, application), copy)),
-        }),
+        },
+    };
+    Whereabouts::blocked(kind)
+}
+
+/// Returns what is wrong with a node's dataset at the place of a volume, if Flocker did not make it
+/// or its properties are damaged.
+fn foreign(application: &ApplicationName, node: &NodeName, observed: &Observed) -> Option<String> {
+    match &observed.node(node)?.volumes.get(application)?.role {
+        VolumeRole::Foreign { problem } => Some(problem.clone()),
+        VolumeRole::Owned { .. } | VolumeRole::Replica { .. } => None,
     }
 }
 
@@ -300,6 +311,16 @@ pub(crate) fn name_of(id: NodeId, observed: &Observed) -> Option<NodeName> {
     seen.map(|(name, _)| name).or_else(remembered).cloned()
 }
 
+/// Tells whether a machine is there, seen or not.
+pub(crate) fn answers(id: NodeId, observed: &Observed) -> bool {
+    let name = name_of(id, observed);
+    let found = name.and_then(|name| observed.nodes.get(&name));
+    matches!(
+        found,
+        Some(NodeObservation::Seen(_) | NodeObservation::Unusable { .. })
+    )
+}
+
 /// Lists the names under which one machine was seen, for machines with several.
 pub(crate) fn machines_with_several_names(observed: &Observed) -> Vec<(NodeId, Vec<NodeName>)> {
     let mut names: BTreeMap<NodeId, BTreeSet<NodeName>> = BTreeMap::new();
@@ -317,7 +338,9 @@ pub(crate) fn machines_with_several_names(observed: &Observed) -> Vec<(NodeId, V
 pub(crate) fn unseen_reason(observation: &NodeObservation) -> Option<String> {
     match observation {
         NodeObservation::Seen(_) => None,
-        NodeObservation::Unreachable { reason } => Some(reason.clone()),
+        NodeObservation::Unreachable { reason } | NodeObservation::Unusable { reason } => {
+            Some(reason.clone())
+        }
         NodeObservation::NotAsked => Some("it was not asked".to_owned()),
     }
 }

@@ -123,6 +123,7 @@ async fn run_decision(
             owner,
             epoch,
             snapshot,
+            latest,
             next,
             deployment,
         } => {
@@ -133,7 +134,7 @@ async fn run_decision(
                 next,
                 deployment,
             };
-            volumes::promote(machine, &application, &promote).await
+            volumes::promote(machine, &application, (&promote, latest)).await
         }
         Action::SetVolumeAside { name, role, newest } => {
             let set_aside = flocker_zfs::SetAside { name, role, newest };

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use flocker_model::{ApplicationName, ByteCount, SnapshotGuid};
+use flocker_model::{ApplicationName, ByteCount, Epoch, OwnerClaim, SnapshotGuid};
 use flocker_plan::Yield;
 use flocker_remote::protocol::{Change, StepDone, StepFailure};
 use flocker_zfs::{Acquire, NewVolume, Promote, Release, SetAside};
@@ -52,23 +52,35 @@ pub(super) async fn acquire(
     machine.volumes.acquire(application, acquire).await
 }
 
-/// Makes a replica the volume, unless its owner is in this node's reach after all.
+/// Makes a replica the volume, unless its owner, or somebody who knows of a later one than the
+/// operator does, is in this node's reach after all.
 pub(super) async fn promote(
     machine: &Machine<impl Platform>,
     application: &ApplicationName,
-    promote: &Promote,
+    (promote, latest): (&Promote, Epoch),
 ) -> Result<Change, StepFailure> {
-    // The operator may be cut off from an owner that this node's network has.
+    // The operator may be cut off from machines that this node's network has.
     let told = claims::ask_peers(machine).await?;
-    let living = told.claims.iter().find_map(|(peer, claims)| {
-        let claim = claims.get(application)?;
-        let says_itself = told.ids.get(peer) == Some(&claim.owner);
-        (says_itself && claim.epoch >= promote.epoch).then_some((peer, claim.epoch))
-    });
-    if let Some((peer, epoch)) = living {
-        return Err(failure_of(format!(
-            "{peer} answers this node, and owns the volume in epoch {epoch}"
-        )));
+    for (peer, claims) in &told.claims {
+        let Some(OwnerClaim { owner, epoch }) = claims.get(application) else {
+            continue;
+        };
+        let is_owner = told.ids.get(peer) == Some(owner);
+        if is_owner && (*epoch >= promote.epoch || *owner == promote.owner) {
+            return Err(failure_of(format!(
+                "{peer} answers this node, and owns the volume in epoch {epoch}"
+            )));
+        }
+        if *epoch > latest {
+            let message = format!(
+                "{peer} answers this node, and knows that node {owner} owns the volume in epoch \
+                 {epoch}; nobody whom the operator reaches knows more than epoch {latest}"
+            );
+            return Err(StepFailure {
+                hint: Some(format!("make `ssh {peer}` work, and look again")),
+                ..failure_of(message)
+            });
+        }
     }
     machine.volumes.promote(application, promote).await
 }

@@ -121,3 +121,17 @@ async fn an_owner_that_only_the_operator_cannot_reach_is_not_lost() {
     );
     machines.check_owners();
 }
+
+#[tokio::test]
+async fn a_peer_that_knows_of_a_later_owner_keeps_an_old_replica_from_its_place() {
+    let machines = moved_twice().await;
+    // The second machine gave the volume to the third; the first does not know.
+    machines.part(&node_name(2));
+    let observed = without(&machines, &[node_name(1), node_name(2)]).await;
+    let refused = machines.drive(&promote(&observed, 0)).await.unwrap_err();
+    assert!(
+        refused.contains("10.0.0.2 answers this node, and knows that node"),
+        "{refused}"
+    );
+    machines.check_owners();
+}

@@ -2,7 +2,7 @@
 
 use flocker_model::ApplicationName;
 
-use super::{Blocked, BlockedKind, CopyDescription, list};
+use super::{Blocked, BlockedKind, CopyDescription};
 use crate::naming::{promote_command, set_aside_command};
 
 impl Blocked {
@@ -24,6 +24,7 @@ impl BlockedKind {
             Some(promote_command(application, &replica.node, taken))
         };
         Some(match self {
+            Self::OwnerUnseen { answers: true, .. } => return None,
             Self::OwnerUnseen { replica, .. } => format!(
                 "bring the owner back; if it is lost for good, {} starts from the replica, without \
                  what was written since",
@@ -35,9 +36,10 @@ impl BlockedKind {
                  use; nothing is destroyed. If {says} is wrong, do that there instead",
                 set_aside(&copy.node)
             ),
-            Self::HandoffLost { from, .. } => format!(
-                "the data is whole on {}: {} makes it the owner again, and nothing that was \
-                 handed over is lost",
+            Self::HandoffLost { from, to, .. } => format!(
+                "{} has all that was handed over, and {} makes it the owner again; if the \
+                 application had started on {to} before its copy went, find that first: what was \
+                 written there is nowhere else",
                 from.node,
                 promote(from)?
             ),
@@ -66,6 +68,7 @@ impl BlockedKind {
             Self::NodeUnreachable { node, .. } => format!(
                 "make `ssh {node}` work, or leave {node} out of the deployment if it is gone"
             ),
+            Self::NodeUnusable { node, .. } => format!("deploy again once {node} can be looked at"),
             Self::SameMachine { .. } => "name each machine once in the deployment; if they are \
                  clones, remove /var/lib/flocker/node-id on one of them before its first deploy"
                 .to_owned(),
@@ -73,9 +76,12 @@ impl BlockedKind {
                 format!("name {node} by its IPv4 address, or reach it over IPv4")
             }
             Self::VolumeUnknown { unseen } => format!(
-                "bring {} back; nothing older or empty is used while the volume may be there",
-                list(unseen)
+                "{}; nothing older or empty is used while the volume may be there",
+                unseen.hint()
             ),
+            Self::OwnerUnseen { answers: true, .. } => {
+                "deploy again once the owner can be looked at".to_owned()
+            }
             Self::VolumeVanished { node } => format!(
                 "find the dataset on {node} (is its pool imported?); to start with an empty volume \
                  instead, deploy once without this application"

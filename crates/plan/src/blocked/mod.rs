@@ -2,9 +2,12 @@
 
 mod hint;
 mod text;
+mod unseen;
 
 use flocker_model::{ApplicationName, ByteCount, Epoch, NodeId, NodeName, Port, SnapshotGuid};
 use serde::{Deserialize, Serialize};
+
+pub use unseen::Unseen;
 
 /// One copy of a volume, as it is shown when copies contradict each other.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,6 +26,8 @@ pub struct CopyDescription {
     pub created: Option<u64>,
     /// When the newest of Flocker's own snapshots was taken, in seconds since 1970.
     pub taken: Option<u64>,
+    /// When the copy was looked at, in seconds since 1970.
+    pub looked_at: Option<u64>,
     /// Bytes written since.
     pub written: ByteCount,
 }
@@ -48,6 +53,13 @@ pub enum BlockedKind {
         /// Why.
         reason: String,
     },
+    /// A node of the deployment is there, and did not let itself be looked at.
+    NodeUnusable {
+        /// The node.
+        node: NodeName,
+        /// Why.
+        reason: String,
+    },
     /// Two names of the deployment are one machine.
     SameMachine {
         /// The names.
@@ -63,7 +75,8 @@ pub enum BlockedKind {
     /// No copy was seen, or none that is current, but a node that may have it was not.
     VolumeUnknown {
         /// The nodes that may have it.
-        unseen: Vec<NodeName>,
+        #[serde(flatten)]
+        unseen: Unseen,
     },
     /// Only replicas were seen; the owner was not.
     OwnerUnseen {
@@ -71,6 +84,8 @@ pub enum BlockedKind {
         owner: NodeId,
         /// What it was called, if any node remembers.
         name: Option<NodeName>,
+        /// Whether it is there all the same, and only did not let itself be looked at.
+        answers: bool,
         /// The newest replica.
         replica: CopyDescription,
     },
@@ -176,10 +191,12 @@ pub enum BlockedKind {
 impl BlockedKind {
     /// Tells whether the cause is a node that did not answer.
     pub const fn is_unreachable(&self) -> bool {
-        matches!(
-            self,
-            Self::NodeUnreachable { .. } | Self::VolumeUnknown { .. } | Self::OwnerUnseen { .. }
-        )
+        match self {
+            Self::NodeUnreachable { .. } => true,
+            Self::VolumeUnknown { unseen } => !unseen.away.is_empty(),
+            Self::OwnerUnseen { answers, .. } => !*answers,
+            _ => false,
+        }
     }
 }
 

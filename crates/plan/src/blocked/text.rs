@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use flocker_model::{Epoch, render_utc};
+use flocker_model::{Epoch, render_age, render_utc};
 
 use super::{Blocked, BlockedKind, CopyDescription, list};
 use crate::naming::machine;
@@ -20,9 +20,32 @@ impl fmt::Display for CopyDescription {
             write!(formatter, ", newest snapshot GUID {newest}")?;
         }
         if let Some(created) = self.created {
-            write!(formatter, " taken at {}", render_utc(created))?;
+            write!(formatter, " taken at {}", self.told(created))?;
         }
-        write!(formatter, ", {} written since)", self.written)
+        write!(formatter, ", {} written since", self.written)?;
+        // Another program's snapshot of a replica tells nothing of how old the replica is.
+        match self.taken {
+            Some(taken) if self.created != Some(taken) => {
+                write!(
+                    formatter,
+                    "; Flocker's newest taken at {}",
+                    self.told(taken)
+                )?;
+            }
+            _ => {}
+        }
+        formatter.write_str(")")
+    }
+}
+
+impl CopyDescription {
+    /// Renders when something was done to the copy, and how long that was ago.
+    pub(crate) fn told(&self, at: u64) -> String {
+        let time = render_utc(at);
+        match self.looked_at {
+            Some(now) => format!("{time}, {}", render_age(at, now)),
+            None => time,
+        }
     }
 }
 
@@ -40,6 +63,9 @@ impl fmt::Display for BlockedKind {
         match self {
             Self::NodeUnreachable { node, reason } => {
                 write!(f, "{node} cannot be reached: {reason}")
+            }
+            Self::NodeUnusable { node, reason } => {
+                write!(f, "{node} answers, but could not be looked at: {reason}")
             }
             Self::SameMachine { nodes, id } => {
                 write!(f, "{} are one machine (node {id})", list(nodes))
@@ -89,18 +115,19 @@ impl BlockedKind {
         match self {
             Self::VolumeUnknown { unseen } => write!(
                 f,
-                "no current copy of its volume was seen, and {} was not seen either",
-                list(unseen)
+                "no current copy of its volume was seen, and {unseen} was not seen either"
             ),
             Self::OwnerUnseen {
                 owner,
                 name,
+                answers,
                 replica,
             } => {
                 let owner = machine(*owner, name.as_ref());
+                let how = absence(*answers);
                 write!(
                     f,
-                    "its volume is owned by {owner}, which was not seen; the newest replica is on {replica}"
+                    "its volume is owned by {owner}, which {how}; the newest replica is on {replica}"
                 )
             }
             Self::OwnersContradict { copies } => {
@@ -145,5 +172,14 @@ impl BlockedKind {
             // Not about copies.
             _ => Ok(()),
         }
+    }
+}
+
+/// Says that a machine was not seen, and whether it is there all the same.
+const fn absence(answers: bool) -> &'static str {
+    if answers {
+        "answers, but could not be looked at"
+    } else {
+        "was not seen"
     }
 }

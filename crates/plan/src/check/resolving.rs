@@ -13,8 +13,8 @@ impl Checker<'_> {
     pub(super) fn promotion(
         &self,
         step: &Step,
-        application: &ApplicationName,
-        (owner, snapshot, next): (NodeId, SnapshotGuid, Epoch),
+        (application, owner, snapshot): (&ApplicationName, NodeId, SnapshotGuid),
+        (latest, next): (Epoch, Epoch),
     ) -> Finding {
         let copies = || {
             self.observed
@@ -22,11 +22,12 @@ impl Checker<'_> {
                 .filter_map(|(node, state)| Some((node, state, state.volumes.get(application)?)))
         };
         let is_later = copies().all(|(_, _, copy)| match copy.role {
-            VolumeRole::Owned { epoch } | VolumeRole::Replica { epoch, .. } => epoch < next,
+            VolumeRole::Owned { epoch } | VolumeRole::Replica { epoch, .. } => epoch <= latest,
             VolumeRole::Foreign { .. } => true,
+        }) && latest < next;
+        let owner_is_gone = copies().all(|(_, state, copy)| {
+            state.id != owner || matches!(copy.role, VolumeRole::Replica { .. })
         });
-        let owner_is_gone =
-            copies().all(|(_, state, copy)| state.id != owner || copy.owned_epoch().is_none());
         let is_whole = copies().any(|(node, _, copy)| {
             *node == step.node
                 && matches!(copy.role, VolumeRole::Replica { .. })

@@ -47,9 +47,10 @@ impl Checker<'_> {
                 application,
                 owner,
                 snapshot,
+                latest,
                 next,
                 ..
-            } => self.promotion(step, application, (*owner, *snapshot, *next)),
+            } => self.promotion(step, (application, *owner, *snapshot), (*latest, *next)),
             Action::SetVolumeAside { name, .. } => self.setting_aside(step, &name.application),
             Action::PruneSnapshots { application, keep } => {
                 self.pruning(step, application, &|guid| keep.contains(guid))

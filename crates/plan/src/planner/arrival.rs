@@ -79,15 +79,15 @@ impl Planner<'_> {
                 };
                 self.relocate(placing, wanted, &source)
             }
-            Whereabouts::Blocked(BlockedKind::VolumeUnknown { unseen })
-                if self.goal.scope != Scope::Cluster =>
-            {
-                Err(Box::new(BlockedKind::NeedsOtherNode {
-                    node: unseen.first().unwrap_or(placing.place).clone(),
-                    what: "its volume is not here and may be elsewhere".to_owned(),
-                }))
-            }
-            Whereabouts::Blocked(kind) => Err(Box::new(kind)),
+            Whereabouts::Blocked(kind) => Err(match *kind {
+                BlockedKind::VolumeUnknown { unseen } if self.goal.scope != Scope::Cluster => {
+                    Box::new(BlockedKind::NeedsOtherNode {
+                        node: unseen.away.first().unwrap_or(placing.place).clone(),
+                        what: "its volume is not here and may be elsewhere".to_owned(),
+                    })
+                }
+                other => Box::new(other),
+            }),
         }
     }
 

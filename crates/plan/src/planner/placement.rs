@@ -54,10 +54,10 @@ impl Planner<'_> {
         if self.observed.node(place).is_none() {
             // That its place cannot be reached is reported already; which replica there is, not.
             if application.volume.is_some()
-                && let Whereabouts::Blocked(kind @ BlockedKind::OwnerUnseen { .. }) =
-                    locate(name, self.observed)
+                && let Whereabouts::Blocked(kind) = locate(name, self.observed)
+                && matches!(*kind, BlockedKind::OwnerUnseen { answers: false, .. })
             {
-                self.block_application(name, kind);
+                self.block_application(name, *kind);
             }
             return;
         }

@@ -27,10 +27,16 @@ impl Planner<'_> {
                 Some(observation) => unseen_reason(observation).unwrap_or_default(),
                 None => "it was not asked".to_owned(),
             };
-            if self.goal.covers(node) {
-                let node = node.clone();
-                self.block(BlockedKind::NodeUnreachable { node, reason });
+            if !self.goal.covers(node) {
+                continue;
             }
+            let node = node.clone();
+            self.block(match self.observed.nodes.get(&node) {
+                Some(NodeObservation::Unusable { .. }) => {
+                    BlockedKind::NodeUnusable { node, reason }
+                }
+                _ => BlockedKind::NodeUnreachable { node, reason },
+            });
         }
     }
 

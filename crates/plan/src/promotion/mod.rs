@@ -56,6 +56,8 @@ pub enum WhyNotPromoted {
     StaleOwner {
         /// The later owner, as far as it is known.
         later: String,
+        /// The node on which it was seen, if it was.
+        seen_on: Option<NodeName>,
         /// Its turn.
         epoch: Epoch,
     },
@@ -63,6 +65,13 @@ pub enum WhyNotPromoted {
     OwnerSeen {
         /// The owner.
         owner: NodeName,
+    },
+    /// The owner has a dataset there that may be the volume, with damaged properties.
+    OwnerDamaged {
+        /// The owner.
+        owner: NodeName,
+        /// What is wrong with it, as the end of a sentence.
+        problem: String,
     },
     /// The volume was given up to a node that only has to take it.
     HandedOff {
@@ -89,7 +98,7 @@ pub enum WhyNotPromoted {
     /// Another node has more of the volume.
     NewerReplica {
         /// Its copy.
-        newer: CopyDescription,
+        newer: Box<CopyDescription>,
     },
     /// More would be lost than was accepted.
     LossNotAccepted {
@@ -182,6 +191,7 @@ fn ready(promotion: &Promotion, observed: &Observed) -> Result<Ready, WhyNotProm
         VolumeRole::Owned { .. } | VolumeRole::Foreign { .. } => {
             return Err(WhyNotPromoted::StaleOwner {
                 later: machine(latest.owner, name_of(latest.owner, observed).as_ref()),
+                seen_on: latest.owned_on.cloned(),
                 epoch: latest.epoch,
             });
         }
@@ -196,17 +206,14 @@ fn ready(promotion: &Promotion, observed: &Observed) -> Result<Ready, WhyNotProm
     if promotion.accept_loss_since > taken {
         return Err(WhyNotPromoted::LossNotAccepted { taken });
     }
-    let next = latest.epoch.max(epoch).next();
-    let why = format!(
-        "its owner {} is lost, and what was written since {} with it",
-        machine(latest.owner, name_of(latest.owner, observed).as_ref()),
-        render_utc(taken)
-    );
+    let next = latest.epoch.after_loss();
+    let why = reason(&latest, (newest, taken), observed);
     let action = Action::PromoteVolume {
         application: application.clone(),
         owner,
         epoch,
         snapshot: newest,
+        latest: latest.epoch,
         next,
         deployment: state.applied.as_ref().map(|applied| applied.id.clone()),
     };
@@ -215,6 +222,24 @@ fn ready(promotion: &Promotion, observed: &Observed) -> Result<Ready, WhyNotProm
         next,
         why,
     })
+}
+
+/// Says why the replica that ends with `newest`, which was taken at that time, has to do.
+fn reason(
+    latest: &Latest<'_>,
+    (newest, taken): (SnapshotGuid, u64),
+    observed: &Observed,
+) -> String {
+    let name = name_of(latest.owner, observed);
+    let owner = machine(latest.owner, name.as_ref());
+    let is_seen = observed.seen().any(|(_, state)| state.id == latest.owner);
+    if is_seen && latest.handoff == Some(newest) {
+        return format!("{owner} does not have what was handed over to it, and this copy does");
+    }
+    format!(
+        "its owner {owner} is lost, and what was written since {} with it",
+        render_utc(taken)
+    )
 }
 
 /// Returns the state of a node, or why it was not seen.
@@ -306,6 +331,14 @@ fn refuse_living_owner(
         Some(copy) if copy.owned_epoch().is_some() => Err(WhyNotPromoted::OwnerSeen {
             owner: owner.clone(),
         }),
+        // What is there may be all of it, and the application may run on it.
+        Some(VolumeCopy {
+            role: VolumeRole::Foreign { problem },
+            ..
+        }) => Err(WhyNotPromoted::OwnerDamaged {
+            owner: owner.clone(),
+            problem: problem.clone(),
+        }),
         // It has what it is to take over.
         Some(copy)
             if latest.handoff.is_some()
@@ -355,7 +388,7 @@ fn refuse_newer(
     let newest = others.max_by_key(|(_, other)| age(other));
     match newest {
         Some((node, other)) if age(other) > age(copy) => Err(WhyNotPromoted::NewerReplica {
-            newer: describe(observed, (node, application), other),
+            newer: Box::new(describe(observed, (node, application), other)),
         }),
         _ => Ok(()),
     }

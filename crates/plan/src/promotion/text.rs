@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use flocker_model::render_utc;
+use flocker_model::{NodeName, render_utc};
 
 use super::{NotPromoted, Promotion, WhyNotPromoted};
 use crate::CopyDescription;
@@ -30,13 +30,17 @@ impl NotPromoted {
                 "{} keeps it under another name",
                 set_aside_command(application, node)
             ),
-            WhyNotPromoted::StaleOwner { later, .. } => format!(
-                "bring {later} back and decide between the two, or promote a replica of the later \
-                 owner's"
-            ),
+            WhyNotPromoted::StaleOwner { later, seen_on, .. } => {
+                self.hint_about_turns(later, seen_on.as_ref())
+            }
             WhyNotPromoted::OwnerSeen { owner } => format!(
                 "place `{application}` on {node} in the deployment and deploy: that moves it from \
                  {owner} without loss"
+            ),
+            WhyNotPromoted::OwnerDamaged { owner, .. } => format!(
+                "look at its `flocker:` properties on {owner}; if it is not the volume, or is \
+                 beyond help, first {}",
+                set_aside_command(application, owner)
             ),
             WhyNotPromoted::HandedOff { .. } => "deploy: that finishes the move".to_owned(),
             WhyNotPromoted::OwnersContradict { copies } => {
@@ -65,6 +69,25 @@ impl NotPromoted {
         }
     }
 
+    /// Says how the node's copy of an older turn and the later owner's are told apart.
+    fn hint_about_turns(&self, later: &str, seen_on: Option<&NodeName>) -> String {
+        let Promotion {
+            application, node, ..
+        } = &self.promotion;
+        match seen_on {
+            Some(later) => format!(
+                "{} keeps this copy under another name, out of use; to go on with this one \
+                 instead, {}",
+                set_aside_command(application, node),
+                set_aside_command(application, later)
+            ),
+            None => format!(
+                "bring {later} back and decide between the two, or promote a replica of the later \
+                 owner's"
+            ),
+        }
+    }
+
     /// Says how a touched replica becomes usable, by hand since that may destroy something.
     fn hint_about_touched(&self) -> String {
         let dataset = self.copy.as_ref().map(|copy| copy.dataset.as_str());
@@ -88,12 +111,7 @@ impl fmt::Display for NotPromoted {
         };
         write!(formatter, "; its copy is {copy}")?;
         match copy.taken {
-            Some(_) if copy.taken == copy.created => Ok(()),
-            Some(taken) => write!(
-                formatter,
-                ", Flocker's newest taken at {}",
-                render_utc(taken)
-            ),
+            Some(_) => Ok(()),
             None => formatter.write_str(" and has no whole snapshot of Flocker's"),
         }
     }
@@ -111,13 +129,17 @@ impl NotPromoted {
             WhyNotPromoted::NodeUnseen { reason } => write!(f, "it cannot be reached: {reason}"),
             WhyNotPromoted::NoReplica => write!(f, "it has no copy of the volume"),
             WhyNotPromoted::Foreign { problem } => write!(f, "the dataset in its place {problem}"),
-            WhyNotPromoted::StaleOwner { later, epoch } => write!(
+            WhyNotPromoted::StaleOwner { later, epoch, .. } => write!(
                 f,
                 "{node} owned it in an earlier turn, and {later} took it over in epoch {epoch}"
             ),
             WhyNotPromoted::OwnerSeen { owner } => {
                 write!(f, "its owner {owner} is there, and nothing need be lost")
             }
+            WhyNotPromoted::OwnerDamaged { owner, problem } => write!(
+                f,
+                "its owner {owner} is there, and the dataset in the volume's place {problem}"
+            ),
             WhyNotPromoted::HandedOff { to } => {
                 write!(f, "it was handed over to {to}, which has all of it")
             }

@@ -12,8 +12,8 @@ use thiserror::Error;
 
 use crate::naming::machine;
 use crate::steps::Because;
-use crate::survey::{age, describe, is_down, name_of, unseen, unseen_reason};
-use crate::{Action, CopyDescription, Outcome, OutcomeKind, Plan};
+use crate::survey::{age, answers, describe, is_down, name_of, unseen_reason};
+use crate::{Action, CopyDescription, Outcome, OutcomeKind, Plan, Unseen};
 
 /// The operator's word that a copy is not to be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,7 +53,7 @@ pub enum WhyNotSetAside {
     /// Nobody else who was seen owns the volume.
     OnlyOwner {
         /// The nodes that were not seen.
-        unseen: Vec<NodeName>,
+        unseen: Unseen,
     },
     /// It is the latest owner's, and the application runs on it.
     InUse,
@@ -68,13 +68,15 @@ pub enum WhyNotSetAside {
     KnowsLaterOwner {
         /// The later owner.
         owner: String,
+        /// Whether that is there all the same, and only did not let itself be looked at.
+        answers: bool,
         /// Its turn.
         epoch: Epoch,
     },
     /// Nobody who was seen owns the volume, and no other copy has as much.
     NewestCopy {
         /// The nodes that were not seen.
-        unseen: Vec<NodeName>,
+        unseen: Unseen,
     },
 }
 
@@ -173,7 +175,7 @@ struct Others<'a> {
     copies: Vec<&'a VolumeCopy>,
     /// The latest epoch in which another node owns the volume.
     owned: Option<Epoch>,
-    unseen: Vec<NodeName>,
+    unseen: Unseen,
     observed: &'a Observed,
 }
 
@@ -189,7 +191,7 @@ impl<'a> Others<'a> {
         Self {
             owned: copies.iter().filter_map(|copy| copy.owned_epoch()).max(),
             copies,
-            unseen: unseen(observed),
+            unseen: Unseen::of(observed),
             observed,
         }
     }
@@ -257,6 +259,7 @@ fn check_replica(
             let name = name_of(owner, others.observed);
             Err(WhyNotSetAside::KnowsLaterOwner {
                 owner: machine(owner, name.as_ref()),
+                answers: answers(owner, others.observed),
                 epoch,
             })
         }

@@ -3,7 +3,6 @@
 use std::fmt;
 
 use super::{NotSetAside, SettingAside, WhyNotSetAside};
-use crate::blocked::list;
 use crate::naming::promote_command;
 
 impl NotSetAside {
@@ -20,12 +19,11 @@ impl NotSetAside {
         match &self.why {
             WhyNotSetAside::NodeUnseen { .. } => format!("make `ssh {node}` work"),
             WhyNotSetAside::PoolUnusable { .. } => format!("look at `zpool status` on {node}"),
-            WhyNotSetAside::OnlyOwner { unseen } if !unseen.is_empty() => {
-                format!("bring {} back first", list(unseen))
-            }
-            WhyNotSetAside::OnlyOwner { .. } => {
-                "if another node's copy is the right one, promote that first".to_owned()
-            }
+            WhyNotSetAside::OnlyOwner { unseen } if !unseen.is_empty() => unseen.hint(),
+            WhyNotSetAside::OnlyOwner { .. } => format!(
+                "it is the volume itself; to have that elsewhere, place `{application}` there and \
+                 deploy"
+            ),
             WhyNotSetAside::InUse => format!(
                 "set the older owner's copy aside instead; if this one is wrong all the same, \
                  first run `systemctl stop flocker-{application}` on {node}"
@@ -38,10 +36,16 @@ impl NotSetAside {
             WhyNotSetAside::ForeignMounted { .. } => {
                 format!("first run `zfs unmount {}` on {node}", self.dataset())
             }
+            WhyNotSetAside::KnowsLaterOwner {
+                owner,
+                answers: true,
+                ..
+            } => format!("try again once {owner} can be looked at"),
             WhyNotSetAside::KnowsLaterOwner { owner, .. } => match self.promotion() {
                 Some(command) => format!("bring {owner} back; if it is lost for good, {command}"),
                 None => format!("bring {owner} back"),
             },
+            WhyNotSetAside::NewestCopy { unseen } if !unseen.unusable.is_empty() => unseen.hint(),
             WhyNotSetAside::NewestCopy { .. } => match self.promotion() {
                 Some(command) => format!("to start from it: {command}"),
                 None => "bring the owner back".to_owned(),
@@ -84,8 +88,7 @@ impl fmt::Display for NotSetAside {
             }
             WhyNotSetAside::OnlyOwner { unseen } => write!(
                 formatter,
-                "no other node that was seen owns the volume, and {} was not seen",
-                list(unseen)
+                "no other node that was seen owns the volume, and {unseen} was not seen"
             ),
             WhyNotSetAside::InUse => {
                 formatter.write_str("the application runs on it, and it is the latest owner's")
@@ -95,7 +98,7 @@ impl fmt::Display for NotSetAside {
                 formatter,
                 "it is mounted at {path}, which was not Flocker's doing"
             ),
-            WhyNotSetAside::KnowsLaterOwner { owner, epoch } => write!(
+            WhyNotSetAside::KnowsLaterOwner { owner, epoch, .. } => write!(
                 formatter,
                 "it knows that {owner}, which was not seen, owns the volume in epoch {epoch}"
             ),
@@ -106,7 +109,7 @@ impl fmt::Display for NotSetAside {
                 if unseen.is_empty() {
                     return Ok(());
                 }
-                write!(formatter, "; {} was not seen", list(unseen))
+                write!(formatter, "; {unseen} was not seen")
             }
         }?;
         match &self.copy {

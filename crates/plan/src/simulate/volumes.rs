@@ -75,6 +75,7 @@ fn decide(state: &mut NodeState, action: &Action) -> Result<(), String> {
             snapshot,
             next,
             deployment,
+            ..
         } => {
             let copy = copy_of(state, application)?;
             promote(copy, (*owner, *epoch, *snapshot), *next)?;

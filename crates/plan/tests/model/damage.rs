@@ -1,7 +1,6 @@
-//! What people and other programs do to volumes behind Flocker's back, and how it is mended.
+//! What people and other programs do to volumes behind Flocker's back.
 
-use flocker_model::{ApplicationName, ByteCount, NodeName, SnapshotGuid, VolumeCopy, VolumeRole};
-use flocker_plan::{Blocked, BlockedKind};
+use flocker_model::{ApplicationName, ByteCount, SnapshotGuid, VolumeCopy, VolumeRole};
 
 use crate::random::Random;
 use crate::world::{Place, World, is_owned};
@@ -176,65 +175,6 @@ impl World {
             let is_replica = matches!(copy.role, VolumeRole::Replica { .. });
             is_replica.then(|| ((other.clone(), name.clone()), copy.clone()))
         })
-    }
-
-    /// Does what people are told to do about what stands in the way; tells whether that is
-    /// anything, and whether there was reason for it.
-    pub(crate) fn mend(&mut self, blocked: &Blocked) -> bool {
-        let Some(name) = &blocked.application else {
-            return false;
-        };
-        if !self.mendable.contains(name) {
-            return false;
-        }
-        match &blocked.kind {
-            BlockedKind::ReplicaWritten { replica }
-            | BlockedKind::NothingInCommon { replica, .. } => self.rename(&replica.node, name),
-            BlockedKind::ForeignDataset { node, .. } => self.rename(node, name),
-            BlockedKind::HandoffLost { from, to, .. } => {
-                self.restore_by_hand((&from.node, to), name);
-            }
-            _ => return false,
-        }
-        true
-    }
-
-    /// Puts a copy out of Flocker's sight.
-    fn rename(&mut self, node: &NodeName, name: &ApplicationName) {
-        let place = (node.clone(), name.clone());
-        self.machine_mut(node).volumes.remove(name);
-        self.contents.remove(&place);
-    }
-
-    /// Receives what was handed off once more, from the machine that gave it up.
-    fn restore_by_hand(&mut self, (from, to): (&NodeName, &NodeName), name: &ApplicationName) {
-        let Some(copy) = self.copy(from, name) else {
-            return;
-        };
-        let VolumeRole::Replica {
-            epoch,
-            handoff: Some(guid),
-            ..
-        } = copy.role
-        else {
-            return;
-        };
-        self.rename(to, name);
-        let role = VolumeRole::Replica {
-            owner: self.machine(from).id,
-            epoch: flocker_model::Epoch(epoch.0 - 1),
-            handoff: None,
-        };
-        let restored = VolumeCopy {
-            role,
-            newest_snapshot: Some(guid),
-            mounted: None,
-            ..copy
-        };
-        let volumes = &mut self.machine_mut(to).volumes;
-        volumes.insert(name.clone(), restored);
-        self.copy_contents(name, to);
-        self.damaged.remove(&(to.clone(), name.clone()));
     }
 }
 

@@ -8,6 +8,7 @@ mod damage;
 mod drive;
 mod explore;
 mod invariants;
+mod mend;
 mod mutants;
 mod mutation;
 mod partial;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use flocker_model::{Deployment, NodeName, NodeObservation, Observed};
-use flocker_plan::{Goal, Scope, check, plan_return};
+use flocker_plan::{Action, Goal, Scope, Step, check, plan_return};
 
 use crate::case::{Case, Fault, node_name};
 use crate::drive::Driven;
@@ -91,7 +91,7 @@ impl<'a> Run<'a> {
         self.tell(|| "deploy".to_owned());
         let made = self.plan(&cluster(deployment), &observed)?;
         if !made.plan.blocked.is_empty() {
-            return self.refused(&made).map(|()| false);
+            return self.refused(deployment, &made).map(|()| false);
         }
         let driven = self.drive(&made, true)?;
         if driven.failed {
@@ -109,10 +109,10 @@ impl<'a> Run<'a> {
     }
 
     /// A plan may be refused for what cannot be reached, or what was damaged; people mend that.
-    fn refused(&mut self, made: &Made) -> Result<(), Broken> {
+    fn refused(&mut self, deployment: &Deployment, made: &Made) -> Result<(), Broken> {
         for blocked in &made.plan.blocked {
             self.tell(|| format!("blocked: {blocked}"));
-            if !self.world.mend(blocked) && self.unreachable.is_empty() {
+            if !self.mend(deployment, blocked)? && self.unreachable.is_empty() {
                 return Err(Broken::new(Invariant::Converges, blocked.to_string()));
             }
         }
@@ -184,7 +184,7 @@ impl<'a> Run<'a> {
                 break (made, observed);
             }
             mendings += 1;
-            self.refused(&made)?;
+            self.refused(deployment, &made)?;
         };
         let driven = self.drive(&made, false)?;
         if driven.failed || !made.plan.blocked.is_empty() {
@@ -241,12 +241,22 @@ impl<'a> Run<'a> {
     /// Makes a plan, and checks it by the rules that are written down apart from the planner.
     fn plan(&mut self, goal: &Goal<'_>, observed: &Observed) -> Result<Made, Broken> {
         let made = Made::new(self.mutation, goal, observed);
+        let is_decision = |step: &Step| {
+            matches!(
+                step.action,
+                Action::PromoteVolume { .. } | Action::SetVolumeAside { .. }
+            )
+        };
+        if let Some(step) = made.steps().iter().find(|step| is_decision(step)) {
+            let how = format!("a deploy decides what only people may: {}", step.action);
+            return Err(Broken::new(Invariant::PlansAreSound, how));
+        }
         self.inspect(&made, observed)?;
         Ok(made)
     }
 
     /// Checks a plan, unless it is meant to be wrong: what comes of it must be found then.
-    fn inspect(&self, made: &Made, observed: &Observed) -> Result<(), Broken> {
+    pub(crate) fn inspect(&self, made: &Made, observed: &Observed) -> Result<(), Broken> {
         if self.mutation.is_some() {
             return Ok(());
         }

@@ -176,8 +176,13 @@ impl World {
                 };
                 self.released.insert(application.clone(), released);
             }
-            Action::AcquireVolume { application, .. } => {
+            Action::AcquireVolume { application, .. }
+            | Action::PromoteVolume { application, .. } => {
                 self.released.remove(application);
+            }
+            Action::SetVolumeAside { name, .. } => {
+                let place = (node.clone(), name.application.clone());
+                self.contents.remove(&place);
             }
             Action::StartApplication { specification, .. } => {
                 let place = (node.clone(), specification.application.clone());

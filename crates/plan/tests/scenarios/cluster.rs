@@ -217,6 +217,14 @@ impl Cluster {
             .insert(node_name(number), NodeObservation::Unreachable { reason });
     }
 
+    /// Somebody else changes a machine, which does not let itself be looked at meanwhile.
+    pub(crate) fn occupy(&mut self, number: &str) {
+        let reason = "somebody has been changing it".to_owned();
+        self.observed
+            .nodes
+            .insert(node_name(number), NodeObservation::Unusable { reason });
+    }
+
     /// Cuts a machine's power and boots it.
     pub(crate) fn reboot(&mut self, number: &str) {
         let state = self.machine(number);

@@ -11,6 +11,9 @@ use crate::cluster::{Cluster, database, deployment, name, node_name, show};
 /// When copies are set aside.
 const NOW: u64 = 1_795_402_590;
 
+/// When machines are looked at: times are small in these tests.
+const LOOKED: u64 = 11_526;
+
 fn on(node: &str) -> Deployment {
     deployment(
         &[("db", database())],
@@ -26,10 +29,11 @@ fn moved_twice() -> Cluster {
         cluster.deploy(&on(node));
     }
     cluster.write();
+    cluster.observed.at = Some(LOOKED);
     cluster
 }
 
-/// When a node's copy was taken; times are small in these tests.
+/// When a node's copy was taken.
 fn taken(cluster: &mut Cluster, node: &str) -> u64 {
     let copy = cluster.copy(node, "db");
     let newest = copy.snapshots.values().map(|snapshot| snapshot.created);
@@ -123,6 +127,118 @@ fn a_lost_owner_and_back_again() {
 }
 
 #[test]
+fn an_owner_that_is_only_busy_is_not_to_be_brought_back() {
+    let mut cluster = moved_twice();
+    cluster.occupy("3");
+    let mut shown = vec![("deploy", obstacles(&cluster.plan(&on("3"))))];
+    let alone = deployment(&[("db", database())], &[("1", &[]), ("2", &["db"])]);
+    shown.push(("deploy elsewhere", obstacles(&cluster.plan(&alone))));
+    shown.push((
+        "set the newest replica aside",
+        set_aside(&cluster, "2").unwrap_err(),
+    ));
+    cluster.lose("1");
+    cluster.machine("2").volumes.clear();
+    shown.push(("no copy in sight", obstacles(&cluster.plan(&alone))));
+
+    let mut cluster = moved_twice();
+    cluster.occupy("1");
+    shown.push((
+        "set the only owner aside",
+        set_aside(&cluster, "3").unwrap_err(),
+    ));
+
+    let mut cluster = owner_came_back();
+    let later = cluster.copy("2", "db").role.clone();
+    assert_eq!(
+        later,
+        VolumeRole::Owned {
+            epoch: Epoch(1_003)
+        }
+    );
+    cluster.copy("1", "db").role = VolumeRole::Replica {
+        owner: cluster.machine("2").id,
+        epoch: Epoch(1_003),
+        handoff: None,
+    };
+    cluster.occupy("2");
+    shown.push((
+        "all that knows of the later owner",
+        set_aside(&cluster, "1").unwrap_err(),
+    ));
+    for (what, text) in &shown {
+        assert!(
+            !text.contains("bring the owner back") && !text.contains("bring 1.1.1.3 back"),
+            "{what}: {text}"
+        );
+    }
+    let shown: Vec<String> = shown
+        .into_iter()
+        .map(|(what, text)| format!("{what}\n{text}"))
+        .collect();
+    assert_snapshot!(shown.join("\n\n"));
+}
+
+#[test]
+fn what_unseen_machines_did_meanwhile_is_outranked() {
+    let mut cluster = moved_twice();
+    cluster.lose("2");
+    cluster.lose("3");
+    // It knows that 2 owned the volume in epoch 2, and nothing of 3.
+    let plan = promote(&cluster, "1", 0).unwrap();
+    cluster.finish(&plan);
+    let promoted = cluster.copy("1", "db").owned_epoch();
+    assert!(promoted > Some(Epoch(900)), "{promoted:?}");
+}
+
+#[test]
+fn an_owner_whose_properties_are_damaged_is_not_lost() {
+    let mut cluster = moved_twice();
+    cluster.copy("3", "db").role = VolumeRole::Foreign {
+        problem: "has no owner in its properties".to_owned(),
+    };
+    // It still runs, and its clients write.
+    let mut shown = vec![obstacles(&cluster.plan(&on("3")))];
+    shown.push(promote(&cluster, "2", 0).unwrap_err());
+    cluster.reboot("3");
+    let aside = set_aside(&cluster, "3").unwrap();
+    cluster.finish(&aside);
+    shown.push(obstacles(&cluster.plan(&on("3"))));
+    assert_snapshot!(shown.join("\n\n"));
+    let plan = promote(&cluster, "2", 0).unwrap();
+    cluster.finish(&plan);
+    cluster.deploy(&on("3"));
+}
+
+#[test]
+fn a_wrong_clock_is_told() {
+    let mut cluster = moved_twice();
+    cluster.lose("3");
+    for snapshot in cluster.copy("2", "db").snapshots.values_mut() {
+        snapshot.created = LOOKED + 300;
+    }
+    let refusal = promote(&cluster, "2", NOW).unwrap_err();
+    assert!(
+        refusal.contains("03:17:06 UTC, 5 min in the future by the clock here"),
+        "{refusal}"
+    );
+}
+
+#[test]
+fn how_old_a_replica_is_is_told_by_flockers_own_snapshot() {
+    let mut cluster = moved_twice();
+    cluster.lose("3");
+    // Another program took one of the replica since.
+    let copy = cluster.copy("2", "db");
+    copy.newest_snapshot = Some(SnapshotGuid(99));
+    let text = obstacles(&cluster.plan(&on("3")));
+    assert!(
+        text.contains("Flocker's newest taken at 1970-01-01 00:00:02 UTC, 3 h 12 min ago"),
+        "{text}"
+    );
+}
+
+#[test]
 fn promotions_that_are_refused() {
     let mut cluster = moved_twice();
     let mut refusals = Vec::new();
@@ -175,6 +291,12 @@ fn promotions_that_are_refused() {
             handoff: None,
         };
     });
+    let cluster = owner_came_back();
+    refuse(
+        "an older turn's owner beside the later one",
+        &cluster,
+        ("3", 0),
+    );
     assert_snapshot!(refusals.join("\n\n"));
 }
 
@@ -231,7 +353,7 @@ fn setting_aside_that_is_refused() {
     cluster.write();
     cluster.copy("1", "db").role = VolumeRole::Replica {
         owner: cluster.machine("2").id,
-        epoch: Epoch(4),
+        epoch: Epoch(1_003),
         handoff: None,
     };
     cluster.lose("2");
@@ -312,7 +434,7 @@ fn a_stale_owner_does_not_start_at_boot_when_a_peer_tells() {
     assert!(starts.blocked.is_empty(), "nobody was asked: {starts}");
     let later = OwnerClaim {
         owner: cluster.machine("2").id,
-        epoch: Epoch(4),
+        epoch: Epoch(1_003),
     };
     let told = [(name("db"), later.clone())].into();
     cluster.observed.claims.insert(node_name("1"), told);

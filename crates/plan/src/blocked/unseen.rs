@@ -1,0 +1,63 @@
+//! Nodes of which nothing was seen: those that are away, and those that are only busy.
+
+use std::fmt;
+
+use flocker_model::{NodeName, NodeObservation, Observed};
+use serde::{Deserialize, Serialize};
+
+use super::list;
+
+/// The nodes of which nothing was seen.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Unseen {
+    /// Those that did not answer, or were not asked.
+    #[serde(rename = "unseen")]
+    pub away: Vec<NodeName>,
+    /// Those that are there, and did not let themselves be looked at: somebody else changes them,
+    /// say.
+    #[serde(default)]
+    pub unusable: Vec<NodeName>,
+}
+
+impl Unseen {
+    /// Collects them.
+    pub(crate) fn of(observed: &Observed) -> Self {
+        let mut unseen = Self::default();
+        for (node, observation) in &observed.nodes {
+            match observation {
+                NodeObservation::Seen(_) => {}
+                NodeObservation::Unusable { .. } => unseen.unusable.push(node.clone()),
+                NodeObservation::Unreachable { .. } | NodeObservation::NotAsked => {
+                    unseen.away.push(node.clone());
+                }
+            }
+        }
+        unseen
+    }
+
+    /// Tells whether everything was seen.
+    pub const fn is_empty(&self) -> bool {
+        self.away.is_empty() && self.unusable.is_empty()
+    }
+
+    /// Says what is to be done about them.
+    ///
+    /// Nobody is told to bring back a machine that is there.
+    pub(crate) fn hint(&self) -> String {
+        let Self { away, unusable } = self;
+        let back = format!("bring {} back", list(away));
+        let again = format!("try again once {} can be looked at", list(unusable));
+        match (away.is_empty(), unusable.is_empty()) {
+            (_, true) => back,
+            (true, false) => again,
+            (false, false) => format!("{back}, and {again}"),
+        }
+    }
+}
+
+impl fmt::Display for Unseen {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<NodeName> = self.away.iter().chain(&self.unusable).cloned().collect();
+        formatter.write_str(&list(&names))
+    }
+}
