@@ -227,23 +227,18 @@ fn refuse(blocked: &[Blocked], gathered: &Gathered, printer: &Printer) -> Option
     })
 }
 
-/// After everything succeeded, asks the nodes whether it is so.
+/// After everything succeeded, asks the nodes whether it is so, and stays so.
 async fn verify(driver: &mut Driver<'_>, goal: &Goal<'_>, done: &Plan) -> Exit {
-    let (mut failures, mut left) = look_again(driver, goal).await;
-    if failures.is_empty() && left.only_awaits_health() {
-        let ended = driver.drive(&left).await;
-        if !ended.failures.is_empty() {
-            for failure in &ended.failures {
-                driver.printer.failure(failure);
-            }
-            let ill = left
-                .steps()
-                .iter()
-                .filter_map(|step| step.action.application());
-            show_ways_back(driver, done, ill);
-            return Exit::StepFailed;
+    // The applications' lines have been printed when they began to answer.
+    driver.announce = false;
+    let ended = driver.drive(&done.settling()).await;
+    let (failures, left) = look_again(driver, goal).await;
+    if !ended.failures.is_empty() {
+        for failure in &ended.failures {
+            driver.printer.failure(failure);
         }
-        (failures, left) = look_again(driver, goal).await;
+        show_ways_back(driver, done, ended.unfinished.iter());
+        return Exit::StepFailed;
     }
     if failures.is_empty() && left.is_empty() {
         return Exit::Converged;

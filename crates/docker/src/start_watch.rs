@@ -138,14 +138,23 @@ impl Docker {
         application: &ApplicationName,
     ) -> Result<StartWatch, LookupError> {
         let existing = self.inspect_ours(application, Role::Application).await?;
+        let before = existing
+            .as_ref()
+            .filter(|container| !crate::ownership::is_running(container))
+            .and_then(start_of);
         Ok(StartWatch {
+            before,
+            ..self.watch_run(application)
+        })
+    }
+
+    /// Begins to watch the run that the container of `application` is in, or was in last.
+    pub fn watch_run(&self, application: &ApplicationName) -> StartWatch {
+        StartWatch {
             docker: self.clone(),
             application: application.clone(),
-            before: existing
-                .as_ref()
-                .filter(|container| !crate::ownership::is_running(container))
-                .and_then(start_of),
-        })
+            before: None,
+        }
     }
 }
 

@@ -183,7 +183,8 @@ pub enum Action {
         /// Port on `localhost` to link port.
         links: ContainerLinks,
     },
-    /// Waits until the check that the image of a running container brings along passes.
+    /// Waits until a container has stayed up for a while and the check that its image may bring
+    /// along passes.
     AwaitHealth {
         /// The application.
         application: ApplicationName,

@@ -38,7 +38,10 @@ impl fmt::Display for Action {
                 write!(formatter, "set the links of {application}")
             }
             Self::AwaitHealth { application } => {
-                write!(formatter, "see {application} pass its health check")
+                write!(
+                    formatter,
+                    "see {application} stay up and pass its health check, if it has one"
+                )
             }
             Self::HoldPorts { ports } => {
                 write!(formatter, "hold new connections to {}", PortList(ports))

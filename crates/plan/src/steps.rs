@@ -73,11 +73,36 @@ impl Plan {
         self.steps.is_empty() && self.blocked.is_empty()
     }
 
-    /// Tells whether everything is as wanted, as far as can be known before the health checks of
-    /// what was started have passed.
-    pub fn only_awaits_health(&self) -> bool {
-        let awaits = |step: &Step| matches!(step.action, Action::AwaitHealth { .. });
-        !self.is_empty() && self.blocked.is_empty() && self.steps.iter().all(awaits)
+    /// Plans to see everything that this plan starts stay up.
+    ///
+    /// A plan of its own, for after this one: nothing is to wait for it, least of all the routes of
+    /// what was started.
+    #[must_use]
+    pub fn settling(&self) -> Self {
+        let mut settling = Self::default();
+        for step in &self.steps {
+            if let Action::StartApplication { specification, .. } = &step.action {
+                let application = specification.application.clone();
+                let because = Because {
+                    after: &[],
+                    why: "it was started",
+                };
+                let action = Action::AwaitHealth {
+                    application: application.clone(),
+                };
+                let seen = settling.add(&step.node, action, because);
+                if let Some(outcome) = self.outcomes.get(&application) {
+                    let done_after = BTreeSet::from([seen]);
+                    let outcome = outcome.clone();
+                    let outcome = Outcome {
+                        done_after,
+                        ..outcome
+                    };
+                    settling.outcomes.insert(application, outcome);
+                }
+            }
+        }
+        settling
     }
 
     /// Refuses a plan that something stands in the way of, so that nothing of it is done.

@@ -8,7 +8,7 @@ use flocker_model::{ContainerStatus, Digest};
 
 use crate::daemon::{SERVER, application, connect, start, stranger, wait_until_ready};
 
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 #[tokio::test]
 async fn only_a_changed_container_is_replaced_and_never_while_it_runs() {

@@ -6,9 +6,11 @@ use std::time::Duration;
 use flocker_docker::{Docker, StartError, container_name};
 use flocker_model::ContainerSpecification;
 
-use crate::daemon::{SERVER, application, connect, docker_command, start, stranger};
+use crate::daemon::{
+    SERVER, application, connect, docker_command, start, stranger, wait_until_ready,
+};
 
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(120);
 const SETTLE: Duration = Duration::from_secs(2);
 
 async fn prepare(docker: &Docker, specification: &ContainerSpecification) {
@@ -78,6 +80,35 @@ async fn the_end_of_an_earlier_run_is_not_mistaken_for_this_one() {
         .await
         .unwrap_err();
     assert!(matches!(error, StartError::Deadline { .. }), "{error:?}");
+}
+
+/// Also when it ended before anybody watched, as in a loop.
+#[tokio::test]
+async fn the_end_of_the_run_that_is_watched_is_noticed_whenever_it_comes() {
+    let Some(docker) = connect().await else {
+        return;
+    };
+    let specification = application(
+        "failing",
+        "trap 'exit 6' TERM; echo ready; sleep 1000 & wait",
+    );
+    let name = &specification.application;
+    prepare(&docker, &specification).await;
+    start(name).await;
+    wait_until_ready(name).await;
+    let (during, afterwards) = (docker.watch_run(name), docker.watch_run(name));
+    let (watched, stopped) = tokio::join!(
+        during.wait_until_stable(PATIENCE, PATIENCE),
+        docker.stop_container(name, PATIENCE)
+    );
+    stopped.unwrap();
+    let afterwards = afterwards.wait_until_stable(SETTLE, PATIENCE).await;
+    for error in [watched.unwrap_err(), afterwards.unwrap_err()] {
+        let StartError::Ended(ended) = &error else {
+            panic!("{error:?}");
+        };
+        assert_eq!(ended.exit_code, Some(6));
+    }
 }
 
 #[tokio::test]

@@ -71,6 +71,19 @@ impl Layouts {
         self.with_ledger("ledger-second", [&[], &["ledger"]])
     }
 
+    /// The ledger on the first node, with a configuration with which it ends soon after each start.
+    pub(super) fn broken_ledger_on_first(self) -> Layout {
+        let ledger = self.ledger_on_first();
+        Layout {
+            name: "ledger-broken",
+            applications: ledger.applications.replace(
+                "image: flocker/writer",
+                "image: flocker/writer\n  environment: {WRITER_PORT: \"99999\"}",
+            ),
+            ..ledger
+        }
+    }
+
     /// Everything on the first node; the second is not in the deployment.
     pub(super) fn one_node(self) -> Layout {
         let all = [
@@ -175,7 +188,12 @@ mod tests {
         assert_ne!(layouts.original().deployment, moved.deployment);
         assert_ne!(layouts.link_only().applications, moved.applications);
         assert_ne!(layouts.nobodys_image().applications, ledger.applications);
-        assert_ne!(layouts.ledger_on_first().deployment, ledger.deployment);
+        let first = layouts.ledger_on_first();
+        assert_ne!(first.deployment, ledger.deployment);
+        assert_ne!(
+            layouts.broken_ledger_on_first().applications,
+            first.applications
+        );
         assert!(APPLICATIONS.contains(DATABASE_PASSWORD));
     }
 }

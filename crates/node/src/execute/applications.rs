@@ -15,7 +15,7 @@ use crate::execute::ProgressSender;
 use crate::failure::OrFailure as _;
 use crate::machine::Machine;
 use crate::platform::{
-    Containers as _, OwnedVolume as _, Platform, Routes as _, Units as _, Volumes as _,
+    Containers as _, OwnedVolume as _, Platform, Routes as _, Steady, Units as _, Volumes as _,
 };
 use crate::store::ApplicationRecord;
 
@@ -28,7 +28,12 @@ const START_PATIENCE: Duration = Duration::from_secs(300);
 /// How long the check that an image brings along may neither pass nor fail for good.
 const HEALTH_PATIENCE: Duration = Duration::from_secs(600);
 /// How long a container must run to count as started rather than as ending in a loop.
+///
+/// Short, because clients wait meanwhile.
 const STEADY: Duration = Duration::from_millis(500);
+/// How long it must run once its clients no longer wait, so that what ends in a slower loop, such
+/// as one that first looks for a peer, is told as well.
+const SETTLED: Duration = Duration::from_secs(5);
 
 /// Makes everything ready that an application's first instruction may rely on, in an order in
 /// which nothing can be used before it is there: volume, namespace, links, container.
@@ -123,7 +128,7 @@ fn may_end(record: &ApplicationRecord) -> bool {
     record.specification.restart != RestartPolicy::Always
 }
 
-/// Waits until an application that runs passes its image's health check.
+/// Waits until an application has stayed up for a while and passes its image's health check.
 pub(super) async fn await_health(
     machine: &Machine<impl Platform>,
     name: &ApplicationName,
@@ -131,14 +136,20 @@ pub(super) async fn await_health(
 ) -> Result<Change, StepFailure> {
     // Nobody may be listening any more.
     let _ = progress.send(Progress {
-        what: format!("wait for the health check of {name}"),
+        what: format!("see {name} stay up"),
         done: 0,
         total: None,
     });
-    machine
-        .containers
-        .wait_until_healthy(name, HEALTH_PATIENCE)
+    let containers = &machine.containers;
+    let record = machine.store.application(name).or_failure()?;
+    let may_end = record.as_ref().is_some_and(may_end);
+    let watch = containers.watch_run(name);
+    let steady = containers
+        .wait_until_steady(watch, may_end, (SETTLED, START_PATIENCE))
         .await?;
+    if steady == Steady::Runs {
+        containers.wait_until_healthy(name, HEALTH_PATIENCE).await?;
+    }
     Ok(Change::Unchanged)
 }
 

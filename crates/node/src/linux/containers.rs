@@ -14,7 +14,7 @@ use tokio_util::io::{ReaderStream, StreamReader};
 
 use super::changed;
 use crate::failure::OrFailure as _;
-use crate::platform::{Containers, ImageProgress};
+use crate::platform::{Containers, ImageProgress, Steady};
 
 /// Translates Docker's word for whether anything had to be done.
 pub(super) fn change(change: flocker_docker::Change) -> Change {
@@ -79,15 +79,19 @@ impl Containers for Docker {
         Docker::watch_start(self, application).await.or_failure()
     }
 
+    fn watch_run(&self, application: &ApplicationName) -> StartWatch {
+        Docker::watch_run(self, application)
+    }
+
     async fn wait_until_steady(
         &self,
         watch: StartWatch,
         may_end: bool,
         (steady, patience): (Duration, Duration),
-    ) -> Result<(), StepFailure> {
+    ) -> Result<Steady, StepFailure> {
         match watch.wait_until_stable(steady, patience).await {
-            Err(StartError::Ended(ended)) if may_end && ended.succeeded() => Ok(()),
-            waited => waited.or_failure(),
+            Err(StartError::Ended(ended)) if may_end && ended.succeeded() => Ok(Steady::HasEnded),
+            waited => waited.map(|()| Steady::Runs).or_failure(),
         }
     }
 

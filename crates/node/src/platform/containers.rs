@@ -14,6 +14,15 @@ use tokio::io::AsyncRead;
 /// How far the pull of one layer of an image is: bytes done, and all, 0 where that is unknown.
 pub(crate) type ImageProgress = (ByteCount, ByteCount);
 
+/// What a container does that was seen long enough.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Steady {
+    /// It runs.
+    Runs,
+    /// It has done what it is for, and ended without an error.
+    HasEnded,
+}
+
 /// The containers of one machine.
 pub(crate) trait Containers: Clone + Debug + Send + Sync + 'static {
     /// Begun before a container is started; tells that start from those before it.
@@ -71,6 +80,9 @@ pub(crate) trait Containers: Clone + Debug + Send + Sync + 'static {
         application: &ApplicationName,
     ) -> impl Future<Output = Result<Self::Watch, StepFailure>> + Send;
 
+    /// Begins to watch the run that a container is in, or was in last.
+    fn watch_run(&self, application: &ApplicationName) -> Self::Watch;
+
     /// Waits until the watched container has run for the first duration, and for that no longer
     /// than the second; one that may end may also have ended without an error.
     fn wait_until_steady(
@@ -78,7 +90,7 @@ pub(crate) trait Containers: Clone + Debug + Send + Sync + 'static {
         watch: Self::Watch,
         may_end: bool,
         durations: (Duration, Duration),
-    ) -> impl Future<Output = Result<(), StepFailure>> + Send;
+    ) -> impl Future<Output = Result<Steady, StepFailure>> + Send;
 
     /// Waits, for `patience` at most, until the check that a container's image brings along passes;
     /// one without a check is healthy.

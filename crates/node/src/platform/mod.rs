@@ -15,7 +15,7 @@ mod volumes;
 
 use std::fmt::Debug;
 
-pub(crate) use containers::{Containers, ImageProgress};
+pub(crate) use containers::{Containers, ImageProgress, Steady};
 pub(crate) use peers::{PeerConnection, PeerSession, Peers};
 pub(crate) use routes::Routes;
 pub(crate) use units::Units;

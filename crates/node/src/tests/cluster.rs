@@ -273,11 +273,8 @@ impl Cluster {
         if let Err(failure) = self.drive(&made).await {
             panic!("{failure}\nin\n{made}");
         }
-        let mut left = plan(&cluster(deployment), &self.observe().await);
-        if left.only_awaits_health() {
-            self.drive(&left).await.unwrap();
-            left = plan(&cluster(deployment), &self.observe().await);
-        }
+        self.drive(&made.settling()).await.unwrap();
+        let left = plan(&cluster(deployment), &self.observe().await);
         assert!(left.is_empty(), "left to do:\n{left}\nafter\n{made}");
         self.check(deployment);
         self.write();

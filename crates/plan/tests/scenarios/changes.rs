@@ -148,7 +148,6 @@ fn what_fails_its_health_check_is_not_as_wanted() {
     }
     for ill in [Health::Starting, Health::Unhealthy] {
         let plan = plan_with(ill);
-        assert!(plan.only_awaits_health());
         assert_eq!(plan.outcomes[&name("web")].kind, OutcomeKind::Unchanged);
         assert_snapshot!("a_health_check_is_awaited", show(&plan));
     }

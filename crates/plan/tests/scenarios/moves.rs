@@ -2,7 +2,7 @@
 
 use insta::assert_snapshot;
 
-use crate::cluster::{Cluster, application, database, deployment, seed, web, with_volume};
+use crate::cluster::{Cluster, application, database, deployment, seed, show, web, with_volume};
 
 #[test]
 fn the_seeds_first_deploy() {
@@ -85,4 +85,14 @@ fn old_replicas_stay_of_use() {
     }
     cluster.write();
     assert_snapshot!(cluster.deploy(&on("2")));
+}
+
+/// Only once its clients are served: what starts, and nothing else.
+#[test]
+fn what_was_started_is_seen_to_stay_up() {
+    let mut cluster = Cluster::running(2, &seed("1"));
+    let moving = cluster.plan(&seed("2"));
+    assert_snapshot!(show(&moving.settling()));
+    cluster.deploy(&seed("2"));
+    assert!(cluster.plan(&seed("2")).settling().is_empty());
 }

@@ -1,6 +1,6 @@
 //! Connections that go away.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use flocker_remote::ssh::{
     CommandError, ConnectOptions, Connection, ConnectionLost, RemoteCommand, SessionError,
@@ -28,7 +28,14 @@ async fn connect(server: &Server) -> Connection {
 #[tokio::test]
 async fn a_server_killed_during_an_upload_is_an_error_at_once() {
     let server = Server::start();
-    let connection = connect(&server).await;
+    // Nobody would miss the host for an hour: only the end of the connection tells.
+    let patient = ConnectOptions {
+        keepalive_interval: Duration::from_secs(3600),
+        ..impatient()
+    };
+    let connection = within_deadline(Connection::connect(&server.destination(), &patient))
+        .await
+        .unwrap();
     let uploading = {
         let connection = connection.clone();
         tokio::spawn(async move {
@@ -43,10 +50,8 @@ async fn a_server_killed_during_an_upload_is_an_error_at_once() {
         }
     };
     within_deadline(receiving).await;
-    let killed = Instant::now();
     server.signal_sessions(Signal::SIGKILL);
     let error = within_deadline(uploading).await.unwrap().unwrap_err();
-    assert!(killed.elapsed() < Duration::from_secs(5));
     assert!(
         matches!(
             error,
@@ -89,10 +94,8 @@ async fn a_silent_host_is_noticed_while_nothing_happens() {
     let session = connection.exec(&RemoteCommand::new("cat")).await.unwrap();
     let (exit, stdin) = (session.exit, session.stdin);
     server.signal_sessions(Signal::SIGSTOP);
-    let stopped = Instant::now();
     let error = within_deadline(exit.wait()).await.unwrap_err();
     drop(stdin);
-    assert!(stopped.elapsed() < Duration::from_secs(10));
     let SessionError::ConnectionLost { source, .. } = error else {
         panic!("{error:?}");
     };
@@ -109,7 +112,6 @@ async fn a_silent_host_is_noticed_while_data_is_sent() {
         .await
         .unwrap();
     server.signal_sessions(Signal::SIGSTOP);
-    let stopped = Instant::now();
     let error = within_deadline(async {
         loop {
             if let Err(error) = session.stdin.write_all(&chunk).await {
@@ -119,7 +121,6 @@ async fn a_silent_host_is_noticed_while_data_is_sent() {
     })
     .await;
     assert_eq!(error.kind(), std::io::ErrorKind::BrokenPipe);
-    assert!(stopped.elapsed() < Duration::from_secs(10));
     let error = within_deadline(session.exit.wait()).await.unwrap_err();
     let SessionError::ConnectionLost { source, .. } = error else {
         panic!("{error:?}");

@@ -13,6 +13,9 @@ use super::{FIRST, Migration, SECOND};
 /// Source: `flocker_plan::LINK_PORT_RANGE`.
 const LINK_PORTS: std::ops::RangeInclusive<u16> = 24000..=28999;
 
+/// The exit code of `flocker-cluster` after a step that failed.
+const STEP_FAILED: i32 = 5;
+
 /// The log server's port.
 const LOG_SERVER: u16 = 9200;
 /// The ledger's port.
@@ -118,7 +121,37 @@ impl Migration<'_> {
         };
         report.check(site, name, more).await?;
         self.check("the other applications work", self.example_works(PATIENCE))
+            .await?;
+        self.way_back().await
+    }
+
+    /// An application that cannot start where it was moved to is brought back by one command.
+    async fn way_back(&mut self) -> Result<(), Stopped> {
+        let (first, second) = (self.layouts.first, self.layouts.second);
+        let layout = self.layouts.broken_ledger_on_first();
+        let said = format!(
+            "`ledger` and its data are on {first} now; to run it on {second} again, with all that \
+             it has written, deploy the configuration that placed it there"
+        );
+        let name = "a move after which it ends again and again fails, and says the way back";
+        self.check(name, async {
+            let transcript = self.cluster.deploy(&layout, &[]).await?;
+            transcript.expect_exit(STEP_FAILED)?;
+            transcript.expect_narration(&["bad port '99999'", &said])
+        })
+        .await?;
+        let lines = [format!("Re-deployed ledger from {first} to {second}.")];
+        let layout = self.layouts.ledger_on_second();
+        let deploy = self.cluster.expect_deploy(&layout, &[], &lines);
+        self.check("one deploy brings it back", deploy).await?;
+        let name = "its lines came along";
+        self.check(name, async {
+            eventually("the ledger has its lines", PATIENCE, async || {
+                self.ledger_everywhere().await
+            })
             .await
+        })
+        .await
     }
 
     async fn write_ledger_everywhere(&mut self) -> Result<(), Failure> {

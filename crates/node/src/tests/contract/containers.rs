@@ -15,7 +15,7 @@ const IMAGE: &str = "flocker-test/shell:1";
 /// What runs until it is asked to end.
 const SERVER: &str = "trap 'exit 0' TERM; sleep 1000 & wait";
 const GRACE: Duration = Duration::from_secs(10);
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A machine that has [`IMAGE`], and perhaps other tests' containers.
 trait Machine {

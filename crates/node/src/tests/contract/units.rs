@@ -8,7 +8,7 @@ use flocker_remote::protocol::Change;
 
 use crate::platform::Units;
 
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A machine on which units can start, and perhaps other tests' units.
 trait Machine {

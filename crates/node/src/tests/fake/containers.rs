@@ -16,7 +16,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _};
 
 use super::{Host, State, changed};
 use crate::failure::failure_of;
-use crate::platform::{Containers, ImageProgress};
+use crate::platform::{Containers, ImageProgress, Steady};
 
 /// The bridge's address.
 const GATEWAY: Ipv4Addr = Ipv4Addr::new(172, 20, 0, 1);
@@ -330,15 +330,19 @@ impl Containers for FakeContainers {
         self.host.act(|_| Ok(application.clone())).await
     }
 
+    fn watch_run(&self, application: &ApplicationName) -> ApplicationName {
+        application.clone()
+    }
+
     async fn wait_until_steady(
         &self,
         watch: ApplicationName,
         _may_end: bool,
         _durations: (Duration, Duration),
-    ) -> Result<(), StepFailure> {
+    ) -> Result<Steady, StepFailure> {
         let waited = self.host.act(|state| {
             if state.running.processes.runs(&watch) {
-                Ok(())
+                Ok(Steady::Runs)
             } else {
                 Err(failure_of("it ended right after its start"))
             }
