@@ -12,7 +12,7 @@ use cargo_metadata::{Metadata, MetadataCommand};
 
 use crate::arguments::CommandResult;
 use crate::process::{Program, RunError};
-use crate::programs::{self, Failpoints};
+use crate::programs::{self, Purpose};
 use crate::terminal;
 use crate::workspace;
 use linked_libraries::LinkError;
@@ -49,7 +49,7 @@ pub(crate) fn run(program: Option<PathBuf>) -> CommandResult {
     let metadata = observe_metadata()?;
     let program = match program {
         Some(program) => std::path::absolute(program)?,
-        None => programs::build(Failpoints::Absent)?.join("flocker-node"),
+        None => programs::build(Purpose::Delivery)?.join("flocker-node"),
     };
     terminal::line(&package(&metadata, &program)?.display().to_string());
     Ok(ExitCode::SUCCESS)

@@ -9,7 +9,7 @@ use crate::deb;
 use crate::install::{self, Need};
 use crate::nix_image;
 use crate::process::Program;
-use crate::programs::{self, Failpoints, ProgramsError};
+use crate::programs::{self, ProgramsError, Purpose};
 use crate::terminal;
 
 /// The lab, and what it puts on nodes and drives them with.
@@ -32,8 +32,8 @@ impl Built {
 }
 
 /// Builds the package for the nodes, the operator's program, and the lab.
-pub(crate) fn build(failpoints: Failpoints) -> Result<Built, Box<dyn Error>> {
-    let programs = programs::build(failpoints)?;
+pub(crate) fn build(purpose: Purpose) -> Result<Built, Box<dyn Error>> {
+    let programs = programs::build(purpose)?;
     Ok(Built {
         package: deb::build(&programs.join("flocker-node"))?,
         cluster: programs.join("flocker-cluster"),
@@ -44,14 +44,14 @@ pub(crate) fn build(failpoints: Failpoints) -> Result<Built, Box<dyn Error>> {
 /// Builds the lab. Cargo is run for that only, so that what it compiles is seen and the lab has the
 /// terminal to itself afterwards.
 pub(crate) fn build_lab() -> Result<PathBuf, ProgramsError> {
-    Ok(programs::build(Failpoints::Absent)?.join("flocker-lab"))
+    Ok(programs::build(Purpose::Lab)?.join("flocker-lab"))
 }
 
 /// Runs `flocker-lab` as the user asked.
 pub(crate) fn run_lab(arguments: &[String]) -> CommandResult {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     if let ["test" | "scenario" | "demo", ..] = words.as_slice() {
-        return build(Failpoints::Absent)?.program(&words).exit_code();
+        return build(Purpose::Lab)?.program(&words).exit_code();
     }
     let arguments = nix_image::resolve(arguments)?;
     Program::new(build_lab()?)
@@ -65,7 +65,7 @@ pub(crate) fn run_faults(arguments: &[String]) -> CommandResult {
     install::ensure(&[Need::Build, Need::Machines])?;
     let mut words = vec!["faults"];
     words.extend(arguments.iter().map(String::as_str));
-    build(Failpoints::Present)?
+    build(Purpose::Faults)?
         .program(&words)
         .env("FLOCKER_COMMIT", commit())
         .exit_code()
@@ -84,7 +84,7 @@ pub(crate) fn run_demo(arguments: &[String]) -> CommandResult {
     terminal::heading("demo 1/3: install what is missing");
     install::ensure(&[Need::Build, Need::Machines])?;
     terminal::heading("demo 2/3: build Flocker and its Debian package");
-    let built = build(Failpoints::Absent)?;
+    let built = build(Purpose::Lab)?;
     terminal::heading("demo 3/3: two nodes, a database, and its move");
     let mut words = vec!["demo"];
     words.extend(arguments.iter().map(String::as_str));

@@ -1,4 +1,4 @@
-//! Flocker's programs as they are delivered.
+//! Flocker's programs, as they are delivered and as nodes of the lab run them.
 
 use std::path::PathBuf;
 
@@ -18,24 +18,39 @@ pub(crate) enum ProgramsError {
     Copy(#[source] std::io::Error),
 }
 
-/// In which build of the programs tests may hold them at named places.
+/// What the programs are built for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Failpoints {
-    /// The one that is delivered: in none.
-    Absent,
-    /// One for the fault matrix.
-    Present,
+pub(crate) enum Purpose {
+    /// To be delivered.
+    Delivery,
+    /// For the nodes of the lab.
+    Lab,
+    /// For the nodes of the fault matrix, which holds the programs at named places.
+    Faults,
 }
 
-impl Failpoints {
-    /// The directory below the target directory that the programs are put into.
-    const fn directory(self) -> &'static str {
+impl Purpose {
+    /// The profile, which is also the directory below the target directory that cargo builds in.
+    const fn profile(self) -> &'static str {
         match self {
-            Self::Absent => "release",
-            Self::Present => "failpoints",
+            Self::Delivery => "release",
+            Self::Lab | Self::Faults => "lab",
+        }
+    }
+
+    const fn features(self) -> &'static [&'static str] {
+        match self {
+            Self::Delivery | Self::Lab => &[],
+            Self::Faults => &[
+                "--features",
+                "flocker-node/failpoints,flocker-cluster/failpoints",
+            ],
         }
     }
 }
+
+/// Where programs with failpoints are put: the next build of the other kind takes their places.
+const ASIDE: &str = "failpoints";
 
 /// The programs, by their packages.
 const PROGRAMS: [&str; 3] = ["flocker-node", "flocker-cluster", "flocker-lab"];
@@ -46,18 +61,11 @@ const PROGRAMS: [&str; 3] = ["flocker-node", "flocker-cluster", "flocker-lab"];
 /// run, so that one program after another would compile most dependencies several times.
 ///
 /// **Source**: <https://doc.rust-lang.org/cargo/reference/resolver.html#feature-unification>.
-pub(crate) fn build(failpoints: Failpoints) -> Result<PathBuf, ProgramsError> {
-    let features: &[&str] = match failpoints {
-        Failpoints::Absent => &[],
-        Failpoints::Present => &[
-            "--features",
-            "flocker-node/failpoints,flocker-cluster/failpoints",
-        ],
-    };
+pub(crate) fn build(purpose: Purpose) -> Result<PathBuf, ProgramsError> {
     Program::cargo()
-        .args(["build", "--release"])
+        .args(["build", "--profile", purpose.profile()])
         .args(PROGRAMS.iter().flat_map(|program| ["--package", program]))
-        .args(features)
+        .args(purpose.features())
         .run()
         .map_err(ProgramsError::Build)?;
     let metadata = MetadataCommand::new()
@@ -66,15 +74,14 @@ pub(crate) fn build(failpoints: Failpoints) -> Result<PathBuf, ProgramsError> {
         .exec()
         .map_err(ProgramsError::Metadata)?;
     let target = metadata.target_directory.into_std_path_buf();
-    let built = target.join("release");
-    let directory = target.join(failpoints.directory());
-    if failpoints == Failpoints::Present {
-        // The next build of the other kind takes these places again.
-        std::fs::create_dir_all(&directory).map_err(ProgramsError::Copy)?;
-        for program in PROGRAMS {
-            std::fs::copy(built.join(program), directory.join(program))
-                .map_err(ProgramsError::Copy)?;
-        }
+    let built = target.join(purpose.profile());
+    if purpose != Purpose::Faults {
+        return Ok(built);
     }
-    Ok(directory)
+    let aside = target.join(ASIDE);
+    std::fs::create_dir_all(&aside).map_err(ProgramsError::Copy)?;
+    for program in PROGRAMS {
+        std::fs::copy(built.join(program), aside.join(program)).map_err(ProgramsError::Copy)?;
+    }
+    Ok(aside)
 }

@@ -12,7 +12,7 @@ use crate::check;
 use crate::install::Need;
 use crate::lab;
 use crate::process::Program;
-use crate::programs::Failpoints;
+use crate::programs::Purpose;
 use crate::terminal;
 
 /// How many interrupted plans the model checker must have run.
@@ -245,7 +245,7 @@ fn run_system(package: &str) -> Outcome {
 }
 
 fn run_machines() -> Outcome {
-    let outcome = lab::build(Failpoints::Absent)
+    let outcome = lab::build(Purpose::Lab)
         .and_then(|built| Ok(built.program(&["test", "all"]).run_collecting()?));
     let scenarios = match outcome {
         Ok((status, lines)) => Outcome::of_program(&lines, status.success()),
