@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use flocker_lab::scenario::{
-    Case, Chapter, Choice, ContainerImages, Counts, Parts, PlainNodes, Site, run_boot, run_demo,
-    run_faults, run_migration, run_three_nodes,
+    Case, Chapter, Choice, ContainerImages, Counts, FaultsReport, Parts, PlainNodes, Site,
+    run_boot, run_demo, run_faults, run_migration, run_three_nodes,
 };
 use flocker_lab::{Cache, Lab, LabSpecification, Progress};
 
@@ -103,7 +103,8 @@ pub(crate) async fn test(test: &Test, progress: &Progress) -> Done {
         let parts = Parts::find(progress).await?;
         let pair = [Site::Lab(Lab::start(&parts.faults_lab(), progress).await?)];
         let choice = Choice::These(Case::smoke());
-        all.push(run_faults(&pair, &parts.cluster, choice).await.0.finish());
+        let (report, _) = run_faults(&pair, &parts.cluster, choice, &|_| {}).await;
+        all.push(report.finish());
     }
     Ok(ended(&all))
 }
@@ -172,10 +173,16 @@ pub(crate) async fn faults(faults: &Faults, progress: &Progress) -> Done {
         };
         pairs.push(Site::Lab(lab));
     }
-    let (report, table) = run_faults(&pairs, &parts.cluster, choice).await;
-    if let Some(file) = &faults.json {
-        std::fs::write(file, serde_json::to_string_pretty(&table)? + "\n")?;
-    }
+    let write = |table: &FaultsReport| -> Result<(), Box<dyn Error>> {
+        if let Some(file) = &faults.json {
+            std::fs::write(file, serde_json::to_string_pretty(table)? + "\n")?;
+        }
+        Ok(())
+    };
+    // What cannot be written meanwhile is an error at the end.
+    let told = |table: &FaultsReport| drop(write(table));
+    let (report, table) = run_faults(&pairs, &parts.cluster, choice, &told).await;
+    write(&table)?;
     Ok(ended(&[report.finish()]))
 }
 
@@ -197,7 +204,8 @@ pub(crate) async fn on_nodes(arguments: &OnNodes) -> Done {
         Scenario::Faults => {
             let choice = Choice::These(Case::smoke());
             let pair = std::slice::from_ref(&site);
-            run_faults(pair, &program, choice).await.0.finish()
+            let (report, _) = run_faults(pair, &program, choice, &|_| {}).await;
+            report.finish()
         }
         Scenario::Migration | Scenario::All => {
             let images = match &arguments.images {

@@ -260,6 +260,18 @@ impl Action {
         }
     }
 
+    /// Tells whether it takes as long as there is data to copy or somebody to wait for. What was
+    /// copied by then is kept, and nothing else is changed by it: it can be given up at any time.
+    pub const fn is_lengthy(&self) -> bool {
+        matches!(
+            self,
+            Self::EnsureImage { .. }
+                | Self::PushImage { .. }
+                | Self::PushVolume { .. }
+                | Self::AwaitHealth { .. }
+        )
+    }
+
     /// Returns the application that the action is about, if it is about one.
     pub fn application(&self) -> Option<&ApplicationName> {
         match self {

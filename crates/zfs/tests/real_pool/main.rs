@@ -13,6 +13,7 @@ mod handing_over;
 mod intent_log;
 mod making;
 mod mounting;
+mod pools;
 mod resolving;
 mod sending;
 mod support;

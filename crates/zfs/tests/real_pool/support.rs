@@ -57,6 +57,40 @@ impl Cluster {
     }
 }
 
+/// A pool of its own in a file, for what must not happen to the others' pool.
+pub(crate) struct Pool {
+    pub(crate) name: String,
+    file: String,
+}
+
+impl Pool {
+    pub(crate) fn new(purpose: &str) -> Self {
+        let name = format!("flocker-{purpose}-{}", std::process::id());
+        let file = format!("/var/tmp/{name}.img");
+        run(&format!(
+            "truncate -s 256M {file} && zpool create -O mountpoint=none {name} {file}"
+        ));
+        Self { name, file }
+    }
+
+    /// Exports the pool, and imports it with these arguments after `-d FILE`.
+    pub(crate) fn import_again(&self, arguments: &str) {
+        run(&format!(
+            "zpool export {} && zpool import -d {} {arguments}",
+            self.name, self.file
+        ));
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        run(&format!(
+            "zpool destroy -f {}; rm -f {}",
+            self.name, self.file
+        ));
+    }
+}
+
 /// The application of these tests.
 pub(crate) fn web() -> ApplicationName {
     "web".parse().unwrap()

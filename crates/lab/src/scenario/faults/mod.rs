@@ -3,6 +3,7 @@
 
 mod case;
 mod nodes;
+mod operators;
 mod report;
 mod strike;
 mod world;

@@ -99,6 +99,7 @@ impl FaultsReport {
 /// What pairs of nodes share that try cases at the same time.
 struct Shared<'a> {
     cluster: &'a Path,
+    told: &'a dyn Fn(&FaultsReport),
     report: Report,
     cases: RefCell<Box<dyn Iterator<Item = Case>>>,
     table: RefCell<FaultsReport>,
@@ -106,13 +107,20 @@ struct Shared<'a> {
 
 /// Tries cases on pairs of nodes on which nothing runs yet: on each pair one after another.
 ///
-/// A case that fails is followed by others only if `deploy` still succeeds.
-pub async fn run_faults(pairs: &[Site], cluster: &Path, choice: Choice) -> (Report, FaultsReport) {
+/// A case that fails is followed by others only if `deploy` still succeeds. After each case `told`
+/// is shown the table as far as it is: all of them take hours.
+pub async fn run_faults(
+    pairs: &[Site],
+    cluster: &Path,
+    choice: Choice,
+    told: &dyn Fn(&FaultsReport),
+) -> (Report, FaultsReport) {
     if let Some(seed) = choice.seed() {
         say(&format!("the cases of --seed {seed}"));
     }
     let shared = Shared {
         cluster,
+        told,
         report: Report::default(),
         cases: RefCell::new(choice.cases()),
         table: RefCell::new(FaultsReport::begin(choice.seed(), pairs.len())),
@@ -138,6 +146,11 @@ impl Shared<'_> {
         let Ok(mut faults) = self.report.check(site, name, began).await else {
             return;
         };
+        let name = "a second operator is refused until the first is gone";
+        let together = faults.two_operators();
+        if self.report.check(site, name, together).await.is_err() {
+            return;
+        }
         let take = || self.cases.borrow_mut().next();
         while let Some(case) = take() {
             if case.fault.is_of_the_link() && matches!(site, Site::Plain(_)) {
@@ -169,6 +182,7 @@ impl Shared<'_> {
             tried.first_exit, tried.deploys, tried.seconds
         ));
         self.table.borrow_mut().cases.push(tried);
+        (self.told)(&self.table.borrow());
         let is_failed = outcome.is_err();
         let name = format!("{case}: nothing is lost, doubled, stranded or left over");
         let _ = self

@@ -1,0 +1,48 @@
+//! Two operators at once.
+
+use super::super::failure::Failure;
+use super::super::site::SiteError;
+use super::super::wait::{PATIENCE, eventually};
+use super::Faults;
+use super::case::{Moment, Role};
+use super::nodes::Nodes;
+
+/// The exit code of `flocker-cluster` when something stands in the way.
+const BLOCKED: i32 = 4;
+
+impl Faults<'_> {
+    /// While one deploy is at work, others are refused and told of it, whatever they want; as soon
+    /// as it is killed they are not, although the node was in the middle of what it had been asked.
+    pub(super) async fn two_operators(&mut self) -> Result<(), Failure> {
+        let nodes = Nodes {
+            site: self.site,
+            source: self.place,
+        };
+        let place = Moment::BetweenRounds.place();
+        let (here, there) = (self.place, nodes.number(Role::Target));
+        nodes.arm(place).await?;
+        let mut winner = self.start_deploy(there)?;
+        self.come_to(nodes, place, &mut winner).await?;
+        for node in [there, here] {
+            let loser = self.cluster.deploy(&self.layout(node), &[]).await?;
+            loser.expect_exit(BLOCKED)?;
+            loser.expect_narration(&[
+                "has been changing it since",
+                "nothing was changed on any node",
+            ])?;
+        }
+        let killed = winner.kill().await;
+        killed.map_err(|source| SiteError::Run {
+            program: "flocker-cluster".to_owned(),
+            source,
+        })?;
+        // Nobody lets the node go on: that its operator is gone has to be enough.
+        eventually("the lock is free", PATIENCE, async || {
+            let transcript = self.cluster.deploy(&self.layout(there), &[]).await?;
+            transcript.expect_exit(0)
+        })
+        .await?;
+        self.place = there;
+        Ok(nodes.let_go(place).await?)
+    }
+}
