@@ -3,6 +3,7 @@
 use super::TierName;
 use crate::install::{self, Need};
 use crate::process::{Beside, Program};
+use crate::programs::{self, Purpose};
 use crate::terminal;
 
 /// The images that are being built, if any are.
@@ -30,7 +31,10 @@ impl Images {
         *self = match std::mem::take(self) {
             Self::NotBegun if wanted && lab_is_built && missing.is_empty() => begin(),
             Self::Begun(building) if needs_machines(next) => {
-                terminal::heading("the images of the virtual machines");
+                terminal::heading("the virtual machines' programs and images");
+                // What their nodes run is wanted next, and compiled while the images are not ready.
+                // Whoever needs it tells what is wrong with it.
+                let _ = programs::build(Purpose::Lab);
                 if !building.succeeded() {
                     terminal::line("They were not built; whoever needs them tries again.");
                 }
