@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use flocker_model::{
     Application, ApplicationName, ByteCount, CpuMillis, ImageReference, Link, RestartPolicy,
-    VolumeSpecification,
+    Secret, VolumeSpecification,
 };
 
 use crate::fields::{Field, KnownKeys};
@@ -59,7 +59,7 @@ pub(crate) struct Draft {
     pub(crate) links: Vec<DraftLink>,
     image: Option<ImageReference>,
     command: Option<Vec<String>>,
-    environment: BTreeMap<String, String>,
+    environment: BTreeMap<String, Secret>,
     volume: Option<VolumeSpecification>,
     memory: Option<ByteCount>,
     cpu: Option<CpuMillis>,

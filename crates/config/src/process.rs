@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use flocker_model::Secret;
+
 use crate::fields::Field;
 use crate::phrase::{double_quoted, quote};
 use crate::report::{Finding, Report};
@@ -11,7 +13,7 @@ pub(crate) fn read_environment(
     field: &Field<'_>,
     owner: &str,
     report: &mut Report,
-) -> BTreeMap<String, String> {
+) -> BTreeMap<String, Secret> {
     if field.value.is_null() {
         return BTreeMap::new();
     }
@@ -41,7 +43,7 @@ pub(crate) fn read_environment(
                     .hint(format!("{} if it is to be empty", value.line("\"\"")))
             });
         } else if let Some(text) = value.string(report) {
-            environment.insert(name.clone(), text.value);
+            environment.insert(name.clone(), text.value.into());
         }
     }
     environment

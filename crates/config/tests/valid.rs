@@ -83,7 +83,7 @@ spare: {image: "example/db@sha256:0123", restart: always}
     assert_eq!(web.memory, Some(ByteCount::mebibytes(512)));
     assert_eq!(web.cpu, Some(CpuMillis::new(1500)));
     assert_eq!(web.restart, RestartPolicy::OnFailure);
-    assert_eq!(web.environment["COUNT"], "5");
+    assert_eq!(web.environment["COUNT"].reveal(), "5");
     let volume = web.volume.as_ref().unwrap();
     assert_eq!(volume.maximum_size, Some(ByteCount::mebibytes(10 * 1024)));
     let port = |number| Port::new(number).unwrap();

@@ -56,7 +56,7 @@ pub(crate) fn render_container(
     let environment = specification
         .environment
         .iter()
-        .map(|(name, value)| format!("{name}={value}"))
+        .map(|(name, value)| format!("{name}={}", value.reveal()))
         .collect();
     let memory = specification
         .memory
@@ -181,7 +181,7 @@ mod tests {
             application: "pgsql-trac".parse().unwrap(),
             image: "flocker/postgresql".parse().unwrap(),
             command: Some(vec!["postgres".to_owned(), "-c".to_owned()]),
-            environment: BTreeMap::from([("PGDATA".to_owned(), "/var/lib/pgsql".to_owned())]),
+            environment: BTreeMap::from([("PGDATA".to_owned(), "/var/lib/pgsql".into())]),
             mountpoint: Some("/var/lib/pgsql".parse().unwrap()),
             memory: Some(ByteCount::mebibytes(256)),
             cpu: Some(CpuMillis::new(1500)),

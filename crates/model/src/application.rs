@@ -6,7 +6,9 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ApplicationName, ByteCount, CpuMillis, Digest, ImageReference, InvalidName, Port};
+use crate::{
+    ApplicationName, ByteCount, CpuMillis, Digest, ImageReference, InvalidName, Port, Secret,
+};
 
 /// An absolute path inside a container.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -107,7 +109,7 @@ pub struct Application {
     /// The command that replaces the image's own, if given.
     pub command: Option<Vec<String>>,
     /// The environment that the container's process sees, beside the image's own.
-    pub environment: BTreeMap<String, String>,
+    pub environment: BTreeMap<String, Secret>,
     /// The volume, if it has one.
     pub volume: Option<VolumeSpecification>,
     /// External port, answered on every node, to the port inside the container.
@@ -135,7 +137,7 @@ pub struct ContainerSpecification {
     /// The command that replaces the image's own, if given.
     pub command: Option<Vec<String>>,
     /// The environment, the links' variables included.
-    pub environment: BTreeMap<String, String>,
+    pub environment: BTreeMap<String, Secret>,
     /// Where the volume is seen, if there is one.
     pub mountpoint: Option<MountPath>,
     /// The most memory that it may use.
@@ -175,7 +177,7 @@ impl ContainerSpecification {
 /// Renders the variables by which Docker announced a link: `<ALIAS>_PORT_<port>_TCP_ADDR` and so on.
 ///
 /// The address is always the loopback one, because that is where a link answers.
-fn link_variables(links: &BTreeSet<Link>) -> BTreeMap<String, String> {
+fn link_variables(links: &BTreeSet<Link>) -> BTreeMap<String, Secret> {
     let mut variables = BTreeMap::new();
     for link in links {
         let alias: String = link
@@ -192,10 +194,10 @@ fn link_variables(links: &BTreeSet<Link>) -> BTreeMap<String, String> {
             .collect();
         let port = link.local_port;
         let prefix = format!("{alias}_PORT_{port}_TCP");
-        variables.insert(prefix.clone(), format!("tcp://127.0.0.1:{port}"));
-        variables.insert(format!("{prefix}_PROTO"), "tcp".to_owned());
-        variables.insert(format!("{prefix}_ADDR"), "127.0.0.1".to_owned());
-        variables.insert(format!("{prefix}_PORT"), port.to_string());
+        variables.insert(prefix.clone(), format!("tcp://127.0.0.1:{port}").into());
+        variables.insert(format!("{prefix}_PROTO"), "tcp".into());
+        variables.insert(format!("{prefix}_ADDR"), "127.0.0.1".into());
+        variables.insert(format!("{prefix}_PORT"), port.to_string().into());
     }
     variables
 }
@@ -214,7 +216,7 @@ mod tests {
         }]);
         let variables: Vec<String> = link_variables(&links)
             .into_iter()
-            .map(|(name, value)| format!("{name}={value}"))
+            .map(|(name, value)| format!("{name}={}", value.reveal()))
             .collect();
         assert_eq!(
             variables,

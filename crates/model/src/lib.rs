@@ -11,6 +11,7 @@ mod names;
 mod network;
 mod node;
 mod observed;
+mod secret;
 mod time;
 mod units;
 mod volume;
@@ -28,6 +29,7 @@ pub use node::{
     ContainerState, ContainerStatus, Health, NodeState, PoolHealth, PoolState, UnitState,
 };
 pub use observed::{NodeObservation, Observed};
+pub use secret::Secret;
 pub use time::{InvalidTime, parse_utc, render_age, render_rfc3339, render_span, render_utc};
 pub use units::{ByteCount, CpuMillis, Port};
 pub use volume::{

@@ -8,7 +8,7 @@
 
 use std::process::ExitCode;
 
-use flocker_model::{ContainerStatus, Health, NodeState, VolumeRole, render_utc};
+use flocker_model::{ContainerStatus, Health, NodeState, Secret, VolumeRole, render_utc};
 use flocker_remote::protocol::StepFailure;
 use flocker_zfs::SetAsideCopy;
 use serde::Serialize;
@@ -69,8 +69,7 @@ struct Shown<'a> {
 /// Prints the node's state.
 pub(crate) fn state(state: &NodeState, set_aside: &[SetAsideCopy], json: bool) {
     if json {
-        let shown = Shown { state, set_aside };
-        match serde_json::to_string_pretty(&shown) {
+        match state_json(state, set_aside) {
             Ok(text) => println!("{text}"),
             Err(error) => eprintln!("error: {error}"),
         }
@@ -119,4 +118,30 @@ pub(crate) fn state(state: &NodeState, set_aside: &[SetAsideCopy], json: bool) {
         Some(network) => println!("{} routed ports", network.routes.len()),
         None => println!("no routing table"),
     }
+}
+
+/// Writes the node's state as JSON, without the values of environments.
+pub(crate) fn state_json(
+    state: &NodeState,
+    set_aside: &[SetAsideCopy],
+) -> serde_json::Result<String> {
+    serde_json::to_string_pretty(&Shown {
+        state: &without_secrets(state),
+        set_aside,
+    })
+}
+
+/// Leaves out the values of environments: a command's output ends where others may read it.
+fn without_secrets(state: &NodeState) -> NodeState {
+    let mut state = state.clone();
+    let applications = state
+        .applied
+        .iter_mut()
+        .flat_map(|applied| applied.deployment.applications.values_mut());
+    for application in applications {
+        for value in application.environment.values_mut() {
+            *value = Secret::withheld();
+        }
+    }
+    state
 }

@@ -34,9 +34,7 @@ async fn only_a_changed_container_is_replaced_and_never_while_it_runs() {
     assert_eq!(docker.observe_containers().await.unwrap()[name], before);
 
     let mut changed = specification.clone();
-    changed
-        .environment
-        .insert("MODE".to_owned(), "new".to_owned());
+    changed.environment.insert("MODE".to_owned(), "new".into());
     let error = docker.ensure_container(&changed, None).await.unwrap_err();
     assert!(matches!(error, ContainerError::Running { .. }), "{error:?}");
     assert_eq!(docker.observe_containers().await.unwrap()[name], before);
@@ -93,7 +91,7 @@ async fn the_application_sees_its_name_address_environment_and_volume() {
     specification.mountpoint = Some("/data".parse().unwrap());
     specification
         .environment
-        .insert("GREETING".to_owned(), "a = b c".to_owned());
+        .insert("GREETING".to_owned(), "a = b c".into());
     let name = &specification.application;
     let namespace = docker.ensure_namespace(name).await.unwrap();
     docker

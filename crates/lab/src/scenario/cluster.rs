@@ -48,12 +48,39 @@ impl Cluster<'_> {
         }
     }
 
+    /// Shows what deploying a layout would do.
+    pub(super) async fn plan(
+        &self,
+        layout: &Layout,
+        options: &[&str],
+    ) -> Result<Transcript, Failure> {
+        let command = self.subcommand("plan", layout, options)?;
+        let program = self.program.display().to_string();
+        let ended = timeout(DEPLOY_PATIENCE, self.site.operate(&program, command)).await;
+        match ended {
+            Ok(output) => Ok(Transcript(output?)),
+            Err(_) => Err(Failure::Endless {
+                what: format!("flocker-cluster plan {}", layout.name),
+                patience: DEPLOY_PATIENCE,
+            }),
+        }
+    }
+
     /// The command that deploys a layout, whose files are written.
     pub(super) fn command(&self, layout: &Layout, options: &[&str]) -> Result<Command, SiteError> {
+        self.subcommand("deploy", layout, options)
+    }
+
+    fn subcommand(
+        &self,
+        name: &str,
+        layout: &Layout,
+        options: &[&str],
+    ) -> Result<Command, SiteError> {
         let files = layout.write(self.site)?;
         let program = self.program.display().to_string();
         let mut command = self.site.operator_command(&program);
-        command.arg("deploy").args(options).args(&files);
+        command.arg(name).args(options).args(&files);
         Ok(command)
     }
 
@@ -116,6 +143,18 @@ impl Transcript {
         expect(
             missing.is_empty(),
             format!("standard error to name {missing:?}"),
+            self.render(),
+        )
+    }
+
+    /// It succeeded, said something, and a text is in none of it.
+    pub(super) fn expect_nothing_of(&self, secret: &str) -> Result<(), Failure> {
+        self.expect_exit(0)?;
+        let Output { stdout, stderr, .. } = &self.0;
+        let is_there = stdout.contains(secret) || stderr.contains(secret);
+        expect(
+            !stdout.is_empty() && !is_there,
+            "a plan without secrets",
             self.render(),
         )
     }

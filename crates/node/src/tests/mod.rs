@@ -5,6 +5,7 @@ mod contract;
 mod fake;
 mod interrupted;
 mod resolving;
+mod secrets;
 mod serving;
 mod simulated;
 mod wish;

@@ -191,7 +191,7 @@ impl Case {
         Application {
             image: name(&format!("image-{}:{version}", index % 4)),
             command: None,
-            environment: BTreeMap::from([("SIZE".to_owned(), random.below(3).to_string())]),
+            environment: BTreeMap::from([("SIZE".to_owned(), random.below(3).to_string().into())]),
             volume,
             routes,
             links,

@@ -21,7 +21,7 @@ fn a_changed_image_recreates() {
 #[test]
 fn a_changed_environment_recreates() {
     let mut changed = database();
-    changed.environment.insert("A".to_owned(), "1".to_owned());
+    changed.environment.insert("A".to_owned(), "1".into());
     let mut cluster = Cluster::running(1, &deployment(&[("db", database())], &[("1", &["db"])]));
     let after = deployment(&[("db", changed)], &[("1", &["db"])]);
     assert_snapshot!(cluster.deploy(&after));

@@ -23,11 +23,13 @@ pub enum Chapter {
     PowerCut,
     /// Deploys that cannot succeed.
     Failures,
+    /// Who finds out an application's password.
+    Secrets,
 }
 
 impl Chapter {
     /// All of them, in order.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::FirstDeploy,
         Self::SecondDeploy,
         Self::Move,
@@ -37,6 +39,7 @@ impl Chapter {
         Self::OneNode,
         Self::PowerCut,
         Self::Failures,
+        Self::Secrets,
     ];
 
     /// The heading.
@@ -51,6 +54,7 @@ impl Chapter {
             Self::OneNode => "a node is left out",
             Self::PowerCut => "a power cut",
             Self::Failures => "deploys that cannot succeed",
+            Self::Secrets => "secrets are kept",
         }
     }
 }

@@ -6,6 +6,7 @@ mod chapter;
 mod everything;
 mod moves;
 mod outages;
+mod secrets;
 
 use std::path::Path;
 
@@ -90,6 +91,7 @@ impl Migration<'_> {
             Chapter::OneNode => self.one_node().await,
             Chapter::PowerCut => self.power_cut().await,
             Chapter::Failures => self.failures().await,
+            Chapter::Secrets => self.secrets().await,
         }
     }
 

@@ -71,9 +71,7 @@ async fn a_container_is_made_once_and_again_when_it_differs(machine: &impl Machi
     assert_eq!(running.0, process);
     let container = first.application.unwrap();
     assert_eq!(container.configuration, specification.digest());
-    specification
-        .environment
-        .insert("A".to_owned(), "b".to_owned());
+    specification.environment.insert("A".to_owned(), "b".into());
     let ensured = containers.ensure_container(&specification, None).await;
     assert_eq!(ensured.unwrap(), Change::Changed);
     let second = observe(machine, &name).await.application.unwrap();
@@ -120,9 +118,7 @@ async fn what_runs_is_neither_replaced_nor_removed(machine: &impl Machine) {
         .await
         .unwrap();
     assert!(runs(&observe(machine, &name).await));
-    specification
-        .environment
-        .insert("A".to_owned(), "b".to_owned());
+    specification.environment.insert("A".to_owned(), "b".into());
     containers
         .ensure_container(&specification, None)
         .await
