@@ -139,6 +139,18 @@ impl Driver<'_> {
         (node, event): (&NodeName, Event),
     ) -> Option<Failure> {
         match event {
+            Event::Progress { step, .. }
+            | Event::Done { step, .. }
+            | Event::Failed { step, .. }
+                if !schedule.is_running_on(step, node) =>
+            {
+                let message = format!(
+                    "{node}: it reports on step {step}, at which it is not; what it says is not \
+                     believed"
+                );
+                let failure = Failure::new(Exit::StepFailed, message);
+                Some(failure.hint(format!("find out what answers as flocker-node on {node}")))
+            }
             Event::Progress { step, progress } => {
                 self.printer.step_progresses(node, step, &progress);
                 None
@@ -271,109 +283,4 @@ fn failure_of(error: &(dyn std::error::Error + 'static)) -> StepFailure {
 }
 
 #[cfg(test)]
-mod tests {
-    use flocker_plan::StepId;
-    use serde_json::json;
-
-    use super::*;
-
-    /// Makes a plan that stops `web` on a node and removes it there.
-    fn plan_to_remove() -> Plan {
-        let step = |id: u32, action: &str, after: &[u32]| {
-            let action = json!({ action: { "application": "web" } });
-            json!({ "id": id, "node": "node1", "action": action, "after": after, "why": "a test" })
-        };
-        let plan = json!({
-            "steps": [step(0, "stop-application", &[]), step(1, "remove-application", &[0])],
-            "outcomes": {
-                "web": {
-                    "outcome": "stopped", "volume_kept": true, "node": "node1", "done_after": [1],
-                },
-            },
-            "blocked": [],
-        });
-        serde_json::from_value(plan).unwrap()
-    }
-
-    /// What a test needs around a driver: no node is connected.
-    fn nobody() -> (Gathered, Printer) {
-        let (_, incoming) = mpsc::unbounded_channel();
-        let gathered = Gathered {
-            sessions: BTreeMap::new(),
-            observed: Observed::default(),
-            failures: BTreeMap::new(),
-            incoming,
-        };
-        (gathered, Printer::new(false, false))
-    }
-
-    fn driver((gathered, printer): &mut (Gathered, Printer)) -> Driver<'_> {
-        Driver {
-            gathered,
-            images: Arc::new(OperatorImages::default()),
-            printer,
-            announce: true,
-        }
-    }
-
-    fn node() -> NodeName {
-        NodeName::try_from("node1".to_owned()).unwrap()
-    }
-
-    #[test]
-    fn a_failed_step_is_told_with_its_node_cause_and_hint() {
-        let plan = plan_to_remove();
-        let mut schedule = Schedule::new(&plan);
-        schedule.begin_ready();
-        let event = Event::Failed {
-            step: StepId::new(0),
-            failure: StepFailure {
-                message: "systemd did not stop the unit".to_owned(),
-                causes: vec!["connection refused".to_owned()],
-                hint: Some("look at the unit's log".to_owned()),
-                stale: false,
-            },
-        };
-        let mut around = nobody();
-        let failure = driver(&mut around)
-            .note_event(&plan, &mut schedule, (&node(), event))
-            .unwrap();
-        assert_eq!(failure.exit, Exit::StepFailed);
-        insta::assert_snapshot!(failure, @r"
-        error: node1: cannot stop web
-          caused by: systemd did not stop the unit
-          caused by: connection refused
-          hint: look at the unit's log
-        ");
-    }
-
-    #[test]
-    fn a_lost_nodes_running_steps_are_told() {
-        let plan = plan_to_remove();
-        let mut schedule = Schedule::new(&plan);
-        schedule.begin_ready();
-        let mut around = nobody();
-        let lost = Failure::new(Exit::Unreachable, "node1: the connection was lost");
-        let failures = driver(&mut around).note_loss(&plan, &mut schedule, (&node(), lost));
-        assert_eq!(failures.len(), 1);
-        assert_eq!(failures[0].exit, Exit::StepFailed);
-        insta::assert_snapshot!(failures[0], @r"
-        error: node1: it is not known whether it could stop web
-          caused by: node1: the connection was lost
-        ");
-    }
-
-    #[tokio::test]
-    async fn a_plan_ends_when_its_node_is_not_connected() {
-        let plan = plan_to_remove();
-        let mut around = nobody();
-        let ended = driver(&mut around).drive(&plan).await;
-        let failures: Vec<String> = ended.failures.iter().map(ToString::to_string).collect();
-        assert_eq!(
-            failures,
-            ["error: node1: stop web: the node is not connected"]
-        );
-        assert_eq!(ended.failures[0].exit, Exit::Unreachable);
-        assert_eq!(ended.unfinished.len(), 1);
-    }
-}
+mod tests;

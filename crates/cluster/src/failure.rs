@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::fmt;
 
+use flocker_model::printable;
 use flocker_remote::protocol::StepFailure;
 
 use crate::exit::Exit;
@@ -64,13 +65,43 @@ impl Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "error: {}", self.message)?;
+        write!(formatter, "error: {}", indented(&self.message))?;
         for cause in &self.causes {
-            write!(formatter, "\n  caused by: {cause}")?;
+            write!(formatter, "\n  caused by: {}", indented(cause))?;
         }
         if let Some(hint) = &self.hint {
-            write!(formatter, "\n  hint: {hint}")?;
+            write!(formatter, "\n  hint: {}", indented(hint))?;
         }
         Ok(())
+    }
+}
+
+/// Sets off further lines, so that none of them can pass for one of ours. What terminals act on is
+/// written out.
+fn indented(text: &str) -> String {
+    printable(text).trim_end().replace('\n', "\n    | ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_node_says_is_shown_and_not_obeyed() {
+        let hostile = StepFailure {
+            message: "\u{1b}[2J\u{1b}[Hall is well\r".to_owned(),
+            causes: vec!["it wrote: oops\nerror: trust me\n  hint: run rm -rf /".to_owned()],
+            hint: Some("\u{1b}]52;c;cm0gLXJm\u{7}\u{202e}look".to_owned()),
+            stale: false,
+        };
+        let failure = Failure::of_step("node1: cannot stop web", hostile);
+        insta::assert_snapshot!(failure, @r"
+        error: node1: cannot stop web
+          caused by: \u{1b}[2J\u{1b}[Hall is well\r
+          caused by: it wrote: oops
+            | error: trust me
+            |   hint: run rm -rf /
+          hint: \u{1b}]52;c;cm0gLXJm\u{7}\u{202e}look
+        ");
     }
 }

@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use crate::failure::Failure;
-use crate::session::{Caller, Channels, Incoming, NotBegun, Session};
+use crate::session::{Caller, Channels, Incoming, NotBegun, Session, WAITING_MESSAGES};
 
 /// The nodes that answered, what was seen of them, and why the others did not.
 pub(crate) struct Gathered {
@@ -20,7 +20,7 @@ pub(crate) struct Gathered {
     /// Why the other nodes did not answer.
     pub(crate) failures: BTreeMap<NodeName, Failure>,
     /// What the nodes say from now on.
-    pub(crate) incoming: mpsc::UnboundedReceiver<(NodeName, Incoming)>,
+    pub(crate) incoming: mpsc::Receiver<(NodeName, Incoming)>,
 }
 
 /// What one node's beginning came to.
@@ -35,8 +35,8 @@ pub(crate) async fn gather(
     caller: &Caller,
     busy: impl Fn(&NodeName, &LockHolder),
 ) -> Gathered {
-    let (incoming_sender, incoming) = mpsc::unbounded_channel();
-    let (waiting_sender, mut waiting) = mpsc::unbounded_channel();
+    let (incoming_sender, incoming) = mpsc::channel(WAITING_MESSAGES);
+    let (waiting_sender, mut waiting) = mpsc::channel(1);
     let channels = Channels {
         incoming: incoming_sender,
         waiting: waiting_sender,
@@ -124,9 +124,14 @@ impl Gathered {
 
     /// Ends every session; returns how many requests each node was sent.
     pub(crate) async fn end(self) -> BTreeMap<NodeName, u32> {
+        let Self {
+            sessions, incoming, ..
+        } = self;
+        // What is still said must hold up nobody.
+        drop(incoming);
         let mut endings = JoinSet::new();
         let mut requests = BTreeMap::new();
-        for (node, session) in self.sessions {
+        for (node, session) in sessions {
             requests.insert(node, session.requests());
             endings.spawn(session.end());
         }
@@ -148,7 +153,7 @@ mod tests {
 
     #[test]
     fn a_machine_that_is_only_busy_is_there() {
-        let (_, incoming) = mpsc::unbounded_channel();
+        let (_, incoming) = mpsc::channel(1);
         let mut gathered = Gathered {
             sessions: BTreeMap::new(),
             observed: Observed::default(),

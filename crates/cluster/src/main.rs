@@ -4,6 +4,7 @@
 mod arguments;
 mod deploy;
 mod drive;
+mod ending;
 mod exit;
 mod failure;
 mod gather;

@@ -1,4 +1,7 @@
 //! The one mouth of the program: results on standard output, everything else on standard error.
+//!
+//! Much of it is what nodes said, and some of that what programs on them said: nothing that a
+//! terminal would act on leaves this mouth.
 
 #![expect(
     clippy::print_stdout,
@@ -9,7 +12,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use flocker_model::{ApplicationName, NodeName};
+use flocker_model::{ApplicationName, NodeName, one_line, printable};
 use flocker_plan::{Outcome, OutcomeKind, Step, StepId};
 use flocker_remote::protocol::Progress;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -83,7 +86,7 @@ impl Printer {
             ProgressStyle::with_template("{spinner} {msg} [{elapsed}]")
                 .unwrap_or_else(|_| ProgressStyle::default_spinner()),
         );
-        bar.set_message(text);
+        bar.set_message(one_line(&text).into_owned());
         bar.enable_steady_tick(Duration::from_millis(120));
         self.running.insert(step.id, bar);
     }
@@ -102,7 +105,7 @@ impl Printer {
             None if progress.done > 0 => format!("{node}: {} ({done})", progress.what),
             None => format!("{node}: {}", progress.what),
         };
-        bar.set_message(text);
+        bar.set_message(one_line(&text).into_owned());
     }
 
     /// Shows that a step ended.
@@ -116,11 +119,7 @@ impl Printer {
     /// Prints a failure.
     pub(crate) fn failure(&self, failure: &Failure) {
         if self.json {
-            let error = json!({
-                "message": failure.message, "causes": failure.causes, "hint": failure.hint,
-                "exit_code": failure.exit.code(),
-            });
-            self.line(&json!({ "error": error }).to_string());
+            self.line(&failure_json(failure).to_string());
         }
         self.narrate(&failure.to_string());
     }
@@ -134,13 +133,28 @@ impl Printer {
 
     /// Tells people what is going on.
     pub(crate) fn narrate(&self, text: &str) {
-        self.bars.suspend(|| eprintln!("{text}"));
+        self.bars.suspend(|| eprintln!("{}", printable(text)));
     }
 
     /// Prints a line of the result.
     pub(crate) fn line(&self, text: &str) {
-        self.bars.suspend(|| println!("{text}"));
+        self.bars.suspend(|| println!("{}", printable(text)));
     }
+}
+
+/// Writes a failure. JSON leaves some of what a terminal acts on as it is, so that is written out
+/// before: afterwards it would no longer be JSON.
+fn failure_json(failure: &Failure) -> serde_json::Value {
+    let causes: Vec<_> = failure
+        .causes
+        .iter()
+        .map(|cause| printable(cause))
+        .collect();
+    let error = json!({
+        "message": printable(&failure.message), "causes": causes,
+        "hint": failure.hint.as_deref().map(printable), "exit_code": failure.exit.code(),
+    });
+    json!({ "error": error })
 }
 
 /// Writes an outcome without the names of a plan's steps, which mean nothing outside it.
@@ -174,7 +188,23 @@ mod tests {
     use flocker_plan::{Outcome, OutcomeKind};
     use serde_json::json;
 
-    use super::outcome_json;
+    use super::{failure_json, outcome_json};
+    use crate::exit::Exit;
+    use crate::failure::Failure;
+
+    #[test]
+    fn a_failure_as_json_has_nothing_in_it_that_a_terminal_acts_on() {
+        let hostile = "\u{1b}]0;title\u{7} \u{9b}2J \u{202e}evil\nerror: fake";
+        let failure = Failure::new(Exit::StepFailed, hostile)
+            .caused_by(&std::io::Error::other(hostile))
+            .hint(hostile);
+        let text = failure_json(&failure).to_string();
+        assert_eq!(flocker_model::one_line(&text), text);
+        let read: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let shown = "\\u{1b}]0;title\\u{7} \\u{9b}2J \\u{202e}evil\nerror: fake";
+        assert_eq!(read["error"]["causes"][0], shown);
+        assert_eq!(read["error"]["exit_code"], 5);
+    }
 
     #[test]
     fn an_outcome_as_json_says_what_happened_and_where() {

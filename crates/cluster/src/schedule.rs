@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use flocker_model::ApplicationName;
+use flocker_model::{ApplicationName, NodeName};
 use flocker_plan::{Action, Handoff, Plan, StepId, Yield};
 
 /// How far one step is.
@@ -73,6 +73,12 @@ impl<'a> Schedule<'a> {
     /// Notes how a step ended.
     pub(crate) fn end(&mut self, step: StepId, status: Status) {
         self.statuses.insert(step, status);
+    }
+
+    /// Tells whether a node is at a step, so that it may say how far it is.
+    pub(crate) fn is_running_on(&self, step: StepId, node: &NodeName) -> bool {
+        self.statuses.get(&step) == Some(&Status::Running)
+            && self.plan.step(step).is_some_and(|it| it.node == *node)
     }
 
     /// Lists the steps that run.

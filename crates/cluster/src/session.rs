@@ -5,19 +5,21 @@ use flocker_remote::protocol::{
     Begin, Event, FrameReader, FrameWriter, LockHolder, PROTOCOL_VERSION, RefusedReason, Request,
 };
 use flocker_remote::ssh::{
-    ConnectOptions, ConnectStep, Connection, Destination, Environment, Exit as RemoteExit, Output,
-    RemoteCommand, SshOptions, Stdin, UnknownHost, resolve_destination,
+    ConnectOptions, ConnectStep, Connection, Destination, Environment, Output, RemoteCommand,
+    SshOptions, Stdin, UnknownHost, resolve_destination,
 };
-use tokio::io::AsyncReadExt as _;
+use tokio::io::AsyncRead;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 
 use crate::arguments::Ssh;
+use crate::ending::{Ending, PATIENCE};
 use crate::exit::Exit;
 use crate::failure::Failure;
 
-/// The most of a node's standard error that is shown when it ends unexpectedly.
-const STDERR_LIMIT: u64 = 4096;
+/// How many messages of all nodes may wait to be looked at: a node that says more waits.
+pub(crate) const WAITING_MESSAGES: usize = 16;
 
 /// Something that a node said, or that happened to it.
 #[derive(Debug)]
@@ -98,9 +100,9 @@ impl From<Failure> for NotBegun {
 #[derive(Debug, Clone)]
 pub(crate) struct Channels {
     /// What the node says once the session has begun.
-    pub(crate) incoming: mpsc::UnboundedSender<(NodeName, Incoming)>,
+    pub(crate) incoming: mpsc::Sender<(NodeName, Incoming)>,
     /// Nodes that are busy with themselves, and since when, before it has.
-    pub(crate) waiting: mpsc::UnboundedSender<(NodeName, LockHolder)>,
+    pub(crate) waiting: mpsc::Sender<(NodeName, LockHolder)>,
 }
 
 /// One node's process.
@@ -141,38 +143,9 @@ impl Session {
             exclusive: caller.exclusive,
         });
         // Should this fail, the answer tells more than the error.
-        let sent = writer.send(&begin).await;
-        let ending = Ending {
-            node: node.clone(),
-            stderr: session.stderr,
-            exit: session.exit,
-        };
-        let mut answer = reader.next().await;
-        while let Ok(Some(Event::Waiting { holder })) = answer {
-            // Nobody may listen.
-            let _ = waiting.send((node.clone(), holder));
-            answer = reader.next().await;
-        }
-        let state = match answer {
-            Ok(Some(Event::Observed { state })) => state,
-            Ok(Some(Event::Refused { reason })) => {
-                return Err(refused(node, &reason, caller).into());
-            }
-            Ok(Some(_)) => {
-                let message = format!("{node}: flocker-node gave an answer to another question");
-                return Err(Failure::new(Exit::Internal, message).into());
-            }
-            Ok(None) => return Err(ending.explain("did not begin").await.into()),
-            Err(error) => {
-                let failure = ending.explain("did not begin").await;
-                let failure = if sent.is_err() {
-                    failure
-                } else {
-                    failure.caused_by(&error)
-                };
-                return Err(failure.into());
-            }
-        };
+        let _ = writer.send(&begin).await;
+        let ending = Ending::new(node.clone(), session.stderr, session.exit.wait());
+        let (state, ending) = first_answer(&mut reader, ending, (caller, &waiting)).await?;
         let reader = tokio::spawn(forward(reader, ending, incoming));
         let session = Self {
             node: node.clone(),
@@ -206,7 +179,7 @@ impl Session {
         &self.connection
     }
 
-    /// Ends the node's process and the connection.
+    /// Ends the node's process and the connection. Nobody may listen to what it says any more.
     pub(crate) async fn end(self) {
         let Self {
             connection,
@@ -216,7 +189,11 @@ impl Session {
         } = self;
         // The end of its input is what ends the node's process.
         drop(writer);
-        let _ = reader.await;
+        let abort = reader.abort_handle();
+        if timeout(PATIENCE, reader).await.is_err() {
+            // It talks on, or does not end: it is left alone, which ends its session.
+            abort.abort();
+        }
         connection.close().await;
     }
 }
@@ -264,18 +241,43 @@ async fn connect(node: &NodeName, caller: &Caller) -> Result<Connection, NotBegu
         })
 }
 
-/// Passes on everything that a node says until it ends.
-async fn forward(
-    mut reader: FrameReader<Output, Event>,
+/// Waits for the answer to the beginning, telling `waiting` what the node waits for itself.
+async fn first_answer<R: AsyncRead + Unpin>(
+    reader: &mut FrameReader<R, Event>,
     ending: Ending,
-    incoming: mpsc::UnboundedSender<(NodeName, Incoming)>,
+    (caller, waiting): (&Caller, &mpsc::Sender<(NodeName, LockHolder)>),
+) -> Result<(Box<NodeState>, Ending), Failure> {
+    let node = &ending.node;
+    let mut answer = reader.next().await;
+    while let Ok(Some(Event::Waiting { holder })) = answer {
+        // Nobody may listen.
+        let _ = waiting.send((node.clone(), holder)).await;
+        answer = reader.next().await;
+    }
+    match answer {
+        Ok(Some(Event::Observed { state })) => Ok((state, ending)),
+        Ok(Some(Event::Refused { reason })) => Err(refused(node, &reason, caller)),
+        Ok(Some(_)) => {
+            let message = format!("{node}: flocker-node gave an answer to another question");
+            Err(Failure::new(Exit::Internal, message))
+        }
+        Ok(None) => Err(ending.explain("did not begin", None).await),
+        Err(error) => Err(ending.explain("did not begin", Some(&error)).await),
+    }
+}
+
+/// Passes on everything that a node says until it ends, or until it talks nonsense.
+async fn forward<R: AsyncRead + Unpin>(
+    mut reader: FrameReader<R, Event>,
+    ending: Ending,
+    incoming: mpsc::Sender<(NodeName, Incoming)>,
 ) {
     let node = ending.node.clone();
     let error = loop {
         match reader.next().await {
             Ok(Some(event)) => {
                 let event = Incoming::Event(Box::new(event));
-                if incoming.send((node.clone(), event)).is_err() {
+                if incoming.send((node.clone(), event)).await.is_err() {
                     return;
                 }
             }
@@ -283,43 +285,9 @@ async fn forward(
             Err(error) => break Some(error),
         }
     };
-    let failure = ending.explain("ended unexpectedly").await;
-    let failure = match error {
-        Some(error) => failure.caused_by(&error),
-        None => failure,
-    };
+    let failure = ending.explain("ended unexpectedly", error.as_ref()).await;
     // Nobody listens any more when the session was ended from here.
-    let _ = incoming.send((node, Incoming::Lost(failure)));
-}
-
-/// What is left of a node's process when it stops talking.
-struct Ending {
-    node: NodeName,
-    stderr: Output,
-    exit: RemoteExit,
-}
-
-impl Ending {
-    /// Tells how the process ended and what it last wrote.
-    async fn explain(self, what: &str) -> Failure {
-        let Self { node, stderr, exit } = self;
-        let mut text = Vec::new();
-        let _ = stderr.take(STDERR_LIMIT).read_to_end(&mut text).await;
-        let text = String::from_utf8_lossy(&text).trim().to_owned();
-        let message = format!("{node}: flocker-node {what}");
-        let mut failure = Failure::new(Exit::Unreachable, message);
-        match exit.wait().await {
-            Ok(status) => failure.causes.push(status.to_string()),
-            Err(error) => failure = failure.caused_by(&error),
-        }
-        if !text.is_empty() {
-            failure.causes.push(format!("it wrote: {text}"));
-        }
-        if text.contains("not found") {
-            failure = failure.hint(format!("install the flocker-node package on {node}"));
-        }
-        failure
-    }
+    let _ = incoming.send((node, Incoming::Lost(failure))).await;
 }
 
 /// Explains why a node refused the session.
@@ -384,3 +352,6 @@ fn locked(node: &NodeName, holder: Option<&LockHolder>) -> Failure {
          to clean up",
     )
 }
+
+#[cfg(test)]
+mod tests;

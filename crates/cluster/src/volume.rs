@@ -234,7 +234,7 @@ mod tests {
 
     /// Decides with everything in sight but for these.
     fn decided(must_see_all: bool, failures: &[(&str, bool)]) -> Result<Plan, Vec<Failure>> {
-        let (_, incoming) = mpsc::unbounded_channel();
+        let (_, incoming) = mpsc::channel(1);
         let failed = |name: &str| {
             Failure::new(Exit::Unreachable, format!("{name}: no answer")).hint("look at it")
         };

@@ -11,6 +11,7 @@ mod names;
 mod network;
 mod node;
 mod observed;
+mod printable;
 mod secret;
 mod time;
 mod units;
@@ -29,6 +30,7 @@ pub use node::{
     ContainerState, ContainerStatus, Health, NodeState, PoolHealth, PoolState, UnitState,
 };
 pub use observed::{NodeObservation, Observed};
+pub use printable::{one_line, printable};
 pub use secret::Secret;
 pub use time::{InvalidTime, parse_utc, render_age, render_rfc3339, render_span, render_utc};
 pub use units::{ByteCount, CpuMillis, Port};

@@ -9,7 +9,7 @@ use thiserror::Error;
 
 /// A name that cannot be used, and why.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("{kind} `{name}` {problem}")]
+#[error("{kind} `{}` {problem}", shortened(.name))]
 pub struct InvalidName {
     /// What was being named.
     pub kind: &'static str,
@@ -17,6 +17,15 @@ pub struct InvalidName {
     pub name: String,
     /// What is wrong with it, as the end of a sentence.
     pub problem: &'static str,
+}
+
+/// Cuts a name that is too long to be shown; it may be a megabyte that somebody made up.
+fn shortened(name: &str) -> String {
+    const SHOWN: usize = 300;
+    match name.char_indices().nth(SHOWN) {
+        None => name.to_owned(),
+        Some((end, _)) => format!("{}…", &name[..end]),
+    }
 }
 
 /// The name of an application, and so of its container, volume and systemd unit.
@@ -165,6 +174,13 @@ mod tests {
         for name in ["", "-x", ".x", "a b", "a/b", "a@b", "ä", &"x".repeat(64)] {
             assert!(name.parse::<ApplicationName>().is_err(), "{name}");
         }
+    }
+
+    #[test]
+    fn a_name_without_end_makes_no_message_without_end() {
+        let error = "x".repeat(1_000_000).parse::<ApplicationName>();
+        let text = error.unwrap_err().to_string();
+        assert!(text.len() < 400 && text.contains("x…"), "{text}");
     }
 
     #[test]

@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 use crate::failure::{OrFailure as _, failure_of};
 use crate::machine::Machine;
 use crate::peer;
-use crate::platform::{Platform, Volumes as _};
+use crate::platform::{Platform, Volumes};
 
 /// How long a peer may take to answer. A node that boots beside others that do not answer must not
 /// wait for long: after a power cut they may be waiting for it in turn.
@@ -68,18 +68,16 @@ async fn ask(
 
 /// What this node says of the volumes that it has copies of.
 pub(crate) async fn own_claims(
-    machine: &Machine<impl Platform>,
+    node: NodeId,
+    volumes: &impl Volumes,
 ) -> Result<BTreeMap<ApplicationName, OwnerClaim>, StepFailure> {
-    let volumes = machine.volumes.observe_volumes().await?;
+    let copies = volumes.observe_volumes().await?;
     let claim = |role| match role {
-        VolumeRole::Owned { epoch } => Some(OwnerClaim {
-            owner: machine.id,
-            epoch,
-        }),
+        VolumeRole::Owned { epoch } => Some(OwnerClaim { owner: node, epoch }),
         VolumeRole::Replica { owner, epoch, .. } => Some(OwnerClaim { owner, epoch }),
         VolumeRole::Foreign { .. } => None,
     };
-    Ok(volumes
+    Ok(copies
         .into_iter()
         .filter_map(|(name, copy)| Some((name, claim(copy.role)?)))
         .collect())

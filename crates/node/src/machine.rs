@@ -26,19 +26,45 @@ pub(crate) struct Machine<P: Platform> {
     pub(crate) peers: P::Peers,
 }
 
-impl Machine<Linux> {
-    /// Reads the settings and connects to Docker and systemd.
-    pub(crate) async fn connect(settings_file: &Path) -> Result<Self, StepFailure> {
+/// The files and volumes of the node, without anything that somebody else has to serve.
+pub(crate) struct Disk {
+    pub(crate) id: NodeId,
+    pub(crate) settings: Settings,
+    store: Store,
+    pub(crate) volumes: Zfs,
+}
+
+impl Disk {
+    /// Reads the settings.
+    pub(crate) fn open(settings_file: &Path) -> Result<Self, StepFailure> {
         let settings = Settings::read(settings_file).or_failure()?;
         let store = Store::open(&settings).or_failure()?;
         let id = store.node_id().or_failure()?;
-        let containers = Docker::connect(settings.docker()).await.or_failure()?;
-        let units = Units::connect(UnitSettings::default()).await.or_failure()?;
         let volumes = Zfs::new(ZfsSettings {
             dataset: settings.dataset.clone(),
             mount_root: settings.mount_root.clone(),
             node: id,
         });
+        Ok(Self {
+            id,
+            settings,
+            store,
+            volumes,
+        })
+    }
+}
+
+impl Machine<Linux> {
+    /// Reads the settings and connects to Docker and systemd.
+    pub(crate) async fn connect(settings_file: &Path) -> Result<Self, StepFailure> {
+        let Disk {
+            id,
+            settings,
+            store,
+            volumes,
+        } = Disk::open(settings_file)?;
+        let containers = Docker::connect(settings.docker()).await.or_failure()?;
+        let units = Units::connect(UnitSettings::default()).await.or_failure()?;
         Ok(Self {
             id,
             settings,

@@ -33,7 +33,9 @@ use tracing_subscriber::EnvFilter;
 
 use arguments::{Arguments, Command};
 use failure::{OrFailure as _, failure_of};
-use machine::Machine;
+use linux::DockerOnDemand;
+use machine::{Disk, Machine};
+use receive::Receiver;
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
@@ -86,6 +88,19 @@ fn documentation(command: &Command) -> Option<io::Result<Vec<u8>>> {
 
 /// Does what was asked.
 async fn run(arguments: Arguments) -> Result<ExitCode, StepFailure> {
+    if let Command::Receive { from } = arguments.command {
+        // A push needs no systemd, and no Docker unless it brings an image.
+        let disk = Disk::open(&arguments.settings)?;
+        let images = DockerOnDemand(disk.settings.docker());
+        let streams = (tokio::io::stdin(), tokio::io::stdout());
+        let receiver = Receiver {
+            node: disk.id,
+            volumes: &disk.volumes,
+            images: &images,
+        };
+        receive::receive(&receiver, NodeId(from), streams).await?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let machine = Machine::connect(&arguments.settings).await?;
     match arguments.command {
         Command::Observe { json } => {
@@ -94,7 +109,8 @@ async fn run(arguments: Arguments) -> Result<ExitCode, StepFailure> {
             report::state(&state, &set_aside, json);
         }
         Command::Serve { connection } => {
-            serve::serve(&machine, contact(connection)).await?;
+            let streams = (tokio::io::stdin(), tokio::io::stdout());
+            serve::serve(&machine, contact(connection), streams).await?;
         }
         Command::Prepare { application } => {
             let Some(record) = machine.store.application(&application).or_failure()? else {
@@ -104,11 +120,7 @@ async fn run(arguments: Arguments) -> Result<ExitCode, StepFailure> {
             };
             execute::applications::make_ready(&machine, &record, None).await?;
         }
-        Command::Receive { from } => {
-            let streams = (tokio::io::stdin(), tokio::io::stdout());
-            receive::receive(&machine, NodeId(from), streams).await?;
-        }
-        Command::LoadImage { image } => receive::load_image(&machine, &image).await?,
+        Command::LoadImage { image } => receive::load_image(&machine.containers, &image).await?,
         Command::Apply {
             application_config,
             deployment_config,
@@ -123,7 +135,7 @@ async fn run(arguments: Arguments) -> Result<ExitCode, StepFailure> {
                 &local::comply(&machine, &deployment, &node).await?,
             ));
         }
-        Command::Completions { .. } | Command::Manual => {}
+        Command::Receive { .. } | Command::Completions { .. } | Command::Manual => {}
         Command::Restore => {
             let Some(applied) = machine.store.applied().or_failure()? else {
                 return Ok(ExitCode::SUCCESS);

@@ -4,19 +4,46 @@
 //! only in its own name.
 
 use flocker_failpoint::reach;
-use flocker_model::NodeId;
+use flocker_model::{ImageReference, NodeId};
 use flocker_remote::protocol::{FrameReader, FrameWriter, StepFailure};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::claims::own_claims;
 use crate::failure::{OrFailure as _, failure_of};
-use crate::machine::Machine;
-use crate::platform::{Containers as _, Platform, Volumes as _};
+use crate::platform::{Containers, Volumes};
 use crate::push_messages::{PushAnswer, PushRequest};
+
+/// Where images are loaded that a peer sends: all that a push needs of a machine's containers.
+pub(crate) trait ImageStore: Send + Sync {
+    /// Loads an image from an archive as `docker save` makes it.
+    fn load(
+        &self,
+        image: &ImageReference,
+        archive: impl AsyncRead + Send + Unpin + 'static,
+    ) -> impl Future<Output = Result<(), StepFailure>> + Send;
+}
+
+impl<C: Containers> ImageStore for C {
+    async fn load(
+        &self,
+        image: &ImageReference,
+        archive: impl AsyncRead + Send + Unpin + 'static,
+    ) -> Result<(), StepFailure> {
+        self.import_image(image, archive).await
+    }
+}
+
+/// What a push needs of a machine.
+pub(crate) struct Receiver<'a, V, I> {
+    /// The machine.
+    pub(crate) node: NodeId,
+    pub(crate) volumes: &'a V,
+    pub(crate) images: &'a I,
+}
 
 /// Serves one push of the peer called `from`, which is at the other end of the streams.
 pub(crate) async fn receive(
-    machine: &Machine<impl Platform>,
+    receiver: &Receiver<'_, impl Volumes, impl ImageStore>,
     from: NodeId,
     (input, output): (
         impl AsyncRead + Send + Unpin + 'static,
@@ -25,7 +52,7 @@ pub(crate) async fn receive(
 ) -> Result<(), StepFailure> {
     let reader = FrameReader::new(input);
     let mut writer = FrameWriter::new(output);
-    let answer = match serve(machine, from, (reader, &mut writer)).await {
+    let answer = match serve(receiver, from, (reader, &mut writer)).await {
         Ok(Some(answer)) => answer,
         Ok(None) => return Ok(()),
         Err(failure) => PushAnswer::Failed(failure),
@@ -35,7 +62,7 @@ pub(crate) async fn receive(
 
 /// Reads requests until a stream was received or the peer has no more.
 async fn serve<R, W>(
-    machine: &Machine<impl Platform>,
+    receiver: &Receiver<'_, impl Volumes, impl ImageStore>,
     from: NodeId,
     (mut reader, writer): (FrameReader<R, PushRequest>, &mut FrameWriter<W, PushAnswer>),
 ) -> Result<Option<PushAnswer>, StepFailure>
@@ -47,14 +74,14 @@ where
         match reader.next().await.or_failure()? {
             None => return Ok(None),
             Some(PushRequest::Prepare { application }) => {
-                let incoming = machine.volumes.prepare_incoming(&application).await?;
+                let incoming = receiver.volumes.prepare_incoming(&application).await?;
                 writer
                     .send(&PushAnswer::Prepared(incoming))
                     .await
                     .or_failure()?;
             }
             Some(PushRequest::Claims) => {
-                let claims = own_claims(machine).await?;
+                let claims = own_claims(receiver.node, receiver.volumes).await?;
                 writer
                     .send(&PushAnswer::Claimed { claims })
                     .await
@@ -66,14 +93,13 @@ where
                     return Err(failure_of(text));
                 }
                 let stream = reader.into_rest();
-                let received = machine.volumes.receive(&request, stream).await;
+                let newest = receiver.volumes.receive(&request, stream).await;
                 reach(|| "receive-volume.after".to_owned()).await;
-                let newest = received?;
-                return Ok(Some(PushAnswer::Received { newest }));
+                return Ok(Some(PushAnswer::Received { newest: newest? }));
             }
             Some(PushRequest::Image { image }) => {
                 let archive = reader.into_rest();
-                machine.containers.import_image(&image, archive).await?;
+                receiver.images.load(&image, archive).await?;
                 return Ok(Some(PushAnswer::Loaded));
             }
         }
@@ -82,9 +108,8 @@ where
 
 /// Loads the images of the archive on standard input: what `flocker-cluster` streams.
 pub(crate) async fn load_image(
-    machine: &Machine<impl Platform>,
-    image: &flocker_model::ImageReference,
+    images: &impl ImageStore,
+    image: &ImageReference,
 ) -> Result<(), StepFailure> {
-    let archive = tokio::io::stdin();
-    machine.containers.import_image(image, archive).await
+    images.load(image, tokio::io::stdin()).await
 }

@@ -8,7 +8,9 @@
 
 use std::process::ExitCode;
 
-use flocker_model::{ContainerStatus, Health, NodeState, Secret, VolumeRole, render_utc};
+use flocker_model::{
+    ContainerStatus, Health, NodeState, Secret, VolumeRole, one_line, printable, render_utc,
+};
 use flocker_remote::protocol::StepFailure;
 use flocker_zfs::SetAsideCopy;
 use serde::Serialize;
@@ -20,14 +22,14 @@ const BLOCKED: u8 = 4;
 /// The exit code for "a step failed".
 const STEP_FAILED: u8 = 5;
 
-/// Prints a failure.
+/// Prints a failure; peers, Docker and `zfs` may have had a say in it.
 pub(crate) fn failure(failure: &StepFailure) {
-    eprintln!("error: {}", failure.message);
+    eprintln!("error: {}", printable(&failure.message));
     for cause in &failure.causes {
-        eprintln!("  caused by: {cause}");
+        eprintln!("  caused by: {}", printable(cause));
     }
     if let Some(hint) = &failure.hint {
-        eprintln!("  hint: {hint}");
+        eprintln!("  hint: {}", printable(hint));
     }
 }
 
@@ -37,7 +39,8 @@ pub(crate) fn complied(complied: &Complied) -> ExitCode {
         println!("{line}");
     }
     for blocked in &complied.blocked {
-        eprintln!("not done: {blocked}\n  hint: {}", blocked.hint());
+        eprintln!("not done: {}", printable(&blocked.to_string()));
+        eprintln!("  hint: {}", printable(&blocked.hint()));
     }
     for one in &complied.failures {
         failure(one);
@@ -46,7 +49,7 @@ pub(crate) fn complied(complied: &Complied) -> ExitCode {
         eprintln!(
             "note: {peer} was not asked whether another node took over a volume of this one \
              meanwhile: {}",
-            one.message
+            printable(&one.message)
         );
     }
     if !complied.failures.is_empty() {
@@ -86,7 +89,9 @@ pub(crate) fn state(state: &NodeState, set_aside: &[SetAsideCopy], json: bool) {
             VolumeRole::Replica { owner, epoch, .. } => {
                 format!("replica of {owner}, epoch {epoch}")
             }
-            VolumeRole::Foreign { problem } => format!("not Flocker's: it {problem}"),
+            VolumeRole::Foreign { problem } => {
+                format!("not Flocker's: it {}", one_line(problem))
+            }
         };
         let mounted = copy.mounted.as_deref().unwrap_or("not mounted");
         println!("  {name}: {role}, {}, {mounted}", copy.referenced);

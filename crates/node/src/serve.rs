@@ -8,7 +8,7 @@ use flocker_remote::protocol::{
     Begin, Event, FrameReader, FrameWriter, LockHolder, LockPurpose, PROTOCOL_VERSION,
     RefusedReason, Request, StepFailure,
 };
-use tokio::io::{AsyncRead, Stdin};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
@@ -18,15 +18,20 @@ use crate::machine::Machine;
 use crate::platform::Platform;
 use crate::store::Store;
 
-/// Serves until the operator's side ends its output; steps that run are finished first.
+/// Serves until the operator's side ends its output, or says what it may not; steps that run are
+/// finished first.
 pub(crate) async fn serve(
     machine: &Machine<impl Platform>,
     contact: Option<Contact>,
+    (input, output): (
+        impl AsyncRead + Unpin,
+        impl AsyncWrite + Send + Unpin + 'static,
+    ),
 ) -> Result<(), StepFailure> {
-    let mut reader = FrameReader::<Stdin, Request>::new(tokio::io::stdin());
+    let mut reader = FrameReader::<_, Request>::new(input);
     let (events, mut outgoing) = mpsc::unbounded_channel::<Event>();
     let writer = tokio::spawn(async move {
-        let mut writer = FrameWriter::<_, Event>::new(tokio::io::stdout());
+        let mut writer = FrameWriter::<_, Event>::new(output);
         while let Some(event) = outgoing.recv().await {
             // When nobody listens any more, steps still run to their end.
             let _ = writer.send(&event).await;
@@ -70,13 +75,8 @@ pub(crate) async fn converse(
             return Ok(());
         }
     };
-    match machine.observe(contact).await {
-        Ok(state) => send(
-            events,
-            Event::Observed {
-                state: Box::new(state),
-            },
-        ),
+    match observe(machine, contact).await {
+        Ok(observed) => send(events, observed),
         Err(failure) => {
             let reason = RefusedReason::NotObserved { failure };
             send(events, Event::Refused { reason });
@@ -84,27 +84,31 @@ pub(crate) async fn converse(
         }
     }
     let mut steps = JoinSet::new();
-    while let Some(request) = reader.next().await.or_failure()? {
-        match request {
-            Request::Begin(_) => return Err(failure_of("the session has begun already")),
-            Request::Observe => send(
+    let ended = loop {
+        match reader.next().await.or_failure() {
+            Ok(None) => break Ok(()),
+            Ok(Some(Request::Begin(_))) => break Err(failure_of("the session has begun already")),
+            Ok(Some(Request::Observe)) => send(
                 events,
-                match machine.observe(contact).await {
-                    Ok(state) => Event::Observed {
-                        state: Box::new(state),
-                    },
-                    Err(failure) => Event::ObserveFailed { failure },
-                },
+                observe(machine, contact)
+                    .await
+                    .unwrap_or_else(|failure| Event::ObserveFailed { failure }),
             ),
-            Request::Run { step, action } => {
+            Ok(Some(Request::Run { step, .. })) if !begin.exclusive => {
+                let failure = failure_of("the session was begun to look only: it has no lock");
+                send(events, Event::Failed { step, failure });
+            }
+            Ok(Some(Request::Run { step, action })) => {
                 steps.spawn(run_step(machine.clone(), (step, *action), events.clone()));
             }
+            Err(failure) => break Err(failure),
         }
         // Ended ones are let go of.
         while steps.try_join_next().is_some() {}
-    }
+    };
+    // However it ended: a step that was cut short would go on without the lock.
     while steps.join_next().await.is_some() {}
-    Ok(())
+    ended
 }
 
 /// A lock, where one is needed.
@@ -158,6 +162,15 @@ async fn wait_for_node(store: Store) -> Result<(), StepFailure> {
         .await
         .or_failed_to("the node's lock cannot be waited for")?
         .or_failure()
+}
+
+/// Looks at the node.
+async fn observe(
+    machine: &Machine<impl Platform>,
+    contact: Option<Contact>,
+) -> Result<Event, StepFailure> {
+    let state = Box::new(machine.observe(contact).await?);
+    Ok(Event::Observed { state })
 }
 
 /// Reads the node's clock.

@@ -29,11 +29,13 @@ mod observe;
 pub mod output;
 mod pool;
 mod prune;
+mod pump;
 mod receive;
 mod send;
 mod send_plan;
 mod set_aside;
 mod snapshot;
+mod stream_head;
 mod volume;
 
 pub use acquire::{Acquire, AcquireError, Promote};

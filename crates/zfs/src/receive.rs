@@ -7,19 +7,17 @@ use flocker_model::{
 };
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
-use tokio::io::{AsyncRead, AsyncWriteExt, BufReader};
+use tokio::io::AsyncRead;
 
-use crate::command::{Argv, CommandFailed, collect_tail, widen};
+use crate::command::{Argv, CommandFailed};
 use crate::create::CreateRootError;
 use crate::dataset::{EPOCH, HANDOFF, NONE, OWNER, Record};
 use crate::kernel::{self, KernelFailed};
 use crate::names::Place;
 use crate::observe::Records;
+use crate::pump::pump;
 use crate::volume::refquota;
 use crate::{Change, ObserveError, Stale, Transfer, Zfs};
-
-/// How much of a stream waits between the network and ZFS, which takes it in bursts.
-const BUFFER_BYTES: usize = 1 << 20;
 
 /// What a node has of a volume, for a sender to decide what to send.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -183,7 +181,7 @@ impl Zfs {
             None => Place::Receiving(application.clone()),
         };
         let argv = self.receive_argv(request, &place);
-        pump(&argv, application, stream).await?;
+        pump(&argv, request, stream).await?;
         let records = self.finish_received(application).await?;
         let newest = records.volume.as_ref().and_then(Record::newest_own);
         let Some(newest) = newest else {
@@ -352,43 +350,4 @@ fn check_untouched(application: &ApplicationName, record: &Record) -> Result<(),
         application: application.clone(),
         problem,
     })
-}
-
-/// Runs `zfs receive` on a stream.
-async fn pump<S>(argv: &Argv, application: &ApplicationName, stream: S) -> Result<(), ReceiveError>
-where
-    S: AsyncRead + Unpin,
-{
-    tracing::debug!(%argv, "run");
-    let mut command = argv.command();
-    command.stdin(std::process::Stdio::piped());
-    let mut child = command.spawn().map_err(|error| argv.not_run(error))?;
-    let (Some(mut input), Some(stderr)) = (child.stdin.take(), child.stderr.take()) else {
-        return Err(argv.not_run(io::ErrorKind::BrokenPipe.into()).into());
-    };
-    widen(&input);
-    let stderr = collect_tail(stderr);
-    let mut stream = BufReader::with_capacity(BUFFER_BYTES, stream);
-    let copied = tokio::select! {
-        copied = tokio::io::copy_buf(&mut stream, &mut input) => Some(copied),
-        // It gives up, or has all it needs, before the stream ends.
-        _ = child.wait() => None,
-    };
-    // The end of input makes `zfs receive` keep what it has of a broken stream.
-    let _ = input.shutdown().await;
-    drop(input);
-    let status = child.wait().await.map_err(|error| argv.not_run(error))?;
-    let stderr = stderr.await.unwrap_or_default();
-    if status.success() {
-        return Ok(());
-    }
-    match copied {
-        Some(Err(cause)) if cause.kind() != io::ErrorKind::BrokenPipe => {
-            Err(ReceiveError::Interrupted {
-                application: application.clone(),
-                cause,
-            })
-        }
-        _ => Err(argv.failed(status, &stderr).into()),
-    }
 }

@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 use std::path::Path;
 use std::time::Duration;
 
-use flocker_docker::{ContainerObservation, Docker, StartError, StartWatch};
+use flocker_docker::{ContainerObservation, Docker, DockerSettings, StartError, StartWatch};
 use flocker_model::{ApplicationName, ContainerSpecification, ImageId, ImageReference};
 use flocker_remote::protocol::{Change, StepFailure};
 use futures_util::TryStreamExt as _;
@@ -15,6 +15,7 @@ use tokio_util::io::{ReaderStream, StreamReader};
 use super::changed;
 use crate::failure::OrFailure as _;
 use crate::platform::{Containers, ImageProgress, Steady};
+use crate::receive::ImageStore;
 
 /// Translates Docker's word for whether anything had to be done.
 pub(super) fn change(change: flocker_docker::Change) -> Change {
@@ -129,5 +130,19 @@ impl Containers for Docker {
             .await
             .or_failure()?;
         Ok(())
+    }
+}
+
+/// A Docker daemon that is connected to when an image comes, and not before.
+pub(crate) struct DockerOnDemand(pub(crate) DockerSettings);
+
+impl ImageStore for DockerOnDemand {
+    async fn load(
+        &self,
+        image: &ImageReference,
+        archive: impl AsyncRead + Send + Unpin + 'static,
+    ) -> Result<(), StepFailure> {
+        let docker = Docker::connect(self.0.clone()).await.or_failure()?;
+        docker.load(image, archive).await
     }
 }

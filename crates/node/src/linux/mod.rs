@@ -11,6 +11,7 @@ use flocker_remote::protocol::Change;
 
 use crate::platform::Platform;
 
+pub(crate) use containers::DockerOnDemand;
 pub(crate) use peers::Ssh;
 pub(crate) use routes::Kernel;
 

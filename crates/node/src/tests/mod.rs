@@ -3,6 +3,7 @@
 mod cluster;
 mod contract;
 mod fake;
+mod hostile;
 mod interrupted;
 mod resolving;
 mod secrets;

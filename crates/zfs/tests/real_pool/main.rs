@@ -10,6 +10,7 @@
 )]
 
 mod handing_over;
+mod hostile;
 mod intent_log;
 mod making;
 mod mounting;

@@ -262,7 +262,7 @@ async fn rubbish_is_refused() {
     let rubbish = noise(MEBIBYTE);
     let refused = b.receive(&request, rubbish.as_slice()).await;
     assert!(
-        matches!(refused, Err(ReceiveError::Command(_))),
+        matches!(refused, Err(ReceiveError::Unfit { .. })),
         "{refused:?}"
     );
     assert_eq!(observe(&b).await, None);

@@ -28,6 +28,7 @@ pub(super) use faults::{Fault, Faults};
 pub(super) use peers::{FakePeers, Neighbours};
 pub(super) use pool::{Dataset, Guids};
 pub(super) use routes::FakeRoutes;
+pub(super) use stream::Header;
 pub(super) use units::FakeUnits;
 pub(super) use volumes::FakeVolumes;
 

@@ -15,7 +15,7 @@ use super::{Fake, Faults};
 use crate::failure::{OrFailure as _, failure_of};
 use crate::machine::Machine;
 use crate::platform::{PeerConnection, PeerSession, Peers};
-use crate::receive::receive;
+use crate::receive::{Receiver, receive};
 
 /// How many bytes are under way at once.
 const UNDER_WAY: usize = 64;
@@ -124,7 +124,12 @@ impl PeerConnection for FakeConnection {
         self.peers.neighbours.with(|inside| {
             inside.receiving.spawn(async move {
                 // The other side learns of a failure by the stream's end.
-                let _ = receive(&target, from, (their_input, their_output)).await;
+                let receiver = Receiver {
+                    node: target.id,
+                    volumes: &target.volumes,
+                    images: &target.containers,
+                };
+                let _ = receive(&receiver, from, (their_input, their_output)).await;
             });
         });
         Ok(PeerSession {

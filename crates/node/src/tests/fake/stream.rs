@@ -9,22 +9,22 @@ const LONGEST_HEADER: usize = 4096;
 
 /// What a stream brings.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Header {
+pub(crate) struct Header {
     /// What it continues; `None` for a stream of everything.
-    pub(super) from: Option<SnapshotGuid>,
+    pub(crate) from: Option<SnapshotGuid>,
     /// The snapshot that it ends with.
-    pub(super) to: SnapshotGuid,
+    pub(crate) to: SnapshotGuid,
     /// That snapshot's name.
-    pub(super) name: String,
+    pub(crate) name: String,
     /// How many bytes all of it is.
-    pub(super) length: usize,
+    pub(crate) length: usize,
     /// How many of those came before, in a stream that broke off.
-    pub(super) offset: usize,
+    pub(crate) offset: usize,
 }
 
 impl Header {
     /// Writes the stream.
-    pub(super) fn stream(&self, bytes: &[u8]) -> Vec<u8> {
+    pub(crate) fn stream(&self, bytes: &[u8]) -> Vec<u8> {
         let mut stream = serde_json::to_vec(self).unwrap();
         stream.push(b'\n');
         stream.extend(bytes);
@@ -32,7 +32,7 @@ impl Header {
     }
 
     /// Reads the header of a stream; `None` if it ends before.
-    pub(super) async fn read(stream: &mut (impl AsyncRead + Unpin)) -> Option<Self> {
+    pub(crate) async fn read(stream: &mut (impl AsyncRead + Unpin)) -> Option<Self> {
         let mut line = Vec::new();
         while line.len() < LONGEST_HEADER {
             match stream.read_u8().await {

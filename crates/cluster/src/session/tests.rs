@@ -1,0 +1,200 @@
+//! What a node may say that no honest one says.
+
+use std::time::Duration;
+
+use flocker_model::{ByteCount, NodeId, PoolHealth, PoolState, SshIdentity};
+use flocker_plan::StepId;
+use flocker_remote::protocol::{LockPurpose, Progress, StepFailure};
+use tokio::io::AsyncWriteExt as _;
+
+use super::*;
+
+/// Longer than anything here takes.
+const DEADLINE: Duration = Duration::from_secs(60);
+
+fn node() -> NodeName {
+    "node1".parse().unwrap()
+}
+
+fn caller() -> Caller {
+    Caller {
+        ssh: SshOptions::default(),
+        operator: "me@here".to_owned(),
+        session: "this one".to_owned(),
+        exclusive: true,
+    }
+}
+
+fn state() -> Box<NodeState> {
+    Box::new(NodeState {
+        id: NodeId(uuid::Uuid::nil()),
+        version: "1".to_owned(),
+        contact: None,
+        ssh: SshIdentity::default(),
+        pool: PoolState {
+            dataset: "tank/flocker".to_owned(),
+            health: PoolHealth::Usable,
+            available: ByteCount::ZERO,
+        },
+        volumes: std::collections::BTreeMap::new(),
+        containers: std::collections::BTreeMap::new(),
+        network: None,
+        listening: std::collections::BTreeSet::new(),
+        images: std::collections::BTreeMap::new(),
+        members: std::collections::BTreeMap::new(),
+        applied: None,
+    })
+}
+
+/// A process that does not end, and whose standard error says something.
+fn endless() -> Ending {
+    Ending::new(node(), &b"\x1b[31mhelp\n"[..], std::future::pending())
+}
+
+/// Puts messages into the bytes that a node would send.
+async fn said(events: &[Event]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut writer = FrameWriter::new(&mut bytes);
+    for event in events {
+        writer.send(event).await.unwrap();
+    }
+    bytes
+}
+
+async fn within_deadline<T>(future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(DEADLINE, future).await.expect("hangs")
+}
+
+/// What the operator is told of a node that begins like this.
+async fn told_of(beginning: &[u8]) -> String {
+    let mut reader = FrameReader::new(beginning);
+    let (waiting, _nobody) = mpsc::channel(1);
+    let caller = caller();
+    let answer = first_answer(&mut reader, endless(), (&caller, &waiting));
+    let answer = within_deadline(answer).await;
+    match answer {
+        Ok(_) => panic!("it was believed"),
+        Err(failure) => failure.to_string(),
+    }
+}
+
+#[tokio::test]
+async fn a_node_that_talks_nonsense_is_told_at_once_and_not_waited_for() {
+    insta::assert_snapshot!(told_of(b"Welcome to \x1b[2Jdb1!\nYou have mail.\n").await, @r#"
+    error: node1: flocker-node did not begin
+      caused by: it wrote: \u{1b}[31mhelp
+      caused by: the other side began with the text "Welcome to \u{1b}[2Jdb1!" instead of a message; a file that its shell reads at login (.bashrc, .profile) may print something, which it must not do here
+    "#);
+    insta::assert_snapshot!(told_of(&[0xff; 8]).await, @r"
+    error: node1: flocker-node did not begin
+      caused by: it wrote: \u{1b}[31mhelp
+      caused by: the other side announced a message of 4294967295 bytes, of which 16777216 are the most; it may not be Flocker that answers
+    ");
+    insta::assert_snapshot!(told_of(b"\0\0\0\x02{}").await, @r"
+    error: node1: flocker-node did not begin
+      caused by: it wrote: \u{1b}[31mhelp
+      caused by: the other side sent something that is not a message of this protocol
+      caused by: expected value at line 1 column 2
+    ");
+}
+
+#[tokio::test]
+async fn a_node_that_answers_in_the_wrong_order_is_not_believed() {
+    let failure = StepFailure {
+        message: "no".to_owned(),
+        causes: Vec::new(),
+        hint: None,
+        stale: false,
+    };
+    for event in [
+        Event::ObserveFailed {
+            failure: failure.clone(),
+        },
+        Event::Failed {
+            step: StepId::new(0),
+            failure,
+        },
+    ] {
+        let told = told_of(&said(&[event, Event::Observed { state: state() }]).await).await;
+        assert_eq!(
+            told,
+            "error: node1: flocker-node gave an answer to another question"
+        );
+    }
+}
+
+#[tokio::test]
+async fn what_a_node_calls_itself_is_shown_and_not_obeyed() {
+    let reason = RefusedReason::ProtocolVersion {
+        protocol: u32::MAX,
+        release: "\u{1b}]0;owned\u{7}9".to_owned(),
+    };
+    let told = told_of(&said(&[Event::Refused { reason }]).await).await;
+    assert!(told.contains(r"flocker-node \u{1b}]0;owned\u{7}9 speaks protocol 4294967295"));
+    let reason = RefusedReason::Locked {
+        holder: Some(LockHolder {
+            purpose: LockPurpose::Deploy,
+            operator: "root\u{1b}[1A\u{1b}[2K".to_owned(),
+            session: "another".to_owned(),
+            since: u64::MAX,
+            process: 0,
+        }),
+    };
+    let told = told_of(&said(&[Event::Refused { reason }]).await).await;
+    assert!(
+        told.contains(r"root\u{1b}[1A\u{1b}[2K has been changing it"),
+        "{told}"
+    );
+}
+
+/// A node that never stops talking waits for the operator's side to listen; what it has said
+/// meanwhile does not pile up.
+#[tokio::test]
+async fn a_flood_of_messages_waits_for_its_reader() {
+    let progress = Event::Progress {
+        step: StepId::new(0),
+        progress: Progress {
+            what: "x".repeat(1000),
+            done: 0,
+            total: None,
+        },
+    };
+    let message = said(&[progress]).await;
+    let (mut node_side, here) = tokio::io::duplex(64 << 10);
+    let (sender, mut incoming) = mpsc::channel(WAITING_MESSAGES);
+    let reading = tokio::spawn(forward(FrameReader::new(here), endless(), sender));
+    let flood = async {
+        let mut sent = 0_usize;
+        loop {
+            if node_side.write_all(&message).await.is_err() {
+                return sent;
+            }
+            sent += 1;
+        }
+    };
+    let mut flood = std::pin::pin!(flood);
+    // Nobody listens: before long the node can say no more. Everything runs on this one thread, so
+    // that all of it has had its turn after so many.
+    let mut turns = 0;
+    while turns < 10_000 {
+        tokio::select! {
+            biased;
+            _ = &mut flood => panic!("the node's stream ended"),
+            () = tokio::task::yield_now() => turns += 1,
+        }
+    }
+    assert_eq!(incoming.len(), WAITING_MESSAGES);
+    // One message leaves, one comes in: nothing was lost.
+    for _ in 0..3 * WAITING_MESSAGES {
+        tokio::select! {
+            biased;
+            _ = &mut flood => panic!("the node's stream ended"),
+            message = incoming.recv() => assert!(message.is_some()),
+        }
+    }
+    // Nobody listens for good: the reader ends, and with it the node's stream.
+    drop(incoming);
+    let sent = within_deadline(flood).await;
+    assert!(sent > 3 * WAITING_MESSAGES, "{sent}");
+    within_deadline(reading).await.unwrap();
+}
