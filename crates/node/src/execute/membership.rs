@@ -2,7 +2,7 @@
 
 use flocker_model::{AppliedDeployment, Members};
 use flocker_remote::protocol::{Change, StepFailure};
-use flocker_remote::ssh::{AuthorizedKey, PublicKey, render_authorized_key};
+use flocker_remote::ssh::{PublicKey, render_peer};
 
 use crate::failure::OrFailure as _;
 use crate::machine::Machine;
@@ -33,8 +33,7 @@ pub(super) async fn record(
     Ok(Change::Changed)
 }
 
-/// Renders one line for each peer. The command says who the peer is, so that a key can only push
-/// in its own machine's name.
+/// Renders one line for each peer.
 fn render_authorized_keys(
     machine: &Machine<impl Platform>,
     members: &Members,
@@ -46,12 +45,8 @@ fn render_authorized_keys(
         }
         let what = format!("the key of {name} is not one");
         let key = PublicKey::from_openssh(&member.ssh.public_key).or_failed_to(what)?;
-        let receive = &machine.settings.receive_command;
-        let line = render_authorized_key(&AuthorizedKey {
-            key: &key,
-            command: &format!("{receive} receive {}", member.id),
-            comment: name.as_str(),
-        });
+        let program = &machine.settings.receive_command;
+        let line = render_peer(&key, program, (member.id, name));
         lines.push_str(&line.or_failure()?);
     }
     Ok(lines)

@@ -1,5 +1,6 @@
 //! Lines of `authorized_keys` that allow exactly one command.
 
+use flocker_model::{NodeId, NodeName};
 use russh::keys::PublicKey;
 use thiserror::Error;
 
@@ -73,6 +74,26 @@ pub fn render_authorized_key(
         .map_err(RenderAuthorizedKeyError::Key)?;
     let line = format!("restrict,command=\"{command}\" {} {comment}", bare.trim());
     Ok(format!("{}\n", line.trim_end()))
+}
+
+/// Renders the line that lets a peer push to this node, and do nothing else. The command says who
+/// the peer is, so that its key can only push in its own name.
+///
+/// `program` is how `flocker-node` is run with the rights that it needs.
+///
+/// # Errors
+///
+/// [`RenderAuthorizedKeyError`] for what the format cannot express.
+pub fn render_peer(
+    key: &PublicKey,
+    program: &str,
+    (id, name): (NodeId, &NodeName),
+) -> Result<String, RenderAuthorizedKeyError> {
+    render_authorized_key(&AuthorizedKey {
+        key,
+        command: &format!("{program} receive {id}"),
+        comment: name.as_str(),
+    })
 }
 
 #[cfg(test)]

@@ -31,7 +31,9 @@ mod streams;
 mod transfer;
 
 pub use authenticate::{Attempt, AuthenticationError};
-pub use authorized_keys::{AuthorizedKey, RenderAuthorizedKeyError, render_authorized_key};
+pub use authorized_keys::{
+    AuthorizedKey, RenderAuthorizedKeyError, render_authorized_key, render_peer,
+};
 pub use command::{RemoteCommand, shell_quote};
 pub use connect_error::{ConnectCause, ConnectError, ConnectStep};
 pub use connection::{ConnectOptions, Connection};

@@ -30,7 +30,7 @@ pub(crate) async fn within_deadline<T>(future: impl Future<Output = T>) -> T {
 
 /// A child process that dies with this one. The kernel kills it when the
 /// thread that started it ends, which for a test is when the test ends.
-fn dying_with_us(program: &str) -> Command {
+pub(crate) fn dying_with_us(program: &str) -> Command {
     let mut command = Command::new("setpriv");
     command.args(["--pdeathsig", "KILL", "--", program]);
     command
@@ -49,6 +49,8 @@ pub(crate) struct ServerSettings<'a> {
     pub(crate) extra: &'a str,
     /// Types of host keys; `ed25519` if empty.
     pub(crate) host_keys: &'a [&'a str],
+    /// A directory in whose place the server sees its own directory `home`.
+    pub(crate) covered: Option<&'a Path>,
 }
 
 impl Server {
@@ -72,7 +74,7 @@ impl Server {
             directory.path().join("authorized_keys"),
         )
         .unwrap();
-        let (port, process) = start_sshd(directory.path(), kinds, settings.extra);
+        let (port, process) = start_sshd(directory.path(), kinds, settings);
         let server = Self {
             directory,
             port,
@@ -252,7 +254,7 @@ pub(crate) fn make_key(path: &Path, kind: &str, passphrase: &str) {
     assert!(status.success());
 }
 
-fn start_sshd(directory: &Path, host_keys: &[&str], extra: &str) -> (u16, Child) {
+fn start_sshd(directory: &Path, host_keys: &[&str], settings: &ServerSettings<'_>) -> (u16, Child) {
     if nix::unistd::geteuid().is_root() {
         // sshd insists on it; systemd makes it where sshd is a service.
         let _ = fs::DirBuilder::new().mode(0o755).create("/run/sshd");
@@ -263,7 +265,7 @@ fn start_sshd(directory: &Path, host_keys: &[&str], extra: &str) -> (u16, Child)
             .and_then(|listener| listener.local_addr())
             .unwrap()
             .port();
-        if let Some(process) = try_sshd(directory, port, host_keys, extra) {
+        if let Some(process) = try_sshd((directory, port), host_keys, settings) {
             return (port, process);
         }
     }
@@ -271,20 +273,38 @@ fn start_sshd(directory: &Path, host_keys: &[&str], extra: &str) -> (u16, Child)
 }
 
 /// The sessions' home is the test's, as a shell reads files of the user's.
-fn try_sshd(directory: &Path, port: u16, host_keys: &[&str], extra: &str) -> Option<Child> {
+fn try_sshd(
+    (directory, port): (&Path, u16),
+    host_keys: &[&str],
+    settings: &ServerSettings<'_>,
+) -> Option<Child> {
     let place = directory.display();
     let mut config = format!(
         "ListenAddress 127.0.0.1:{port}\nAuthorizedKeysFile {place}/authorized_keys\n\
          StrictModes no\nPermitRootLogin yes\nPidFile none\nUsePAM no\n\
          PasswordAuthentication no\nKbdInteractiveAuthentication no\n\
-         SetEnv HOME={place}\n{extra}\n"
+         SetEnv HOME={place}\n{}\n",
+        settings.extra
     );
     for kind in host_keys {
         let _ = writeln!(config, "HostKey {place}/host_{kind}");
     }
     let config_file = directory.join("sshd_config");
     fs::write(&config_file, config).unwrap();
-    let mut process = dying_with_us("/usr/sbin/sshd")
+    let mut process = match settings.covered {
+        None => dying_with_us("/usr/sbin/sshd"),
+        Some(covered) => {
+            let home = directory.join("home");
+            fs::create_dir_all(&home).unwrap();
+            let mut command = dying_with_us("unshare");
+            command
+                .args(["--mount", "--propagation", "private", "sh", "-c"])
+                .arg("mount --bind \"$1\" \"$2\" && shift 2 && exec /usr/sbin/sshd \"$@\"")
+                .args(["sh".as_ref(), home.as_os_str(), covered.as_os_str()]);
+            command
+        }
+    };
+    let mut process = process
         .args(["-D", "-e", "-f"])
         .arg(&config_file)
         .stdin(Stdio::null())

@@ -1,4 +1,4 @@
-//! Each invariant of ARCHITECTURE.md names tests, and those tests exist.
+//! Each invariant of ARCHITECTURE.md, and each attack, names tests, and those tests exist.
 
 use std::collections::BTreeSet;
 
@@ -7,18 +7,34 @@ use super::finding::Finding;
 use crate::markdown::{self, Row};
 
 const DOCUMENT: &str = "ARCHITECTURE.md";
-const HEADING: &str = "Invariants";
-const INVARIANTS: [&str; 6] = ["I1", "I2", "I3", "I4", "I5", "I6"];
+
+/// A table whose last column names tests, and the rows that it must have.
+struct Promises {
+    heading: &'static str,
+    rows: &'static [&'static str],
+}
+
+const INVARIANTS: Promises = Promises {
+    heading: "Invariants",
+    rows: &["I1", "I2", "I3", "I4", "I5", "I6"],
+};
+const ATTACKS: Promises = Promises {
+    heading: "What an attacker may try",
+    rows: &["A1", "A2", "A3", "A4", "A5", "A6", "A7"],
+};
 
 pub(super) fn check(repository: &Repository) -> Vec<Finding> {
-    let rows = markdown::parse_table(repository.text(DOCUMENT), HEADING).unwrap_or_default();
     let functions = repository
         .files
         .iter()
         .filter(|file| file.has_extension("rs"))
         .flat_map(|file| file.text.lines().filter_map(function_name))
         .collect();
-    compare(&rows, &functions)
+    let findings = |promises: &Promises| {
+        let rows = markdown::parse_table(repository.text(DOCUMENT), promises.heading);
+        compare(promises, &rows.unwrap_or_default(), &functions)
+    };
+    [findings(&INVARIANTS), findings(&ATTACKS)].concat()
 }
 
 /// The name of the function that a line declares.
@@ -33,11 +49,11 @@ fn function_name(line: &str) -> Option<&str> {
         .map(|name| &name[..end(name).unwrap_or(name.len())])
 }
 
-fn compare(rows: &[Row], functions: &BTreeSet<&str>) -> Vec<Finding> {
+fn compare(promises: &Promises, rows: &[Row], functions: &BTreeSet<&str>) -> Vec<Finding> {
     let mut findings = Vec::new();
-    for invariant in INVARIANTS {
-        if !rows.iter().any(|row| row.plain(0) == invariant) {
-            let message = format!("the table below `{HEADING}` lacks {invariant}");
+    for promise in promises.rows {
+        if !rows.iter().any(|row| row.plain(0) == *promise) {
+            let message = format!("the table below `{}` lacks {promise}", promises.heading);
             findings.push(Finding::new(DOCUMENT, 1, message));
         }
     }
@@ -64,7 +80,7 @@ fn compare(rows: &[Row], functions: &BTreeSet<&str>) -> Vec<Finding> {
 mod tests {
     use std::collections::BTreeSet;
 
-    use super::{compare, function_name};
+    use super::{INVARIANTS, compare, function_name};
     use crate::markdown::parse_table;
 
     #[test]
@@ -81,7 +97,7 @@ mod tests {
         let document = "## Invariants\n| | promise | tests |\n|-|-|-|\n| I1 | a | `net::kept` |\n\
                         | I2 | b | `gone` |\n| I3 | c | |\n| I4 | d | `kept` |\n| I5 | e | `kept` |\n";
         let rows = parse_table(document, "Invariants").unwrap();
-        let found: Vec<String> = compare(&rows, &BTreeSet::from(["kept"]))
+        let found: Vec<String> = compare(&INVARIANTS, &rows, &BTreeSet::from(["kept"]))
             .iter()
             .map(ToString::to_string)
             .collect();

@@ -65,7 +65,7 @@ const fn program(
 }
 
 /// The packages, in the order in which they are needed.
-pub(super) const PACKAGES: [Package; 30] = [
+pub(super) const PACKAGES: [Package; 31] = [
     program(
         "git",
         &["git"],
@@ -166,6 +166,12 @@ pub(super) const PACKAGES: [Package; 30] = [
         &["ssh", "ssh-keygen", "ssh-agent"],
         &[Need::Ssh, Need::Machines],
         "keys and an agent for tests",
+    ),
+    program(
+        "xauth",
+        &["xauth"],
+        &[Need::Ssh],
+        "what sshd asks before it forwards X11, which tests see refused",
     ),
     program(
         "qemu-system-x86",

@@ -18,6 +18,18 @@ use crate::terminal;
 /// How many interrupted plans the model checker must have run.
 const MODEL_CASES: u64 = 100_000;
 
+/// The files that try our programs with OpenSSH's: what another node's key can do, and what becomes
+/// of a deploy when a node has another host key.
+const OPENSSH_TARGETS: [&str; 2] = ["forced_command", "host_key"];
+
+/// Files of integration tests that belong to other tiers than their crates' other tests.
+const OTHER_TIERS_TARGETS: [&str; 4] = [
+    pool::TARGET,
+    MACHINES_TARGET,
+    OPENSSH_TARGETS[0],
+    OPENSSH_TARGETS[1],
+];
+
 /// The file with the tests of the lab itself, and the feature without which it is empty.
 const MACHINES_TARGET: &str = "nodes";
 const MACHINES_FEATURE: &str = "flocker-lab/vm";
@@ -141,7 +153,7 @@ impl TierName {
             Self::Fuzz => fuzz::run(),
             Self::Namespaces => run_system("flocker-net").and(contract::run(&contract::ROUTES)),
             Self::Dockerd => run_system("flocker-docker").and(contract::run(&contract::CONTAINERS)),
-            Self::Sshd => run_system("flocker-remote"),
+            Self::Sshd => run_system("flocker-remote").and(run_openssh()),
             Self::Pool => pool::run(),
             Self::Vm => run_machines(),
         }
@@ -198,7 +210,7 @@ fn run_unit() -> Outcome {
     let integration: Vec<_> = targets
         .iter()
         .filter(|target| !TierName::SYSTEM_CRATES.contains(&target.package.as_str()))
-        .filter(|target| ![pool::TARGET, MACHINES_TARGET].contains(&target.name.as_str()))
+        .filter(|target| !OTHER_TIERS_TARGETS.contains(&target.name.as_str()))
         .map(|target| target.name.clone())
         .collect();
     let tests = TestRun::new(&["--lib", "--bins"])
@@ -242,6 +254,13 @@ fn run_system(package: &str) -> Outcome {
         return Outcome::failed(format!("{package} has no integration tests (`tests/*.rs`)"));
     }
     TestRun::new(&[]).targets(&names).with_root().run()
+}
+
+fn run_openssh() -> Outcome {
+    TestRun::new(&[])
+        .targets(&OPENSSH_TARGETS.map(str::to_owned))
+        .with_root()
+        .run()
 }
 
 fn run_machines() -> Outcome {
