@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use crate::failure::Failure;
-use crate::session::{Caller, Channels, Incoming, NotBegun, Session, WAITING_MESSAGES};
+use crate::session::{Caller, Channels, Incoming, NotBegun, Presence, Session, WAITING_MESSAGES};
 
 /// The nodes that answered, what was seen of them, and why the others did not.
 pub(crate) struct Gathered {
@@ -36,10 +36,15 @@ pub(crate) async fn gather(
     busy: impl Fn(&NodeName, &LockHolder),
 ) -> Gathered {
     let (incoming_sender, incoming) = mpsc::channel(WAITING_MESSAGES);
-    let (waiting_sender, mut waiting) = mpsc::channel(1);
-    let channels = Channels {
-        incoming: incoming_sender,
-        waiting: waiting_sender,
+    let (waiting_sender, waiting) = mpsc::channel(1);
+    let mut asking = Asking {
+        caller,
+        channels: Channels {
+            incoming: incoming_sender,
+            waiting: waiting_sender,
+        },
+        waiting,
+        busy,
     };
     let mut gathered = Gathered {
         sessions: BTreeMap::new(),
@@ -50,30 +55,54 @@ pub(crate) async fn gather(
     let mut asked = BTreeSet::new();
     let mut next = nodes;
     while !next.is_empty() {
+        asked.extend(next.iter().cloned());
+        for begun in asking.ask(next).await {
+            gathered.note(begun);
+        }
+        next = gathered.remembered_elsewhere(&asked);
+    }
+    // Only a lock tells one machine that has two names from two that have one identity.
+    if caller.exclusive {
+        for begun in asking.ask(gathered.other_names(&asked)).await {
+            gathered.note_other_name(begun);
+        }
+    }
+    gathered.observed.at = now();
+    gathered
+}
+
+/// What beginning sessions needs.
+struct Asking<'a, Busy> {
+    caller: &'a Caller,
+    channels: Channels,
+    waiting: mpsc::Receiver<(NodeName, LockHolder)>,
+    busy: Busy,
+}
+
+impl<Busy: Fn(&NodeName, &LockHolder)> Asking<'_, Busy> {
+    /// Begins a session with each of these nodes, all at once.
+    async fn ask(&mut self, nodes: BTreeSet<NodeName>) -> Vec<Begun> {
         let mut beginnings = JoinSet::new();
-        for node in &next {
-            let (node, caller, channels) = (node.clone(), caller.clone(), channels.clone());
+        for node in nodes {
+            let (caller, channels) = (self.caller.clone(), self.channels.clone());
             beginnings.spawn(async move {
                 let begun = Session::begin(&node, &caller, channels).await;
                 (node, begun)
             });
         }
-        asked.append(&mut next);
+        let mut all = Vec::new();
         loop {
             tokio::select! {
                 begun = beginnings.join_next() => match begun {
-                    Some(Ok(begun)) => gathered.note(begun),
+                    Some(Ok(begun)) => all.push(begun),
                     // A beginning neither panics nor is aborted.
                     Some(Err(_)) => {}
-                    None => break,
+                    None => return all,
                 },
-                Some((node, holder)) = waiting.recv() => busy(&node, &holder),
+                Some((node, holder)) = self.waiting.recv() => (self.busy)(&node, &holder),
             }
         }
-        next = gathered.remembered_elsewhere(&asked);
     }
-    gathered.observed.at = now();
-    gathered
 }
 
 impl Gathered {
@@ -84,20 +113,34 @@ impl Gathered {
                 self.sessions.insert(node.clone(), session);
                 NodeObservation::Seen(state)
             }
-            Err(NotBegun { failure, answered }) => {
+            Err(NotBegun { failure, presence }) => {
                 let mut reason = failure.message.clone();
                 for cause in &failure.causes {
                     reason = format!("{reason}: {cause}");
                 }
                 self.failures.insert(node.clone(), failure);
-                if answered {
-                    NodeObservation::Unusable { reason }
-                } else {
+                if presence == Presence::Absent {
                     NodeObservation::Unreachable { reason }
+                } else {
+                    NodeObservation::Unusable { reason }
                 }
             }
         };
         self.observed.nodes.insert(node, observation);
+    }
+
+    /// Notes what became of another name of a machine that was seen.
+    ///
+    /// Under a name that it once had, another machine may answer by now, or none: that says nothing.
+    /// One that has the same identity, and is not the one that this run has locked, is a clone.
+    fn note_other_name(&mut self, (node, begun): Begun) {
+        let is_clone = match &begun {
+            Ok((_, state)) => self.observed.seen().any(|(_, seen)| seen.id == state.id),
+            Err(not_begun) => not_begun.presence == Presence::Busy,
+        };
+        if is_clone {
+            self.note((node, begun));
+        }
     }
 
     /// Lists the machines that are there, and did not let themselves be looked at.
@@ -113,11 +156,24 @@ impl Gathered {
 
     /// Lists the machines that the nodes remember and that were not asked under any name.
     fn remembered_elsewhere(&self, asked: &BTreeSet<NodeName>) -> BTreeSet<NodeName> {
+        self.remembered(asked, |is_seen| !is_seen)
+    }
+
+    /// Lists the names under which machines that were seen are remembered, and were not asked.
+    fn other_names(&self, asked: &BTreeSet<NodeName>) -> BTreeSet<NodeName> {
+        self.remembered(asked, |is_seen| is_seen)
+    }
+
+    fn remembered(
+        &self,
+        asked: &BTreeSet<NodeName>,
+        wanted: impl Fn(bool) -> bool,
+    ) -> BTreeSet<NodeName> {
         let seen: BTreeSet<NodeId> = self.observed.seen().map(|(_, state)| state.id).collect();
         self.observed
             .seen()
             .flat_map(|(_, state)| &state.members)
-            .filter(|(name, member)| !seen.contains(&member.id) && !asked.contains(*name))
+            .filter(|(name, member)| wanted(seen.contains(&member.id)) && !asked.contains(*name))
             .map(|(name, _)| name.clone())
             .collect()
     }
@@ -161,14 +217,39 @@ mod tests {
             incoming,
         };
         let name = |text: &str| NodeName::try_from(text.to_owned()).unwrap();
-        for (node, answered) in [("node1", true), ("node2", false)] {
+        for (node, presence) in [("node1", Presence::Busy), ("node2", Presence::Absent)] {
             let failure = Failure::new(Exit::Blocked, format!("{node}: somebody changes it"));
-            gathered.note((name(node), Err(NotBegun { failure, answered })));
+            gathered.note((name(node), Err(NotBegun { failure, presence })));
         }
         assert_eq!(gathered.unusable().collect::<Vec<_>>(), [&name("node1")]);
         assert!(matches!(
             &gathered.observed.nodes[&name("node2")],
             NodeObservation::Unreachable { reason } if reason == "node2: somebody changes it"
         ));
+    }
+
+    /// A machine that was renamed is asked under its old name, too, and one that is locked by
+    /// somebody else there cannot be the one that is locked by us.
+    #[test]
+    fn only_a_clone_is_noted_under_a_former_name() {
+        let (_, incoming) = mpsc::channel(1);
+        let mut gathered = Gathered {
+            sessions: BTreeMap::new(),
+            observed: Observed::default(),
+            failures: BTreeMap::new(),
+            incoming,
+        };
+        let name = |text: &str| NodeName::try_from(text.to_owned()).unwrap();
+        for (node, presence) in [
+            ("gone", Presence::Absent),
+            ("another", Presence::Answers),
+            ("itself", Presence::Ourselves),
+            ("clone", Presence::Busy),
+        ] {
+            let failure = Failure::new(Exit::Blocked, "it is locked");
+            gathered.note_other_name((name(node), Err(NotBegun { failure, presence })));
+        }
+        assert_eq!(gathered.unusable().collect::<Vec<_>>(), [&name("clone")]);
+        assert_eq!(gathered.observed.nodes.len(), 1);
     }
 }

@@ -82,8 +82,21 @@ fn operator() -> String {
 pub(crate) struct NotBegun {
     /// Why.
     pub(crate) failure: Failure,
-    /// Whether the machine is there all the same: something answered at its address.
-    pub(crate) answered: bool,
+    /// What is there all the same.
+    pub(crate) presence: Presence,
+}
+
+/// What is at a node's address, as far as somebody can tell who has no session with it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Presence {
+    /// Nothing that answers.
+    Absent,
+    /// Something, which may be another machine.
+    Answers,
+    /// A node that somebody else is changing.
+    Busy,
+    /// A node that this run is changing, under another name.
+    Ourselves,
 }
 
 impl From<Failure> for NotBegun {
@@ -91,7 +104,7 @@ impl From<Failure> for NotBegun {
     fn from(failure: Failure) -> Self {
         Self {
             failure,
-            answered: true,
+            presence: Presence::Answers,
         }
     }
 }
@@ -215,7 +228,7 @@ async fn connect(node: &NodeName, caller: &Caller) -> Result<Connection, NotBegu
             let message = format!("{node}: it is not known how to reach it");
             NotBegun {
                 failure: Failure::new(Exit::Unreachable, message).caused_by(&error),
-                answered: false,
+                presence: Presence::Absent,
             }
         })?;
     for warning in &destination.warnings {
@@ -225,10 +238,10 @@ async fn connect(node: &NodeName, caller: &Caller) -> Result<Connection, NotBegu
         .await
         .map_err(|error| {
             let hint = error.hint();
-            let answered = matches!(
-                error.step,
-                ConnectStep::HostKey | ConnectStep::Authentication
-            );
+            let presence = match error.step {
+                ConnectStep::HostKey | ConnectStep::Authentication => Presence::Answers,
+                _ => Presence::Absent,
+            };
             let failure = Failure::new(Exit::Unreachable, error.to_string());
             let failure = match std::error::Error::source(&error) {
                 Some(source) => failure.caused_by(source),
@@ -236,7 +249,7 @@ async fn connect(node: &NodeName, caller: &Caller) -> Result<Connection, NotBegu
             };
             NotBegun {
                 failure: Failure { hint, ..failure },
-                answered,
+                presence,
             }
         })
 }
@@ -246,7 +259,7 @@ async fn first_answer<R: AsyncRead + Unpin>(
     reader: &mut FrameReader<R, Event>,
     ending: Ending,
     (caller, waiting): (&Caller, &mpsc::Sender<(NodeName, LockHolder)>),
-) -> Result<(Box<NodeState>, Ending), Failure> {
+) -> Result<(Box<NodeState>, Ending), NotBegun> {
     let node = &ending.node;
     let mut answer = reader.next().await;
     while let Ok(Some(Event::Waiting { holder })) = answer {
@@ -256,13 +269,13 @@ async fn first_answer<R: AsyncRead + Unpin>(
     }
     match answer {
         Ok(Some(Event::Observed { state })) => Ok((state, ending)),
-        Ok(Some(Event::Refused { reason })) => Err(refused(node, &reason, caller)),
+        Ok(Some(Event::Refused { reason })) => Err(not_begun(node, &reason, caller)),
         Ok(Some(_)) => {
             let message = format!("{node}: flocker-node gave an answer to another question");
-            Err(Failure::new(Exit::Internal, message))
+            Err(Failure::new(Exit::Internal, message).into())
         }
-        Ok(None) => Err(ending.explain("did not begin", None).await),
-        Err(error) => Err(ending.explain("did not begin", Some(&error)).await),
+        Ok(None) => Err(ending.explain("did not begin", None).await.into()),
+        Err(error) => Err(ending.explain("did not begin", Some(&error)).await.into()),
     }
 }
 
@@ -290,12 +303,31 @@ async fn forward<R: AsyncRead + Unpin>(
     let _ = incoming.send((node, Incoming::Lost(failure))).await;
 }
 
-/// Explains why a node refused the session.
-fn refused(node: &NodeName, reason: &RefusedReason, caller: &Caller) -> Failure {
+/// Says why a node refused the session, and who is at it.
+fn not_begun(node: &NodeName, reason: &RefusedReason, caller: &Caller) -> NotBegun {
+    NotBegun {
+        failure: refused(node, reason, caller),
+        presence: presence_of(reason, caller),
+    }
+}
+
+/// Tells who is at a node that refused the session.
+fn presence_of(reason: &RefusedReason, caller: &Caller) -> Presence {
     match reason {
         RefusedReason::Locked {
             holder: Some(holder),
-        } if holder.session == caller.session => {
+        } if holder.session == caller.session => Presence::Ourselves,
+        RefusedReason::Locked { .. } => Presence::Busy,
+        RefusedReason::ProtocolVersion { .. } | RefusedReason::NotObserved { .. } => {
+            Presence::Answers
+        }
+    }
+}
+
+/// Explains why a node refused the session.
+fn refused(node: &NodeName, reason: &RefusedReason, caller: &Caller) -> Failure {
+    match reason {
+        RefusedReason::Locked { .. } if presence_of(reason, caller) == Presence::Ourselves => {
             let message = format!("{node} is a second name of a machine that is named already");
             Failure::new(Exit::Blocked, message).hint("name each machine once in the deployment")
         }

@@ -83,7 +83,21 @@ pub(crate) async fn converse(
             return Ok(());
         }
     }
+    take_requests(machine, contact, (reader, events), begin.exclusive).await
+}
+
+/// Does what is asked until nothing more is.
+async fn take_requests(
+    machine: &Machine<impl Platform>,
+    contact: Option<Contact>,
+    (reader, events): (
+        &mut FrameReader<impl AsyncRead + Unpin, Request>,
+        &mpsc::UnboundedSender<Event>,
+    ),
+    exclusive: bool,
+) -> Result<(), StepFailure> {
     let mut steps = JoinSet::new();
+    let mut lengthy = Vec::new();
     let ended = loop {
         match reader.next().await.or_failure() {
             Ok(None) => break Ok(()),
@@ -94,19 +108,28 @@ pub(crate) async fn converse(
                     .await
                     .unwrap_or_else(|failure| Event::ObserveFailed { failure }),
             ),
-            Ok(Some(Request::Run { step, .. })) if !begin.exclusive => {
+            Ok(Some(Request::Run { step, .. })) if !exclusive => {
                 let failure = failure_of("the session was begun to look only: it has no lock");
                 send(events, Event::Failed { step, failure });
             }
             Ok(Some(Request::Run { step, action })) => {
-                steps.spawn(run_step(machine.clone(), (step, *action), events.clone()));
+                let is_lengthy = action.is_lengthy();
+                let handle =
+                    steps.spawn(run_step(machine.clone(), (step, *action), events.clone()));
+                if is_lengthy {
+                    lengthy.push(handle);
+                }
             }
             Err(failure) => break Err(failure),
         }
         // Ended ones are let go of.
         while steps.try_join_next().is_some() {}
     };
-    // However it ended: a step that was cut short would go on without the lock.
+    // Nobody asks any more. What may take hours is given up, so that the next deploy need not wait
+    // for it; what changes this node is finished: cut short, it would go on without the lock.
+    for step in lengthy {
+        step.abort();
+    }
     while steps.join_next().await.is_some() {}
     ended
 }

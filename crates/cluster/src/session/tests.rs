@@ -74,7 +74,7 @@ async fn told_of(beginning: &[u8]) -> String {
     let answer = within_deadline(answer).await;
     match answer {
         Ok(_) => panic!("it was believed"),
-        Err(failure) => failure.to_string(),
+        Err(failure) => failure.failure.to_string(),
     }
 }
 

@@ -1,5 +1,8 @@
 //! The beginning of a session, where somebody may have the node's lock already.
 
+use std::time::Duration;
+
+use flocker_plan::{Action, ImageSource, StepId};
 use flocker_remote::protocol::{
     Begin, Event, FrameWriter, LockHolder, LockPurpose, PROTOCOL_VERSION, RefusedReason, Request,
 };
@@ -7,13 +10,15 @@ use tokio::io::DuplexStream;
 use tokio::sync::mpsc;
 
 use super::cluster::Cluster;
-use super::fake::Fake;
+use super::fake::{ENDLESS_IMAGE, Fake};
 use super::wish::node_name;
 use crate::machine::Machine;
 use crate::serve::converse;
 
 /// Enough for a beginning.
 const PIPE: usize = 4096;
+/// How long a session may take to end.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The lock's holder in these tests.
 fn holder(purpose: LockPurpose) -> LockHolder {
@@ -114,4 +119,27 @@ async fn an_operator_who_gives_up_waiting_takes_no_lock() {
             other => panic!("{other:?}"),
         }
     }
+}
+
+/// A push of days must not keep the next deploy out for days.
+#[tokio::test]
+async fn what_takes_long_is_given_up_when_nobody_asks_any_more() {
+    let cluster = Cluster::new(1);
+    let machine = cluster.machine(&node_name(0));
+    let (mut writer, input) = begin().await;
+    let (mut events, served) = serve(machine, input);
+    assert!(matches!(events.recv().await, Some(Event::Observed { .. })));
+    let action = Box::new(Action::EnsureImage {
+        image: ENDLESS_IMAGE.parse().unwrap(),
+        from: ImageSource::Registry,
+    });
+    let step = StepId::new(0);
+    writer.send(&Request::Run { step, action }).await.unwrap();
+    assert!(matches!(events.recv().await, Some(Event::Progress { .. })));
+    drop(writer);
+    let served = tokio::time::timeout(PATIENCE, served).await;
+    assert_eq!(served.unwrap().unwrap(), Ok(()));
+    let (_writer, input) = begin().await;
+    let (mut events, _served) = serve(machine, input);
+    assert!(matches!(events.recv().await, Some(Event::Observed { .. })));
 }

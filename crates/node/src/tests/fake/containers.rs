@@ -55,6 +55,9 @@ pub(crate) struct Processes {
     namespaces: BTreeMap<ApplicationName, (u32, Ipv4Addr)>,
 }
 
+/// An image whose registry never comes to its end.
+pub(crate) const ENDLESS_IMAGE: &str = "test/endless:1";
+
 impl Processes {
     /// Tells whether an application runs.
     pub(crate) fn runs(&self, application: &ApplicationName) -> bool {
@@ -373,6 +376,9 @@ impl Containers for FakeContainers {
         mut progress: impl FnMut(ImageProgress) + Send,
     ) -> Result<(), StepFailure> {
         progress(ImageProgress::default());
+        if image.with_tag() == ENDLESS_IMAGE {
+            std::future::pending::<()>().await;
+        }
         let pulled = self.host.act(|state| {
             let name = image.with_tag();
             let tagged = name.parse().map_err(|_| failure_of("there is none"))?;

@@ -23,7 +23,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use flocker_model::{ImageId, ImageReference};
 use flocker_remote::protocol::{Change, StepFailure};
 
-pub(super) use containers::{FakeContainers, archive};
+pub(super) use containers::{ENDLESS_IMAGE, FakeContainers, archive};
 pub(super) use faults::{Fault, Faults};
 pub(super) use peers::{FakePeers, Neighbours};
 pub(super) use pool::{Dataset, Guids};
