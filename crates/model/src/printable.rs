@@ -6,9 +6,9 @@ use std::fmt::Write as _;
 /// Writes what a terminal would act on as an escape that can be read.
 ///
 /// Messages of nodes and of the programs on them end on the operator's terminal, where an escape
-/// sequence could hide what a line says, change the window's title or type answers. Line breaks
-/// stay; what has to be on one line is for [`one_line`]. So are marks that reorder text, with which
-/// a line looks other than it is.
+/// sequence could hide what a line says, change the window's title or type answers; and a mark that
+/// reorders text makes a line look other than it is. Line breaks stay: what has to be on one line is
+/// for [`one_line`].
 ///
 /// **Source**: ECMA-48 section 5.2 (C0), 5.3 (C1); Unicode Annex 9 (bidirectional formatting).
 pub fn printable(text: &str) -> Cow<'_, str> {
