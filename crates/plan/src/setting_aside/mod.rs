@@ -214,11 +214,12 @@ fn check(
     }
     let application = &setting_aside.application;
     match copy.role {
-        VolumeRole::Owned { epoch } => check_owned((application, epoch), state, others),
+        VolumeRole::Owned { epoch } => {
+            check_owned(epoch, is_in_use(state, application, copy), others)
+        }
         VolumeRole::Replica { owner, epoch, .. } => check_replica(copy, (owner, epoch), others),
         VolumeRole::Foreign { .. } => {
-            let container = state.containers.get(application);
-            if container.is_some_and(|found| is_running(&found.status)) {
+            if is_in_use(state, application, copy) {
                 return Err(WhyNotSetAside::ForeignInUse);
             }
             match &copy.mounted {
@@ -230,18 +231,12 @@ fn check(
 }
 
 /// An owner's copy is needed unless there is another owner.
-fn check_owned(
-    (application, epoch): (&ApplicationName, Epoch),
-    state: &NodeState,
-    others: &Others<'_>,
-) -> Result<(), WhyNotSetAside> {
+fn check_owned(epoch: Epoch, in_use: bool, others: &Others<'_>) -> Result<(), WhyNotSetAside> {
     let Some(other) = others.owned else {
         let unseen = others.unseen.clone();
         return Err(WhyNotSetAside::OnlyOwner { unseen });
     };
-    let container = state.containers.get(application);
-    let runs = container.is_some_and(|found| is_running(&found.status));
-    if runs && epoch > other {
+    if in_use && epoch > other {
         return Err(WhyNotSetAside::InUse);
     }
     Ok(())
@@ -277,7 +272,11 @@ fn check_replica(
     }
 }
 
-/// Tells whether a container runs.
-fn is_running(status: &ContainerStatus) -> bool {
-    matches!(status, ContainerStatus::Running { .. })
+/// Tells whether the application runs on a copy: it may also run without any, as configuration that
+/// is no longer wanted had it.
+fn is_in_use(state: &NodeState, application: &ApplicationName, copy: &VolumeCopy) -> bool {
+    let container = state.containers.get(application);
+    let runs = container
+        .is_some_and(|container| matches!(container.status, ContainerStatus::Running { .. }));
+    runs && copy.mounted.is_some()
 }

@@ -3,7 +3,9 @@
 use flocker_model::{
     ByteCount, Deployment, Epoch, OwnerClaim, PoolHealth, SnapshotGuid, SnapshotState, VolumeRole,
 };
-use flocker_plan::{Plan, Promotion, SettingAside, check, plan_promotion, plan_setting_aside};
+use flocker_plan::{
+    Action, Plan, Promotion, SettingAside, check, plan_promotion, plan_setting_aside,
+};
 use insta::assert_snapshot;
 
 use crate::cluster::{Cluster, database, deployment, name, node_name, show};
@@ -414,6 +416,37 @@ fn what_stands_in_the_way_of_a_move_is_set_aside() {
         cluster.deploy(&on("1"));
     }
     assert_snapshot!(shown.join("\n\n"));
+}
+
+/// The application may run on that node as well, without the volume that it gets only now.
+#[test]
+fn an_application_that_runs_without_its_volume_is_not_on_a_foreign_dataset() {
+    let mut without = database();
+    without.volume = None;
+    let on = |node, application| {
+        deployment(
+            &[("db", application)],
+            &[("1", &[]), ("2", &[]), (node, &["db"])],
+        )
+    };
+    let mut cluster = Cluster::running(2, &on("1", database()));
+    cluster.deploy(&on("2", without));
+    let moving = cluster.plan(&on("2", database()));
+    cluster.begin_until(&moving, |action| {
+        matches!(action, Action::ReleaseVolume { .. })
+    });
+    cluster.copy("2", "db").role = VolumeRole::Foreign {
+        problem: "was not made by Flocker".to_owned(),
+    };
+    let aside = set_aside(&cluster, "2").unwrap();
+    assert_snapshot!(
+        "what_stands_in_the_way_below_a_running_application",
+        show(&aside)
+    );
+    cluster.finish(&aside);
+    let promotion = promote(&cluster, "1", 0).unwrap();
+    cluster.finish(&promotion);
+    cluster.deploy(&on("2", database()));
 }
 
 #[test]
