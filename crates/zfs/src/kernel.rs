@@ -2,12 +2,12 @@
 //!
 //! Used where an application is paused or where a result must be atomic. Three rules of the
 //! `zfs-core` crate, each learnt from its source: strings go in as `&CStr` only (others are freed
-//! before the C library reads them); its `destroy_snaps` takes a null error list for a list, so the
-//! C function is called here directly; and ZFS's own error numbers have no text, so they get one.
+//! before the C library reads them); its functions that are about several snapshots take a null error
+//! list for a list, or an empty one for the error, so the C functions are called here directly; and ZFS's own error numbers have no text, so they get one.
 
 #![expect(
     unsafe_code,
-    reason = "one C function is called directly, and its result taken over"
+    reason = "C functions are called directly, and their results taken over"
 )]
 
 use std::ffi::{CStr, CString};
@@ -15,7 +15,7 @@ use std::{fmt, io, ptr};
 
 use flocker_model::SnapshotGuid;
 use nvpair::{NvData, NvList, NvListRef};
-use nvpair_sys::{boolean_t, nvlist_free};
+use nvpair_sys::{boolean_t, nvlist_free, nvlist_t};
 use thiserror::Error;
 use zfs_core_sys as sys;
 
@@ -110,11 +110,8 @@ pub(crate) async fn existing(names: Vec<String>) -> Result<Vec<String>, KernelFa
 pub(crate) async fn snapshot_and_hold(name: &str) -> Result<SnapshotGuid, KernelFailed> {
     let c_name = text("snapshot", name)?;
     blocking("snapshot", name.to_owned(), move |zfs| {
-        let mut names = NvList::new();
-        insert(&mut names, &c_name, &())?;
-        zfs.snapshot_raw(&names, &NvList::new())
-            .or_else(|refusal| ignore(&[], either(&refusal)))?;
-        hold_one(zfs, &c_name)?;
+        take_snapshot(&c_name)?;
+        hold_one(&c_name)?;
         guid_of(zfs, &c_name)
     })
     .await
@@ -123,7 +120,7 @@ pub(crate) async fn snapshot_and_hold(name: &str) -> Result<SnapshotGuid, Kernel
 /// Holds a snapshot with Flocker's tag; one that is held stays held.
 pub(crate) async fn hold(name: &str) -> Result<(), KernelFailed> {
     let c_name = text("hold", name)?;
-    blocking("hold", name.to_owned(), move |zfs| hold_one(zfs, &c_name)).await
+    blocking("hold", name.to_owned(), move |_| hold_one(&c_name)).await
 }
 
 /// Releases Flocker's hold on these snapshots and destroys them, and returns those that are still
@@ -135,18 +132,20 @@ pub(crate) async fn release_and_destroy(names: &[String]) -> Result<Vec<String>,
         .iter()
         .map(|name| text("destroy", name))
         .collect::<Result<_, _>>()?;
-    blocking("destroy", subject, move |zfs| {
+    blocking("destroy", subject, move |_| {
         let mut held = NvList::new();
         let mut tags = NvList::new();
         insert(&mut tags, &text_of(HOLD_TAG), &())?;
         for name in &c_names {
             insert(&mut held, name, &*tags)?;
         }
-        match zfs.release_raw(&held) {
-            Ok(()) => {}
-            // ESRCH: such a snapshot has no such hold.
-            Err(refusal) => ignore(&[ENOENT, ESRCH], either(&refusal))?,
-        }
+        let refused = refusals(|errors| {
+            // SAFETY: the list lives through the call, which only reads it; `errors` is a valid
+            // place for a pointer. libzfs_core was initialised by the caller's handle.
+            unsafe { sys::lzc_release(held.as_ptr().cast_mut(), errors) }
+        });
+        // ESRCH: such a snapshot has no such hold.
+        ignore(&[ENOENT, ESRCH], refused)?;
         // All at once is one transaction group; one by one only where somebody stands in the way.
         if destroy_snapshots(&c_names).is_ok() {
             return Ok(Vec::new());
@@ -174,14 +173,37 @@ pub(crate) async fn rename(from: &str, to: &str) -> Result<(), KernelFailed> {
     .await
 }
 
+/// Takes one snapshot.
+fn take_snapshot(name: &CStr) -> Result<(), i32> {
+    let mut names = NvList::new();
+    insert(&mut names, name, &())?;
+    let properties = NvList::new();
+    let refused = refusals(|errors| {
+        // SAFETY: both lists live through the call, which only reads them; `errors` is a valid
+        // place for a pointer. libzfs_core was initialised by the caller's handle.
+        unsafe {
+            sys::lzc_snapshot(
+                names.as_ptr().cast_mut(),
+                properties.as_ptr().cast_mut(),
+                errors,
+            )
+        }
+    });
+    ignore(&[], refused)
+}
+
 /// Holds one snapshot.
-fn hold_one(zfs: &zfs_core::Zfs, name: &CStr) -> Result<(), i32> {
+fn hold_one(name: &CStr) -> Result<(), i32> {
+    /// The hold stays when this process ends.
+    const NO_CLEANUP: i32 = -1;
     let mut holds = NvList::new();
     insert(&mut holds, name, &*text_of(HOLD_TAG))?;
-    match zfs.hold_raw(&holds, None) {
-        Ok(()) => Ok(()),
-        Err(refusal) => ignore(&[EEXIST], either(&refusal)),
-    }
+    let refused = refusals(|errors| {
+        // SAFETY: the list lives through the call, which only reads it; `errors` is a valid place
+        // for a pointer. libzfs_core was initialised by the caller's handle.
+        unsafe { sys::lzc_hold(holds.as_ptr().cast_mut(), NO_CLEANUP, errors) }
+    });
+    ignore(&[EEXIST], refused)
 }
 
 /// Asks for a snapshot's guid with a channel program, which needs no other process. For more than
@@ -227,17 +249,22 @@ fn destroy_snapshots(names: &[CString]) -> Result<(), i32> {
     for name in names {
         insert(&mut snapshots, name, &())?;
     }
+    let refused = refusals(|errors| {
+        // SAFETY: the list lives through the call, which only reads it; `errors` is a valid place
+        // for a pointer. libzfs_core was initialised by the caller's handle.
+        // `B_FALSE`: a snapshot that is in use is an error, and is not marked to be destroyed later.
+        unsafe { sys::lzc_destroy_snaps(snapshots.as_ptr().cast_mut(), boolean_t::B_FALSE, errors) }
+    });
+    ignore(&[ENOENT], refused)
+}
+
+/// Makes a call that is about several snapshots, and returns its error numbers: one for each
+/// snapshot that it failed for, or one for all; none if it succeeded.
+///
+/// The crate's own functions return the list alone, which is empty when there is no space left.
+fn refusals(call: impl FnOnce(*mut *mut nvlist_t) -> i32) -> Vec<i32> {
     let mut errors = ptr::null_mut();
-    // SAFETY: the list lives through the call, which only reads it; `errors` is a valid place for
-    // the pointer that the library stores. libzfs_core was initialised by the caller's handle.
-    // `B_FALSE`: a snapshot that is in use is an error, and is not marked to be destroyed later.
-    let number = unsafe {
-        sys::lzc_destroy_snaps(
-            snapshots.as_ptr().cast_mut(),
-            boolean_t::B_FALSE,
-            &raw mut errors,
-        )
-    };
+    let number = call(&raw mut errors);
     let mut numbers = Vec::new();
     if !errors.is_null() {
         // SAFETY: not null, so it is a list that the library made for us and nobody else has.
@@ -246,9 +273,9 @@ fn destroy_snapshots(names: &[CString]) -> Result<(), i32> {
         unsafe { nvlist_free(errors) };
     }
     match number {
-        0 => Ok(()),
-        number if numbers.is_empty() => ignore(&[ENOENT], vec![number]),
-        _ => ignore(&[ENOENT], numbers),
+        0 => Vec::new(),
+        number if numbers.is_empty() => vec![number],
+        _ => numbers,
     }
 }
 
@@ -269,21 +296,6 @@ fn ignore(harmless: &[i32], numbers: Vec<i32>) -> Result<(), i32> {
     {
         None => Ok(()),
         Some(number) => Err(number),
-    }
-}
-
-/// Returns the error numbers of a refusal, which names each snapshot or is one for all.
-fn either(refusal: &Result<io::Error, NvList>) -> Vec<i32> {
-    match refusal {
-        Ok(error) => vec![number_of(error)],
-        Err(list) => {
-            let numbers = numbers_in(list);
-            if numbers.is_empty() {
-                vec![EINVAL]
-            } else {
-                numbers
-            }
-        }
     }
 }
 

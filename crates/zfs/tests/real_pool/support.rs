@@ -73,6 +73,14 @@ impl Pool {
         Self { name, file }
     }
 
+    /// Makes the pool twice as large.
+    pub(crate) fn grow(&self) {
+        run(&format!(
+            "truncate -s 512M {1} && zpool online -e {0} {1}",
+            self.name, self.file
+        ));
+    }
+
     /// Exports the pool, and imports it with these arguments after `-d FILE`.
     pub(crate) fn import_again(&self, arguments: &str) {
         run(&format!(
