@@ -148,6 +148,16 @@ pub enum Action {
         /// The deployment that the node last applied, if there is one.
         deployment: Option<DeploymentId>,
     },
+    /// Has the node's replica name an owner of a later turn than it knew of, so that it remembers
+    /// who owns the volume when nobody else who does is there. Nothing in it is changed.
+    RecordOwner {
+        /// The application.
+        application: ApplicationName,
+        /// The owner.
+        owner: NodeId,
+        /// Its turn.
+        epoch: Epoch,
+    },
     /// Renames a copy so that it is kept but is no volume any more. Nothing in it is changed.
     SetVolumeAside {
         /// The name that it gets.
@@ -246,6 +256,7 @@ impl Action {
             Self::ReleaseVolume { .. } => "release-volume",
             Self::AcquireVolume { .. } => "acquire-volume",
             Self::PromoteVolume { .. } => "promote-volume",
+            Self::RecordOwner { .. } => "record-owner",
             Self::SetVolumeAside { .. } => "set-volume-aside",
             Self::StopApplication { .. } => "stop-application",
             Self::RemoveApplication { .. } => "remove-application",
@@ -281,6 +292,7 @@ impl Action {
             | Self::ReleaseVolume { application, .. }
             | Self::AcquireVolume { application, .. }
             | Self::PromoteVolume { application, .. }
+            | Self::RecordOwner { application, .. }
             | Self::StopApplication { application }
             | Self::RemoveApplication { application }
             | Self::SetLinks { application, .. }

@@ -25,6 +25,7 @@ impl fmt::Display for Action {
             | Self::ReleaseVolume { .. }
             | Self::AcquireVolume { .. }
             | Self::PromoteVolume { .. }
+            | Self::RecordOwner { .. }
             | Self::SetVolumeAside { .. }
             | Self::PruneSnapshots { .. } => self.fmt_about_volume(formatter),
             Self::StopApplication { application } => write!(formatter, "stop {application}"),
@@ -100,6 +101,14 @@ impl Action {
             } => write!(
                 formatter,
                 "make the replica of {application} its volume (epoch {next})"
+            ),
+            Self::RecordOwner {
+                application,
+                owner,
+                epoch,
+            } => write!(
+                formatter,
+                "remember that node {owner} owns the volume of {application} (epoch {epoch})"
             ),
             Self::SetVolumeAside { name, .. } => write!(
                 formatter,

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use flocker_model::{
     ApplicationName, ByteCount, ContainerState, ContainerStatus, Epoch, NodeId, NodeName,
-    NodeObservation, NodeState, Observed, SnapshotGuid, UnitState, VolumeCopy, VolumeRole,
+    NodeObservation, NodeState, Observed, PoolHealth, SnapshotGuid, UnitState, VolumeCopy,
+    VolumeRole,
 };
 
 use crate::{BlockedKind, CopyDescription, Unseen};
@@ -90,10 +91,9 @@ pub(crate) fn describe(
         let snapshot = copy.snapshots.get(&guid?)?;
         Some(snapshot.created)
     };
-    let root = observed.node(node).map(|state| state.pool.dataset.as_str());
     CopyDescription {
         node: node.clone(),
-        dataset: format!("{}/{application}", root.unwrap_or_default()),
+        dataset: dataset_of(observed, node, application),
         owned: copy.owned_epoch().is_some(),
         epoch,
         newest: copy.newest_snapshot,
@@ -163,6 +163,39 @@ pub(crate) fn age(copy: &VolumeCopy) -> Vec<u64> {
     newest.map_or_else(Vec::new, |snapshot| counted(&snapshot.name))
 }
 
+/// Names the dataset at the place of an application's volume.
+fn dataset_of(observed: &Observed, node: &NodeName, application: &ApplicationName) -> String {
+    let root = observed.node(node).map(|state| state.pool.dataset.as_str());
+    format!("{}/{application}", root.unwrap_or_default())
+}
+
+/// Says that what is at the place of an application's volume is not Flocker's.
+pub(crate) fn foreign_dataset(
+    observed: &Observed,
+    (node, application): (&NodeName, &ApplicationName),
+    problem: String,
+) -> BlockedKind {
+    BlockedKind::ForeignDataset {
+        node: node.clone(),
+        dataset: dataset_of(observed, node, application),
+        problem,
+    }
+}
+
+/// Says that a node's pool cannot be worked with, if that is so.
+pub(crate) fn unusable_pool(node: &NodeName, state: &NodeState) -> Option<BlockedKind> {
+    let PoolHealth::Unusable { problem } = &state.pool.health else {
+        return None;
+    };
+    let dataset = state.pool.dataset.as_str();
+    let (pool, _) = dataset.split_once('/').unwrap_or((dataset, ""));
+    Some(BlockedKind::PoolUnusable {
+        node: node.clone(),
+        pool: pool.to_owned(),
+        problem: problem.clone(),
+    })
+}
+
 /// Reads the numbers in the name of a snapshot, which count up: epoch, then turn within it.
 pub(crate) fn counted(name: &str) -> Vec<u64> {
     name.split('-')
@@ -177,10 +210,7 @@ fn locate_unseen(application: &ApplicationName, observed: &Observed) -> Whereabo
         .seen()
         .find_map(|(node, _)| Some((node, foreign(application, node, observed)?)));
     if let Some((node, problem)) = foreign {
-        return Whereabouts::blocked(BlockedKind::ForeignDataset {
-            node: node.clone(),
-            problem,
-        });
+        return Whereabouts::blocked(foreign_dataset(observed, (node, application), problem));
     }
     if !unseen.is_empty() {
         return Whereabouts::blocked(BlockedKind::VolumeUnknown { unseen });
@@ -259,10 +289,7 @@ fn locate_without_owner(
         // or from a node that was not seen. What this copy knows is then out of date.
         _ if !unseen.is_empty() => BlockedKind::VolumeUnknown { unseen },
         // It may be the volume itself, with damaged properties and more in it than any replica.
-        (_, Some(problem)) => BlockedKind::ForeignDataset {
-            node: to.clone(),
-            problem,
-        },
+        (_, Some(problem)) => foreign_dataset(observed, (to, application), problem),
         (Some(guid), None) => BlockedKind::HandoffLost {
             from: describe(observed, (from, application), copy),
             to: to.clone(),

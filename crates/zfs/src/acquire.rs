@@ -2,7 +2,7 @@
 //! owner is lost.
 
 use flocker_model::{
-    ApplicationName, ByteCount, DeploymentId, Epoch, NodeId, SnapshotGuid, VolumeRole,
+    ApplicationName, ByteCount, DeploymentId, Epoch, NodeId, OwnerClaim, SnapshotGuid, VolumeRole,
 };
 use thiserror::Error;
 
@@ -145,6 +145,47 @@ impl Zfs {
             }),
         )
         .await
+    }
+
+    /// Has this node's replica name another node as the owner of a later turn than it knew of. What
+    /// the replica holds, and what it can be continued from, stays as it is.
+    ///
+    /// # Errors
+    /// Fails unless there is a replica of an earlier turn, or of this one; and when the owner would
+    /// be this node, which becomes one by acquiring or promoting only.
+    pub async fn record_owner(
+        &self,
+        application: &ApplicationName,
+        claim: OwnerClaim,
+    ) -> Result<Change, AcquireError> {
+        let OwnerClaim { owner, epoch } = claim;
+        let expected = || format!("a replica of an earlier turn than epoch {epoch}");
+        let replica = match self.read(application).await? {
+            Some(record) => match record.copy.role {
+                VolumeRole::Replica {
+                    owner: named,
+                    epoch: known,
+                    ..
+                } if (named, known) == (owner, epoch) => return Ok(Change::Unchanged),
+                VolumeRole::Replica { epoch: known, .. }
+                    if known < epoch && owner != self.settings().node =>
+                {
+                    self.as_replica(application, record)?
+                }
+                _ => return Err(self.stale(application, expected(), Some(record)).into()),
+            },
+            None => return Err(self.stale(application, expected(), None).into()),
+        };
+        set(
+            &replica.dataset(),
+            &[
+                (OWNER, owner.to_string()),
+                (EPOCH, epoch.to_string()),
+                (HANDOFF, NONE.to_owned()),
+            ],
+        )
+        .await?;
+        Ok(Change::Changed)
     }
 
     /// Takes over a copy that `may_take` accepts, unless it is owned in that turn already.

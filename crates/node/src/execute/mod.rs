@@ -8,6 +8,7 @@ mod routes;
 mod volumes;
 
 use flocker_failpoint::reach;
+use flocker_model::OwnerClaim;
 use flocker_plan::{Action, Handoff, ImageSource, PushKind, Yield};
 use flocker_remote::protocol::{Change, Progress, StepDone, StepFailure};
 use tokio::sync::mpsc;
@@ -136,6 +137,11 @@ async fn run_decision(
             };
             volumes::promote(machine, &application, (&promote, latest)).await
         }
+        Action::RecordOwner {
+            application,
+            owner,
+            epoch,
+        } => volumes::record_owner(machine, &application, OwnerClaim { owner, epoch }).await,
         Action::SetVolumeAside { name, role, newest } => {
             let set_aside = flocker_zfs::SetAside { name, role, newest };
             volumes::set_aside(machine, &set_aside).await
@@ -218,6 +224,7 @@ async fn run_locally(
         Action::ReleaseVolume { .. }
         | Action::AcquireVolume { .. }
         | Action::PromoteVolume { .. }
+        | Action::RecordOwner { .. }
         | Action::SetVolumeAside { .. }
         | Action::CreateVolume { .. }
         | Action::ResizeVolume { .. }

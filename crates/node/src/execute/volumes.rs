@@ -85,6 +85,15 @@ pub(super) async fn promote(
     machine.volumes.promote(application, promote).await
 }
 
+/// Has a replica remember a later owner.
+pub(super) async fn record_owner(
+    machine: &Machine<impl Platform>,
+    application: &ApplicationName,
+    claim: OwnerClaim,
+) -> Result<Change, StepFailure> {
+    machine.volumes.record_owner(application, claim).await
+}
+
 /// Takes a copy out of use.
 pub(super) async fn set_aside(
     machine: &Machine<impl Platform>,

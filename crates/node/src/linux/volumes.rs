@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use flocker_model::{ApplicationName, ByteCount, Epoch, PoolState, SnapshotGuid, VolumeCopy};
+use flocker_model::{
+    ApplicationName, ByteCount, Epoch, OwnerClaim, PoolState, SnapshotGuid, VolumeCopy,
+};
 use flocker_remote::protocol::{Change, StepFailure};
 use flocker_zfs::{
     Acquire, Incoming, MountedVolume, NewVolume, Owned, Promote, ReceiveRequest, Release, SetAside,
@@ -90,6 +92,15 @@ impl Volumes for Zfs {
     ) -> Result<Change, StepFailure> {
         let promoted = Zfs::promote(self, application, promote).await;
         promoted.map(change).or_failure()
+    }
+
+    async fn record_owner(
+        &self,
+        application: &ApplicationName,
+        claim: OwnerClaim,
+    ) -> Result<Change, StepFailure> {
+        let recorded = Zfs::record_owner(self, application, claim).await;
+        recorded.map(change).or_failure()
     }
 
     async fn set_aside(&self, set_aside: &SetAside) -> Result<Change, StepFailure> {

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 use std::path::{Path, PathBuf};
 
-use flocker_model::{ApplicationName, ByteCount, Epoch, PoolState, SnapshotGuid, VolumeCopy};
+use flocker_model::{
+    ApplicationName, ByteCount, Epoch, OwnerClaim, PoolState, SnapshotGuid, VolumeCopy,
+};
 use flocker_remote::protocol::{Change, StepFailure};
 use flocker_zfs::{
     Acquire, Incoming, NewVolume, Promote, ReceiveRequest, Release, SetAside, Transfer,
@@ -74,6 +76,13 @@ pub(crate) trait Volumes: Clone + Debug + Send + Sync + 'static {
         &self,
         application: &ApplicationName,
         promote: &Promote,
+    ) -> impl Future<Output = Result<Change, StepFailure>> + Send;
+
+    /// Has a replica of an earlier turn name this owner.
+    fn record_owner(
+        &self,
+        application: &ApplicationName,
+        claim: OwnerClaim,
     ) -> impl Future<Output = Result<Change, StepFailure>> + Send;
 
     /// Renames exactly this copy, which is not mounted, so that it is no volume any more.

@@ -101,7 +101,9 @@ impl BlockedKind {
             }
             Self::NotEnoughSpace { node, .. } => format!("free space in the pool of {node}"),
             Self::LargerThanMaximum { .. } => "raise `maximum_size`".to_owned(),
-            Self::PoolUnusable { node, .. } => format!("look at `zpool status` on {node}"),
+            Self::PoolUnusable { node, pool, .. } => {
+                format!("look at `zpool status {pool}` on {node}")
+            }
             Self::NeedsOtherNode { .. } => {
                 "run `flocker-cluster deploy`, which speaks with every node".to_owned()
             }

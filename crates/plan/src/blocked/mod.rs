@@ -132,6 +132,8 @@ pub enum BlockedKind {
     ForeignDataset {
         /// The node.
         node: NodeName,
+        /// The dataset.
+        dataset: String,
         /// What is wrong with it.
         problem: String,
     },
@@ -176,6 +178,8 @@ pub enum BlockedKind {
     PoolUnusable {
         /// The node.
         node: NodeName,
+        /// The pool.
+        pool: String,
         /// What is wrong with it.
         problem: String,
     },

@@ -93,7 +93,11 @@ impl fmt::Display for BlockedKind {
                 f,
                 "its volume on {node} has {referenced} in it, more than the maximum size of {maximum}"
             ),
-            Self::PoolUnusable { node, problem } => write!(f, "the pool of {node} {problem}"),
+            Self::PoolUnusable {
+                node,
+                pool,
+                problem,
+            } => write!(f, "pool {pool} of {node} {problem}"),
             Self::NeedsOtherNode { node, what } => write!(f, "{what} (on {node})"),
             Self::VolumeUnknown { .. }
             | Self::OwnerUnseen { .. }
@@ -117,6 +121,40 @@ impl BlockedKind {
                 f,
                 "no current copy of its volume was seen, and {unseen} was not seen either"
             ),
+            Self::HandoffLost { from, to, guid } => write!(
+                f,
+                "its volume was handed to {to} with snapshot GUID {guid}, which {to} does not have at its end; it was given up by {from}"
+            ),
+            Self::OwnerHasNoCopy { owner, replica } => write!(
+                f,
+                "its volume is owned by {owner}, which has no dataset for it; the newest replica is on {replica}"
+            ),
+            Self::VolumeVanished { node } => write!(
+                f,
+                "its volume was on {node} when it was last deployed, and no node has a copy of it now"
+            ),
+            Self::ForeignDataset {
+                node,
+                dataset,
+                problem,
+            } => write!(
+                f,
+                "dataset {dataset} on {node}, where its volume would be, {problem}"
+            ),
+            Self::ReplicaWritten { replica } => {
+                write!(f, "the replica of its volume was written to on {replica}")
+            }
+            Self::NothingInCommon { owner, replica } => write!(
+                f,
+                "the copies of its volume have no snapshot in common: {owner}; {replica}"
+            ),
+            _ => self.fmt_about_owners(f),
+        }
+    }
+
+    /// Writes what is wrong with the owner of a volume.
+    fn fmt_about_owners(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
             Self::OwnerUnseen {
                 owner,
                 name,
@@ -145,29 +183,6 @@ impl BlockedKind {
                 f,
                 "its volume has a later owner than {copy}: {says} knows that {} owns it in epoch {epoch}",
                 machine(*owner, name.as_ref())
-            ),
-            Self::HandoffLost { from, to, guid } => write!(
-                f,
-                "its volume was handed to {to} with snapshot GUID {guid}, which {to} does not have at its end; it was given up by {from}"
-            ),
-            Self::OwnerHasNoCopy { owner, replica } => write!(
-                f,
-                "its volume is owned by {owner}, which has no dataset for it; the newest replica is on {replica}"
-            ),
-            Self::VolumeVanished { node } => write!(
-                f,
-                "its volume was on {node} when it was last deployed, and no node has a copy of it now"
-            ),
-            Self::ForeignDataset { node, problem } => write!(
-                f,
-                "the dataset at the place of its volume on {node} {problem}"
-            ),
-            Self::ReplicaWritten { replica } => {
-                write!(f, "the replica of its volume was written to on {replica}")
-            }
-            Self::NothingInCommon { owner, replica } => write!(
-                f,
-                "the copies of its volume have no snapshot in common: {owner}; {replica}"
             ),
             // Not about copies.
             _ => Ok(()),

@@ -1,7 +1,7 @@
 //! What must hold of steps that the operator alone can ask for.
 
 use flocker_model::{
-    ApplicationName, ByteCount, Epoch, NodeId, NodeName, SnapshotGuid, VolumeRole,
+    ApplicationName, ByteCount, Epoch, NodeId, NodeName, SnapshotGuid, VolumeCopy, VolumeRole,
 };
 
 use crate::{Action, Step};
@@ -38,6 +38,31 @@ impl Checker<'_> {
         require(is_later, "its epoch is not later than every other")
             .or_else(|| require(owner_is_gone, "the owner was seen, and owns it"))
             .or_else(|| require(is_whole, "the replica is not whole or was touched"))
+    }
+
+    /// A replica is told of an owner that is one, or is made one before, and of no other.
+    pub(super) fn recorded_owner(
+        &self,
+        step: &Step,
+        application: &ApplicationName,
+        (owner, epoch): (NodeId, Epoch),
+    ) -> Finding {
+        let is_earlier = self
+            .state(&step.node)?
+            .volumes
+            .get(application)
+            .is_some_and(|copy| matches!(copy.role, VolumeRole::Replica { epoch: known, .. } if known < epoch));
+        let owns = self.observed.seen().any(|(node, state)| {
+            let copy = state.volumes.get(application);
+            let known = copy.and_then(VolumeCopy::owned_epoch);
+            let promoted = self.has_before(step, node, |action| {
+                matches!(action, Action::PromoteVolume { application: other, next, .. }
+                    if other == application && *next == epoch)
+            });
+            state.id == owner && (known == Some(epoch) || promoted)
+        });
+        require(is_earlier, "the copy is no replica of an earlier turn")
+            .or_else(|| require(owns, "the node does not own the volume in that turn"))
     }
 
     /// The only owner's copy stays, and nothing that may still be written is renamed.

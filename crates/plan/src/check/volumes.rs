@@ -51,6 +51,11 @@ impl Checker<'_> {
                 next,
                 ..
             } => self.promotion(step, (application, *owner, *snapshot), (*latest, *next)),
+            Action::RecordOwner {
+                application,
+                owner,
+                epoch,
+            } => self.recorded_owner(step, application, (*owner, *epoch)),
             Action::SetVolumeAside { name, .. } => self.setting_aside(step, &name.application),
             Action::PruneSnapshots { application, keep } => {
                 self.pruning(step, application, &|guid| keep.contains(guid))

@@ -1,12 +1,12 @@
 //! Getting an application's volume to the node that it is placed on.
 
 use flocker_model::{
-    ApplicationName, ByteCount, Epoch, NodeName, NodeState, Observed, PoolHealth, VolumeCopy,
-    VolumeRole, VolumeSpecification,
+    ApplicationName, ByteCount, Epoch, NodeName, NodeState, Observed, VolumeCopy, VolumeRole,
+    VolumeSpecification,
 };
 
 use crate::steps::Because;
-use crate::survey::{Whereabouts, describe, locate};
+use crate::survey::{Whereabouts, describe, foreign_dataset, locate, unusable_pool};
 use crate::{Action, BlockedKind, Handoff, PushKind, Scope, StepId};
 
 use super::state::Planner;
@@ -97,10 +97,14 @@ impl Planner<'_> {
             .copy(placing.place, placing.name)
             .map(|copy| &copy.role)
         {
-            Some(VolumeRole::Foreign { problem }) => Err(Box::new(BlockedKind::ForeignDataset {
-                node: placing.place.clone(),
-                problem: problem.clone(),
-            })),
+            Some(VolumeRole::Foreign { problem }) => {
+                let at = (placing.place, placing.name);
+                Err(Box::new(foreign_dataset(
+                    self.observed,
+                    at,
+                    problem.clone(),
+                )))
+            }
             _ => Ok(()),
         }
     }
@@ -220,13 +224,9 @@ impl Planner<'_> {
         wanted: &VolumeSpecification,
         from: &NodeName,
     ) -> Result<(), Obstacle> {
-        if let Some(PoolHealth::Unusable { problem }) =
-            self.observed.node(from).map(|state| &state.pool.health)
-        {
-            return Err(Box::new(BlockedKind::PoolUnusable {
-                node: from.clone(),
-                problem: problem.clone(),
-            }));
+        let source = self.observed.node(from);
+        if let Some(unusable) = source.and_then(|state| unusable_pool(from, state)) {
+            return Err(Box::new(unusable));
         }
         let Some(owner) = self.copy(from, placing.name) else {
             return Ok(());

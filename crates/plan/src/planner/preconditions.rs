@@ -1,9 +1,9 @@
 //! What must hold of the nodes before anything is planned.
 
-use flocker_model::{NodeObservation, PoolHealth};
+use flocker_model::NodeObservation;
 
 use crate::BlockedKind;
-use crate::survey::{machines_with_several_names, unseen_reason};
+use crate::survey::{machines_with_several_names, unseen_reason, unusable_pool};
 
 use super::state::Planner;
 
@@ -61,11 +61,8 @@ impl Planner<'_> {
                 .deployment
                 .placed()
                 .any(|(_, application, place)| place == node && application.volume.is_some());
-            if let (true, PoolHealth::Unusable { problem }) = (wanted, &state.pool.health) {
-                self.block(BlockedKind::PoolUnusable {
-                    node: node.clone(),
-                    problem: problem.clone(),
-                });
+            if let (true, Some(unusable)) = (wanted, unusable_pool(node, state)) {
+                self.block(unusable);
             }
         }
     }

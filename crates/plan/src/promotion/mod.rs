@@ -13,7 +13,7 @@ use thiserror::Error;
 use crate::naming::machine;
 use crate::steps::Because;
 use crate::survey::{age, describe, name_of, newest_own, unseen_reason};
-use crate::{Action, CopyDescription, Outcome, OutcomeKind, Plan};
+use crate::{Action, CopyDescription, Outcome, OutcomeKind, Plan, StepId};
 
 /// The operator's word that a replica may become the volume.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -133,18 +133,19 @@ pub fn plan_promotion(
         })
     })?;
     let mut plan = Plan::default();
-    let mut done_after = BTreeSet::new();
-    let kind = match ready {
-        Ready::OwnedAlready => OutcomeKind::Unchanged,
+    let (kind, promoted, epoch) = match ready {
+        Ready::OwnedAlready { epoch } => (OutcomeKind::Unchanged, None, epoch),
         Ready::Replica { action, next, why } => {
             let because = Because {
                 after: &[],
                 why: &why,
             };
-            done_after.insert(plan.add(node, *action, because));
-            OutcomeKind::Promoted { epoch: next }
+            let promoted = plan.add(node, *action, because);
+            (OutcomeKind::Promoted { epoch: next }, Some(promoted), next)
         }
     };
+    let done_after: BTreeSet<StepId> = promoted.into_iter().collect();
+    record_owner(&mut plan, (promotion, epoch), (observed, promoted));
     let outcome = Outcome {
         kind,
         node: node.clone(),
@@ -154,10 +155,46 @@ pub fn plan_promotion(
     Ok(plan)
 }
 
+/// Has everybody who was seen and has a replica remember the new owner, once it is one: when it is
+/// away, somebody has to know that the old one is none any more.
+fn record_owner(
+    plan: &mut Plan,
+    (promotion, epoch): (&Promotion, Epoch),
+    (observed, promoted): (&Observed, Option<StepId>),
+) {
+    let Promotion {
+        application, node, ..
+    } = promotion;
+    let Some(owner) = observed.node(node).map(|state| state.id) else {
+        return;
+    };
+    for (other, state) in observed.seen().filter(|(other, _)| *other != node) {
+        let copy = state.volumes.get(application);
+        let is_behind = |copy: &&VolumeCopy| matches!(copy.role, VolumeRole::Replica { epoch: known, .. } if known < epoch);
+        // The part of a first copy has nothing to say it with.
+        if copy.filter(is_behind).and_then(newest_own).is_none() {
+            continue;
+        }
+        let action = Action::RecordOwner {
+            application: application.clone(),
+            owner,
+            epoch,
+        };
+        let because = Because {
+            after: promoted.as_slice(),
+            why: "its replica names an owner that is none any more",
+        };
+        plan.add(other, action, because);
+    }
+}
+
 /// What a promotion that may go on finds.
 enum Ready {
     /// The node is the owner.
-    OwnedAlready,
+    OwnedAlready {
+        /// In this turn.
+        epoch: Epoch,
+    },
     /// A replica that may become the volume.
     Replica {
         action: Box<Action>,
@@ -184,7 +221,9 @@ fn ready(promotion: &Promotion, observed: &Observed) -> Result<Ready, WhyNotProm
         return Err(WhyNotPromoted::NoReplica);
     };
     if latest.owned_on == Some(node) {
-        return Ok(Ready::OwnedAlready);
+        return Ok(Ready::OwnedAlready {
+            epoch: latest.epoch,
+        });
     }
     let (owner, epoch) = match copy.role {
         VolumeRole::Replica { owner, epoch, .. } => (owner, epoch),

@@ -74,6 +74,7 @@ fn on_one_node(
         | Action::ReleaseVolume { .. }
         | Action::AcquireVolume { .. }
         | Action::PromoteVolume { .. }
+        | Action::RecordOwner { .. }
         | Action::SetVolumeAside { .. }
         | Action::PruneSnapshots { .. } => return volumes::on_volume(state, action, yields),
         Action::StopApplication { .. }

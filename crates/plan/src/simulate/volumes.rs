@@ -50,7 +50,9 @@ pub(super) fn on_volume(
             };
             acquire(copy_of(state, application)?, (*epoch, guid), deployment)?;
         }
-        Action::PromoteVolume { .. } | Action::SetVolumeAside { .. } => decide(state, action)?,
+        Action::PromoteVolume { .. }
+        | Action::RecordOwner { .. }
+        | Action::SetVolumeAside { .. } => decide(state, action)?,
         Action::PruneSnapshots { application, keep } => {
             let copy = copy_of(state, application)?;
             if matches!(copy.role, VolumeRole::Foreign { .. }) {
@@ -81,6 +83,18 @@ fn decide(state: &mut NodeState, action: &Action) -> Result<(), String> {
             promote(copy, (*owner, *epoch, *snapshot), *next)?;
             copy.deployment.clone_from(deployment);
         }
+        Action::RecordOwner {
+            application, owner, ..
+        } if *owner == state.id => {
+            return Err(format!(
+                "{application} is not acquired or promoted like that"
+            ));
+        }
+        Action::RecordOwner {
+            application,
+            owner,
+            epoch,
+        } => record_owner(copy_of(state, application)?, *owner, *epoch)?,
         Action::SetVolumeAside { name, role, newest } => {
             if let Some(copy) = state.volumes.get(&name.application) {
                 if copy.role != *role || copy.newest_snapshot != *newest {
@@ -213,6 +227,25 @@ fn promote(
             Ok(())
         }
         _ => Err("it is not that replica".to_owned()),
+    }
+}
+
+/// Has a replica name the owner of a later turn.
+fn record_owner(copy: &mut VolumeCopy, owner: NodeId, epoch: Epoch) -> Result<(), String> {
+    match copy.role {
+        VolumeRole::Replica {
+            owner: named,
+            epoch: known,
+            ..
+        } if known < epoch || (named, known) == (owner, epoch) => {
+            copy.role = VolumeRole::Replica {
+                owner,
+                epoch,
+                handoff: None,
+            };
+            Ok(())
+        }
+        _ => Err("it is no replica of an earlier turn".to_owned()),
     }
 }
 

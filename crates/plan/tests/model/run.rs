@@ -244,7 +244,9 @@ impl<'a> Run<'a> {
         let is_decision = |step: &Step| {
             matches!(
                 step.action,
-                Action::PromoteVolume { .. } | Action::SetVolumeAside { .. }
+                Action::PromoteVolume { .. }
+                    | Action::RecordOwner { .. }
+                    | Action::SetVolumeAside { .. }
             )
         };
         if let Some(step) = made.steps().iter().find(|step| is_decision(step)) {

@@ -128,6 +128,28 @@ fn a_lost_owner_and_back_again() {
     cluster.deploy(&on("3"));
 }
 
+/// Also when the one who took its place is away, as long as anybody is there who saw that.
+#[test]
+fn a_lost_owner_is_none_any_more_for_those_who_saw_its_successor() {
+    let mut cluster = moved_twice();
+    let lost = cluster.observed.nodes[&node_name("3")].clone();
+    cluster.lose("3");
+    let promotion = promote(&cluster, "2", 0).unwrap();
+    // Whoever dies in between is told the second time.
+    cluster.begin_until(&promotion, |action| {
+        matches!(action, Action::PromoteVolume { .. })
+    });
+    let rest = promote(&cluster, "2", 0).unwrap();
+    assert_snapshot!("the_others_are_told_of_the_owner", show(&rest));
+    cluster.finish(&rest);
+    cluster.observed.nodes.insert(node_name("3"), lost);
+    cluster.lose("2");
+    assert_snapshot!(
+        "a_deploy_without_the_promoted_owner",
+        obstacles(&cluster.plan(&on("3")))
+    );
+}
+
 #[test]
 fn an_owner_that_is_only_busy_is_not_to_be_brought_back() {
     let mut cluster = moved_twice();

@@ -3,12 +3,13 @@
 use std::collections::BTreeSet;
 
 use flocker_model::{
-    ApplicationName, ByteCount, DeploymentId, Digest, Epoch, NodeId, SetAsideName, SnapshotGuid,
-    VolumeCopy, VolumeRole,
+    ApplicationName, ByteCount, DeploymentId, Digest, Epoch, NodeId, OwnerClaim, SetAsideName,
+    SnapshotGuid, VolumeCopy, VolumeRole,
 };
 use flocker_remote::protocol::{Change, StepFailure};
 use flocker_zfs::{Acquire, NewVolume, Promote, ReceiveRequest, Release, SetAside, Transfer};
 use tokio::io::AsyncReadExt as _;
+use uuid::Uuid;
 
 use crate::platform::{OwnedVolume as _, Volumes};
 
@@ -345,6 +346,46 @@ async fn a_lost_owner_is_replaced_and_its_copy_set_aside(machines: &impl Machine
     assert_eq!(hand_over(machines, (B, A), 2).await, [Transfer::Full]);
 }
 
+async fn a_replica_remembers_a_later_owner(machines: &impl Machines) {
+    create(machines, b"one").await;
+    hand_over(machines, (A, B), 1).await;
+    let here = machines.volumes(A);
+    let claim = OwnerClaim {
+        owner: NodeId(Uuid::from_u128(0xc)),
+        epoch: Epoch(5),
+    };
+    // Nobody becomes an owner like this.
+    let own = OwnerClaim {
+        owner: machines.node(A),
+        ..claim.clone()
+    };
+    assert!(here.record_owner(&web(), own).await.unwrap_err().stale);
+    for change in [Change::Changed, Change::Unchanged] {
+        let recorded = here.record_owner(&web(), claim.clone()).await;
+        assert_eq!(recorded.unwrap(), change);
+    }
+    let remembered = VolumeRole::Replica {
+        owner: claim.owner,
+        epoch: claim.epoch,
+        handoff: None,
+    };
+    assert_eq!(role(machines, A).await, remembered);
+    let earlier = OwnerClaim {
+        epoch: Epoch(4),
+        ..claim.clone()
+    };
+    let refused = here.record_owner(&web(), earlier).await;
+    assert!(refused.unwrap_err().stale);
+    // Nobody talks an owner out of its volume.
+    let refused = machines.volumes(B).record_owner(&web(), claim).await;
+    assert!(refused.unwrap_err().stale);
+    assert_eq!(role(machines, A).await, remembered);
+    assert_eq!(
+        role(machines, B).await,
+        VolumeRole::Owned { epoch: Epoch(2) }
+    );
+}
+
 async fn a_stream_that_breaks_off_is_continued(machines: &impl Machines) {
     // More than ZFS gathers before it writes anything down.
     let data: Vec<u8> = (0..1_u32 << 19)
@@ -441,6 +482,7 @@ macro_rules! volumes_suite {
             only_what_was_snapshotted_and_unmounted_is_released
             only_the_snapshot_that_was_handed_off_is_acquired
             a_lost_owner_is_replaced_and_its_copy_set_aside
+            a_replica_remembers_a_later_owner
             a_stream_that_breaks_off_is_continued
             an_owner_receives_nothing
             pruning_keeps_the_newest_and_what_is_to_be_kept

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use flocker_model::{
-    ApplicationName, ByteCount, Epoch, NodeId, PoolHealth, PoolState, SnapshotGuid, VolumeCopy,
-    VolumeRole,
+    ApplicationName, ByteCount, Epoch, NodeId, OwnerClaim, PoolHealth, PoolState, SnapshotGuid,
+    VolumeCopy, VolumeRole,
 };
 use flocker_remote::protocol::{Change, StepFailure};
 use flocker_zfs::{
@@ -288,6 +288,31 @@ impl Volumes for FakeVolumes {
             Ok(Change::Changed)
         });
         promoted.await
+    }
+
+    async fn record_owner(
+        &self,
+        application: &ApplicationName,
+        OwnerClaim { owner, epoch }: OwnerClaim,
+    ) -> Result<Change, StepFailure> {
+        let recorded = self.host.act(|state| {
+            let dataset = state.disk.pool.volumes.get_mut(application);
+            let dataset = dataset.ok_or_else(|| stale("there is no such volume"))?;
+            match dataset.role(self.node) {
+                VolumeRole::Replica {
+                    owner: named,
+                    epoch: known,
+                    ..
+                } if (named, known) == (owner, epoch) => Ok(Change::Unchanged),
+                VolumeRole::Replica { epoch: known, .. } if known < epoch && owner != self.node => {
+                    (dataset.owner, dataset.epoch) = (owner, epoch);
+                    dataset.handoff = None;
+                    Ok(Change::Changed)
+                }
+                _ => Err(stale("it is no replica of an earlier turn")),
+            }
+        });
+        recorded.await
     }
 
     async fn set_aside(&self, set_aside: &SetAside) -> Result<Change, StepFailure> {
