@@ -1,19 +1,20 @@
 //! Making a replica the volume when its owner is lost: only when the operator says so.
 
+mod refusal;
 mod text;
 
 use std::collections::BTreeSet;
 
+use crate::naming::machine;
+use crate::steps::Because;
+use crate::survey::{age, describe, name_of, newest_own, unseen_reason};
+use crate::{Action, Outcome, OutcomeKind, Plan, StepId};
 use flocker_model::{
     ApplicationName, ByteCount, Epoch, NodeId, NodeName, NodeState, Observed, PoolHealth,
     SnapshotGuid, VolumeCopy, VolumeRole, render_utc,
 };
-use thiserror::Error;
 
-use crate::naming::machine;
-use crate::steps::Because;
-use crate::survey::{age, describe, name_of, newest_own, unseen_reason};
-use crate::{Action, CopyDescription, Outcome, OutcomeKind, Plan, StepId};
+pub use refusal::{NotPromoted, WhyNotPromoted};
 
 /// The operator's word that a replica may become the volume.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,87 +25,6 @@ pub struct Promotion {
     pub node: NodeName,
     /// What was written from then on may be lost; in seconds since 1970.
     pub accept_loss_since: u64,
-}
-
-/// A replica does not become the volume. Nothing was done.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub struct NotPromoted {
-    /// What was asked for.
-    pub promotion: Promotion,
-    /// Why it is refused.
-    pub why: WhyNotPromoted,
-    /// The node's copy, if it has one.
-    pub copy: Option<CopyDescription>,
-}
-
-/// Why a replica does not become the volume.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum WhyNotPromoted {
-    /// The node did not answer.
-    NodeUnseen {
-        /// Why.
-        reason: String,
-    },
-    /// The node has no copy.
-    NoReplica,
-    /// The node's copy is not Flocker's.
-    Foreign {
-        /// What is wrong with it, as the end of a sentence.
-        problem: String,
-    },
-    /// The node owns an older turn of the volume.
-    StaleOwner {
-        /// The later owner, as far as it is known.
-        later: String,
-        /// The node on which it was seen, if it was.
-        seen_on: Option<NodeName>,
-        /// Its turn.
-        epoch: Epoch,
-    },
-    /// The owner answers.
-    OwnerSeen {
-        /// The owner.
-        owner: NodeName,
-    },
-    /// The owner has a dataset there that may be the volume, with damaged properties.
-    OwnerDamaged {
-        /// The owner.
-        owner: NodeName,
-        /// What is wrong with it, as the end of a sentence.
-        problem: String,
-    },
-    /// The volume was given up to a node that only has to take it.
-    HandedOff {
-        /// That node.
-        to: NodeName,
-    },
-    /// Nodes contradict each other on who the owner is.
-    OwnersContradict {
-        /// The copies that do.
-        copies: Vec<CopyDescription>,
-    },
-    /// The pool cannot be written to.
-    PoolUnusable {
-        /// What is wrong with it, as the end of a sentence.
-        problem: String,
-    },
-    /// The first copy was not received whole.
-    Partial,
-    /// The replica was changed behind Flocker's back.
-    Touched {
-        /// How, as the end of a sentence.
-        problem: String,
-    },
-    /// Another node has more of the volume.
-    NewerReplica {
-        /// Its copy.
-        newer: Box<CopyDescription>,
-    },
-    /// More would be lost than was accepted.
-    LossNotAccepted {
-        /// When the newest snapshot was taken, in seconds since 1970.
-        taken: u64,
-    },
 }
 
 /// Plans how a node's replica becomes the volume.
