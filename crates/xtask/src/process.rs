@@ -33,6 +33,12 @@ pub(crate) enum RunError {
     Failed { program: String, status: ExitStatus },
 }
 
+/// Is it a variable with which cargo describes the package that it runs?
+fn is_about_a_package(name: &OsStr) -> bool {
+    let name = name.as_encoded_bytes();
+    name.starts_with(b"CARGO_PKG_") || name.starts_with(b"CARGO_MANIFEST_")
+}
+
 /// A program to run from the root of the workspace.
 #[derive(Debug)]
 pub(crate) struct Program {
@@ -48,8 +54,22 @@ impl Program {
     }
 
     /// The cargo that started this program, so that a chosen toolchain stays chosen.
+    ///
+    /// What that cargo told this program about this package is kept from it: ring's build script
+    /// runs again when that changes, and with it half of the dependencies would be compiled again
+    /// whenever cargo is run by hand.
+    ///
+    /// **Source**: <https://doc.rust-lang.org/cargo/reference/environment-variables.html>, "for
+    /// crates".
     pub(crate) fn cargo() -> Self {
-        Self::new(std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo")))
+        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
+        let mut program = Self::new(cargo);
+        for (name, _) in std::env::vars_os() {
+            if is_about_a_package(&name) {
+                program.command.env_remove(name);
+            }
+        }
+        program
     }
 
     /// Adds arguments.

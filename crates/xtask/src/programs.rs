@@ -30,11 +30,18 @@ pub(crate) enum Purpose {
 }
 
 impl Purpose {
-    /// The profile, which is also the directory below the target directory that cargo builds in.
     const fn profile(self) -> &'static str {
         match self {
             Self::Delivery => "release",
-            Self::Lab | Self::Faults => "lab",
+            Self::Lab | Self::Faults => "dev",
+        }
+    }
+
+    /// The directory below the target directory that cargo builds in.
+    const fn directory(self) -> &'static str {
+        match self {
+            Self::Delivery => "release",
+            Self::Lab | Self::Faults => "debug",
         }
     }
 
@@ -57,14 +64,16 @@ const PROGRAMS: [&str; 3] = ["flocker-node", "flocker-cluster", "flocker-lab"];
 
 /// Builds all of them, and says in which directory they are.
 ///
-/// Always all at once: cargo chooses the features of shared dependencies by what it builds in one
-/// run, so that one program after another would compile most dependencies several times.
+/// Always all at once, and this program with them: cargo chooses the features of shared dependencies
+/// by what it builds in one run, so that one program after another would compile most dependencies
+/// several times, and none the way that the tests of the whole workspace need them.
 ///
 /// **Source**: <https://doc.rust-lang.org/cargo/reference/resolver.html#feature-unification>.
 pub(crate) fn build(purpose: Purpose) -> Result<PathBuf, ProgramsError> {
     Program::cargo()
         .args(["build", "--profile", purpose.profile()])
         .args(PROGRAMS.iter().flat_map(|program| ["--package", program]))
+        .args(["--package", env!("CARGO_PKG_NAME")])
         .args(purpose.features())
         .run()
         .map_err(ProgramsError::Build)?;
@@ -74,7 +83,7 @@ pub(crate) fn build(purpose: Purpose) -> Result<PathBuf, ProgramsError> {
         .exec()
         .map_err(ProgramsError::Metadata)?;
     let target = metadata.target_directory.into_std_path_buf();
-    let built = target.join(purpose.profile());
+    let built = target.join(purpose.directory());
     if purpose != Purpose::Faults {
         return Ok(built);
     }

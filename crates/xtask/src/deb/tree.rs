@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, ExitStatus};
 
 use crate::workspace;
 
@@ -86,13 +86,22 @@ pub(super) fn stage(staged: &Path, program: &Path, control: &str) -> io::Result<
     for directory in DIRECTORIES {
         fs::create_dir_all(staged.join(directory))?;
     }
-    write(
-        &staged.join("usr/bin/flocker-node"),
-        &fs::read(program)?,
-        0o755,
-    )?;
+    strip(program, &staged.join("usr/bin/flocker-node"))?;
     write(&staged.join("DEBIAN/control"), control.as_bytes(), 0o644)?;
     set_directory_modes(staged)
+}
+
+/// Copies a program without what only debuggers read.
+///
+/// **Source**: Debian Policy, section 10.1.
+fn strip(program: &Path, target: &Path) -> io::Result<()> {
+    write(target, &[], 0o755)?;
+    let mut command = Command::new("strip");
+    command
+        .arg("--strip-unneeded")
+        .arg("-o")
+        .args([target, program]);
+    succeed("strip", command.status()?)
 }
 
 /// **Source**: Debian Policy, section 12.1: pages are compressed with `gzip -9`; `-n` leaves the
@@ -100,10 +109,14 @@ pub(super) fn stage(staged: &Path, program: &Path, control: &str) -> io::Result<
 fn compress_manual(staged: &Path) -> io::Result<()> {
     let page = staged.join("usr/share/man/man8/flocker-node.8");
     let status = Command::new("gzip").args(["-9", "-n"]).arg(page).status()?;
+    succeed("gzip", status)
+}
+
+fn succeed(program: &str, status: ExitStatus) -> io::Result<()> {
     if status.success() {
         Ok(())
     } else {
-        Err(io::Error::other(format!("gzip ended with {status}")))
+        Err(io::Error::other(format!("{program} ended with {status}")))
     }
 }
 

@@ -71,7 +71,8 @@ pub(super) fn run() -> Outcome {
 fn test_helpers() -> Outcome {
     let ran = target_directory().and_then(|directory| {
         Program::cargo()
-            .args(["test", "--lib", "--locked", "--manifest-path", MANIFEST])
+            .args(["test", "--lib", "--no-default-features", "--locked"])
+            .args(["--manifest-path", MANIFEST])
             .args(["--target-dir".into(), directory])
             .run_collecting()
             .map_err(|failure| failure.to_string())
@@ -123,10 +124,7 @@ impl Fuzzer {
     /// A command of cargo-fuzz.
     fn command(&self, name: &str) -> Program {
         Program::new(&self.program)
-            // Overflows are found in this profile, and it compiles in half the time of an optimised
-            // one.
-            .env("CARGO_PROFILE_DEV_OPT_LEVEL", "1")
-            .args([name, "--dev", "--sanitizer", "none"])
+            .args([name, "--sanitizer", "none"])
             .args(["--fuzz-dir", DIRECTORY, "--target-dir"])
             .args([&self.output])
     }

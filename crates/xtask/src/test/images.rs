@@ -2,14 +2,14 @@
 
 use super::TierName;
 use crate::install::{self, Need};
+use crate::lab;
 use crate::process::{Beside, Program};
-use crate::programs::{self, Purpose};
 use crate::terminal;
 
 /// The images that are being built, if any are.
 ///
 /// A cold build takes minutes, of which most is waiting: for a mirror, and for one of the
-/// processors. It needs the lab, and the unit tests leave one behind.
+/// processors. It needs the lab, most of which the unit tests leave behind.
 #[derive(Debug, Default)]
 pub(super) enum Images {
     /// Nobody builds them; who needs them does so itself.
@@ -31,10 +31,7 @@ impl Images {
         *self = match std::mem::take(self) {
             Self::NotBegun if wanted && lab_is_built && missing.is_empty() => begin(),
             Self::Begun(building) if needs_machines(next) => {
-                terminal::heading("the virtual machines' programs and images");
-                // What their nodes run is wanted next, and compiled while the images are not ready.
-                // Whoever needs it tells what is wrong with it.
-                let _ = programs::build(Purpose::Lab);
+                terminal::heading("the virtual machines' images");
                 if !building.succeeded() {
                     terminal::line("They were not built; whoever needs them tries again.");
                 }
@@ -47,10 +44,14 @@ impl Images {
 
 /// Begins to build; should that fail, it is told by whoever needs the images.
 fn begin() -> Images {
-    let lab = ["run", "--quiet", "--package", "flocker-lab", "--"];
-    Program::cargo()
-        .args(lab)
-        .args(["image", "--containers"])
-        .run_beside()
+    terminal::heading("what the virtual machines run");
+    lab::build_lab()
+        .ok()
+        .and_then(|lab| {
+            Program::new(&lab)
+                .args(["image", "--containers"])
+                .run_beside()
+                .ok()
+        })
         .map_or(Images::Awaited, Images::Begun)
 }
