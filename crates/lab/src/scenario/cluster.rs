@@ -14,6 +14,11 @@ use crate::ssh::Output;
 /// How long a deploy may take: emulated nodes take a minute for a large image.
 const DEPLOY_PATIENCE: Duration = Duration::from_secs(900);
 
+/// The exit code of `flocker-cluster` when something stands in the way.
+pub(super) const BLOCKED: i32 = 4;
+/// The exit code for a node that cannot be reached.
+pub(super) const UNREACHABLE: i32 = 6;
+
 /// `flocker-cluster` on the operator's machine.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Cluster<'a> {
@@ -32,20 +37,8 @@ impl Cluster<'_> {
         layout: &Layout,
         options: &[&str],
     ) -> Result<Transcript, Failure> {
-        let command = self.command(layout, options)?;
-        let program = self.program.display().to_string();
-        let ended = timeout(DEPLOY_PATIENCE, self.site.operate(&program, command)).await;
-        match ended {
-            Ok(output) => Ok(Transcript(output?)),
-            Err(_) => Err(Failure::Endless {
-                what: format!(
-                    "flocker-cluster deploy {} {}",
-                    options.join(" "),
-                    layout.name
-                ),
-                patience: DEPLOY_PATIENCE,
-            }),
-        }
+        let what = format!("deploy {} {}", options.join(" "), layout.name);
+        self.operate(what, self.command(layout, options)?).await
     }
 
     /// Shows what deploying a layout would do.
@@ -54,13 +47,25 @@ impl Cluster<'_> {
         layout: &Layout,
         options: &[&str],
     ) -> Result<Transcript, Failure> {
-        let command = self.subcommand("plan", layout, options)?;
+        let what = format!("plan {}", layout.name);
+        self.operate(what, self.subcommand("plan", layout, options)?)
+            .await
+    }
+
+    /// Runs what a message told the operator to run, without the program's name.
+    pub(super) async fn obey(&self, arguments: &[String]) -> Result<Transcript, Failure> {
+        let mut command = self.site.operator_command(&self.program.to_string_lossy());
+        command.args(arguments);
+        self.operate(arguments.join(" "), command).await
+    }
+
+    async fn operate(&self, what: String, command: Command) -> Result<Transcript, Failure> {
         let program = self.program.display().to_string();
         let ended = timeout(DEPLOY_PATIENCE, self.site.operate(&program, command)).await;
         match ended {
             Ok(output) => Ok(Transcript(output?)),
             Err(_) => Err(Failure::Endless {
-                what: format!("flocker-cluster plan {}", layout.name),
+                what: format!("flocker-cluster {what}"),
                 patience: DEPLOY_PATIENCE,
             }),
         }
@@ -135,6 +140,21 @@ impl Transcript {
         )
     }
 
+    /// The arguments of the one command of `flocker-cluster` that the messages tell the operator to
+    /// run, which is between backticks and begins so.
+    pub(super) fn advice(&self, beginning: &str) -> Result<Vec<String>, Failure> {
+        let text: Vec<&str> = self.narration().split_whitespace().collect();
+        let text = text.join(" ");
+        let start = format!("`flocker-cluster {beginning}");
+        let advice = text.split_once(&start).and_then(|(_, rest)| {
+            let (rest, _) = rest.split_once('`')?;
+            Some(format!("{beginning}{rest}"))
+        });
+        let expected = format!("advice to run {start}…`");
+        let advice = advice.ok_or_else(|| Failure::unexpected(expected, self.render()))?;
+        Ok(advice.split(' ').map(str::to_owned).collect())
+    }
+
     pub(super) fn expect_narration(&self, words: &[&str]) -> Result<(), Failure> {
         let missing: Vec<_> = words
             .iter()
@@ -185,5 +205,29 @@ impl Layout {
             write("application", &self.applications)?,
             write("deployment", &self.deployment)?,
         ])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::ExitStatus;
+
+    use super::*;
+
+    fn said(stderr: &str) -> Transcript {
+        Transcript(Output {
+            status: ExitStatus::default(),
+            stdout: String::new(),
+            stderr: stderr.to_owned(),
+        })
+    }
+
+    #[test]
+    fn advice_is_found_wherever_its_lines_are_broken() {
+        let said =
+            said("error: `db`: lost\n  hint: `flocker-cluster volume\n    resolve db` helps");
+        let advice = said.advice("volume resolve ").unwrap();
+        assert_eq!(advice, ["volume", "resolve", "db"]);
+        said.advice("volume promote ").unwrap_err();
     }
 }

@@ -2,6 +2,7 @@
 //! and everything that was acknowledged is there once.
 
 mod case;
+mod lost_owner;
 mod nodes;
 mod operators;
 mod report;

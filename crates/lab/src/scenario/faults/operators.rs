@@ -1,14 +1,12 @@
 //! Two operators at once.
 
+use super::super::cluster::BLOCKED;
 use super::super::failure::Failure;
 use super::super::site::SiteError;
 use super::super::wait::{PATIENCE, eventually};
 use super::Faults;
 use super::case::{Moment, Role};
 use super::nodes::Nodes;
-
-/// The exit code of `flocker-cluster` when something stands in the way.
-const BLOCKED: i32 = 4;
 
 impl Faults<'_> {
     /// While one deploy is at work, others are refused and told of it, whatever they want; as soon

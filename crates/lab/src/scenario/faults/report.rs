@@ -151,6 +151,18 @@ impl Shared<'_> {
         if self.report.check(site, name, together).await.is_err() {
             return;
         }
+        let name = "a lost owner is replaced only on purpose, and stays away when it is back";
+        if matches!(site, Site::Plain(_)) {
+            self.report
+                .skip(&format!("{name}: only a lab keeps a node switched off"));
+        } else if self
+            .report
+            .check(site, name, faults.lost_owner())
+            .await
+            .is_err()
+        {
+            return;
+        }
         let take = || self.cases.borrow_mut().next();
         while let Some(case) = take() {
             if case.fault.is_of_the_link() && matches!(site, Site::Plain(_)) {

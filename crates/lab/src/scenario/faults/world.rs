@@ -51,7 +51,7 @@ impl World {
     }
 
     /// Where its container runs.
-    fn runners(&self, application: &ApplicationName) -> Vec<usize> {
+    pub(super) fn runners(&self, application: &ApplicationName) -> Vec<usize> {
         self.nodes(|state| {
             let container = state.containers.get(application);
             container.is_some_and(|container| {

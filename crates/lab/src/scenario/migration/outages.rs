@@ -1,14 +1,12 @@
 //! Docker is restarted, the power goes, and deploys fail.
 
+use super::super::cluster::UNREACHABLE;
 use super::super::failure::{Failure, expect};
 use super::super::fingerprint::Fingerprint;
 use super::super::layouts::NOBODYS_IMAGE;
 use super::super::report::Stopped;
 use super::super::wait::{PATIENCE, RESTORE_PATIENCE};
 use super::{Migration, SECOND};
-
-/// The exit code for a node that cannot be reached.
-const UNREACHABLE: i32 = 6;
 
 impl Migration<'_> {
     pub(super) async fn docker_restart(&mut self) -> Result<(), Stopped> {
