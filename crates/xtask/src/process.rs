@@ -291,6 +291,17 @@ mod tests {
     use super::Program;
 
     #[test]
+    fn cargo_is_not_told_about_this_package() {
+        // Cargo has set them for this test.
+        assert!(std::env::var_os("CARGO_PKG_NAME").is_some());
+        let cargo = Program::cargo();
+        for name in ["CARGO_PKG_NAME", "CARGO_MANIFEST_DIR"] {
+            let told = cargo.command.get_envs().find(|(set, _)| *set == name);
+            assert_eq!(told, Some((name.as_ref(), None)));
+        }
+    }
+
+    #[test]
     fn collects_lines_and_the_status() {
         let script = "echo one; printf 'two\\377'; exit 3";
         let outcome = Program::new("sh").args(["-c", script]).run_collecting();

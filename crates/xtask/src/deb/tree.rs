@@ -4,8 +4,9 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
-use std::process::{Command, ExitStatus};
+use std::process::Command;
 
+use crate::process::Program;
 use crate::workspace;
 
 /// Where the packaging's own files are.
@@ -96,28 +97,21 @@ pub(super) fn stage(staged: &Path, program: &Path, control: &str) -> io::Result<
 /// **Source**: Debian Policy, section 10.1.
 fn strip(program: &Path, target: &Path) -> io::Result<()> {
     write(target, &[], 0o755)?;
-    let mut command = Command::new("strip");
-    command
-        .arg("--strip-unneeded")
-        .arg("-o")
-        .args([target, program]);
-    succeed("strip", command.status()?)
+    Program::new("strip")
+        .args(["--strip-unneeded", "-o"])
+        .args([target, program])
+        .run()
+        .map_err(io::Error::other)
 }
 
 /// **Source**: Debian Policy, section 12.1: pages are compressed with `gzip -9`; `-n` leaves the
 /// time out, so that equal contents make an equal file.
 fn compress_manual(staged: &Path) -> io::Result<()> {
-    let page = staged.join("usr/share/man/man8/flocker-node.8");
-    let status = Command::new("gzip").args(["-9", "-n"]).arg(page).status()?;
-    succeed("gzip", status)
-}
-
-fn succeed(program: &str, status: ExitStatus) -> io::Result<()> {
-    if status.success() {
-        Ok(())
-    } else {
-        Err(io::Error::other(format!("{program} ended with {status}")))
-    }
+    Program::new("gzip")
+        .args(["-9", "-n"])
+        .args([staged.join("usr/share/man/man8/flocker-node.8")])
+        .run()
+        .map_err(io::Error::other)
 }
 
 fn write(path: &Path, contents: &[u8], mode: u32) -> io::Result<()> {

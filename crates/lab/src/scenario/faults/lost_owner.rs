@@ -7,8 +7,7 @@ use super::super::layouts::{Layout, render_deployment};
 use super::super::wait::{PATIENCE, RESTORE_PATIENCE, eventually};
 use super::case::Role;
 use super::nodes::Nodes;
-use super::world::{Traces, World};
-use super::writer::expect_all_once_in_order;
+use super::world::World;
 use super::{APPLICATIONS, Faults};
 
 /// Shows that a copy that was set aside has `$record`, as `docs/operations.md` tells the operator to
@@ -53,13 +52,7 @@ impl Faults<'_> {
         let again = self.cluster.deploy(&self.layout(kept), &[]).await?;
         again.expect_exit(0)?;
         self.move_to(1 - kept).await?;
-        let Some(traces) = &self.traces else {
-            return Ok(());
-        };
-        eventually("nothing is left over", PATIENCE, async || {
-            traces.expect_same(&Traces::observe(self.site, kept).await?)
-        })
-        .await
+        self.expect_nothing_left(kept).await
     }
 
     /// Without the owner a deploy is refused; does what it advises, and deploys.
@@ -74,7 +67,7 @@ impl Faults<'_> {
         refused.expect_narration(&["which was not seen", " ago, "])?;
         self.obey(&refused, "volume promote ledger ").await?;
         self.cluster.deploy(&alone, &[]).await?.expect_exit(0)?;
-        self.expect_acknowledged(kept).await
+        self.expect_acknowledged(self.site.address(kept)).await
     }
 
     /// The node that was lost boots and does not start its copy, and says who has a later one.
@@ -121,15 +114,6 @@ impl Faults<'_> {
         let moved = self.cluster.deploy(&self.layout(node), &[]).await?;
         moved.expect_exit(0)?;
         self.place = node;
-        self.expect_acknowledged(node).await
-    }
-
-    async fn expect_acknowledged(&self, node: usize) -> Result<(), Failure> {
-        let (clients, address) = (Clients { site: self.site }, self.site.address(node));
-        let ledger = eventually("the ledger answers", PATIENCE, async || {
-            clients.read_ledger(address).await
-        })
-        .await?;
-        expect_all_once_in_order(&self.acknowledged, &ledger)
+        self.expect_acknowledged(self.site.address(node)).await
     }
 }

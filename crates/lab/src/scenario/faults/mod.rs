@@ -290,19 +290,29 @@ impl<'a> Faults<'a> {
 
     /// Everything that was acknowledged is there, through both nodes, and nothing is left over.
     async fn expect_whole(&self, nodes: Nodes<'_>) -> Result<(), Failure> {
-        let clients = Clients { site: self.site };
         for address in self.site.addresses() {
-            let ledger = eventually("the ledger answers", PATIENCE, async || {
-                clients.read_ledger(address).await
-            })
-            .await?;
-            expect_all_once_in_order(&self.acknowledged, &ledger)?;
+            self.expect_acknowledged(address).await?;
         }
+        self.expect_nothing_left(nodes.source).await
+    }
+
+    /// Everything that was acknowledged is there, through a node.
+    async fn expect_acknowledged(&self, address: Ipv4Addr) -> Result<(), Failure> {
+        let clients = Clients { site: self.site };
+        let ledger = eventually("the ledger answers", PATIENCE, async || {
+            clients.read_ledger(address).await
+        })
+        .await?;
+        expect_all_once_in_order(&self.acknowledged, &ledger)
+    }
+
+    /// Nothing is there that a move from `source` would not leave if nothing disturbed it.
+    async fn expect_nothing_left(&self, source: usize) -> Result<(), Failure> {
         let Some(traces) = &self.traces else {
             return Ok(());
         };
         eventually("nothing is left over", PATIENCE, async || {
-            traces.expect_same(&Traces::observe(self.site, nodes.source).await?)
+            traces.expect_same(&Traces::observe(self.site, source).await?)
         })
         .await
     }

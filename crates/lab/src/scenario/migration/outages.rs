@@ -6,20 +6,22 @@ use super::super::fingerprint::Fingerprint;
 use super::super::layouts::NOBODYS_IMAGE;
 use super::super::report::Stopped;
 use super::super::wait::{PATIENCE, RESTORE_PATIENCE};
-use super::{Migration, SECOND};
+use super::{FIRST, Migration, SECOND};
 
 impl Migration<'_> {
     pub(super) async fn docker_restart(&mut self) -> Result<(), Stopped> {
         let (site, report) = (self.site, self.report);
-        // The node with the database and both ends of a link.
-        let address = site.address(SECOND);
-        let restart = async { Ok(site.check(SECOND, "systemctl restart docker").await?) };
-        let name = format!("Docker is restarted on {address}");
-        self.check(&name, restart).await?;
-        let name = "everything answers again, with its data";
-        self.check(name, self.example_works(PATIENCE)).await?;
-        let name = "and new things go all the way";
-        report.check(site, name, self.new_things_work()).await
+        for node in [SECOND, FIRST] {
+            let address = site.address(node);
+            let restart = async { Ok(site.check(node, "systemctl restart docker").await?) };
+            let name = format!("Docker is restarted on {address}");
+            self.check(&name, restart).await?;
+            let name = "everything answers again, with its data";
+            self.check(name, self.example_works(PATIENCE)).await?;
+            let name = "and new things go all the way";
+            report.check(site, name, self.new_things_work()).await?;
+        }
+        Ok(())
     }
 
     pub(super) async fn power_cut(&mut self) -> Result<(), Stopped> {
