@@ -100,27 +100,40 @@ impl Layouts {
         }
     }
 
+    /// After that: the database and the log page on the second node, all else where it was.
+    pub(super) fn returned(self) -> Layout {
+        Layout {
+            name: "returned",
+            deployment: render_deployment(&[
+                (self.first, &["trac", "elasticsearch-trac", "ledger"]),
+                (self.second, &["kibana-trac", "pgsql-trac"]),
+            ]),
+            ..self.ledger_on_first()
+        }
+    }
+
     /// The log page is to run an image that nobody has.
     pub(super) fn nobodys_image(self) -> Layout {
-        let ledger = self.ledger_on_second();
+        let returned = self.returned();
         Layout {
             name: "nobodys-image",
-            applications: ledger.applications.replace("flocker/kibana", NOBODYS_IMAGE),
-            ..ledger
+            applications: returned
+                .applications
+                .replace("flocker/kibana", NOBODYS_IMAGE),
+            ..returned
         }
     }
 
     /// The ledger is to move to a node that does not exist.
     pub(super) fn unreachable(self, nobody: Ipv4Addr) -> Layout {
-        let second = ["elasticsearch-trac", "kibana-trac", "pgsql-trac"];
         Layout {
             name: "unreachable",
             deployment: render_deployment(&[
-                (self.first, &["trac"]),
-                (self.second, &second),
+                (self.first, &["trac", "elasticsearch-trac"]),
+                (self.second, &["kibana-trac", "pgsql-trac"]),
                 (nobody, &["ledger"]),
             ]),
-            ..self.ledger_on_second()
+            ..self.returned()
         }
     }
 
@@ -187,7 +200,11 @@ mod tests {
         let (moved, ledger) = (layouts.moved(), layouts.ledger_on_second());
         assert_ne!(layouts.original().deployment, moved.deployment);
         assert_ne!(layouts.link_only().applications, moved.applications);
-        assert_ne!(layouts.nobodys_image().applications, ledger.applications);
+        assert_ne!(
+            layouts.nobodys_image().applications,
+            layouts.returned().applications
+        );
+        assert_ne!(layouts.returned().deployment, ledger.deployment);
         let first = layouts.ledger_on_first();
         assert_ne!(first.deployment, ledger.deployment);
         assert_ne!(

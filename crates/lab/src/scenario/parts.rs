@@ -1,5 +1,6 @@
 //! What scenarios put on the nodes and drive them with.
 
+use std::collections::BTreeSet;
 use std::env;
 use std::path::PathBuf;
 
@@ -9,11 +10,11 @@ use crate::lab::LabSpecification;
 use crate::progress::Progress;
 use crate::stage::Stage;
 
-/// Which images each node of a lab starts with. No other node has them, so that
-/// an application that moves brings its image.
-const IMAGES: [(&str, [&str; 2]); 2] = [
-    ("node1", ["postgresql", "trac"]),
-    ("node2", ["elasticsearch", "kibana"]),
+/// Which images each node of a lab starts with. The database's is on both, as
+/// after any move; whatever else moves brings its image along.
+const IMAGES: [(&str, &[&str]); 2] = [
+    ("node1", &["postgresql", "trac"]),
+    ("node2", &["postgresql", "elasticsearch", "kibana"]),
 ];
 
 /// The package for the nodes, the operator's program, and the images.
@@ -98,8 +99,8 @@ impl Parts {
     }
 
     fn images_stage(&self) -> Stage {
-        let names = IMAGES.iter().flat_map(|(_, images)| images);
-        let archives = names.map(|name| self.images.archive(name)).collect();
+        let names: BTreeSet<_> = IMAGES.iter().flat_map(|(_, images)| *images).collect();
+        let archives = names.iter().map(|name| self.images.archive(name)).collect();
         Stage::new("images")
             .attach("images", archives)
             .run(render_load())

@@ -190,11 +190,11 @@ impl Migration<'_> {
         let name = "everything runs on the first node, with its data";
         self.check(name, self.works_on_first(&layout)).await?;
 
-        let layout = self.layouts.ledger_on_second();
-        let lines = ["pgsql-trac", "elasticsearch-trac", "kibana-trac", "ledger"]
+        let layout = self.layouts.returned();
+        let lines = ["pgsql-trac", "kibana-trac"]
             .map(|name| format!("Re-deployed {name} from {first} to {second}."));
         let deploy = self.cluster.expect_deploy(&layout, &[], &lines);
-        self.check("everything moves back to the second node", deploy)
+        self.check("some of it moves back to the second node", deploy)
             .await?;
         let name = "everything works through both nodes, with its data";
         self.check(name, self.everything_works(PATIENCE)).await
