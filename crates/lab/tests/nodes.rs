@@ -60,6 +60,8 @@ async fn a_power_cut_keeps_what_was_flushed_and_loses_the_rest() {
     assert!(!node.is_on().await);
     node.power_on().await.unwrap();
     assert_eq!(node.check("ls /tank").await.unwrap(), "kept");
+    let everything = "docker info >/dev/null && systemctl is-system-running --wait";
+    assert_eq!(node.check(everything).await.unwrap(), "running");
     lab.end().unwrap();
 }
 

@@ -3,7 +3,6 @@
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::io::Write;
-use std::iter::Sum;
 use std::time::Instant;
 
 use super::failure::Failure;
@@ -46,23 +45,6 @@ impl fmt::Display for Counts {
             formatter,
             "{passed} passed, {failed} failed, {skipped} skipped"
         )
-    }
-}
-
-impl Counts {
-    /// Says the line with the numbers.
-    pub fn say(self) {
-        say(&self.to_string());
-    }
-}
-
-impl Sum for Counts {
-    fn sum<I: Iterator<Item = Self>>(all: I) -> Self {
-        all.fold(Self::default(), |sum, one| Self {
-            passed: sum.passed + one.passed,
-            failed: sum.failed + one.failed,
-            skipped: sum.skipped + one.skipped,
-        })
     }
 }
 
@@ -125,7 +107,7 @@ impl Report {
             say(failure);
         }
         let counts = self.counts.get();
-        counts.say();
+        say(&counts.to_string());
         counts
     }
 }

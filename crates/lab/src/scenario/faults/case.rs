@@ -111,25 +111,44 @@ impl Moment {
     }
 }
 
-/// One fault at one moment.
+/// One fault at one moment of a move.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Case {
+pub struct DisturbedMove {
     pub(super) fault: Fault,
     pub(super) moment: Moment,
 }
 
+/// What is tried on a pair of nodes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Case {
+    /// Two operators at once, of whom the first is killed.
+    TwoOperators,
+    /// The machine that has the volume is lost, is given up, and comes back.
+    LostOwner,
+    /// A move is disturbed.
+    Move(DisturbedMove),
+}
+
+/// The names of the cases that are no disturbed moves.
+const TWO_OPERATORS: &str = "two-operators";
+const LOST_OWNER: &str = "lost-owner";
+
 impl Case {
-    /// Every fault at every moment.
+    /// Every fault at every moment, and the rest.
     pub fn all() -> Vec<Self> {
         let faults = Fault::value_variants().iter();
-        faults
-            .flat_map(|fault| {
-                let moments = Moment::value_variants().iter();
-                moments.map(|moment| Self {
+        let moves = faults.flat_map(|fault| {
+            let moments = Moment::value_variants().iter();
+            moments.map(|moment| {
+                Self::Move(DisturbedMove {
                     fault: *fault,
                     moment: *moment,
                 })
             })
+        });
+        [Self::TwoOperators, Self::LostOwner]
+            .into_iter()
+            .chain(moves)
             .collect()
     }
 
@@ -140,15 +159,44 @@ impl Case {
         std::iter::from_fn(move || generator.choice(all.iter().copied()))
     }
 
-    /// Every fault and every moment, once or twice.
+    /// Every fault and every moment, once or twice, and the rest.
     pub fn smoke() -> Vec<Self> {
         let (faults, moments) = (Fault::value_variants(), Moment::value_variants());
         let count = faults.len().max(moments.len());
-        let at = |index: usize| Self {
-            fault: faults[index % faults.len()],
-            moment: moments[index % moments.len()],
+        let at = |index: usize| {
+            Self::Move(DisturbedMove {
+                fault: faults[index % faults.len()],
+                moment: moments[index % moments.len()],
+            })
         };
-        (0..count).map(at).collect()
+        [Self::LostOwner, Self::TwoOperators]
+            .into_iter()
+            .chain((0..count).map(at))
+            .collect()
+    }
+
+    /// Whether only a lab can do it, which has hands on its nodes' cables and switches.
+    pub(super) const fn needs_lab(self) -> bool {
+        match self {
+            Self::TwoOperators => false,
+            Self::LostOwner => true,
+            Self::Move(disturbed) => disturbed.fault.is_of_the_link(),
+        }
+    }
+
+    /// What holds when it went well.
+    pub(super) fn promise(self) -> String {
+        match self {
+            Self::TwoOperators => {
+                format!("{self}: the second is refused until the first is gone")
+            }
+            Self::LostOwner => {
+                format!("{self}: it is replaced only on purpose, and stays away when it is back")
+            }
+            Self::Move(_) => {
+                format!("{self}: nothing is lost, doubled, stranded or left over")
+            }
+        }
     }
 }
 
@@ -157,9 +205,15 @@ impl fmt::Display for Case {
         let name = |value: Option<clap::builder::PossibleValue>| {
             value.map_or_else(String::new, |value| value.get_name().to_owned())
         };
-        let fault = name(self.fault.to_possible_value());
-        let moment = name(self.moment.to_possible_value());
-        write!(formatter, "{fault}@{moment}")
+        match self {
+            Self::TwoOperators => formatter.write_str(TWO_OPERATORS),
+            Self::LostOwner => formatter.write_str(LOST_OWNER),
+            Self::Move(DisturbedMove { fault, moment }) => {
+                let fault = name(fault.to_possible_value());
+                let moment = name(moment.to_possible_value());
+                write!(formatter, "{fault}@{moment}")
+            }
+        }
     }
 }
 
@@ -167,13 +221,19 @@ impl FromStr for Case {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let (fault, moment) = text
-            .split_once('@')
-            .ok_or("a case is FAULT@MOMENT, for example kill-agent@released")?;
-        Ok(Self {
+        match text {
+            TWO_OPERATORS => return Ok(Self::TwoOperators),
+            LOST_OWNER => return Ok(Self::LostOwner),
+            _ => {}
+        }
+        let (fault, moment) = text.split_once('@').ok_or(
+            "a case is FAULT@MOMENT, for example kill-agent@released, or two-operators, or \
+             lost-owner",
+        )?;
+        Ok(Self::Move(DisturbedMove {
             fault: Fault::from_str(fault, false)?,
             moment: Moment::from_str(moment, false)?,
-        })
+        }))
     }
 }
 
@@ -184,7 +244,7 @@ mod tests {
     #[test]
     fn the_matrix_has_each_fault_at_each_moment_once() {
         let all = Case::all();
-        assert_eq!(all.len(), 7 * 11);
+        assert_eq!(all.len(), 2 + 7 * 11);
         let mut names: Vec<String> = all.iter().map(ToString::to_string).collect();
         names.sort();
         names.dedup();
@@ -193,16 +253,20 @@ mod tests {
 
     #[test]
     fn the_smoke_run_has_every_fault_and_every_moment() {
-        let smoke = Case::smoke();
-        for fault in Fault::value_variants() {
-            assert!(smoke.iter().any(|case| case.fault == *fault), "{fault:?}");
+        let smoke: Vec<String> = Case::smoke().iter().map(ToString::to_string).collect();
+        let has = |part: &str| {
+            smoke
+                .iter()
+                .any(|name| name.split('@').any(|it| it == part))
+        };
+        let faults = Fault::value_variants().iter();
+        let faults = faults.filter_map(ValueEnum::to_possible_value);
+        let moments = Moment::value_variants().iter();
+        let moments = moments.filter_map(ValueEnum::to_possible_value);
+        for part in faults.chain(moments) {
+            assert!(has(part.get_name()), "{part:?}");
         }
-        for moment in Moment::value_variants() {
-            assert!(
-                smoke.iter().any(|case| case.moment == *moment),
-                "{moment:?}"
-            );
-        }
+        assert!(has(TWO_OPERATORS) && has(LOST_OWNER));
     }
 
     #[test]

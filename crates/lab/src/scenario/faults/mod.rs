@@ -30,7 +30,7 @@ use super::layouts::{Layout, render_deployment};
 use super::site::{Site, SiteError};
 use super::wait::{PATIENCE, RESTORE_PATIENCE, eventually};
 
-pub use case::{Case, Fault, Moment};
+pub use case::{Case, DisturbedMove, Fault, Moment};
 pub use report::{Choice, FaultsReport, Tried, run_faults};
 
 /// The ledger alone.
@@ -114,6 +114,15 @@ impl<'a> Faults<'a> {
 
     /// Runs one case to its end.
     async fn run(&mut self, case: Case) -> (Course, Result<(), Failure>) {
+        match case {
+            Case::TwoOperators => (Course::default(), self.two_operators().await),
+            Case::LostOwner => (Course::default(), self.lost_owner().await),
+            Case::Move(disturbed) => self.disturbed_move(disturbed).await,
+        }
+    }
+
+    /// Disturbs a move, and sees that nothing came of it.
+    async fn disturbed_move(&mut self, case: DisturbedMove) -> (Course, Result<(), Failure>) {
         let mut course = Course::default();
         let nodes = Nodes {
             site: self.site,
@@ -140,7 +149,11 @@ impl<'a> Faults<'a> {
     }
 
     /// Makes sure that there is something to lose, and somebody who would notice.
-    async fn begin_case(&mut self, case: Case, nodes: Nodes<'_>) -> Result<Writer, Failure> {
+    async fn begin_case(
+        &mut self,
+        case: DisturbedMove,
+        nodes: Nodes<'_>,
+    ) -> Result<Writer, Failure> {
         if case.moment.is_first_copy() {
             let dataset = format!("tank/flocker/{}", self.application);
             let command = format!(
@@ -164,7 +177,7 @@ impl<'a> Faults<'a> {
     /// away.
     async fn disturb(
         &self,
-        case: Case,
+        case: DisturbedMove,
         nodes: Nodes<'_>,
         course: &mut Course,
     ) -> Result<(), Failure> {

@@ -41,6 +41,7 @@ impl Faults<'_> {
         })
         .await?;
         self.place = there;
-        Ok(nodes.let_go(place).await?)
+        nodes.let_go(place).await?;
+        self.expect_nothing_left(here).await
     }
 }

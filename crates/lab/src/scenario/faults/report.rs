@@ -146,28 +146,11 @@ impl Shared<'_> {
         let Ok(mut faults) = self.report.check(site, name, began).await else {
             return;
         };
-        let name = "a second operator is refused until the first is gone";
-        let together = faults.two_operators();
-        if self.report.check(site, name, together).await.is_err() {
-            return;
-        }
-        let name = "a lost owner is replaced only on purpose, and stays away when it is back";
-        if matches!(site, Site::Plain(_)) {
-            self.report
-                .skip(&format!("{name}: only a lab keeps a node switched off"));
-        } else if self
-            .report
-            .check(site, name, faults.lost_owner())
-            .await
-            .is_err()
-        {
-            return;
-        }
         let take = || self.cases.borrow_mut().next();
         while let Some(case) = take() {
-            if case.fault.is_of_the_link() && matches!(site, Site::Plain(_)) {
+            if case.needs_lab() && matches!(site, Site::Plain(_)) {
                 self.report.skip(&format!(
-                    "{case}: only a lab has hands on its nodes' cables"
+                    "{case}: only a lab has hands on its nodes' cables and switches"
                 ));
             } else if self.try_case(&mut faults, case).await.is_err() {
                 say("deploy no longer succeeds, so that no other case can be tried there");
@@ -196,11 +179,9 @@ impl Shared<'_> {
         self.table.borrow_mut().cases.push(tried);
         (self.told)(&self.table.borrow());
         let is_failed = outcome.is_err();
-        let name = format!("{case}: nothing is lost, doubled, stranded or left over");
-        let _ = self
-            .report
-            .check(faults.site, &name, async { outcome })
-            .await;
+        let promise = case.promise();
+        let checked = self.report.check(faults.site, &promise, async { outcome });
+        let _ = checked.await;
         if is_failed {
             faults.start_over().await?;
         }
