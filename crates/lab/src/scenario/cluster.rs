@@ -16,6 +16,8 @@ const DEPLOY_PATIENCE: Duration = Duration::from_secs(900);
 
 /// The exit code of `flocker-cluster` when something stands in the way.
 pub(super) const BLOCKED: i32 = 4;
+/// The exit code when a step failed.
+pub(super) const FAILED: i32 = 5;
 /// The exit code for a node that cannot be reached.
 pub(super) const UNREACHABLE: i32 = 6;
 
@@ -116,6 +118,11 @@ impl Transcript {
             format!("exit code {code}"),
             self.render(),
         )
+    }
+
+    /// The exit code, if nothing killed it.
+    pub(super) fn code(&self) -> Option<i32> {
+        self.0.status.code()
     }
 
     /// Whether it exited with 0.

@@ -109,11 +109,4 @@ impl Faults<'_> {
         }
         Ok(record)
     }
-
-    async fn move_to(&mut self, node: usize) -> Result<(), Failure> {
-        let moved = self.cluster.deploy(&self.layout(node), &[]).await?;
-        moved.expect_exit(0)?;
-        self.place = node;
-        self.expect_acknowledged(self.site.address(node)).await
-    }
 }

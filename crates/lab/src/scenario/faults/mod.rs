@@ -1,12 +1,15 @@
 //! A move is disturbed in every way, at every moment; then `deploy` is run again, and nothing else,
 //! and everything that was acknowledged is there once.
 
+mod bystanders;
 mod case;
+mod ending;
 mod lost_owner;
 mod nodes;
 mod operators;
 mod report;
 mod strike;
+mod wire;
 mod world;
 mod writer;
 
@@ -20,7 +23,9 @@ use tokio::process::Child;
 use tokio::time::timeout;
 
 use self::case::{Place, Role};
+use self::ending::expect_explained;
 use self::nodes::Nodes;
+use self::wire::Before;
 use self::world::{Traces, World};
 use self::writer::{Writer, expect_all_once_in_order};
 use super::clients::Clients;
@@ -104,12 +109,20 @@ impl<'a> Faults<'a> {
     /// Deploys the ledger, and moves it there and back without any fault: what that leaves is what
     /// every case must leave.
     async fn begin(&mut self) -> Result<(), Failure> {
-        for node in [0, 1, 0] {
-            let transcript = self.cluster.deploy(&self.layout(node), &[]).await?;
-            transcript.expect_exit(0)?;
-        }
+        bystanders::make(self.site).await?;
+        self.move_to(0).await?;
+        self.make_noise().await?;
+        self.move_to(1).await?;
+        self.move_to(0).await?;
         self.traces = Some(Traces::observe(self.site, 1).await?);
         Ok(())
+    }
+
+    async fn move_to(&mut self, node: usize) -> Result<(), Failure> {
+        let moved = self.cluster.deploy(&self.layout(node), &[]).await?;
+        moved.expect_exit(0)?;
+        self.place = node;
+        self.expect_acknowledged(self.site.address(node)).await
     }
 
     /// Runs one case to its end.
@@ -132,11 +145,7 @@ impl<'a> Faults<'a> {
             Ok(writer) => writer,
             Err(failure) => return (course, Err(failure)),
         };
-        let disturbed = self.disturb(case, nodes, &mut course).await;
-        let settled = match disturbed {
-            Ok(()) => self.settle(nodes, &mut course).await,
-            Err(failure) => Err(failure),
-        };
+        let settled = self.survive(case, nodes, &mut course).await;
         let stopped = writer.stop().await;
         let outcome = match settled.and(stopped) {
             Ok(acknowledged) => {
@@ -146,6 +155,19 @@ impl<'a> Faults<'a> {
             Err(failure) => Err(failure),
         };
         (course, outcome)
+    }
+
+    /// Disturbs a move, and deploys until it is complete.
+    async fn survive(
+        &mut self,
+        case: DisturbedMove,
+        nodes: Nodes<'_>,
+        course: &mut Course,
+    ) -> Result<(), Failure> {
+        let before = Before::observe(case, nodes).await?;
+        self.disturb(case, nodes, course).await?;
+        self.settle(nodes, course).await?;
+        before.expect_no_second_copy(nodes).await
     }
 
     /// Makes sure that there is something to lose, and somebody who would notice.
@@ -215,6 +237,8 @@ impl<'a> Faults<'a> {
             }
         };
         course.first_exit = status.code();
+        let said = std::fs::read_to_string(self.disturbed_log()).unwrap_or_default();
+        expect_explained(status.code(), &said, &self.site.addresses())?;
         let world = World::observe(self.site).await?;
         world.expect_no_second_owner(&self.application)?;
         if status.success() {
@@ -275,6 +299,8 @@ impl<'a> Faults<'a> {
             if began.elapsed() > RESTORE_PATIENCE {
                 transcript.expect_exit(0)?;
             }
+            let (code, said) = (transcript.code(), transcript.narration());
+            expect_explained(code, said, &self.site.addresses())?;
         }
         self.place = target;
         World::observe(self.site)

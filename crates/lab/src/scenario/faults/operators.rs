@@ -7,6 +7,7 @@ use super::super::wait::{PATIENCE, eventually};
 use super::Faults;
 use super::case::{Moment, Role};
 use super::nodes::Nodes;
+use super::world::Traces;
 
 impl Faults<'_> {
     /// While one deploy is at work, others are refused and told of it, whatever they want; as soon
@@ -21,6 +22,7 @@ impl Faults<'_> {
         nodes.arm(place).await?;
         let mut winner = self.start_deploy(there)?;
         self.come_to(nodes, place, &mut winner).await?;
+        Traces::observe(self.site, here).await?.expect_locked()?;
         for node in [there, here] {
             let loser = self.cluster.deploy(&self.layout(node), &[]).await?;
             loser.expect_exit(BLOCKED)?;

@@ -4,22 +4,32 @@ use flocker_model::{ApplicationName, ContainerStatus, NodeState, VolumeRole};
 
 use super::super::failure::{Failure, expect, expect_same};
 use super::super::site::{Site, SiteError};
+use super::bystanders;
 
 /// What must be left as it was: one line for each thing of ours, without what tells two moves
-/// apart. Datasets with their holds and mounts, mounts that ZFS does not know of, containers, units,
-/// processes, and places that hold somebody.
+/// apart. Datasets with their holds and mounts, mounts that ZFS does not know of, containers and
+/// their network devices, units, processes, files, rules, and locks that somebody has.
 const TRACES: &str = r"
 zfs list -H -o name,mounted,receive_resume_token -r tank
 zfs list -H -o name,userrefs -t snapshot -r tank | sed 's/@.*\t/@\t/'
 findmnt --noheadings --list --output TARGET,SOURCE | grep -i flocker
-docker ps --all --format 'container {{.Names}} {{.State}}'
+docker ps --all --format 'container {{.Names}} {{.State}}' | sort
+ip -oneline link show master flocker0 | sed 's/.*/device in flocker0/'
 systemctl list-units --all --plain --no-legend 'flocker*' | tr -s ' ' | cut -d ' ' -f 1-4
 ls /run/systemd/system | grep flocker
 pgrep --list-full --exact flocker-node
-nft list set ip flocker held | grep elements
-fuser /run/flocker/lock 2>/dev/null
-true
+find /run/flocker /var/lib/flocker | sort
+nft list tables | sort
+nft --stateless list chain ip filter DOCKER-USER
+nft --stateless list table ip flocker |
+    sed -E 's/172(\.[0-9]+){3}/CONTAINER/; s/192(\.[0-9]+){3}/NODE/; s/digest=[0-9a-f]+/digest/'
+for lock in deploy network; do
+    flock --nonblock /run/flocker/$lock.lock true || echo locked: $lock
+done
 ";
+
+/// What is there while a deploy is at work.
+const DEPLOY_LOCK: &str = "locked: deploy";
 
 /// Both nodes as they say they are.
 #[derive(Debug)]
@@ -101,25 +111,43 @@ impl World {
     }
 }
 
-/// The traces that a move leaves on both nodes: first those of the source, then those of the target.
+/// What is on both nodes after a move.
 #[derive(Debug)]
-pub(super) struct Traces(Vec<String>);
+pub(super) struct Traces {
+    /// What the move leaves: on the source, then on the target.
+    moves: Vec<String>,
+    /// What is none of Flocker's, by node.
+    bystanders: Vec<String>,
+}
 
 impl Traces {
     /// Looks at both nodes after a move from `source`.
     pub(super) async fn observe(site: &Site, source: usize) -> Result<Self, SiteError> {
-        let mut traces = Vec::new();
+        let mut moves = Vec::new();
         for node in [source, 1 - source] {
-            traces.push(site.check(node, TRACES).await?);
+            moves.push(site.check(node, TRACES).await?);
         }
-        Ok(Self(traces))
+        let bystanders = bystanders::look(site).await?;
+        Ok(Self { moves, bystanders })
     }
 
-    /// I5: nothing is there that is not there after a move that nothing disturbed.
+    /// Both nodes are locked: what looks for locks would see one that was forgotten.
+    pub(super) fn expect_locked(&self) -> Result<(), Failure> {
+        let is_locked = |text: &String| text.lines().any(|line| line == DEPLOY_LOCK);
+        expect(
+            self.moves.iter().all(is_locked),
+            format!("`{DEPLOY_LOCK}` on both nodes"),
+            self.moves.concat(),
+        )
+    }
+
+    /// I5 and I6: nothing is there that is not there after a move that nothing disturbed, and what
+    /// is not Flocker's is as it was.
     pub(super) fn expect_same(&self, later: &Self) -> Result<(), Failure> {
-        self.0
-            .iter()
-            .zip(&later.0)
+        let before = self.moves.iter().chain(&self.bystanders);
+        let after = later.moves.iter().chain(&later.bystanders);
+        before
+            .zip(after)
             .try_for_each(|(before, after)| expect_same(before, after))
     }
 }

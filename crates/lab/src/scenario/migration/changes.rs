@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::super::cluster::FAILED;
 use super::super::failure::{Failure, expect};
 use super::super::layouts::Layout;
 use super::super::report::Stopped;
@@ -12,9 +13,6 @@ use super::{FIRST, Migration, SECOND};
 ///
 /// Source: `flocker_plan::LINK_PORT_RANGE`.
 const LINK_PORTS: std::ops::RangeInclusive<u16> = 24000..=28999;
-
-/// The exit code of `flocker-cluster` after a step that failed.
-const STEP_FAILED: i32 = 5;
 
 /// The log server's port.
 const LOG_SERVER: u16 = 9200;
@@ -136,7 +134,7 @@ impl Migration<'_> {
         let name = "a move after which it ends again and again fails, and says the way back";
         self.check(name, async {
             let transcript = self.cluster.deploy(&layout, &[]).await?;
-            transcript.expect_exit(STEP_FAILED)?;
+            transcript.expect_exit(FAILED)?;
             transcript.expect_narration(&["bad port '99999'", &said])
         })
         .await?;
