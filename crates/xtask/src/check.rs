@@ -7,6 +7,7 @@ mod finding;
 mod forbidden_text;
 mod invariants;
 mod rust_source;
+mod test_names;
 mod unsafe_modules;
 
 use std::process::ExitCode;
