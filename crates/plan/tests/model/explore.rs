@@ -7,6 +7,7 @@ use std::cell::Cell;
 use std::num::NonZero;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};
 
@@ -39,6 +40,8 @@ pub(crate) struct Explored {
     pub(crate) cases: u32,
     pub(crate) interrupted: usize,
     pub(crate) counterexample: Option<Counterexample>,
+    /// How long all of it took.
+    pub(crate) took: Duration,
 }
 
 /// Explores all parts, as many at once as there are processors; of several counterexamples the one
@@ -47,6 +50,7 @@ pub(crate) struct Explored {
 /// The environment variable `FLOCKER_MODEL_CASES` says how many plans are to be interrupted, and
 /// `FLOCKER_MODEL_SEED` what the random numbers depend on.
 pub(crate) fn explore_all() -> Explored {
+    let started = Instant::now();
     let wanted = from_environment("FLOCKER_MODEL_CASES").unwrap_or(FEW);
     let share = wanted.div_ceil(usize::try_from(PARTS).unwrap_or(1));
     let next = AtomicU64::new(0);
@@ -71,7 +75,10 @@ pub(crate) fn explore_all() -> Explored {
         .into_inner()
         .unwrap_or_else(PoisonError::into_inner);
     explored.sort_by_key(|(part, _)| *part);
-    let mut all = Explored::default();
+    let mut all = Explored {
+        took: started.elapsed(),
+        ..Explored::default()
+    };
     for (_, part) in explored {
         all.cases += part.cases;
         all.interrupted += part.interrupted;
@@ -160,6 +167,7 @@ impl Search {
             cases: tried.get(),
             interrupted: interrupted.get(),
             counterexample,
+            ..Explored::default()
         }
     }
 

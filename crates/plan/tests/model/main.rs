@@ -66,7 +66,8 @@ fn interrupted_plans_converge() {
     let Explored {
         cases, interrupted, ..
     } = explored;
-    println!("in {cases} cases there were {interrupted} interrupted plans");
+    let seconds = explored.took.as_secs_f64();
+    println!("in {seconds:.1} s, {cases} cases had {interrupted} interrupted plans");
 }
 
 #[test]

@@ -39,6 +39,8 @@ pub(super) struct Outcome {
     pub(super) notes: Vec<String>,
     /// How many of the skipped tests continuous integration may skip as well.
     pub(super) may_be_skipped: u64,
+    /// What is worth to be seen beside the count.
+    pub(super) remark: Option<String>,
 }
 
 impl Outcome {
@@ -47,6 +49,7 @@ impl Outcome {
             count,
             notes: Vec::new(),
             may_be_skipped: 0,
+            remark: None,
         }
     }
 
@@ -65,6 +68,7 @@ impl Outcome {
             count,
             notes: vec![format!("{SKIPPED} {}", why.into())],
             may_be_skipped: 0,
+            remark: None,
         }
     }
 
@@ -110,6 +114,7 @@ impl Outcome {
         self.count = self.count.plus(other.count);
         self.notes.extend(other.notes);
         self.may_be_skipped += other.may_be_skipped;
+        self.remark = self.remark.or(other.remark);
         self
     }
 
@@ -121,8 +126,9 @@ impl Outcome {
         self
     }
 
-    /// A property test that ran too few cases shows too little.
-    pub(super) fn require_cases(self, lines: &[String], words: &str, minimum: u64) -> Self {
+    /// A property test that ran too few cases shows too little. How long they took is remarked, where
+    /// it says so: that depends on the machine, and is for people to judge.
+    pub(super) fn require_cases(mut self, lines: &[String], words: &str, minimum: u64) -> Self {
         let cases = lines
             .iter()
             .filter_map(|line| parse_cases(line, words))
@@ -133,6 +139,11 @@ impl Outcome {
                  {words}` for what it ran"
             ));
         }
+        let seconds = lines
+            .iter()
+            .filter(|line| parse_cases(line, words).is_some());
+        let seconds: Option<f64> = seconds.map(|line| parse_seconds(line)).sum();
+        self.remark = seconds.map(|seconds| format!("{cases} {words} in {seconds:.1} s"));
         self
     }
 
@@ -235,6 +246,12 @@ fn parse_count(line: &str) -> Option<Count> {
 fn parse_cases(line: &str, words: &str) -> Option<u64> {
     let before = line.trim_end().strip_suffix(words)?.trim_end();
     before.split_whitespace().next_back()?.parse().ok()
+}
+
+/// Reads how long the cases of a line `in SECONDS s, … NUMBER WORDS` took.
+fn parse_seconds(line: &str) -> Option<f64> {
+    let (seconds, _) = line.strip_prefix("in ")?.split_once(" s, ")?;
+    seconds.parse().ok()
 }
 
 #[cfg(test)]

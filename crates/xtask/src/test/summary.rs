@@ -55,12 +55,12 @@ pub(super) fn is_failure(reports: &[Report], strictness: Strictness) -> bool {
 
 /// The table, the notes, and last the line that programs read.
 pub(super) fn render(reports: &[Report], strictness: Strictness) -> Vec<String> {
-    let mut lines = vec![format!("{:<12} {:<36} {:>8}", "tier", "result", "seconds")];
+    let mut lines = vec![format!("{:<12} {:<46} {:>8}", "tier", "result", "seconds")];
     for report in reports {
         lines.push(format!(
-            "{:<12} {:<36} {:>8.1}",
+            "{:<12} {:<46} {:>8.1}",
             report.tier,
-            render_result(report.outcome.count),
+            render_result(&report.outcome),
             report.duration.as_secs_f64()
         ));
     }
@@ -84,17 +84,21 @@ pub(super) fn render(reports: &[Report], strictness: Strictness) -> Vec<String> 
     lines
 }
 
-fn render_result(count: Count) -> String {
+fn render_result(outcome: &Outcome) -> String {
     let Count {
         passed,
         failed,
         skipped,
-    } = count;
-    match (failed, skipped, passed) {
+    } = outcome.count;
+    let count = match (failed, skipped, passed) {
         (1.., _, _) => format!("FAILED: {failed} of {}", passed + failed + skipped),
         (0, 1.., 0) => "SKIPPED".to_owned(),
         (0, 1.., _) => format!("{passed} passed, {skipped} SKIPPED"),
         (0, 0, _) => format!("{passed} passed"),
+    };
+    match &outcome.remark {
+        Some(remark) => format!("{count}, {remark}"),
+        None => count,
     }
 }
 
@@ -135,7 +139,7 @@ mod tests {
         assert_eq!(
             lines[1..],
             [
-                "nix          1 passed, 1 SKIPPED                       1.2",
+                "nix          1 passed, 1 SKIPPED                                 1.2",
                 "!!! nix: SKIPPED: no tree of nixpkgs",
                 "!!! CI=true: what is skipped here may be, and nothing else",
                 "1 passed, 0 failed, 1 skipped",
@@ -153,8 +157,11 @@ mod tests {
 
     #[test]
     fn ends_with_the_count() {
+        let mut model = Outcome::of(Count::one_passed());
+        model.remark = Some("100000 interrupted plans in 61.2 s".to_owned());
         let reports = [
             passed(),
+            report(TierName::Model, model),
             report(TierName::Clippy, Outcome::failed("broken")),
             report(TierName::Vm, Outcome::skipped("no QEMU")),
         ];
@@ -162,14 +169,15 @@ mod tests {
         assert_eq!(
             lines,
             [
-                "tier         result                                seconds",
-                "format       1 passed                                  1.2",
-                "clippy       FAILED: 1 of 1                            1.2",
-                "vm           SKIPPED                                   1.2",
+                "tier         result                                          seconds",
+                "format       1 passed                                            1.2",
+                "model        1 passed, 100000 interrupted plans in 61.2 s        1.2",
+                "clippy       FAILED: 1 of 1                                      1.2",
+                "vm           SKIPPED                                             1.2",
                 "!!! clippy: broken",
                 "!!! vm: SKIPPED: no QEMU",
                 "!!! CI=true: what is skipped here counts as a failure",
-                "1 passed, 1 failed, 1 skipped",
+                "2 passed, 1 failed, 1 skipped",
             ]
         );
     }

@@ -84,6 +84,11 @@ fn too_few_cases_are_a_failure() {
     );
     assert_eq!(run("I2: 15 interrupted plans").count, count(1, 1, 0));
     assert_eq!(run("interrupted plans").count, count(1, 1, 0));
+    let timed = run("in 61.25 s, 2 cases had 20 interrupted plans").and(passed());
+    assert_eq!(
+        timed.remark.as_deref(),
+        Some("20 interrupted plans in 61.2 s")
+    );
 }
 
 #[test]
