@@ -11,6 +11,7 @@ use std::process::ExitCode;
 use cargo_metadata::{Metadata, MetadataCommand};
 
 use crate::arguments::CommandResult;
+use crate::failpoints;
 use crate::process::{Program, RunError};
 use crate::programs::{self, Purpose};
 use crate::terminal;
@@ -48,7 +49,11 @@ pub(crate) enum DebError {
 pub(crate) fn run(program: Option<PathBuf>) -> CommandResult {
     let metadata = observe_metadata()?;
     let program = match program {
-        Some(program) => std::path::absolute(program)?,
+        Some(program) => {
+            let program = std::path::absolute(program)?;
+            failpoints::check(&program, false)?;
+            program
+        }
         None => programs::build(Purpose::Delivery)?.join("flocker-node"),
     };
     terminal::line(&package(&metadata, &program)?.display().to_string());

@@ -6,6 +6,7 @@
 mod arguments;
 mod check;
 mod deb;
+mod failpoints;
 mod install;
 mod lab;
 mod markdown;

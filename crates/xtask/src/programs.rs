@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use cargo_metadata::MetadataCommand;
 
+use crate::failpoints::{self, FailpointsError};
 use crate::process::{Program, RunError};
 use crate::workspace;
 
@@ -16,6 +17,8 @@ pub(crate) enum ProgramsError {
     Build(#[source] RunError),
     #[error("the programs with failpoints could not be put aside")]
     Copy(#[source] std::io::Error),
+    #[error("what was built is not what was wanted")]
+    Failpoints(#[source] FailpointsError),
 }
 
 /// What the programs are built for.
@@ -62,7 +65,10 @@ const ASIDE: &str = "failpoints";
 /// The programs, by their packages.
 const PROGRAMS: [&str; 3] = ["flocker-node", "flocker-cluster", "flocker-lab"];
 
-/// Builds all of them, and says in which directory they are.
+/// Those of them that the fault matrix holds.
+const HELD: [&str; 2] = ["flocker-node", "flocker-cluster"];
+
+/// Builds all of them, makes sure that only those for the fault matrix have failpoints, and says in which directory they are.
 ///
 /// Always all at once, and this program with them: cargo chooses the features of shared dependencies
 /// by what it builds in one run, so that one program after another would compile most dependencies
@@ -84,6 +90,10 @@ pub(crate) fn build(purpose: Purpose) -> Result<PathBuf, ProgramsError> {
         .map_err(ProgramsError::Metadata)?;
     let target = metadata.target_directory.into_std_path_buf();
     let built = target.join(purpose.directory());
+    for program in HELD {
+        failpoints::check(&built.join(program), purpose == Purpose::Faults)
+            .map_err(ProgramsError::Failpoints)?;
+    }
     if purpose != Purpose::Faults {
         return Ok(built);
     }
