@@ -147,11 +147,13 @@ impl SetAsideName {
         let at = parts.next()?.parse().ok()?;
         let epoch = Epoch(parts.next()?.parse().ok()?);
         let application = parts.next()?.parse().ok()?;
-        Some(Self {
+        let parsed = Self {
             application,
             epoch,
             at,
-        })
+        };
+        // Only the exact text, so that no two names mean the same copy.
+        (parsed.to_string() == name).then_some(parsed)
     }
 }
 
@@ -189,7 +191,14 @@ mod tests {
         let text = name.to_string();
         assert_eq!(text, "_set-aside:pgsql-trac-2-3-1795402590");
         assert_eq!(SetAsideName::parse(&text), Some(name));
-        for other in ["web", "_set-aside:web", "_set-aside:web-1", "_creating:web"] {
+        for other in [
+            "web",
+            "_set-aside:web",
+            "_set-aside:web-1",
+            "_set-aside:web-+1-2",
+            "_set-aside:web-1-02",
+            "_creating:web",
+        ] {
             assert_eq!(SetAsideName::parse(other), None, "{other}");
         }
     }

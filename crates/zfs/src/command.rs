@@ -16,6 +16,9 @@ use tokio::task::JoinHandle;
 /// How much of a command's error output is kept, in bytes: the last lines say what failed.
 const STDERR_TAIL: usize = 4096;
 
+/// How much is shown of output that makes no sense, in characters.
+const SHOWN: usize = 200;
+
 /// How long a command that only reads or sets properties may take.
 ///
 /// On a suspended pool the kernel lets such a command wait until an operator acts, which may be
@@ -25,7 +28,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Where the commands are on Debian and NixOS, beside `PATH`: sudo's and sshd's paths may lack them.
 const MORE_PATH: &str = "/usr/sbin:/sbin:/run/current-system/sw/bin";
 
-/// A command that could not be run, or that failed.
+/// A command that could not be run, that failed, or that wrote what makes no sense.
 #[derive(Debug, Error)]
 #[error("`{argv}` {status}{}{stderr_tail}", if stderr_tail.is_empty() { "" } else { ": " })]
 pub struct CommandFailed {
@@ -121,6 +124,17 @@ impl Argv {
                 None => format!("was ended by {status}"),
             },
             stderr_tail: stderr.trim().to_owned(),
+            cause: None,
+        }
+    }
+
+    /// Reports that the command succeeded and wrote something else than it is documented to.
+    pub(crate) fn unreadable(&self, stdout: &str, expected: &str) -> CommandFailed {
+        let read: String = stdout.trim().chars().take(SHOWN).collect();
+        CommandFailed {
+            argv: self.to_string(),
+            status: format!("wrote {read:?}, which is not {expected}"),
+            stderr_tail: String::new(),
             cause: None,
         }
     }
@@ -226,6 +240,18 @@ mod tests {
             error.to_string(),
             "`sh -c 'echo oh no >&2; exit 3'` exited with status 3: oh no"
         );
+    }
+
+    #[test]
+    fn output_that_makes_no_sense_is_shown() {
+        let argv = Argv::new(&["zfs", "get", "available", "tank"]);
+        let error = argv.unreadable(" 1.5G\n", "a number of bytes");
+        assert_eq!(
+            error.to_string(),
+            "`zfs get available tank` wrote \"1.5G\", which is not a number of bytes"
+        );
+        let error = argv.unreadable(&"x".repeat(1 << 20), "a number of bytes");
+        assert!(error.to_string().len() < 300);
     }
 
     #[tokio::test]

@@ -8,10 +8,15 @@ use std::collections::BTreeMap;
 use flocker_model::SnapshotGuid;
 use thiserror::Error;
 
+use crate::output::parse_bytes;
+
 /// The properties that are asked for, as one argument of `zfs get`.
 pub(crate) const PROPERTIES: &str = "type,guid,createtxg,creation,referenced,written,refquota,\
     mountpoint,readonly,receive_resume_token,\
     flocker:owner,flocker:epoch,flocker:handoff,flocker:deployment";
+
+/// Those of them of which what was written is told.
+const BYTES: [&str; 2] = ["referenced", "written"];
 
 /// A property's value and where it was set.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -92,8 +97,8 @@ pub struct MalformedListing {
 /// **Source**: `zfs-get(8)`, options `-H` and `-p`.
 ///
 /// # Errors
-/// Fails on the first line that has not exactly four columns, repeats a property, or has a
-/// snapshot's number that is none.
+/// Fails on the first line that has not exactly four columns, repeats a property, or has a number
+/// that is none, of a snapshot or of bytes.
 pub(crate) fn parse_listing(
     output: &str,
 ) -> Result<BTreeMap<String, ListedDataset>, MalformedListing> {
@@ -118,6 +123,10 @@ pub(crate) fn parse_listing(
                 .insert(property.to_owned(), value.to_owned())
                 .is_some()
         } else {
+            // Taken for 0 it would say that nothing was written.
+            if BYTES.contains(&property) && value != "-" && parse_bytes(value).is_none() {
+                return Err(malformed("has a number of bytes that is none"));
+            }
             let found = Property {
                 value: value.to_owned(),
                 source: source.to_owned(),
@@ -199,6 +208,16 @@ mod tests {
             error.to_string(),
             "line 1 of the output of `zfs get` has not four columns: `t/f/a\tflocker:owner\tx`"
         );
+    }
+
+    #[test]
+    fn bytes_that_are_none_are_refused() {
+        let said = |value| parse_listing(&format!("t/f/a\twritten\t{value}\t-\n"));
+        assert!(said("0").is_ok() && said("-").is_ok());
+        for nonsense in ["1.5G", "", "none"] {
+            let error = said(nonsense).unwrap_err();
+            assert_eq!(error.problem, "has a number of bytes that is none");
+        }
     }
 
     #[test]

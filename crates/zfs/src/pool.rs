@@ -3,6 +3,7 @@
 use flocker_model::{ByteCount, PoolHealth, PoolState};
 
 use crate::command::{Argv, CommandFailed};
+use crate::output::parse_bytes;
 use crate::{Zfs, kernel};
 
 impl Zfs {
@@ -54,8 +55,9 @@ impl Zfs {
             name = parent;
         }
         let argv = Argv::new(&["zfs", "get", "-Hp", "-o", "value", "available", name]);
-        let written = argv.run().await?;
-        Ok(ByteCount::new(written.stdout.trim().parse().unwrap_or(0)))
+        let written = argv.run().await?.stdout;
+        // No room is a reason to refuse volumes, and an answer that makes no sense is another one.
+        parse_bytes(&written).ok_or_else(|| argv.unreadable(&written, "a number of bytes"))
     }
 }
 

@@ -7,6 +7,7 @@ use crate::command::{Argv, CommandFailed};
 use crate::dataset::OwnSnapshot;
 use crate::kernel::{self, KernelFailed};
 use crate::names::SnapshotName;
+use crate::output::parse_bytes;
 use crate::{Change, MountError, ObserveError, Owned, Stale, UnmountError, Volume};
 
 /// A snapshot that holds all that was written until it was taken.
@@ -150,8 +151,7 @@ impl<Role> Volume<Role> {
         argv.push(property);
         argv.push(self.dataset());
         let written = argv.run().await?.stdout;
-        // What cannot be read counts as written: refusing is safe.
-        Ok(ByteCount::new(written.trim().parse().unwrap_or(u64::MAX)))
+        parse_bytes(&written).ok_or_else(|| argv.unreadable(&written, "a number of bytes"))
     }
 }
 

@@ -13,7 +13,7 @@ use crate::Transfer;
 use crate::names::SnapshotName;
 
 /// How long the first record is, in bytes.
-pub(crate) const HEAD_BYTES: usize = 312;
+pub const HEAD_BYTES: usize = 312;
 
 /// `DMU_BACKUP_MAGIC`.
 const MAGIC: u64 = 0x2_f5ba_cbac;
@@ -59,7 +59,7 @@ struct Head {
 ///
 /// The outer error is that the stream broke off; the inner one says, as a clause, why it does not
 /// fit.
-pub(crate) async fn read_head(
+pub async fn read_head(
     stream: &mut (impl AsyncRead + Unpin),
     announced: &Transfer,
 ) -> io::Result<Result<[u8; HEAD_BYTES], String>> {
