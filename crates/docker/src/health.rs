@@ -87,7 +87,7 @@ pub(crate) fn health_of(state: &ContainerState) -> Health {
 }
 
 /// What the last check printed.
-fn last_output(health: Option<DockerHealth>) -> String {
+pub(crate) fn last_output(health: Option<DockerHealth>) -> String {
     let log = health.and_then(|health| health.log).unwrap_or_default();
     let last = log.into_iter().next_back();
     last.and_then(|last| last.output).unwrap_or_default()

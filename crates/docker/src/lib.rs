@@ -20,11 +20,13 @@ mod namespace;
 mod naming;
 mod network;
 mod observation;
+pub mod output;
 mod ownership;
 mod pause;
 mod start_watch;
 mod unit;
 mod unit_file;
+mod unit_state;
 mod units;
 
 pub use connection::{ConnectError, Docker, DockerSettings, RequestFailed};

@@ -121,7 +121,7 @@ impl Docker {
 }
 
 /// Adds one container to the observation of its application, if it is one of the two that we make.
-fn record(
+pub(crate) fn record(
     observed: &mut BTreeMap<ApplicationName, ContainerObservation>,
     container: &ContainerInspectResponse,
     network: &str,

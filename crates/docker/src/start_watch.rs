@@ -37,6 +37,20 @@ pub struct Ended {
 }
 
 impl Ended {
+    pub(crate) fn new(
+        application: &ApplicationName,
+        state: &ContainerState,
+        output: Vec<String>,
+    ) -> Self {
+        Self {
+            application: application.clone(),
+            exit_code: state.exit_code,
+            out_of_memory: state.oom_killed.unwrap_or(false),
+            problem: state.error.clone().filter(|problem| !problem.is_empty()),
+            output,
+        }
+    }
+
     /// Tells whether it did what it is for, and said so: its status is known, and 0.
     pub fn succeeded(&self) -> bool {
         self.problem.is_none() && !self.out_of_memory && self.exit_code == Some(0)
@@ -102,9 +116,9 @@ pub enum StartError {
 
 /// One start of one container: which container, and since when, as Docker writes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Start {
-    container: String,
-    at: String,
+pub(crate) struct Start {
+    pub(crate) container: String,
+    pub(crate) at: String,
 }
 
 /// Watches for the next start of an application's container.
@@ -120,7 +134,7 @@ pub struct StartWatch {
 }
 
 /// What one look at the container tells.
-enum Look {
+pub(crate) enum Look {
     NotStarted,
     Running(Start),
     Ended(Box<ContainerState>),
@@ -222,18 +236,7 @@ impl StartWatch {
             .docker
             .inspect_ours(&self.application, Role::Application)
             .await?;
-        let Some(container) = container else {
-            return Ok(Look::NotStarted);
-        };
-        let start = start_of(&container);
-        let state = container.state.unwrap_or_default();
-        Ok(match start {
-            Some(start) if state.running == Some(true) => Look::Running(start),
-            Some(start) if Some(&start) != self.before.as_ref() => Look::Ended(Box::new(state)),
-            // A start that failed in Docker itself leaves a message, and no time.
-            None if has_problem(&state) => Look::Ended(Box::new(state)),
-            _ => Look::NotStarted,
-        })
+        Ok(look_at(container, self.before.as_ref()))
     }
 
     /// Checks that the container is still in the same run.
@@ -249,18 +252,13 @@ impl StartWatch {
     }
 
     async fn ended(&self, state: &ContainerState) -> StartError {
-        StartError::Ended(Box::new(Ended {
-            application: self.application.clone(),
-            exit_code: state.exit_code,
-            out_of_memory: state.oom_killed.unwrap_or(false),
-            problem: state.error.clone().filter(|problem| !problem.is_empty()),
-            // Whatever went wrong, the output is only an addition to the message.
-            output: self
-                .docker
-                .observe_output(&self.application)
-                .await
-                .unwrap_or_default(),
-        }))
+        // Whatever went wrong, the output is only an addition to the message.
+        let output = self.docker.observe_output(&self.application).await;
+        StartError::Ended(Box::new(Ended::new(
+            &self.application,
+            state,
+            output.unwrap_or_default(),
+        )))
     }
 
     fn daemon_lost(&self) -> StartError {
@@ -301,6 +299,22 @@ impl Docker {
             .map_err(|source| RequestFailed::new(format!("read the output of {name}"), source))?;
         let text: String = chunks.iter().map(ToString::to_string).collect();
         Ok(text.lines().map(str::to_owned).collect())
+    }
+}
+
+/// Tells what a container is doing, when the start `before` is not the one that is waited for.
+pub(crate) fn look_at(container: Option<ContainerInspectResponse>, before: Option<&Start>) -> Look {
+    let Some(container) = container else {
+        return Look::NotStarted;
+    };
+    let start = start_of(&container);
+    let state = container.state.unwrap_or_default();
+    match start {
+        Some(start) if state.running == Some(true) => Look::Running(start),
+        Some(start) if Some(&start) != before => Look::Ended(Box::new(state)),
+        // A start that failed in Docker itself leaves a message, and no time.
+        None if has_problem(&state) => Look::Ended(Box::new(state)),
+        _ => Look::NotStarted,
     }
 }
 

@@ -13,9 +13,10 @@ use tokio::time::{Instant, timeout_at};
 use zbus_systemd::systemd1::{ManagerProxy, ServiceProxy, UnitProxy};
 use zbus_systemd::zbus::{self, Connection, OwnedObjectPath, connection};
 
-use crate::naming::{Change, application_of_unit, unit_name};
+use crate::naming::{Change, unit_name};
 use crate::unit::{UnitSpecification, render_unit};
 use crate::unit_file::{UnitFileError, ensure_file, remove_file};
+use crate::unit_state::{ListedUnit, read_units};
 
 /// D-Bus error of a unit that systemd has not loaded.
 const NO_SUCH_UNIT: &str = "org.freedesktop.systemd1.NoSuchUnit";
@@ -221,19 +222,13 @@ impl Units {
             .list_units_by_patterns(Vec::new(), vec![unit_name_pattern()])
             .await
             .map_err(|error| failed("list units", error))?;
-        // Systemd drops what is stopped from its list; the files show that it is there.
-        let mut units: BTreeMap<_, _> = applications_in(&self.settings.directory)
-            .into_iter()
-            .map(|application| (application, UnitState::Inactive))
-            .collect();
-        for (name, _, load_state, active_state, ..) in listed {
-            if let Some(application) = application_of_unit(&name)
-                && load_state != "not-found"
-            {
-                units.insert(application, parse_state(&active_state));
-            }
-        }
-        Ok(units)
+        let files = files_in(&self.settings.directory);
+        let listed = listed.iter().map(|unit| ListedUnit {
+            name: &unit.0,
+            load_state: &unit.2,
+            active_state: &unit.3,
+        });
+        Ok(read_units(files.iter().map(String::as_str), listed))
     }
 
     async fn observe_one(&self, application: &ApplicationName) -> Result<UnitState, UnitError> {
@@ -359,27 +354,15 @@ fn unit_name_pattern() -> String {
     "flocker-*.service".to_owned()
 }
 
-/// Finds the applications that have a unit file in `directory`.
-fn applications_in(directory: &Path) -> Vec<ApplicationName> {
+/// Lists the files in `directory` that have a name in UTF-8.
+fn files_in(directory: &Path) -> Vec<String> {
     let Ok(entries) = std::fs::read_dir(directory) else {
         // Systemd makes the directory when it needs it.
         return Vec::new();
     };
     entries
-        .filter_map(|entry| application_of_unit(entry.ok()?.file_name().to_str()?))
+        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
         .collect()
-}
-
-/// Understands `ActiveState`.
-fn parse_state(state: &str) -> UnitState {
-    match state {
-        "active" | "reloading" | "refreshing" => UnitState::Active,
-        "activating" => UnitState::Activating,
-        "deactivating" => UnitState::Deactivating,
-        "failed" => UnitState::Failed,
-        // "inactive" and "maintenance".
-        _ => UnitState::Inactive,
-    }
 }
 
 fn failed(action: impl Into<String>, source: zbus::Error) -> UnitError {
