@@ -49,7 +49,7 @@ pub(crate) fn observe_docker_firewall(
     if !netlink.chain_exists(TABLE, CHAIN)? {
         return Ok(DockerFirewall::Absent);
     }
-    let rules = observe_rules(netlink, TABLE, Some(CHAIN))?;
+    let rules = observe_rules(netlink, TABLE, CHAIN)?;
     Ok(if rules.iter().any(is_ours) {
         DockerFirewall::Accepts
     } else {
@@ -58,7 +58,7 @@ pub(crate) fn observe_docker_firewall(
 }
 
 /// Recognises the rule by what it does, so that it also counts when iptables-restore wrote it.
-fn is_ours(rule: &DumpedRule) -> bool {
+pub(crate) fn is_ours(rule: &DumpedRule) -> bool {
     let names = rule.expressions.iter().map(|(name, _)| name.as_str());
     let expected = accept_marked(OWN_MARK);
     if !names.eq(expected.iter().map(crate::ffi::Expression::name)) {

@@ -8,6 +8,7 @@
 //! the network namespace that the calling thread is in.
 
 mod addresses;
+pub mod answers;
 mod bridge;
 mod conntrack;
 mod docker_firewall;

@@ -100,7 +100,8 @@ pub fn observe_links(
     }
 }
 
-fn parse_links(found: &TableState) -> Option<ContainerLinks> {
+/// Reads a table back; `None` if it is not whole.
+pub(crate) fn parse_links(found: &TableState) -> Option<ContainerLinks> {
     let gateway = parse_container_marker(found.marker()?)?;
     let targets = found.targets("links")?;
     let links = targets

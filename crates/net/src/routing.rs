@@ -136,7 +136,7 @@ pub fn observe_generation() -> Result<u32, ObserveRoutingError> {
 }
 
 /// Reads a table back; `None` if it is not whole.
-fn parse_routing(found: &TableState) -> Option<RoutingTable> {
+pub(crate) fn parse_routing(found: &TableState) -> Option<RoutingTable> {
     let (digest, bridge) = parse_node_marker(found.marker()?)?;
     let table = RoutingTable {
         bridge,
@@ -146,5 +146,6 @@ fn parse_routing(found: &TableState) -> Option<RoutingTable> {
         held: found.keys("held", parse_port)?,
         digest,
     };
+    table.validate().ok()?;
     (plan_node_ruleset(&table).expected_state() == *found).then_some(table)
 }

@@ -107,6 +107,11 @@ impl Reply {
         self.payload.get(NETFILTER_HEADER..).unwrap_or_default()
     }
 
+    /// Tells whether it is a message of this number of a subsystem (`NFNL_SUBSYS_*`).
+    pub(super) fn is_from(&self, subsystem: libc::c_int, message: libc::c_int) -> bool {
+        i32::from(self.kind) == (subsystem << 8) | message
+    }
+
     /// Returns the error number that the kernel reports, 0 for an acknowledgement.
     pub(super) fn error_number(&self) -> Option<i32> {
         if i32::from(self.kind) != libc::NLMSG_ERROR && i32::from(self.kind) != libc::NLMSG_DONE {
@@ -130,7 +135,7 @@ impl Reply {
 }
 
 /// Splits a datagram into its messages; ends early at one that does not fit.
-pub(super) fn parse_replies(datagram: &[u8]) -> Vec<Reply> {
+pub(crate) fn parse_replies(datagram: &[u8]) -> Vec<Reply> {
     let mut replies = Vec::new();
     let mut rest = datagram;
     while let Some((header, _)) = rest.split_first_chunk::<HEADER>() {
