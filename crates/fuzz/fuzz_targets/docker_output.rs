@@ -1,8 +1,15 @@
-//! An archive of `docker save`: images that are in it, or why it is none.
+//! What Docker and systemd say: an archive of `docker save`, an inspected container, and listed
+//! units. Nothing is taken for ours that does not say so, nor for running.
+//!
+//! Input: an archive, or Docker's answer in JSON, or units: first names of files, a line `====`,
+//! and lines of a name, whether there is a file, and what the unit is doing, by blanks.
 
 #![no_main]
 
-use flocker_fuzz::file;
+use flocker_docker::output::{ListedUnit, ReadRun, read_container, read_units};
+use flocker_docker::unit_name;
+use flocker_fuzz::{file, halves};
+use flocker_model::{ApplicationName, ContainerStatus, UnitState};
 use image_archive::read_manifest;
 use libfuzzer_sys::fuzz_target;
 
@@ -11,6 +18,16 @@ use libfuzzer_sys::fuzz_target;
 mod image_archive;
 
 fuzz_target!(|input: &[u8]| {
+    check_archive(input);
+    check_container(input);
+    let (files, listed) = halves(input);
+    check_units(
+        &String::from_utf8_lossy(files),
+        &String::from_utf8_lossy(listed),
+    );
+});
+
+fn check_archive(input: &[u8]) {
     let path = file("images.tar", input);
     match read_manifest(&path) {
         Ok(entries) => {
@@ -25,4 +42,57 @@ fuzz_target!(|input: &[u8]| {
             "{error}"
         ),
     }
-});
+}
+
+/// What observes everything and what looks at one container make the same of it.
+fn check_container(input: &[u8]) {
+    let web: ApplicationName = "web".parse().unwrap();
+    let Some(container) = read_container(input, &web, "flocker") else {
+        return;
+    };
+    assert!(container.observed.len() <= 1 && !(container.is_application && container.is_namespace));
+    let observed = container.observed.get(&web).cloned().unwrap_or_default();
+    assert_eq!(observed.application.is_some(), container.is_application);
+    assert_eq!(observed.namespace.is_some(), container.is_namespace);
+    if let Some((pid, _)) = observed.namespace.and_then(|namespace| namespace.running) {
+        assert_ne!(pid, 0);
+    }
+    let status = observed.application.map(|application| application.status);
+    match (status, container.run) {
+        (Some(ContainerStatus::Running { since, .. }), ReadRun::Running { since: start }) => {
+            assert_eq!(since, start);
+        }
+        (Some(ContainerStatus::Stopped { exit_code }), ReadRun::Ended(ended)) => {
+            assert_eq!(ended.exit_code.unwrap_or_default(), exit_code);
+            assert!(!ended.succeeded() || exit_code == 0);
+            assert!(ended.to_string().starts_with("web "));
+        }
+        (Some(ContainerStatus::Stopped { .. }), ReadRun::Running { .. }) => panic!("stopped"),
+        _ => {}
+    }
+}
+
+fn check_units(files: &str, listed: &str) {
+    let lines = listed.lines().map(|line| {
+        let mut columns = line.split(' ');
+        let mut column = || columns.next().unwrap_or_default();
+        ListedUnit {
+            name: column(),
+            load_state: column(),
+            active_state: column(),
+        }
+    });
+    for (application, state) in read_units(files.lines(), lines.clone()) {
+        let name = unit_name(&application);
+        let has_file = files.lines().any(|file| file == name);
+        let mut said = lines.clone().filter(|unit| unit.name == name);
+        assert!(has_file || said.clone().any(|unit| unit.load_state != "not-found"));
+        let expected = match state {
+            UnitState::Failed => "failed",
+            UnitState::Activating => "activating",
+            UnitState::Deactivating => "deactivating",
+            UnitState::Active | UnitState::Inactive | UnitState::Missing => continue,
+        };
+        assert!(said.any(|unit| unit.active_state == expected), "{name}");
+    }
+}

@@ -3,12 +3,13 @@
 
 #![no_main]
 
+use flocker_net::answers::{accepts_redirected, read_links, read_routing};
 use flocker_net::parse_socket_table;
 use libfuzzer_sys::fuzz_target;
 use netlink::attributes::{Attribute, attributes, push};
 use netlink::message::Reply;
 
-// No function of the library reads netlink without a socket.
+// What tables are made of is nothing that others than the library need.
 #[expect(dead_code, reason = "requests are not made here")]
 #[path = "../../net/src/netlink"]
 mod netlink {
@@ -42,7 +43,32 @@ fuzz_target!(|input: &[u8]| {
         check_attributes(reply.attributes(), DEPTH);
     }
     check_attributes(input, DEPTH);
+    check_tables(input);
 });
+
+/// What is taken for a table of ours could be written again, and is all there.
+fn check_tables(input: &[u8]) {
+    let says = |text: &str| {
+        let mut windows = input.windows(text.len());
+        windows.any(|window| window == text.as_bytes())
+    };
+    let routing = read_routing(input);
+    let links = read_links(input);
+    assert!(routing.is_none() || links.is_none(), "both kinds at once");
+    if let Some(table) = routing {
+        assert_eq!(table.validate(), Ok(()));
+        let marker = format!("digest={} bridge={} rules=", table.digest, table.bridge);
+        assert!(says(&marker), "{marker}");
+        for port in table.routes.keys().chain(table.links.keys()) {
+            let bytes = port.get().to_be_bytes();
+            assert!(input.windows(2).any(|window| window == bytes));
+        }
+    }
+    if links.is_some() {
+        assert!(says("gateway=") && says("redirect-own"));
+    }
+    assert!(!accepts_redirected(input) || says("bitwise"));
+}
 
 fn check_attributes(payload: &[u8], depth: usize) {
     let found: Vec<Attribute<'_>> = attributes(payload).collect();

@@ -1,4 +1,4 @@
-//! Names, images, paths and subnets as text: whatever is accepted is fit for every place that it
+//! Names, images, paths, subnets and times as text: whatever is accepted is fit for every place that it
 //! goes to, and is written as it was read.
 
 #![no_main]
@@ -7,7 +7,10 @@ use std::fmt::{Debug, Display};
 use std::str::FromStr;
 
 use flocker_docker::{Ipv4Subnet, container_name, namespace_name, unit_name};
-use flocker_model::{ApplicationName, ImageReference, MountPath, NodeName};
+use flocker_model::{
+    ApplicationName, ImageReference, InvalidTime, MountPath, NodeName, SetAsideName, parse_utc,
+    render_rfc3339, render_utc,
+};
 use libfuzzer_sys::fuzz_target;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -27,6 +30,12 @@ fuzz_target!(|text: &str| {
         assert_eq!(subnet.to_string().parse(), Ok(subnet));
         assert!(subnet.prefix_length <= 32);
     }
+    if let Some(name) = SetAsideName::parse(text) {
+        assert_eq!(name.to_string(), text);
+        assert!(text.parse::<ApplicationName>().is_err(), "{text}");
+        check_application(&name.application);
+    }
+    check_time(text, parse_utc(text));
 });
 
 /// The three ways to read a text agree, and so do the two ways to write it.
@@ -42,6 +51,19 @@ where
         assert_eq!(serde_json::to_string(parsed).unwrap(), json);
     }
     parsed
+}
+
+fn check_time(text: &str, read: Result<u64, InvalidTime>) {
+    match read {
+        Ok(seconds) => {
+            for again in [render_utc(seconds), render_rfc3339(seconds)] {
+                assert_eq!(parse_utc(&again), Ok(seconds));
+                assert_eq!(again[..10], text.trim()[..10], "another day");
+                assert_eq!(again[11..16], text.trim()[11..16], "another time of day");
+            }
+        }
+        Err(error) => assert_eq!(error.text, text),
+    }
 }
 
 /// No path, option, list or second word can hide in it.

@@ -10,7 +10,9 @@ use std::collections::BTreeSet;
 use flocker_fuzz::halves;
 use flocker_model::{ApplicationName, NodeId, PoolHealth, VolumeCopy, VolumeRole};
 use flocker_zfs::ZfsSettings;
-use flocker_zfs::output::{parse_dry_run, parse_health, parse_largest_sector, read_volumes};
+use flocker_zfs::output::{
+    parse_bytes, parse_dry_run, parse_health, parse_largest_sector, read_volumes,
+};
 use libfuzzer_sys::fuzz_target;
 use uuid::Uuid;
 
@@ -43,6 +45,10 @@ fuzz_target!(|input: &[u8]| {
         let says = |line| output.lines().any(|said| said == line);
         assert!(says("health\tONLINE") || says("health\tDEGRADED"));
         assert!(says("readonly\toff"));
+    }
+    if let Some(bytes) = parse_bytes(&output) {
+        let digits = output.trim().trim_start_matches('0');
+        assert!(bytes.get().to_string().ends_with(digits), "{bytes}");
     }
     let sector = parse_largest_sector(&output);
     assert!(sector == 0 || sector.is_power_of_two());
