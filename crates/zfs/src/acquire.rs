@@ -1,6 +1,7 @@
 //! Takes a volume over: when it was released to this node, or when the operator has said that its
 //! owner is lost.
 
+use flocker_failpoint::reach;
 use flocker_model::{
     ApplicationName, ByteCount, DeploymentId, Epoch, NodeId, OwnerClaim, SnapshotGuid, VolumeRole,
 };
@@ -87,6 +88,8 @@ struct Turn<'a> {
     /// The snapshot with which the copy must end.
     snapshot: SnapshotGuid,
     deployment: Option<&'a DeploymentId>,
+    /// What tests call the moment before it begins.
+    place: &'static str,
 }
 
 impl Zfs {
@@ -104,6 +107,7 @@ impl Zfs {
             epoch: acquire.epoch,
             snapshot: acquire.snapshot,
             deployment: Some(&acquire.deployment),
+            place: "acquire-volume.checked",
         };
         let expected = format!("a replica that may be acquired in epoch {}", acquire.epoch);
         self.take_over(
@@ -131,6 +135,7 @@ impl Zfs {
             epoch: promote.next,
             snapshot: promote.snapshot,
             deployment: promote.deployment.as_ref(),
+            place: "promote-volume.checked",
         };
         let expected = format!(
             "a replica of what node {} owns in epoch {}",
@@ -209,6 +214,7 @@ impl Zfs {
             // than was handed off, or from an owner that is lost.
             self.discard_partial(application).await?;
         }
+        reach(|| turn.place.to_owned()).await;
         let deployment = turn
             .deployment
             .map_or_else(|| NONE.to_owned(), ToString::to_string);

@@ -5,6 +5,7 @@ use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
+use flocker_failpoint::reach;
 use flocker_model::{ApplicationName, ByteCount, DeploymentId, Epoch, VolumeRole};
 use thiserror::Error;
 
@@ -107,13 +108,16 @@ impl Zfs {
         }
         argv.push(&unfinished);
         argv.run().await?;
+        reach(|| "create-volume.made".to_owned()).await;
         self.ensure_mounted(application, &unfinished).await?;
+        reach(|| "create-volume.mounted".to_owned()).await;
         let path = self.mountpoint_of(application);
         let place = path.clone();
         run_blocking(move || fs::set_permissions(place, Permissions::from_mode(EVERYBODY)))
             .await
             .map_err(|cause| CreateError::Permissions { path, cause })?;
         self.unmount_dataset(application, &unfinished).await?;
+        reach(|| "create-volume.whole".to_owned()).await;
         kernel::rename(&unfinished, &self.dataset_of(application)).await?;
         Ok(Change::Changed)
     }

@@ -4,6 +4,7 @@
 //! In this order, so that a crash in between leaves no owner, which the next deploy mends, and
 //! never two.
 
+use flocker_failpoint::reach;
 use flocker_model::{
     ApplicationName, ByteCount, DeploymentId, Epoch, NodeId, SnapshotGuid, VolumeRole,
 };
@@ -138,6 +139,7 @@ impl Volume<Owned> {
             });
         }
         let newest = volume.last_snapshot().await?;
+        reach(|| "release-volume.checked".to_owned()).await;
         if let Some(sent) = release.snapshot.filter(|sent| *sent != newest.guid) {
             return Err(ReleaseError::OtherSnapshot {
                 application,

@@ -123,16 +123,13 @@ pub(crate) async fn hold(name: &str) -> Result<(), KernelFailed> {
     blocking("hold", name.to_owned(), move |_| hold_one(&c_name)).await
 }
 
-/// Releases Flocker's hold on these snapshots and destroys them, and returns those that are still
-/// in use by somebody else: held with another tag, being sent, or cloned. Those that are gone are
-/// no error.
-pub(crate) async fn release_and_destroy(names: &[String]) -> Result<Vec<String>, KernelFailed> {
-    let subject = names.join(", ");
+/// Releases Flocker's hold on these snapshots. Those that are gone are no error.
+pub(crate) async fn release_holds(names: &[String]) -> Result<(), KernelFailed> {
     let c_names: Vec<CString> = names
         .iter()
-        .map(|name| text("destroy", name))
+        .map(|name| text("release", name))
         .collect::<Result<_, _>>()?;
-    blocking("destroy", subject, move |_| {
+    blocking("release", names.join(", "), move |_| {
         let mut held = NvList::new();
         let mut tags = NvList::new();
         insert(&mut tags, &text_of(HOLD_TAG), &())?;
@@ -145,7 +142,19 @@ pub(crate) async fn release_and_destroy(names: &[String]) -> Result<Vec<String>,
             unsafe { sys::lzc_release(held.as_ptr().cast_mut(), errors) }
         });
         // ESRCH: such a snapshot has no such hold.
-        ignore(&[ENOENT, ESRCH], refused)?;
+        ignore(&[ENOENT, ESRCH], refused)
+    })
+    .await
+}
+
+/// Destroys these snapshots, and returns those that are still in use by somebody else: held with
+/// another tag, being sent, or cloned. Those that are gone are no error.
+pub(crate) async fn destroy(names: &[String]) -> Result<Vec<String>, KernelFailed> {
+    let c_names: Vec<CString> = names
+        .iter()
+        .map(|name| text("destroy", name))
+        .collect::<Result<_, _>>()?;
+    blocking("destroy", names.join(", "), move |_| {
         // All at once is one transaction group; one by one only where somebody stands in the way.
         if destroy_snapshots(&c_names).is_ok() {
             return Ok(Vec::new());

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use flocker_failpoint::reach;
 use flocker_model::{ApplicationName, SnapshotGuid, VolumeRole};
 use thiserror::Error;
 
@@ -54,7 +55,9 @@ impl Zfs {
         if names.is_empty() {
             return Ok(Change::Unchanged);
         }
-        let in_use = kernel::release_and_destroy(&names).await?;
+        kernel::release_holds(&names).await?;
+        reach(|| "prune-snapshots.released".to_owned()).await;
+        let in_use = kernel::destroy(&names).await?;
         if !in_use.is_empty() {
             tracing::info!(?in_use, "snapshots that somebody else uses were kept");
         }

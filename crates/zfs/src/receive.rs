@@ -2,6 +2,7 @@
 
 use std::io;
 
+use flocker_failpoint::reach;
 use flocker_model::{
     ApplicationName, ByteCount, Epoch, NodeId, SnapshotGuid, SnapshotState, VolumeRole,
 };
@@ -181,7 +182,9 @@ impl Zfs {
             None => Place::Receiving(application.clone()),
         };
         let argv = self.receive_argv(request, &place);
+        reach(|| "receive-volume.begun".to_owned()).await;
         pump(&argv, request, stream).await?;
+        reach(|| "receive-volume.received".to_owned()).await;
         let records = self.finish_received(application).await?;
         let newest = records.volume.as_ref().and_then(Record::newest_own);
         let Some(newest) = newest else {
@@ -191,6 +194,7 @@ impl Zfs {
             });
         };
         let path = format!("{}@{}", self.dataset_of(application), newest.name);
+        reach(|| "receive-volume.named".to_owned()).await;
         kernel::hold(&path).await?;
         Ok(Received {
             newest: newest.guid,
@@ -240,6 +244,7 @@ impl Zfs {
         };
         let received = Place::Receiving(application.clone()).dataset(self.settings());
         kernel::hold(&format!("{received}@{}", newest.name)).await?;
+        reach(|| "receive-volume.held".to_owned()).await;
         kernel::rename(&received, &self.dataset_of(application)).await?;
         Ok(Records {
             volume: records.receiving,

@@ -1,5 +1,6 @@
 //! Takes copies out of use under another name. Nothing in them is changed, let alone destroyed.
 
+use flocker_failpoint::reach;
 use flocker_model::{ApplicationName, ByteCount, SetAsideName, SnapshotGuid, VolumeRole};
 use serde::Serialize;
 use thiserror::Error;
@@ -110,6 +111,7 @@ impl Zfs {
             .await?;
         let renamed = format!("{}/{name}", self.settings().dataset);
         kernel::rename(&dataset, &renamed).await?;
+        reach(|| "set-volume-aside.renamed".to_owned()).await;
         let is_ours = !matches!(role, VolumeRole::Foreign { .. });
         if is_ours && matches!(place, Place::Volume(_)) {
             self.protect(name, &renamed).await?;
