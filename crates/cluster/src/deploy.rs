@@ -147,6 +147,7 @@ async fn deploy(
         ));
         printer.narrate(&failure.to_string());
     }
+    reach(|| "deploy.planned".to_owned()).await;
     let unchanged = unchanged(&plan);
     if plan.steps().is_empty() {
         printer.unchanged(&unchanged, true);
@@ -232,7 +233,9 @@ async fn verify(driver: &mut Driver<'_>, goal: &Goal<'_>, done: &Plan) -> Exit {
     // The applications' lines have been printed when they began to answer.
     driver.announce = false;
     let ended = driver.drive(&done.settling()).await;
+    reach(|| "deploy.verify.settled".to_owned()).await;
     let (failures, left) = look_again(driver, goal).await;
+    reach(|| "deploy.verify.observed".to_owned()).await;
     if !ended.failures.is_empty() {
         for failure in &ended.failures {
             driver.printer.failure(failure);
@@ -300,12 +303,14 @@ fn way_back(name: &ApplicationName, outcome: &Outcome, observed: &Observed) -> O
 
 /// After a failure: prints it, starts again what can run where it ran, and says how things are.
 async fn recover(driver: &mut Driver<'_>, plan: &Plan, ended: Driven) -> Exit {
+    reach(|| "deploy.recover.begun".to_owned()).await;
     for failure in &ended.failures {
         driver.printer.failure(failure);
     }
     for failure in driver.observe_again().await {
         driver.printer.failure(&failure);
     }
+    reach(|| "deploy.recover.observed".to_owned()).await;
     driver.announce = false;
     let mut returned: BTreeMap<ApplicationName, NodeName> = BTreeMap::new();
     let mut failed_again = BTreeSet::new();
@@ -322,6 +327,7 @@ async fn recover(driver: &mut Driver<'_>, plan: &Plan, ended: Driven) -> Exit {
             }
         }
     }
+    reach(|| "deploy.recover.returned".to_owned()).await;
     for name in &ended.unfinished {
         let text = match returned.get(name) {
             Some(node) => format!("`{name}` was not changed; it runs on {node} as before"),

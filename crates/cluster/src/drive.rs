@@ -65,6 +65,7 @@ impl Driver<'_> {
             let Some((node, incoming)) = incoming else {
                 break;
             };
+            reach_answer(plan, &incoming).await;
             let failures = match incoming {
                 Incoming::Event(event) => self
                     .note_event(plan, &mut schedule, (&node, *event))
@@ -263,6 +264,22 @@ impl Driver<'_> {
                 });
             }
         }
+    }
+}
+
+/// Says that what a node answered has come, and nothing was made of it yet: where it is done, where
+/// it failed, or where the node is gone.
+async fn reach_answer(plan: &Plan, incoming: &Incoming) {
+    let (id, answer) = match incoming {
+        Incoming::Event(event) => match **event {
+            Event::Done { step, .. } => (step, "done"),
+            Event::Failed { step, .. } => (step, "failed"),
+            _ => return,
+        },
+        Incoming::Lost(_) => return reach(|| "deploy.node.lost".to_owned()).await,
+    };
+    if let Some(step) = plan.step(id) {
+        reach(|| format!("deploy.{}.{answer}", step.action.kind())).await;
     }
 }
 

@@ -1,5 +1,6 @@
 //! One node's `flocker-node serve`, for the length of a deploy.
 
+use flocker_failpoint::reach;
 use flocker_model::{NodeName, NodeState, render_utc};
 use flocker_remote::protocol::{
     Begin, Event, FrameReader, FrameWriter, LockHolder, PROTOCOL_VERSION, RefusedReason, Request,
@@ -138,6 +139,7 @@ impl Session {
         Channels { incoming, waiting }: Channels,
     ) -> Result<(Self, Box<NodeState>), NotBegun> {
         let connection = connect(node, caller).await?;
+        reach(|| "session.connected".to_owned()).await;
         let command = node_command(&connection, "serve");
         let session = connection.exec(&command).await.map_err(|error| {
             Failure::new(
@@ -159,6 +161,9 @@ impl Session {
         let _ = writer.send(&begin).await;
         let ending = Ending::new(node.clone(), session.stderr, session.exit.wait());
         let (state, ending) = first_answer(&mut reader, ending, (caller, &waiting)).await?;
+        if caller.exclusive {
+            reach(|| "session.locked".to_owned()).await;
+        }
         let reader = tokio::spawn(forward(reader, ending, incoming));
         let session = Self {
             node: node.clone(),

@@ -166,8 +166,10 @@ async fn carry_out(
         announce: false,
     };
     let mut failures = driver.drive(plan).await.failures;
+    reach(|| "volume.driven".to_owned()).await;
     if failures.is_empty() {
         failures = driver.observe_again().await;
+        reach(|| "volume.verify.observed".to_owned()).await;
     }
     if failures.is_empty() {
         failures.extend(check(decision, &driver.gathered.observed));
