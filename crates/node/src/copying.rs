@@ -1,12 +1,12 @@
 //! Copying a stream to another node, telling how far it is.
 
-use flocker_failpoint::reach;
 use flocker_model::ByteCount;
 use flocker_plan::PushKind;
 use flocker_remote::protocol::Progress;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
 use crate::execute::ProgressSender;
+use crate::places::reach;
 
 /// How much is copied between a stream and the network at once. So little where tests stop a small
 /// stream half-way.
@@ -45,33 +45,36 @@ pub(crate) struct Report<'a> {
     total: Option<u64>,
     told: u64,
     progress: &'a ProgressSender,
-    places: Option<Places>,
+    places: Places,
 }
 
-/// The places on a volume's way at which tests hold it: before its first byte, after half of them,
-/// and shortly before its end.
+/// The places on a stream's way at which tests hold it.
 struct Places {
-    kind: PushKind,
-    ahead: std::slice::Iter<'static, u64>,
+    step: &'static str,
+    ahead: std::slice::Iter<'static, Mark>,
 }
 
-impl Places {
-    fn of(kind: PushKind) -> Self {
-        let ahead = [0, 50, 99].iter();
-        Self { kind, ahead }
-    }
-}
+/// A place, and from how many percent on a stream has arrived there.
+type Mark = (u64, &'static str);
+
+/// Before a volume's first byte, after half of them, and shortly before its end.
+const ON_A_VOLUMES_WAY: [Mark; 3] = [(0, "at-0"), (50, "at-50"), (99, "at-99")];
+/// Nobody knows how long an image is: before its first byte, and after a few.
+const ON_AN_IMAGES_WAY: [Mark; 2] = [(0, "begun"), (1, "under-way")];
 
 impl<'a> Report<'a> {
-    /// Of a stream whose length nobody knows.
-    pub(crate) fn new(what: String, progress: &'a ProgressSender) -> Self {
+    /// Of an image on its way, whose length nobody knows.
+    pub(crate) fn of_image(what: String, progress: &'a ProgressSender) -> Self {
         Self {
             what,
             done: 0,
             total: None,
             told: 0,
             progress,
-            places: None,
+            places: Places {
+                step: "push-image",
+                ahead: ON_AN_IMAGES_WAY.iter(),
+            },
         }
     }
 
@@ -83,25 +86,22 @@ impl<'a> Report<'a> {
     ) -> Self {
         Self {
             total: Some(estimate.get()),
-            places: Some(Places::of(kind)),
-            ..Self::new(what, progress)
+            places: Places {
+                step: kind.step(),
+                ahead: ON_A_VOLUMES_WAY.iter(),
+            },
+            ..Self::of_image(what, progress)
         }
     }
 
     /// Says at which places the stream has arrived; an estimate may be too high to get to the last.
     async fn reach_places(&mut self, is_end: bool) {
         let (done, total) = (self.done, self.total.unwrap_or_default().max(1));
-        let Some(Places { kind, ahead }) = &mut self.places else {
-            return;
-        };
-        let kind = match kind {
-            PushKind::Ahead => "ahead",
-            PushKind::Last => "last",
-        };
-        while let Some(percent) = ahead.as_slice().first()
+        let Places { step, ahead } = &mut self.places;
+        while let Some((percent, name)) = ahead.as_slice().first()
             && (is_end || done.saturating_mul(100) >= total.saturating_mul(*percent))
         {
-            reach(|| format!("push-volume.{kind}.at-{percent}")).await;
+            reach(|| format!("{step}.{name}")).await;
             ahead.next();
         }
     }

@@ -8,9 +8,10 @@ use flocker_remote::protocol::{LockHolder, LockPurpose, StepFailure};
 use tokio::sync::mpsc;
 
 use crate::claims;
-use crate::execute::run_action;
+use crate::execute::{applications, run_action};
 use crate::failure::{OrFailure as _, failure_of};
 use crate::machine::Machine;
+use crate::places::reach;
 use crate::platform::Platform;
 use crate::serve::seconds_since_1970;
 
@@ -27,7 +28,23 @@ pub(crate) struct Complied {
     pub(crate) silent: BTreeMap<NodeName, StepFailure>,
 }
 
-/// Makes what is local comply with `deployment`, in which this node is called `node`.
+/// Makes everything ready that an application's first instruction may rely on: what its unit runs
+/// before each start.
+pub(crate) async fn prepare(
+    machine: &Machine<impl Platform>,
+    application: &ApplicationName,
+) -> Result<(), StepFailure> {
+    let record = machine.store.application(application).or_failure()?;
+    let record = record
+        .ok_or_else(|| failure_of(format!("{application} was never deployed to this node")))?;
+    reach(|| "prepare.before".to_owned()).await;
+    let ready = applications::make_ready(machine, &record, ("prepare", None)).await;
+    reach(|| "prepare.after".to_owned()).await;
+    ready
+}
+
+/// Makes what is local comply with `deployment`, in which this node is called `node`. The places on
+/// the way are called those of a restore.
 pub(crate) async fn comply(
     machine: &Machine<impl Platform>,
     deployment: &Deployment,
@@ -47,7 +64,9 @@ pub(crate) async fn comply(
             "{who} is changing this node; try again when that has ended"
         ))
     })?;
+    reach(|| "restore.locked".to_owned()).await;
     let state = machine.observe(None).await?;
+    reach(|| "restore.observed".to_owned()).await;
     let mut observed = Observed {
         at: Some(seconds_since_1970()),
         ..Observed::default()
@@ -71,12 +90,15 @@ pub(crate) async fn comply(
     // need not ask.
     if starts_on_a_volume(&planned) {
         let told = claims::ask_peers(machine).await?;
+        reach(|| "restore.asked".to_owned()).await;
         silent = told.silent;
         observed.claims = told.claims;
         planned = plan(&goal, &observed);
     }
     let plan = planned;
+    reach(|| "restore.planned".to_owned()).await;
     let (failures, done) = run_in_order(machine, &plan).await;
+    reach(|| "restore.done".to_owned()).await;
     Ok(Complied {
         lines: lines(&plan, &done),
         blocked: plan.blocked,

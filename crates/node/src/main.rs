@@ -12,6 +12,7 @@ mod network;
 mod observe;
 mod own_name;
 mod peer;
+mod places;
 mod platform;
 mod push_messages;
 mod receive;
@@ -113,12 +114,7 @@ async fn run(arguments: Arguments) -> Result<ExitCode, StepFailure> {
             serve::serve(&machine, contact(connection), streams).await?;
         }
         Command::Prepare { application } => {
-            let Some(record) = machine.store.application(&application).or_failure()? else {
-                return Err(failure_of(format!(
-                    "{application} was never deployed to this node"
-                )));
-            };
-            execute::applications::make_ready(&machine, &record, None).await?;
+            local::prepare(&machine, &application).await?;
         }
         Command::LoadImage { image } => receive::load_image(&machine.containers, &image).await?,
         Command::Apply {

@@ -9,6 +9,7 @@ use flocker_remote::protocol::{Change, StepFailure};
 
 use crate::failure::OrFailure as _;
 use crate::machine::Machine;
+use crate::places::reach;
 use crate::platform::{Containers as _, Platform, Routes as _};
 
 /// The address of each application's container on this node.
@@ -24,11 +25,13 @@ impl<P: Platform> Machine<P> {
             .collect())
     }
 
-    /// Changes the node's table by `change`, which is given the one that was meant so far.
+    /// Changes the node's table by `change`, which is given the one that was meant so far, as a part
+    /// of a step of this name.
     ///
     /// Connections that were pinned to where a port led before are forgotten.
     pub(crate) async fn change_network(
         &self,
+        step: &str,
         change: impl FnOnce(&mut NodeNetwork) + Send,
     ) -> Result<Change, StepFailure> {
         let addresses = self.container_addresses().await?;
@@ -45,8 +48,10 @@ impl<P: Platform> Machine<P> {
         };
         change(&mut network);
         self.store.set_network(&network).or_failure()?;
+        reach(|| format!("{step}.table-remembered")).await;
         let table = resolve(&network, &addresses, bridge);
         let changed = self.routes.ensure_routing(&table).await?;
+        reach(|| format!("{step}.table-programmed")).await;
         let moved = before.map(|before| moved_ports(&before, &table));
         self.routes
             .forget_connections(&moved.unwrap_or_default())

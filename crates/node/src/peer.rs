@@ -150,7 +150,7 @@ impl<C: PeerConnection> Peer<C> {
             })
             .await?;
         let what = format!("stream image {image} to {}", self.name);
-        let mut report = Report::new(what, progress);
+        let mut report = Report::of_image(what, progress);
         let (answer, copied) = exchange.stream(archive, &mut report).await;
         match (answer, copied) {
             (Ok(PushAnswer::Loaded), Ok(_)) => Ok(()),

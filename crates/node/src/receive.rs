@@ -3,13 +3,13 @@
 //! Whatever the peer asked its SSH client to run is ignored; it can only speak this exchange, and
 //! only in its own name.
 
-use flocker_failpoint::reach;
 use flocker_model::{ImageReference, NodeId};
 use flocker_remote::protocol::{FrameReader, FrameWriter, StepFailure};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::claims::own_claims;
 use crate::failure::{OrFailure as _, failure_of};
+use crate::places::reach;
 use crate::platform::{Containers, Volumes};
 use crate::push_messages::{PushAnswer, PushRequest};
 
@@ -93,13 +93,17 @@ where
                     return Err(failure_of(text));
                 }
                 let stream = reader.into_rest();
+                reach(|| "receive-volume.before".to_owned()).await;
                 let newest = receiver.volumes.receive(&request, stream).await;
                 reach(|| "receive-volume.after".to_owned()).await;
                 return Ok(Some(PushAnswer::Received { newest: newest? }));
             }
             Some(PushRequest::Image { image }) => {
                 let archive = reader.into_rest();
-                receiver.images.load(&image, archive).await?;
+                reach(|| "receive-image.before".to_owned()).await;
+                let loaded = receiver.images.load(&image, archive).await;
+                reach(|| "receive-image.after".to_owned()).await;
+                loaded?;
                 return Ok(Some(PushAnswer::Loaded));
             }
         }
@@ -111,5 +115,8 @@ pub(crate) async fn load_image(
     images: &impl ImageStore,
     image: &ImageReference,
 ) -> Result<(), StepFailure> {
-    images.load(image, tokio::io::stdin()).await
+    reach(|| "load-image.before".to_owned()).await;
+    let loaded = images.load(image, tokio::io::stdin()).await;
+    reach(|| "load-image.after".to_owned()).await;
+    loaded
 }

@@ -31,6 +31,16 @@ pub enum PushKind {
     Last,
 }
 
+impl PushKind {
+    /// Returns the name of such a push in one word, for places and logs.
+    pub const fn step(self) -> &'static str {
+        match self {
+            Self::Ahead => "push-volume.ahead",
+            Self::Last => "push-volume.last",
+        }
+    }
+}
+
 /// The snapshot that a new owner must hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -245,14 +255,7 @@ impl Action {
             Self::EnsureImage { .. } => "ensure-image",
             Self::CreateVolume { .. } => "create-volume",
             Self::ResizeVolume { .. } => "resize-volume",
-            Self::PushVolume {
-                kind: PushKind::Ahead,
-                ..
-            } => "push-volume.ahead",
-            Self::PushVolume {
-                kind: PushKind::Last,
-                ..
-            } => "push-volume.last",
+            Self::PushVolume { kind, .. } => kind.step(),
             Self::ReleaseVolume { .. } => "release-volume",
             Self::AcquireVolume { .. } => "acquire-volume",
             Self::PromoteVolume { .. } => "promote-volume",

@@ -4,7 +4,6 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use flocker_docker::UnitSpecification;
-use flocker_failpoint::reach;
 use flocker_model::{
     ApplicationName, ContainerLinks, ContainerSpecification, ContainerStatus, Epoch, RestartPolicy,
     UnitState,
@@ -14,6 +13,7 @@ use flocker_remote::protocol::{Change, Progress, StepFailure};
 use crate::execute::ProgressSender;
 use crate::failure::OrFailure as _;
 use crate::machine::Machine;
+use crate::places::reach;
 use crate::platform::{
     Containers as _, OwnedVolume as _, Platform, Routes as _, Steady, Units as _, Volumes as _,
 };
@@ -39,11 +39,12 @@ const SETTLED: Duration = Duration::from_secs(5);
 /// which nothing can be used before it is there: volume, namespace, links, container.
 ///
 /// Run by the planner's step, and again by the unit before each start, so that a restart after a
-/// crash of the application, of Docker or of the machine finds the same.
+/// crash of the application, of Docker or of the machine finds the same. `step` names the places on
+/// the way.
 pub(crate) async fn make_ready(
     machine: &Machine<impl Platform>,
     record: &ApplicationRecord,
-    epoch: Option<Epoch>,
+    (step, epoch): (&str, Option<Epoch>),
 ) -> Result<(), StepFailure> {
     let name = &record.specification.application;
     let owned = match (&record.specification.mountpoint, epoch) {
@@ -55,20 +56,26 @@ pub(crate) async fn make_ready(
         Some(volume) => Some(volume.mount().await?),
         None => None,
     };
-    program_links(machine, name, &record.links).await?;
+    reach(|| format!("{step}.mounted")).await;
+    program_links(machine, (step, name), &record.links).await?;
+    reach(|| format!("{step}.linked")).await;
     let path = mounted.as_ref().map(AsRef::as_ref);
     machine
         .containers
         .ensure_container(&record.specification, path)
         .await?;
+    reach(|| format!("{step}.container-made")).await;
     // A namespace that was made anew may have another address than the table says.
-    look_addresses_up_again(machine).await
+    look_addresses_up_again(machine, step).await
 }
 
 /// Puts the containers' present addresses into the node's table, if there is one.
-async fn look_addresses_up_again(machine: &Machine<impl Platform>) -> Result<(), StepFailure> {
+async fn look_addresses_up_again(
+    machine: &Machine<impl Platform>,
+    step: &str,
+) -> Result<(), StepFailure> {
     if machine.store.network().or_failure()?.is_some() {
-        machine.change_network(|_| {}).await?;
+        machine.change_network(step, |_| {}).await?;
     }
     Ok(())
 }
@@ -76,11 +83,13 @@ async fn look_addresses_up_again(machine: &Machine<impl Platform>) -> Result<(),
 /// Makes sure of an application's network namespace, and programs the links inside.
 async fn program_links(
     machine: &Machine<impl Platform>,
-    name: &ApplicationName,
+    (step, name): (&str, &ApplicationName),
     links: &ContainerLinks,
 ) -> Result<Change, StepFailure> {
     let gateway = machine.containers.ensure_network().await?;
+    reach(|| format!("{step}.bridge-made")).await;
     let process = machine.containers.ensure_namespace(name).await?;
+    reach(|| format!("{step}.namespace-made")).await;
     machine.routes.ensure_links(process, gateway, links).await
 }
 
@@ -105,20 +114,24 @@ pub(super) async fn start(
         links,
     };
     take_down_if_different(machine, &record).await?;
+    reach(|| "start-application.taken-down".to_owned()).await;
     machine.store.set_application(&record).or_failure()?;
+    reach(|| "start-application.remembered".to_owned()).await;
     machine.store.begin_change(&name).or_failure()?;
     tell("make ready");
-    make_ready(machine, &record, volume).await?;
+    make_ready(machine, &record, ("start-application", volume)).await?;
     let unit = unit_specification(machine, &record);
     machine.units.ensure(&unit).await?;
     tell("start");
     reach(|| "start-application.ready".to_owned()).await;
     let watch = machine.containers.watch_start(&name).await?;
     machine.units.start(&name, START_PATIENCE).await?;
+    reach(|| "start-application.started".to_owned()).await;
     machine
         .containers
         .wait_until_steady(watch, may_end(&record), (STEADY, START_PATIENCE))
         .await?;
+    reach(|| "start-application.steady".to_owned()).await;
     machine.store.end_change(&name).or_failure()?;
     Ok(Change::Changed)
 }
@@ -147,6 +160,7 @@ pub(super) async fn await_health(
     let steady = containers
         .wait_until_steady(watch, may_end, (SETTLED, START_PATIENCE))
         .await?;
+    reach(|| "await-health.steady".to_owned()).await;
     if steady == Steady::Runs {
         containers.wait_until_healthy(name, HEALTH_PATIENCE).await?;
     }
@@ -214,10 +228,14 @@ pub(super) async fn stop(
     name: &ApplicationName,
 ) -> Result<Change, StepFailure> {
     machine.store.begin_change(name).or_failure()?;
+    reach(|| "stop-application.begun".to_owned()).await;
     let unit = machine.units.stop(name, STOP_PATIENCE).await?;
+    reach(|| "stop-application.unit-stopped".to_owned()).await;
     let container = machine.containers.stop_container(name, STOP_GRACE).await?;
+    reach(|| "stop-application.container-stopped".to_owned()).await;
     // A unit that is left says that the application ended by itself, which some may.
     machine.units.remove(name).await?;
+    reach(|| "stop-application.unit-removed".to_owned()).await;
     machine.store.end_change(name).or_failure()?;
     reach(|| "stop-application.stopped".to_owned()).await;
     let volume = machine.volumes.unmount(name).await?;
@@ -234,11 +252,15 @@ pub(super) async fn remove(
     name: &ApplicationName,
 ) -> Result<Change, StepFailure> {
     machine.units.remove(name).await?;
+    reach(|| "remove-application.unit-removed".to_owned()).await;
     machine.containers.remove_container(name).await?;
+    reach(|| "remove-application.container-removed".to_owned()).await;
     machine.containers.remove_namespace(name).await?;
+    reach(|| "remove-application.namespace-removed".to_owned()).await;
     machine.store.remove_application(name).or_failure()?;
+    reach(|| "remove-application.forgotten".to_owned()).await;
     // Its address is free for another container, to which its ports must not lead.
-    look_addresses_up_again(machine).await?;
+    look_addresses_up_again(machine, "remove-application").await?;
     Ok(Change::Changed)
 }
 
@@ -252,5 +274,6 @@ pub(super) async fn set_links(
         record.links.clone_from(&links);
         machine.store.set_application(&record).or_failure()?;
     }
-    program_links(machine, name, &links).await
+    reach(|| "set-links.remembered".to_owned()).await;
+    program_links(machine, ("set-links", name), &links).await
 }

@@ -6,15 +6,18 @@ use flocker_remote::ssh::{PublicKey, render_peer};
 
 use crate::failure::OrFailure as _;
 use crate::machine::Machine;
+use crate::places::reach;
 use crate::platform::{Platform, Units as _};
 
-/// Lets these machines push volumes and images to this one, and nothing else.
-pub(super) fn admit(
+/// Lets these machines push volumes and images to this one, and nothing else; as a part of a step of
+/// this name.
+pub(super) async fn admit(
     machine: &Machine<impl Platform>,
-    members: &Members,
+    (step, members): (&str, &Members),
 ) -> Result<Change, StepFailure> {
     let lines = render_authorized_keys(machine, members)?;
     machine.store.set_authorized_keys(&lines).or_failure()?;
+    reach(|| format!("{step}.keys-written")).await;
     machine.store.set_members(members).or_failure()?;
     Ok(Change::Changed)
 }
@@ -25,8 +28,10 @@ pub(super) async fn record(
     applied: &AppliedDeployment,
     members: &Members,
 ) -> Result<Change, StepFailure> {
-    admit(machine, members)?;
+    admit(machine, ("record-deployment", members)).await?;
+    reach(|| "record-deployment.admitted".to_owned()).await;
     machine.store.set_applied(applied).or_failure()?;
+    reach(|| "record-deployment.remembered".to_owned()).await;
     // A boot in the middle of a move may have left it failed, which would stay in the lists that
     // people look at.
     machine.units.forget_failed_restore().await?;

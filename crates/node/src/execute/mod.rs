@@ -7,7 +7,6 @@ mod push;
 mod routes;
 mod volumes;
 
-use flocker_failpoint::reach;
 use flocker_model::OwnerClaim;
 use flocker_plan::{Action, Handoff, ImageSource, PushKind, Yield};
 use flocker_remote::protocol::{Change, Progress, StepDone, StepFailure};
@@ -15,6 +14,7 @@ use tokio::sync::mpsc;
 
 use crate::failure::failure_of;
 use crate::machine::Machine;
+use crate::places::reach;
 use crate::platform::Platform;
 
 /// Where a step tells how far it is.
@@ -217,7 +217,9 @@ async fn run_locally(
         Action::HoldPorts { ports } => routes::hold(machine, &ports).await,
         Action::SwitchRoutes { routes, links, .. } => routes::switch(machine, routes, links).await,
         Action::ProgramNetwork { network } => routes::program(machine, network).await,
-        Action::AdmitMembers { members } => membership::admit(machine, &members),
+        Action::AdmitMembers { members } => {
+            membership::admit(machine, ("admit-members", &members)).await
+        }
         Action::RecordDeployment { applied, members } => {
             membership::record(machine, &applied, &members).await
         }

@@ -10,6 +10,7 @@ use crate::execute::ProgressSender;
 use crate::failure::failure_of;
 use crate::machine::Machine;
 use crate::peer::{Peer, VolumeStream, connect};
+use crate::places::reach;
 use crate::platform::{OwnedVolume as _, PeerConnection, Platform, Volumes as _};
 
 /// How long sending the last delta should take at most; further rounds are made to get there.
@@ -84,6 +85,7 @@ async fn push_round(
         .open_owned(push.application, push.epoch)
         .await?;
     let snapshot = volume.snapshot().await?;
+    reach(|| format!("{}.snapshotted", push.kind.step())).await;
     let mut sent = ByteCount::ZERO;
     for target in push.bases.iter().copied().chain([snapshot]) {
         sent = sent.saturating_add(bring_up_to(machine, push, (peer, target)).await?);
@@ -111,7 +113,9 @@ async fn bring_up_to(
             kind: push.kind,
             progress: push.progress,
         };
-        match peer.send_volume(stream).await? {
+        let sent_now = peer.send_volume(stream).await?;
+        reach(|| format!("{}.sent", push.kind.step())).await;
+        match sent_now {
             None => return Ok(sent),
             Some(bytes) => sent = sent.saturating_add(bytes),
         }

@@ -6,6 +6,7 @@ use flocker_model::{Endpoint, NodeNetwork, Port};
 use flocker_remote::protocol::{Change, StepFailure};
 
 use crate::machine::Machine;
+use crate::places::reach;
 use crate::platform::{Containers as _, Platform};
 
 /// Holds new connections to ports.
@@ -14,7 +15,7 @@ pub(super) async fn hold(
     ports: &BTreeSet<Port>,
 ) -> Result<Change, StepFailure> {
     machine
-        .change_network(|network| network.held.extend(ports))
+        .change_network("hold-ports", |network| network.held.extend(ports))
         .await
 }
 
@@ -25,7 +26,7 @@ pub(super) async fn switch(
     links: BTreeMap<Port, Endpoint>,
 ) -> Result<Change, StepFailure> {
     machine
-        .change_network(|network| {
+        .change_network("switch-routes", |network| {
             for port in routes.keys().chain(links.keys()) {
                 network.held.remove(port);
             }
@@ -42,5 +43,8 @@ pub(super) async fn program(
 ) -> Result<Change, StepFailure> {
     // The bridge has to be there for the table to name it.
     machine.containers.ensure_network().await?;
-    machine.change_network(|network| *network = wanted).await
+    reach(|| "program-network.bridge-made".to_owned()).await;
+    machine
+        .change_network("program-network", |network| *network = wanted)
+        .await
 }

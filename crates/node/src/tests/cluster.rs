@@ -1,6 +1,7 @@
 //! Machines in memory that can push to each other, and what is deployed on them.
 
-use std::collections::BTreeMap;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
@@ -19,7 +20,7 @@ use super::fake::{
 };
 use super::wish::{APPLICATIONS, application_name, name, node_name, port};
 use crate::execute::run_action;
-use crate::local::{Complied, comply};
+use crate::local::{Complied, comply, prepare};
 use crate::machine::Machine;
 use crate::platform::Containers as _;
 use crate::settings::Settings;
@@ -37,6 +38,11 @@ pub(super) struct Cluster {
     /// What applications wrote and were told is safe.
     acknowledged: BTreeMap<ApplicationName, Vec<u8>>,
     records: u64,
+    /// Where somebody took the place of the owner, whose copy is owned there all the same until it
+    /// is set aside.
+    pub(super) replaced: BTreeSet<NodeName>,
+    /// One action of each kind that was run.
+    pub(super) ran: RefCell<BTreeMap<&'static str, Action>>,
 }
 
 /// One machine.
@@ -56,6 +62,8 @@ impl Cluster {
             nodes: BTreeMap::new(),
             acknowledged: BTreeMap::new(),
             records: 0,
+            replaced: BTreeSet::new(),
+            ran: RefCell::default(),
         };
         for index in 0..count {
             // In memory: what is written here is synchronized again and again.
@@ -82,6 +90,8 @@ impl Cluster {
             nodes: BTreeMap::new(),
             acknowledged: self.acknowledged.clone(),
             records: self.records,
+            replaced: self.replaced.clone(),
+            ran: RefCell::default(),
         };
         for (name, node) in &self.nodes {
             let directory = tempfile::tempdir_in("/dev/shm").unwrap();
@@ -164,9 +174,23 @@ impl Cluster {
 
     /// Runs `flocker-node restore` on a machine.
     pub(super) async fn restore(&self, name: &NodeName) -> Complied {
+        self.try_to_restore(name).await.unwrap()
+    }
+
+    /// The same where something may go wrong.
+    pub(super) async fn try_to_restore(&self, name: &NodeName) -> Result<Complied, StepFailure> {
         let machine = self.machine(name);
         let applied = machine.store.applied().unwrap().unwrap();
-        comply(machine, &applied.deployment, name).await.unwrap()
+        comply(machine, &applied.deployment, name).await
+    }
+
+    /// Runs `flocker-node prepare` on a machine, as an application's unit does.
+    pub(super) async fn prepare(
+        &self,
+        name: &NodeName,
+        application: &ApplicationName,
+    ) -> Result<(), StepFailure> {
+        prepare(self.machine(name), application).await
     }
 
     /// Tells whether an application runs on a machine.
@@ -227,6 +251,7 @@ impl Cluster {
         yields: &BTreeMap<StepId, Yield>,
     ) -> Result<Yield, StepFailure> {
         let machine = self.machine(node);
+        self.ran.borrow_mut().insert(action.kind(), action.clone());
         let mut action = action.clone();
         match &mut action {
             Action::EnsureImage {
@@ -265,6 +290,16 @@ impl Cluster {
         Ok(())
     }
 
+    /// Runs a plan with nothing going wrong while applications write.
+    pub(super) async fn drive_beside_writers(&mut self, plan: &Plan) {
+        let mut yields = BTreeMap::new();
+        for step in plan.steps() {
+            let done = self.run((&step.node, &step.action), &yields).await;
+            yields.insert(step.id, done.unwrap());
+            self.write();
+        }
+    }
+
     /// Deploys with nothing going wrong: once must do, and the second time finds nothing to do.
     pub(super) async fn converge(&mut self, deployment: &Deployment) {
         self.faults.disarm();
@@ -281,7 +316,7 @@ impl Cluster {
     }
 
     /// All that must hold when a deployment is as wanted.
-    fn check(&self, deployment: &Deployment) {
+    pub(super) fn check(&self, deployment: &Deployment) {
         self.check_owners();
         for (name, application, node) in deployment.placed() {
             let state = self.nodes[node].host.state();
@@ -294,13 +329,19 @@ impl Cluster {
         }
     }
 
-    /// Never two owners, never two writers, never one on a replica.
+    /// Never two owners, but for one whose place was taken on purpose; never two writers, never one
+    /// on a replica or beside its volume.
     pub(super) fn check_owners(&self) {
         for index in 0..APPLICATIONS {
             let name = application_name(index);
             let (mut owners, mut writers) = (0, 0);
-            for node in self.nodes.values() {
+            for (place, node) in &self.nodes {
                 let state = node.host.state();
+                let runs = state.running.processes.runs(&name);
+                assert!(
+                    !runs || state.has_its_volume(&name),
+                    "{name} runs on {place} without its volume"
+                );
                 let Some(volume) = state.disk.pool.volumes.get(&name) else {
                     continue;
                 };
@@ -309,8 +350,8 @@ impl Cluster {
                     is_owned || !volume.is_mounted,
                     "a replica of {name} is mounted"
                 );
-                owners += usize::from(is_owned);
-                writers += usize::from(volume.is_mounted && state.running.processes.runs(&name));
+                owners += usize::from(is_owned && !self.replaced.contains(place));
+                writers += usize::from(volume.is_mounted && runs);
             }
             assert!(owners <= 1, "{name} has {owners} owners");
             assert!(writers <= 1, "{name} has {writers} writers");

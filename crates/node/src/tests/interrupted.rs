@@ -1,15 +1,14 @@
-//! Wherever an executor is interrupted, deploying again is all that it takes.
+//! Wherever an executor is interrupted, doing the same again is all that it takes.
 
 use flocker_model::Deployment;
-use flocker_plan::plan;
 
-use super::cluster::{Cluster, cluster};
+use super::cluster::Cluster;
 use super::fake::Fault;
-use super::wish::{Wish, deployment, node_name};
+use super::resolving::{NODES, moved_twice};
+use super::scripts::{Deploy, Prepare, Promote, Restore, Script, SetAside};
+use super::wish::{Wish, application_name, deployment, node_name};
 
-const NODES: usize = 3;
-
-/// What becomes of the machines when a deploy is interrupted.
+/// What becomes of the machines when somebody is interrupted.
 #[derive(Debug, Clone, Copy)]
 enum Interruption {
     /// A call fails, and the step with it.
@@ -43,22 +42,22 @@ fn deployments() -> [Deployment; 3] {
     ]
 }
 
-/// Deploys what is wanted on machines like these, interrupts that at a point, and deploys it again;
-/// returns whether there was such a point.
+/// Runs a script on machines like these, interrupts it at a point, and runs it again; returns
+/// whether there was such a point.
 async fn interrupt(
     before: &Cluster,
-    wanted: &Deployment,
+    script: &impl Script,
     (point, interruption): (usize, Interruption),
 ) -> bool {
     let mut machines = before.fork();
-    let made = plan(&cluster(wanted), &machines.observe().await);
+    let decided = script.decide(&machines).await;
     let fault = match interruption {
         Interruption::Failure => Fault::Fail,
         Interruption::Kill | Interruption::PowerCut => Fault::Hang,
     };
     machines.faults.arm(point, fault);
     tokio::select! {
-        _ = machines.drive(&made) => {}
+        () = script.attempt(&machines, &decided) => {}
         () = machines.faults.hanging() => {}
     }
     let passed = machines.faults.disarm();
@@ -66,45 +65,128 @@ async fn interrupt(
     machines.check_owners();
     machines.write();
     if let Interruption::PowerCut = interruption {
-        machines.cut_power(&node_name(point % NODES));
+        machines.cut_power(&script.victim(point));
         machines.check_owners();
     }
-    machines.converge(wanted).await;
+    script.again(&mut machines).await;
     passed > point
 }
 
-/// Interrupts at every point there is.
-fn interrupt_everywhere(interruption: Interruption) {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .build()
-        .unwrap();
-    let points = runtime.block_on(async {
-        let [first, second, wanted] = deployments();
-        let mut before = Cluster::new(NODES);
-        before.converge(&first).await;
-        before.converge(&second).await;
-        let mut point = 0;
-        while interrupt(&before, &wanted, (point, interruption)).await {
-            point += 1;
-        }
-        point
-    });
-    println!("interrupted at {points} points");
+/// Interrupts in one way at every point there is.
+async fn interrupt_everywhere(
+    before: &Cluster,
+    script: &impl Script,
+    (interruption, fewest): (Interruption, usize),
+) {
+    let mut points = 0;
+    while interrupt(before, script, (points, interruption)).await {
+        points += 1;
+    }
+    println!("{interruption:?} at {points} points");
     // Or there was nothing to interrupt.
-    assert!(points > 200, "only {points} points");
+    assert!(points >= fewest, "only {points} points");
 }
 
-#[test]
-fn a_step_that_fails_anywhere_is_mended_by_the_next_deploy() {
-    interrupt_everywhere(Interruption::Failure);
+/// Interrupts in every way at every point there is.
+async fn interrupt_in_every_way(before: &Cluster, script: &impl Script, fewest: usize) {
+    for interruption in [
+        Interruption::Failure,
+        Interruption::Kill,
+        Interruption::PowerCut,
+    ] {
+        interrupt_everywhere(before, script, (interruption, fewest)).await;
+    }
 }
 
-#[test]
-fn a_process_that_is_killed_anywhere_is_mended_by_the_next_deploy() {
-    interrupt_everywhere(Interruption::Kill);
+/// Interrupts moves.
+async fn interrupt_moves(interruption: Interruption) {
+    let [first, second, wanted] = deployments();
+    let mut before = Cluster::new(NODES);
+    before.converge(&first).await;
+    before.converge(&second).await;
+    interrupt_everywhere(&before, &Deploy(wanted), (interruption, 200)).await;
 }
 
-#[test]
-fn a_power_cut_anywhere_is_mended_by_the_next_deploy() {
-    interrupt_everywhere(Interruption::PowerCut);
+#[tokio::test]
+async fn a_step_that_fails_anywhere_is_mended_by_the_next_deploy() {
+    interrupt_moves(Interruption::Failure).await;
+}
+
+#[tokio::test]
+async fn a_process_that_is_killed_anywhere_is_mended_by_the_next_deploy() {
+    interrupt_moves(Interruption::Kill).await;
+}
+
+#[tokio::test]
+async fn a_power_cut_anywhere_is_mended_by_the_next_deploy() {
+    interrupt_moves(Interruption::PowerCut).await;
+}
+
+#[tokio::test]
+async fn changed_limits_that_are_interrupted_are_mended_by_the_next_deploy() {
+    let sized = |limited| {
+        let wish = Wish {
+            limited,
+            ..Wish::at(0)
+        };
+        deployment(NODES, &[wish, wish, Wish::at(1)])
+    };
+    let mut before = Cluster::new(NODES);
+    before.converge(&sized(false)).await;
+    interrupt_in_every_way(&before, &Deploy(sized(true)), 10).await;
+}
+
+#[tokio::test]
+async fn a_promotion_that_is_interrupted_is_finished_by_the_same_command() {
+    let mut before = moved_twice().await;
+    let lost = Promote::lost();
+    before.cut_power(&lost);
+    before.replaced.insert(lost);
+    interrupt_in_every_way(&before, &Promote, 8).await;
+}
+
+#[tokio::test]
+async fn a_setting_aside_that_is_interrupted_is_finished_by_the_same_command() {
+    let mut before = moved_twice().await;
+    let lost = Promote::lost();
+    before.cut_power(&lost);
+    before.replaced.insert(lost.clone());
+    let decided = Promote.decide(&before).await;
+    before.drive(&decided).await.unwrap();
+    // It boots where nobody who knows better is in sight, and starts what it has.
+    for peer in [0, 1].map(node_name) {
+        before.part(&peer);
+    }
+    before.restore(&lost).await;
+    assert!(before.runs(&lost, &application_name(0)));
+    for name in (0..NODES).map(node_name) {
+        before.rejoin(&name);
+    }
+    interrupt_in_every_way(&before, &SetAside, 8).await;
+}
+
+/// Three applications, two of them with volumes, on a machine that has just booted.
+async fn booted() -> (Cluster, Restore) {
+    let linked = Wish {
+        linked: true,
+        ..Wish::at(0)
+    };
+    let wanted = deployment(NODES, &[linked, linked, Wish::at(0)]);
+    let mut before = Cluster::new(NODES);
+    before.converge(&wanted).await;
+    before.cut_power(&Restore::node());
+    (before, Restore(wanted))
+}
+
+#[tokio::test]
+async fn a_restore_that_is_interrupted_anywhere_is_finished_by_the_next() {
+    let (before, restore) = booted().await;
+    interrupt_in_every_way(&before, &restore, 100).await;
+}
+
+#[tokio::test]
+async fn a_unit_that_is_interrupted_anywhere_hinders_no_restore() {
+    let (before, restore) = booted().await;
+    let prepare = Prepare(restore, application_name(0));
+    interrupt_in_every_way(&before, &prepare, 10).await;
 }

@@ -5,8 +5,12 @@ mod contract;
 mod fake;
 mod hostile;
 mod interrupted;
+mod places;
 mod resolving;
+mod scripts;
 mod secrets;
 mod serving;
 mod simulated;
 mod wish;
+
+pub(crate) use fake::arrive;

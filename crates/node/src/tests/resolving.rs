@@ -8,9 +8,10 @@ use flocker_plan::{
 use super::cluster::{Cluster, cluster};
 use super::wish::{Wish, application_name, deployment, node_name};
 
-const NODES: usize = 3;
+pub(super) const NODES: usize = 3;
 
-fn on(place: usize) -> Deployment {
+/// One application at a place.
+pub(super) fn on(place: usize) -> Deployment {
     let idle = Wish {
         place: None,
         ..Wish::at(0)
@@ -19,7 +20,7 @@ fn on(place: usize) -> Deployment {
 }
 
 /// The application went from the first machine to the second and on to the third.
-async fn moved_twice() -> Cluster {
+pub(super) async fn moved_twice() -> Cluster {
     let mut machines = Cluster::new(NODES);
     for place in [0, 1, 2] {
         machines.converge(&on(place)).await;
@@ -28,7 +29,7 @@ async fn moved_twice() -> Cluster {
 }
 
 /// What is seen while some machines are out of the operator's sight.
-async fn without(machines: &Cluster, lost: &[NodeName]) -> Observed {
+pub(super) async fn without(machines: &Cluster, lost: &[NodeName]) -> Observed {
     let mut observed = machines.observe().await;
     for name in lost {
         let reason = "no route to host".to_owned();
@@ -38,13 +39,24 @@ async fn without(machines: &Cluster, lost: &[NodeName]) -> Observed {
     observed
 }
 
-fn promote(observed: &Observed, place: usize) -> Plan {
+/// Plans that a machine takes the place of a lost owner.
+pub(super) fn promote(observed: &Observed, place: usize) -> Plan {
     let promotion = Promotion {
         application: application_name(0),
         node: node_name(place),
         accept_loss_since: 0,
     };
     plan_promotion(&promotion, observed).unwrap()
+}
+
+/// Plans that a machine's copy is set aside.
+pub(super) fn set_aside(observed: &Observed, node: &NodeName) -> Plan {
+    let setting_aside = SettingAside {
+        application: application_name(0),
+        node: node.clone(),
+        at: 0,
+    };
+    plan_setting_aside(&setting_aside, observed).unwrap()
 }
 
 #[tokio::test]
@@ -79,13 +91,7 @@ async fn an_owner_that_came_back_does_not_start_and_is_set_aside() {
         ),
         "{refused}"
     );
-    let setting_aside = SettingAside {
-        application: application_name(0),
-        node: lost.clone(),
-        at: 0,
-    };
-    let aside = plan_setting_aside(&setting_aside, &observed).unwrap();
-    machines.drive(&aside).await.unwrap();
+    machines.drive(&set_aside(&observed, &lost)).await.unwrap();
     assert_eq!(machines.kept_aside(&lost), 1);
     machines.forget_acknowledged(&application_name(0));
     machines.converge(&on(1)).await;

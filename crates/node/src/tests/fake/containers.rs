@@ -111,8 +111,7 @@ impl State {
         {
             return Err(failure_of("the container's network is gone"));
         }
-        let volume = self.disk.pool.volumes.get(application);
-        if container.volume.is_some() && !volume.is_some_and(|volume| volume.is_mounted) {
+        if !self.has_its_volume(application) {
             return Err(failure_of(
                 "the container would write below an empty mountpoint",
             ));
@@ -121,6 +120,14 @@ impl State {
         processes.applications.insert(application.clone());
         processes.checked.remove(application);
         Ok(())
+    }
+
+    /// Tells whether a container has a volume below it that is mounted, or needs none.
+    pub(crate) fn has_its_volume(&self, application: &ApplicationName) -> bool {
+        let container = self.disk.docker.applications.get(application);
+        let volume = self.disk.pool.volumes.get(application);
+        let needs_one = container.is_some_and(|container| container.volume.is_some());
+        !needs_one || volume.is_some_and(|volume| volume.is_mounted)
     }
 
     /// Ends a container in order; tells whether it ran.

@@ -1,5 +1,7 @@
-//! Failing, or never coming back, at a chosen call.
+//! Failing, or never coming back, at a chosen call or place.
 
+use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use flocker_remote::protocol::StepFailure;
@@ -16,11 +18,25 @@ pub(crate) enum Fault {
     Hang,
 }
 
-/// Counts the calls of all machines, and lets one go wrong.
+/// Counts the calls of all machines and the places at which they arrive, and lets one go wrong.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Faults {
     counter: Arc<Mutex<Counter>>,
     hanging: Arc<Notify>,
+    /// The places at which anybody arrived.
+    reached: Arc<Mutex<BTreeSet<String>>>,
+}
+
+thread_local! {
+    /// Whose machines are at work: a test and its machines stay on one thread, and places belong to
+    /// no machine.
+    static AT_WORK: RefCell<Faults> = RefCell::default();
+}
+
+/// Says that one of the machines that are at work is at this place.
+pub(crate) async fn arrive(place: String) {
+    let faults = AT_WORK.with_borrow(Clone::clone);
+    faults.arrive(place).await;
 }
 
 #[derive(Debug, Default)]
@@ -32,6 +48,7 @@ struct Counter {
 impl Faults {
     /// Lets the point with this number go wrong, counted from 0 from now on.
     pub(crate) fn arm(&self, number: usize, fault: Fault) {
+        AT_WORK.set(self.clone());
         *self.counter() = Counter {
             passed: 0,
             wanted: Some((number, fault)),
@@ -40,6 +57,7 @@ impl Faults {
 
     /// Lets nothing go wrong, and counts from 0; returns how many points were passed.
     pub(crate) fn disarm(&self) -> usize {
+        AT_WORK.set(self.clone());
         std::mem::take(&mut *self.counter()).passed
     }
 
@@ -48,7 +66,22 @@ impl Faults {
         self.hanging.notified().await;
     }
 
-    /// A place where something can go wrong.
+    /// Lists the places at which anybody arrived, and forgets them.
+    pub(crate) fn take_reached(&self) -> BTreeSet<String> {
+        std::mem::take(&mut *self.reached())
+    }
+
+    /// A place that the program names: nothing fails there, but somebody may end it.
+    async fn arrive(&self, place: String) {
+        self.reached().insert(place);
+        let wanted = self.counter().wanted;
+        if let Some((_, Fault::Hang)) = wanted {
+            // It does not fail.
+            let _ = self.point().await;
+        }
+    }
+
+    /// A call, at which something can go wrong.
     pub(super) async fn point(&self) -> Result<(), StepFailure> {
         let fault = {
             let mut counter = self.counter();
@@ -67,6 +100,10 @@ impl Faults {
                 std::future::pending().await
             }
         }
+    }
+
+    fn reached(&self) -> MutexGuard<'_, BTreeSet<String>> {
+        self.reached.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn counter(&self) -> MutexGuard<'_, Counter> {

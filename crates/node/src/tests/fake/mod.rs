@@ -6,7 +6,8 @@
 //! leaves it there until the volume is mounted again, and a snapshot of an unmounted volume misses
 //! it.
 //!
-//! Every call passes [`Faults::point`] before and after what it does, where it can fail or hang.
+//! Every call passes [`Faults::point`] before and after what it does, where it can fail or hang; at
+//! the places that the program itself names it can only hang, as a process does that is killed there.
 
 mod containers;
 mod faults;
@@ -24,6 +25,7 @@ use flocker_model::{ImageId, ImageReference};
 use flocker_remote::protocol::{Change, StepFailure};
 
 pub(super) use containers::{ENDLESS_IMAGE, FakeContainers, archive};
+pub(crate) use faults::arrive;
 pub(super) use faults::{Fault, Faults};
 pub(super) use peers::{FakePeers, Neighbours};
 pub(super) use pool::{Dataset, Guids};
