@@ -310,11 +310,14 @@ impl Cluster {
     }
 }
 
-/// Writes a plan, and what it amounts to.
+/// Writes a plan, what it amounts to, and what the operator is told to do about what stands in its
+/// way.
 pub(crate) fn show(made: &Plan) -> String {
-    let lines = made
-        .outcomes
-        .iter()
-        .map(|(name, outcome)| outcome.line(name));
-    format!("{made}\n{}", lines.collect::<Vec<_>>().join("\n"))
+    let outcomes = made.outcomes.iter();
+    let hints = made.blocked.iter();
+    let lines: Vec<String> = outcomes
+        .map(|(name, outcome)| outcome.line(name))
+        .chain(hints.map(|blocked| format!("hint: {}", blocked.hint())))
+        .collect();
+    format!("{made}\n{}", lines.join("\n"))
 }

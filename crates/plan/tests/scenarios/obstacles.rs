@@ -3,7 +3,9 @@
 use flocker_model::{ByteCount, Epoch, PoolHealth, SnapshotGuid, SnapshotState, VolumeRole};
 use insta::assert_snapshot;
 
-use crate::cluster::{Cluster, application, database, deployment, show, with_route, with_volume};
+use crate::cluster::{
+    Cluster, application, database, deployment, node_name, port, show, with_route, with_volume,
+};
 
 fn on(node: &str) -> flocker_model::Deployment {
     deployment(
@@ -136,6 +138,41 @@ fn not_enough_space_for_both() {
     cluster.copy("1", "a").referenced = ByteCount::mebibytes(600);
     cluster.copy("1", "b").referenced = ByteCount::mebibytes(600);
     assert_snapshot!(show(&cluster.plan(&on("2"))));
+}
+
+/// Plans a move of an application that runs, which must not be stopped for what is refused.
+fn refused(cluster: &Cluster, wanted: &flocker_model::Deployment) -> String {
+    let name = "db".parse().unwrap();
+    let source = cluster.observed.node(&node_name("1")).unwrap();
+    assert!(source.containers[&name].is_up(), "it runs before");
+    let made = cluster.plan(wanted);
+    assert!(!made.blocked.is_empty(), "{made}");
+    for step in made.steps() {
+        let touched = step.action.application() == Some(&name);
+        assert!(!touched, "{} is planned in\n{made}", step.action);
+    }
+    show(&made)
+}
+
+#[test]
+fn what_the_target_cannot_take_stays_up_where_it_runs() {
+    let limited = |node| {
+        let mut wanted = on(node);
+        let database = wanted.applications.get_mut(&"db".parse().unwrap()).unwrap();
+        let volume = database.volume.as_mut().unwrap();
+        volume.maximum_size = Some(ByteCount::mebibytes(100));
+        wanted
+    };
+    let mut cluster = Cluster::running(2, &on("1"));
+    cluster.copy("1", "db").referenced = ByteCount::mebibytes(600);
+    assert_snapshot!("more_than_its_limit", refused(&cluster, &limited("2")));
+
+    cluster.machine("2").pool.available = ByteCount::mebibytes(500);
+    assert_snapshot!("more_than_the_pool_has", refused(&cluster, &on("2")));
+
+    let mut cluster = Cluster::running(2, &on("1"));
+    cluster.machine("2").listening.insert(port(5432));
+    assert_snapshot!("a_program_has_its_port", refused(&cluster, &on("2")));
 }
 
 #[test]
