@@ -191,7 +191,9 @@ fn refuse(blocked: &[Blocked], gathered: &Gathered, printer: &Printer) -> Option
     let mut told = BTreeSet::new();
     for blocked in blocked {
         let node = match &blocked.kind {
-            BlockedKind::NodeUnreachable { node, .. } | BlockedKind::NodeUnusable { node, .. } => {
+            BlockedKind::NodeUnreachable { node, .. }
+            | BlockedKind::NodeUnusable { node, .. }
+            | BlockedKind::PoolUnusable { node, .. } => {
                 told.insert(node);
                 gathered.failures.get(node)
             }

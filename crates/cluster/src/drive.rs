@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use flocker_failpoint::reach;
-use flocker_model::{ApplicationName, NodeName, NodeObservation, Observed};
+use flocker_model::{ApplicationName, Look, NodeName, NodeObservation};
 use flocker_plan::{Action, ImageSource, Plan, Step, Yield};
 use flocker_remote::protocol::{Change, Event, Request, StepDone, StepFailure};
 use tokio::sync::mpsc;
@@ -170,6 +170,7 @@ impl Driver<'_> {
             }
             // Left over from an observation that was given up, or from the beginning.
             Event::Observed { .. }
+            | Event::WithoutPool { .. }
             | Event::ObserveFailed { .. }
             | Event::Refused { .. }
             | Event::Waiting { .. } => None,
@@ -225,7 +226,7 @@ impl Driver<'_> {
                 Err(failure) => failures.push(failure),
             }
         }
-        let mut states: BTreeMap<NodeName, NodeObservation> = BTreeMap::new();
+        let mut looks: BTreeMap<NodeName, Look> = BTreeMap::new();
         while !waiting.is_empty() {
             let Some((node, incoming)) = self.gathered.incoming.recv().await else {
                 break;
@@ -234,7 +235,11 @@ impl Driver<'_> {
                 Incoming::Event(event) => match *event {
                     Event::Observed { state } => {
                         waiting.remove(&node);
-                        states.insert(node, NodeObservation::Seen(state));
+                        looks.insert(node, Look::Whole(state));
+                    }
+                    Event::WithoutPool { node: poolless } => {
+                        waiting.remove(&node);
+                        looks.insert(node, Look::WithoutPool(poolless));
                     }
                     Event::ObserveFailed { failure } => {
                         waiting.remove(&node);
@@ -250,19 +255,21 @@ impl Driver<'_> {
                 }
             }
         }
-        self.replace_observations(states);
+        self.replace_observations(looks);
         failures
     }
 
     /// Takes over what was seen now; a node that did not answer this time is unreachable.
-    fn replace_observations(&mut self, mut states: BTreeMap<NodeName, NodeObservation>) {
-        let observed: &mut Observed = &mut self.gathered.observed;
-        for (node, observation) in &mut observed.nodes {
-            if observation.seen().is_some() {
-                *observation = states.remove(node).unwrap_or(NodeObservation::Unreachable {
+    fn replace_observations(&mut self, looks: BTreeMap<NodeName, Look>) {
+        for observation in self.gathered.observed.nodes.values_mut() {
+            if observation.identity().is_some() {
+                *observation = NodeObservation::Unreachable {
                     reason: "it was lost during the deploy".to_owned(),
-                });
+                };
             }
+        }
+        for (node, look) in looks {
+            self.gathered.note_look(node, look);
         }
     }
 }

@@ -3,11 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use flocker_model::{NodeId, NodeName, NodeObservation, NodeState, Observed};
+use flocker_model::{Look, NodeId, NodeName, NodeObservation, Observed, PoollessNode};
+use flocker_plan::{Blocked, BlockedKind};
 use flocker_remote::protocol::LockHolder;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
+use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::session::{Caller, Channels, Incoming, NotBegun, Presence, Session, WAITING_MESSAGES};
 
@@ -24,7 +26,7 @@ pub(crate) struct Gathered {
 }
 
 /// What one node's beginning came to.
-type Begun = (NodeName, Result<(Session, Box<NodeState>), NotBegun>);
+type Begun = (NodeName, Result<(Session, Look), NotBegun>);
 
 /// Begins a session with each of these nodes, then with every other machine that they remember,
 /// until no further one is named.
@@ -109,9 +111,9 @@ impl Gathered {
     /// Notes what one node's beginning came to.
     fn note(&mut self, (node, begun): Begun) {
         let observation = match begun {
-            Ok((session, state)) => {
+            Ok((session, look)) => {
                 self.sessions.insert(node.clone(), session);
-                NodeObservation::Seen(state)
+                return self.note_look(node, look);
             }
             Err(NotBegun { failure, presence }) => {
                 let mut reason = failure.message.clone();
@@ -129,13 +131,25 @@ impl Gathered {
         self.observed.nodes.insert(node, observation);
     }
 
+    /// Notes what a node says of itself.
+    pub(crate) fn note_look(&mut self, node: NodeName, look: Look) {
+        match &look {
+            Look::Whole(_) => self.failures.remove(&node),
+            Look::WithoutPool(poolless) => {
+                let failure = without_pool(&node, poolless);
+                self.failures.insert(node.clone(), failure)
+            }
+        };
+        self.observed.nodes.insert(node, look.into());
+    }
+
     /// Notes what became of another name of a machine that was seen.
     ///
     /// Under a name that it once had, another machine may answer by now, or none: that says nothing.
     /// One that has the same identity, and is not the one that this run has locked, is a clone.
     fn note_other_name(&mut self, (node, begun): Begun) {
         let is_clone = match &begun {
-            Ok((_, state)) => self.observed.seen().any(|(_, seen)| seen.id == state.id),
+            Ok((_, look)) => self.ids().contains(&look.id()),
             Err(not_begun) => not_begun.presence == Presence::Busy,
         };
         if is_clone {
@@ -145,8 +159,12 @@ impl Gathered {
 
     /// Lists the machines that are there, and did not let themselves be looked at.
     pub(crate) fn unusable(&self) -> impl Iterator<Item = &NodeName> {
-        let is_unusable =
-            |found: &NodeObservation| matches!(found, NodeObservation::Unusable { .. });
+        let is_unusable = |found: &NodeObservation| match found {
+            NodeObservation::Unusable { .. } | NodeObservation::WithoutPool(_) => true,
+            NodeObservation::Seen(_)
+            | NodeObservation::Unreachable { .. }
+            | NodeObservation::NotAsked => false,
+        };
         self.observed
             .nodes
             .iter()
@@ -169,13 +187,18 @@ impl Gathered {
         asked: &BTreeSet<NodeName>,
         wanted: impl Fn(bool) -> bool,
     ) -> BTreeSet<NodeName> {
-        let seen: BTreeSet<NodeId> = self.observed.seen().map(|(_, state)| state.id).collect();
+        let seen = self.ids();
         self.observed
-            .seen()
-            .flat_map(|(_, state)| &state.members)
+            .identities()
+            .flat_map(|(_, _, members)| members)
             .filter(|(name, member)| wanted(seen.contains(&member.id)) && !asked.contains(*name))
             .map(|(name, _)| name.clone())
             .collect()
+    }
+
+    /// Lists the machines that said who they are.
+    fn ids(&self) -> BTreeSet<NodeId> {
+        self.observed.identities().map(|(_, id, _)| id).collect()
     }
 
     /// Ends every session; returns how many requests each node was sent.
@@ -196,6 +219,15 @@ impl Gathered {
     }
 }
 
+/// Says that a node answers, and that what volumes it has is unknown.
+fn without_pool(node: &NodeName, poolless: &PoollessNode) -> Failure {
+    let blocked = Blocked {
+        application: None,
+        kind: BlockedKind::of_poolless(node, poolless),
+    };
+    Failure::new(Exit::Blocked, blocked.to_string()).hint(blocked.hint())
+}
+
 /// Returns the time by this machine's clock, in seconds since 1970, unless that is set before it.
 pub(crate) fn now() -> Option<u64> {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
@@ -204,19 +236,51 @@ pub(crate) fn now() -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::exit::Exit;
+    use flocker_model::PoolProblem;
 
-    #[test]
-    fn a_machine_that_is_only_busy_is_there() {
+    use super::*;
+
+    /// Nothing has been asked yet.
+    fn nothing() -> Gathered {
         let (_, incoming) = mpsc::channel(1);
-        let mut gathered = Gathered {
+        Gathered {
             sessions: BTreeMap::new(),
             observed: Observed::default(),
             failures: BTreeMap::new(),
             incoming,
+        }
+    }
+
+    fn name(text: &str) -> NodeName {
+        NodeName::try_from(text.to_owned()).unwrap()
+    }
+
+    /// It is told as what it is, and neither as one that is away nor as one without volumes.
+    #[test]
+    fn a_machine_without_its_pool_is_there_and_its_volumes_are_unknown() {
+        let mut gathered = nothing();
+        let poolless = PoollessNode {
+            id: NodeId(uuid::Uuid::from_u128(1)),
+            version: "1".to_owned(),
+            pool: "tank".to_owned(),
+            problem: PoolProblem::Suspended,
+            members: BTreeMap::new(),
         };
-        let name = |text: &str| NodeName::try_from(text.to_owned()).unwrap();
+        let look = Look::WithoutPool(Box::new(poolless));
+        gathered.note_look(name("node1"), look);
+        assert_eq!(gathered.unusable().collect::<Vec<_>>(), [&name("node1")]);
+        assert!(gathered.observed.node(&name("node1")).is_none());
+        let failure = &gathered.failures[&name("node1")];
+        assert_eq!(failure.exit, Exit::Blocked);
+        insta::assert_snapshot!(failure, @r"
+        error: pool tank of node1 is suspended, so that it is not known which volumes are there
+          hint: look at `zpool status tank` on node1; once its devices are back, `zpool clear tank` there lets it go on
+        ");
+    }
+
+    #[test]
+    fn a_machine_that_is_only_busy_is_there() {
+        let mut gathered = nothing();
         for (node, presence) in [("node1", Presence::Busy), ("node2", Presence::Absent)] {
             let failure = Failure::new(Exit::Blocked, format!("{node}: somebody changes it"));
             gathered.note((name(node), Err(NotBegun { failure, presence })));
@@ -232,14 +296,7 @@ mod tests {
     /// somebody else there cannot be the one that is locked by us.
     #[test]
     fn only_a_clone_is_noted_under_a_former_name() {
-        let (_, incoming) = mpsc::channel(1);
-        let mut gathered = Gathered {
-            sessions: BTreeMap::new(),
-            observed: Observed::default(),
-            failures: BTreeMap::new(),
-            incoming,
-        };
-        let name = |text: &str| NodeName::try_from(text.to_owned()).unwrap();
+        let mut gathered = nothing();
         for (node, presence) in [
             ("gone", Presence::Absent),
             ("another", Presence::Answers),

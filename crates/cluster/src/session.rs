@@ -1,7 +1,7 @@
 //! One node's `flocker-node serve`, for the length of a deploy.
 
 use flocker_failpoint::reach;
-use flocker_model::{NodeName, NodeState, render_utc};
+use flocker_model::{Look, NodeName, render_utc};
 use flocker_remote::protocol::{
     Begin, Event, FrameReader, FrameWriter, LockHolder, PROTOCOL_VERSION, RefusedReason, Request,
 };
@@ -137,7 +137,7 @@ impl Session {
         node: &NodeName,
         caller: &Caller,
         Channels { incoming, waiting }: Channels,
-    ) -> Result<(Self, Box<NodeState>), NotBegun> {
+    ) -> Result<(Self, Look), NotBegun> {
         let connection = connect(node, caller).await?;
         reach(|| "session.connected".to_owned()).await;
         let command = node_command(&connection, "serve");
@@ -160,7 +160,7 @@ impl Session {
         // Should this fail, the answer tells more than the error.
         let _ = writer.send(&begin).await;
         let ending = Ending::new(node.clone(), session.stderr, session.exit.wait());
-        let (state, ending) = first_answer(&mut reader, ending, (caller, &waiting)).await?;
+        let (look, ending) = first_answer(&mut reader, ending, (caller, &waiting)).await?;
         if caller.exclusive {
             reach(|| "session.locked".to_owned()).await;
         }
@@ -172,7 +172,7 @@ impl Session {
             reader,
             requests: 1,
         };
-        Ok((session, state))
+        Ok((session, look))
     }
 
     /// Asks the node for something; the answer comes in by itself.
@@ -264,7 +264,7 @@ async fn first_answer<R: AsyncRead + Unpin>(
     reader: &mut FrameReader<R, Event>,
     ending: Ending,
     (caller, waiting): (&Caller, &mpsc::Sender<(NodeName, LockHolder)>),
-) -> Result<(Box<NodeState>, Ending), NotBegun> {
+) -> Result<(Look, Ending), NotBegun> {
     let node = &ending.node;
     let mut answer = reader.next().await;
     while let Ok(Some(Event::Waiting { holder })) = answer {
@@ -273,7 +273,8 @@ async fn first_answer<R: AsyncRead + Unpin>(
         answer = reader.next().await;
     }
     match answer {
-        Ok(Some(Event::Observed { state })) => Ok((state, ending)),
+        Ok(Some(Event::Observed { state })) => Ok((Look::Whole(state), ending)),
+        Ok(Some(Event::WithoutPool { node })) => Ok((Look::WithoutPool(node), ending)),
         Ok(Some(Event::Refused { reason })) => Err(not_begun(node, &reason, caller)),
         Ok(Some(_)) => {
             let message = format!("{node}: flocker-node gave an answer to another question");
@@ -347,8 +348,9 @@ fn refused(node: &NodeName, reason: &RefusedReason, caller: &Caller) -> Failure 
         }
         RefusedReason::NotObserved { failure } => {
             let message = format!("{node}: its state cannot be observed");
+            // The node answers: whoever reads this need not look for it.
             Failure {
-                exit: Exit::Unreachable,
+                exit: Exit::Blocked,
                 ..Failure::of_step(message, failure.clone())
             }
         }

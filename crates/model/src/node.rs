@@ -1,6 +1,7 @@
 //! Everything that is seen on one node, in one look.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
@@ -8,6 +9,38 @@ use crate::{
     ApplicationName, AppliedDeployment, ByteCount, Contact, ContainerLinks, Digest, ImageId,
     ImageReference, Members, NodeId, NodeNetwork, Port, SshIdentity, VolumeCopy,
 };
+
+/// What keeps volumes from being written to a pool, or even from being looked at.
+///
+/// Displays as the end of a sentence about the pool.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PoolProblem {
+    /// The machine has no pool of this name: it was exported or renamed, or its disks are missing.
+    NotImported,
+    /// Its devices fail, and ZFS lets everybody wait until somebody acts.
+    ///
+    /// **Source**: `zpoolprops(7)`, property `failmode`.
+    Suspended,
+    /// It was imported so that nothing can be written.
+    ReadOnly,
+    /// Something else.
+    Other {
+        /// What, as the end of a sentence.
+        what: String,
+    },
+}
+
+impl fmt::Display for PoolProblem {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::NotImported => "is not imported",
+            Self::Suspended => "is suspended",
+            Self::ReadOnly => "is imported read-only",
+            Self::Other { what } => what,
+        })
+    }
+}
 
 /// Whether volumes can be written to a pool.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,8 +50,8 @@ pub enum PoolHealth {
     Usable,
     /// Not imported, suspended, faulted or read-only.
     Unusable {
-        /// What is wrong, as the end of a sentence.
-        problem: String,
+        /// What is wrong.
+        problem: PoolProblem,
     },
 }
 
@@ -31,6 +64,14 @@ pub struct PoolState {
     pub health: PoolHealth,
     /// Bytes that a new volume may take (ZFS `available`).
     pub available: ByteCount,
+}
+
+impl PoolState {
+    /// Returns the pool's name: the first part of the dataset's.
+    pub fn pool(&self) -> &str {
+        let dataset = self.dataset.as_str();
+        dataset.split_once('/').map_or(dataset, |(pool, _)| pool)
+    }
 }
 
 /// What the check that an image may bring along says of a container that runs.
@@ -136,4 +177,49 @@ pub struct NodeState {
     pub members: Members,
     /// The last deployment that was applied in full here.
     pub applied: Option<AppliedDeployment>,
+}
+
+/// A node that answers, and whose pool cannot be looked at.
+///
+/// Which volumes it has is unknown, and so there is nothing here that could pass for a list of them:
+/// an unknown volume must never look like an absent one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PoollessNode {
+    /// Who the node is.
+    pub id: NodeId,
+    /// The version of its `flocker-node`.
+    pub version: String,
+    /// The pool that its volumes should be in.
+    pub pool: String,
+    /// Why it cannot be looked at.
+    pub problem: PoolProblem,
+    /// The machines that it knows of.
+    pub members: Members,
+}
+
+/// What a node says when it looks at itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Look {
+    /// Everything was seen.
+    Whole(Box<NodeState>),
+    /// Its pool could not be looked at.
+    WithoutPool(Box<PoollessNode>),
+}
+
+impl Look {
+    /// Returns who the node is.
+    pub const fn id(&self) -> NodeId {
+        match self {
+            Self::Whole(state) => state.id,
+            Self::WithoutPool(node) => node.id,
+        }
+    }
+
+    /// Returns the machines that the node knows of.
+    pub const fn members(&self) -> &Members {
+        match self {
+            Self::Whole(state) => &state.members,
+            Self::WithoutPool(node) => &node.members,
+        }
+    }
 }

@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ApplicationName, ImageId, ImageReference, NodeName, NodeState, OwnerClaim};
+use crate::{
+    ApplicationName, ImageId, ImageReference, Look, Members, NodeId, NodeName, NodeState,
+    OwnerClaim, PoollessNode,
+};
 
 /// One node, seen or not. *Unknown is not absent*: what may be on an unseen node is never assumed
 /// not to exist.
@@ -13,6 +16,9 @@ use crate::{ApplicationName, ImageId, ImageReference, NodeName, NodeState, Owner
 pub enum NodeObservation {
     /// It answered.
     Seen(Box<NodeState>),
+    /// It answered, and its pool cannot be looked at: which volumes it has is as unknown as those
+    /// of a node that was not seen.
+    WithoutPool(Box<PoollessNode>),
     /// It did not answer.
     Unreachable {
         /// Why, in words for the operator.
@@ -29,11 +35,32 @@ pub enum NodeObservation {
 }
 
 impl NodeObservation {
-    /// Returns the state, if the node answered.
+    /// Returns the state, if the node was seen with all that it has.
     pub fn seen(&self) -> Option<&NodeState> {
         match self {
             Self::Seen(state) => Some(state),
+            Self::WithoutPool(_)
+            | Self::Unreachable { .. }
+            | Self::Unusable { .. }
+            | Self::NotAsked => None,
+        }
+    }
+
+    /// Returns who the node is and which machines it knows of, if it said so.
+    pub fn identity(&self) -> Option<(NodeId, &Members)> {
+        match self {
+            Self::Seen(state) => Some((state.id, &state.members)),
+            Self::WithoutPool(node) => Some((node.id, &node.members)),
             Self::Unreachable { .. } | Self::Unusable { .. } | Self::NotAsked => None,
+        }
+    }
+}
+
+impl From<Look> for NodeObservation {
+    fn from(look: Look) -> Self {
+        match look {
+            Look::Whole(state) => Self::Seen(state),
+            Look::WithoutPool(node) => Self::WithoutPool(node),
         }
     }
 }
@@ -56,14 +83,22 @@ pub struct Observed {
 }
 
 impl Observed {
-    /// Lists the nodes that answered.
+    /// Lists the nodes that were seen with all that they have.
     pub fn seen(&self) -> impl Iterator<Item = (&NodeName, &NodeState)> {
         self.nodes
             .iter()
             .filter_map(|(name, observation)| Some((name, observation.seen()?)))
     }
 
-    /// Returns the state of the node called `name`, if it answered.
+    /// Lists the machines that said who they are, with those that they know of.
+    pub fn identities(&self) -> impl Iterator<Item = (&NodeName, NodeId, &Members)> {
+        self.nodes.iter().filter_map(|(name, observation)| {
+            let (id, members) = observation.identity()?;
+            Some((name, id, members))
+        })
+    }
+
+    /// Returns the state of the node called `name`, if it was seen with all that it has.
     pub fn node(&self, name: &NodeName) -> Option<&NodeState> {
         self.nodes.get(name)?.seen()
     }

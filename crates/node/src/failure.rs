@@ -3,6 +3,7 @@
 use std::error::Error;
 
 use flocker_remote::protocol::StepFailure;
+use flocker_zfs::{KernelFailed, Stale};
 
 /// Puts an error and everything below it into words.
 pub(crate) fn failure(error: &(dyn Error + 'static)) -> StepFailure {
@@ -20,8 +21,8 @@ pub(crate) fn failure(error: &(dyn Error + 'static)) -> StepFailure {
     StepFailure {
         message,
         causes,
-        hint: None,
-        stale: is_stale(error),
+        hint: find(error, KernelFailed::hint),
+        stale: find(error, |_: &Stale| Some(())).is_some(),
     }
 }
 
@@ -48,16 +49,20 @@ pub(crate) fn failed_to(what: impl Into<String>, error: &(dyn Error + 'static)) 
     }
 }
 
-/// Tells whether the volume was found in another state than the plan expects.
-fn is_stale(error: &(dyn Error + 'static)) -> bool {
+/// Asks the first error of a type among an error and its causes: a stale volume, which was found in
+/// another state than the plan expects, or one that knows what can be done about it.
+fn find<E: Error + 'static, T>(
+    error: &(dyn Error + 'static),
+    ask: impl Fn(&E) -> Option<T>,
+) -> Option<T> {
     let mut next = Some(error);
     while let Some(error) = next {
-        if error.is::<flocker_zfs::Stale>() {
-            return true;
+        if let Some(found) = error.downcast_ref::<E>() {
+            return ask(found);
         }
         next = error.source();
     }
-    false
+    None
 }
 
 /// Adds the words of [`failure`] to every result.
@@ -81,8 +86,8 @@ impl<T, E: Error + 'static> OrFailure<T> for Result<T, E> {
 #[cfg(test)]
 mod tests {
     use flocker_zfs::{
-        AcquireError, CreateError, Found, OpenError, ReceiveError, ReleaseError, SetAsideError,
-        Stale,
+        AcquireError, Cause, CreateError, Found, OpenError, ReceiveError, ReleaseError,
+        SetAsideError, SnapshotError,
     };
 
     use super::*;
@@ -109,5 +114,25 @@ mod tests {
             assert_eq!(failure.causes, [""; 0], "said once");
         }
         assert!(!failure(&std::io::Error::other("full")).stale);
+    }
+
+    #[test]
+    fn a_full_pool_is_told_with_what_to_look_at() {
+        let error = SnapshotError::from(KernelFailed {
+            operation: "snapshot",
+            subject: "tank/flocker/db@flocker-1-000002".to_owned(),
+            cause: Cause::NO_SPACE,
+        });
+        let failure = failure(&error);
+        assert_eq!(
+            failure.message,
+            "cannot snapshot tank/flocker/db@flocker-1-000002: No space left on device (os error 28)"
+        );
+        assert_eq!(failure.causes, [""; 0], "said once");
+        assert_eq!(
+            failure.hint.unwrap(),
+            "free space in pool tank, without which ZFS takes no snapshot and nothing can move; \
+             `zfs list -o space -r tank` shows what has it"
+        );
     }
 }

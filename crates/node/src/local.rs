@@ -65,21 +65,19 @@ pub(crate) async fn comply(
         ))
     })?;
     reach(|| "restore.locked".to_owned()).await;
-    let state = machine.observe(None).await?;
+    let look = machine.observe(None).await?;
     reach(|| "restore.observed".to_owned()).await;
     let mut observed = Observed {
         at: Some(seconds_since_1970()),
         ..Observed::default()
     };
-    let others = deployment.nodes.keys().chain(state.members.keys());
+    let others = deployment.nodes.keys().chain(look.members().keys());
     for other in others.filter(|other| *other != node) {
         observed
             .nodes
             .insert(other.clone(), NodeObservation::NotAsked);
     }
-    observed
-        .nodes
-        .insert(node.clone(), NodeObservation::Seen(Box::new(state)));
+    observed.nodes.insert(node.clone(), look.into());
     let goal = Goal {
         deployment,
         scope: Scope::Node(node.clone()),

@@ -28,13 +28,13 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser as _};
-use flocker_model::{Contact, NodeId};
+use flocker_model::{Contact, Look, NodeId};
 use flocker_remote::protocol::StepFailure;
 use tracing_subscriber::EnvFilter;
 
 use arguments::{Arguments, Command};
 use failure::{OrFailure as _, failure_of};
-use linux::DockerOnDemand;
+use linux::{DockerOnDemand, Linux};
 use machine::{Disk, Machine};
 use receive::Receiver;
 
@@ -104,11 +104,7 @@ async fn run(arguments: Arguments) -> Result<ExitCode, StepFailure> {
     }
     let machine = Machine::connect(&arguments.settings).await?;
     match arguments.command {
-        Command::Observe { json } => {
-            let state = machine.observe(contact(None)).await?;
-            let set_aside = machine.volumes.observe_set_aside().await.or_failure()?;
-            report::state(&state, &set_aside, json);
-        }
+        Command::Observe { json } => return observe(&machine, json).await,
         Command::Serve { connection } => {
             let streams = (tokio::io::stdin(), tokio::io::stdout());
             serve::serve(&machine, contact(connection), streams).await?;
@@ -140,6 +136,17 @@ async fn run(arguments: Arguments) -> Result<ExitCode, StepFailure> {
             return Ok(report::complied(&complied));
         }
     }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Looks at the node and prints what was seen.
+async fn observe(machine: &Machine<Linux>, json: bool) -> Result<ExitCode, StepFailure> {
+    let state = match machine.observe(contact(None)).await? {
+        Look::Whole(state) => state,
+        Look::WithoutPool(node) => return Ok(report::without_pool(&node)),
+    };
+    let set_aside = machine.volumes.observe_set_aside().await.or_failure()?;
+    report::state(&state, &set_aside, json);
     Ok(ExitCode::SUCCESS)
 }
 

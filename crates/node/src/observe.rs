@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use flocker_docker::ContainerObservation;
 use flocker_model::{
-    ApplicationName, Contact, ContainerLinks, ContainerState, ContainerStatus, NodeState,
-    SshIdentity, UnitState,
+    ApplicationName, Contact, ContainerLinks, ContainerState, ContainerStatus, Look, NodeState,
+    PoolHealth, PoolProblem, PoollessNode, SshIdentity, UnitState,
 };
 use flocker_remote::protocol::StepFailure;
 use flocker_remote::ssh::{ensure_node_key, observe_host_keys};
@@ -16,7 +16,9 @@ use crate::platform::{Containers as _, Platform, Routes as _, Units as _, Volume
 
 impl<P: Platform> Machine<P> {
     /// Looks at the node; `contact` is where its SSH server was reached, if it was.
-    pub(crate) async fn observe(&self, contact: Option<Contact>) -> Result<NodeState, StepFailure> {
+    ///
+    /// A node that answers and lacks its pool is no node without volumes: it says nothing of them.
+    pub(crate) async fn observe(&self, contact: Option<Contact>) -> Result<Look, StepFailure> {
         let (pool, volumes, found, units, images) = tokio::join!(
             self.volumes.observe_pool(),
             self.volumes.observe_volumes(),
@@ -24,18 +26,26 @@ impl<P: Platform> Machine<P> {
             self.units.observe(),
             self.containers.observe_images(),
         );
+        let volumes = match (volumes, &pool.health) {
+            (Ok(volumes), _) => volumes,
+            (Err(failure), PoolHealth::Unusable { problem }) => {
+                tracing::info!(?failure, "the volumes cannot be looked at");
+                return self.without(pool.pool(), problem.clone());
+            }
+            (Err(failure), PoolHealth::Usable) => return Err(failure),
+        };
         let (found, units) = (found?, units?);
         let addresses = found
             .iter()
             .filter_map(|(name, found)| Some((name.clone(), found.namespace.as_ref()?.running?.1)))
             .collect();
-        Ok(NodeState {
+        Ok(Look::Whole(Box::new(NodeState {
             id: self.id,
             version: env!("CARGO_PKG_VERSION").to_owned(),
             contact,
             ssh: self.ssh_identity()?,
             pool,
-            volumes: volumes?,
+            volumes,
             network: self.observe_network(&addresses).await?,
             containers: self.container_states(&found, &units).await,
             // Docker publishes none of ours, so whatever listens is somebody else's.
@@ -43,7 +53,18 @@ impl<P: Platform> Machine<P> {
             images: images?,
             members: self.store.members().or_failure()?,
             applied: self.store.applied().or_failure()?,
-        })
+        })))
+    }
+
+    /// What the node says of itself without its pool.
+    fn without(&self, pool: &str, problem: PoolProblem) -> Result<Look, StepFailure> {
+        Ok(Look::WithoutPool(Box::new(PoollessNode {
+            id: self.id,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            pool: pool.to_owned(),
+            problem,
+            members: self.store.members().or_failure()?,
+        })))
     }
 
     /// Reads the public halves of the node's keys; its own is made on the first look.

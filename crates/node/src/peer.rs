@@ -75,6 +75,16 @@ impl<C: PeerConnection> Peer<C> {
         stream: VolumeStream<'_, impl OwnedVolume>,
     ) -> Result<Option<ByteCount>, StepFailure> {
         let application = stream.application.clone();
+        let sent = self.send_stream(stream).await;
+        sent.map_err(|failure| name_copy(failure, (&application, &self.name)))
+    }
+
+    /// Sends what the peer lacks.
+    async fn send_stream(
+        &self,
+        stream: VolumeStream<'_, impl OwnedVolume>,
+    ) -> Result<Option<ByteCount>, StepFailure> {
+        let application = stream.application.clone();
         let mut exchange = self.begin().await?;
         exchange
             .send(&PushRequest::Prepare {
@@ -249,6 +259,26 @@ async fn silence(peer: &NodeName, errors: impl AsyncRead + Unpin) -> StepFailure
         failure.causes.push(format!("it wrote: {}", text.trim()));
     }
     failure
+}
+
+/// Names the copy in a command that somebody advised who could not name it: what looks after
+/// datasets knows no node's name, not even its own.
+fn name_copy(
+    failure: StepFailure,
+    (application, peer): (&ApplicationName, &NodeName),
+) -> StepFailure {
+    let complete = |text: String| {
+        text.replace(
+            "volume resolve APP ",
+            &format!("volume resolve {application} "),
+        )
+        .replace("--set-aside NODE`", &format!("--set-aside {peer}`"))
+    };
+    StepFailure {
+        message: complete(failure.message),
+        causes: failure.causes.into_iter().map(complete).collect(),
+        ..failure
+    }
 }
 
 /// Reports a failure of the other side as its own.

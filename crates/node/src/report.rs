@@ -9,7 +9,8 @@
 use std::process::ExitCode;
 
 use flocker_model::{
-    ContainerStatus, Health, NodeState, Secret, VolumeRole, one_line, printable, render_utc,
+    ContainerStatus, Health, NodeState, PoolProblem, PoollessNode, Secret, VolumeRole, one_line,
+    printable, render_utc,
 };
 use flocker_remote::protocol::StepFailure;
 use flocker_zfs::SetAsideCopy;
@@ -59,6 +60,25 @@ pub(crate) fn complied(complied: &Complied) -> ExitCode {
     } else {
         ExitCode::SUCCESS
     }
+}
+
+/// Says that the node cannot look at its pool, and tells the exit code: a list without volumes
+/// would be a wrong one.
+pub(crate) fn without_pool(node: &PoollessNode) -> ExitCode {
+    let PoollessNode { pool, problem, .. } = node;
+    failure(&StepFailure {
+        message: format!(
+            "pool {pool} {}, so that it is not known which volumes are there",
+            one_line(&problem.to_string())
+        ),
+        causes: Vec::new(),
+        hint: Some(match problem {
+            PoolProblem::NotImported => "look at `zpool import`".to_owned(),
+            _ => format!("look at `zpool status {pool}`"),
+        }),
+        stale: false,
+    });
+    ExitCode::from(BLOCKED)
 }
 
 /// The node's state, and what is on it that is of no more use to Flocker.

@@ -2,7 +2,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use flocker_model::Contact;
+use flocker_model::{Contact, Look};
 use flocker_plan::{Action, StepId};
 use flocker_remote::protocol::{
     Begin, Event, FrameReader, FrameWriter, LockHolder, LockPurpose, PROTOCOL_VERSION,
@@ -192,8 +192,10 @@ async fn observe(
     machine: &Machine<impl Platform>,
     contact: Option<Contact>,
 ) -> Result<Event, StepFailure> {
-    let state = Box::new(machine.observe(contact).await?);
-    Ok(Event::Observed { state })
+    Ok(match machine.observe(contact).await? {
+        Look::Whole(state) => Event::Observed { state },
+        Look::WithoutPool(node) => Event::WithoutPool { node },
+    })
 }
 
 /// Reads the node's clock.

@@ -1,6 +1,6 @@
 //! Machines and commands as the operator reads them.
 
-use flocker_model::{ApplicationName, NodeId, NodeName, render_rfc3339};
+use flocker_model::{ApplicationName, NodeId, NodeName, PoolProblem, render_rfc3339};
 
 /// Names a machine by what it is called, if anybody knows, and by its identity.
 pub(crate) fn machine(id: NodeId, name: Option<&NodeName>) -> String {
@@ -26,4 +26,21 @@ pub(crate) fn promote_command(
     format!(
         "`flocker-cluster volume promote {application} --on {node} --accept-loss-since {since}`"
     )
+}
+
+/// Says how to find out what is wrong with a pool, and what may be done about it.
+pub(crate) fn look_at_pool(node: &NodeName, pool: &str, problem: &PoolProblem) -> String {
+    match problem {
+        PoolProblem::NotImported => format!(
+            "look at `zpool import` on {node}, which lists the pools that it finds on its disks; \
+             should {pool} have another name now, import it under the old one"
+        ),
+        PoolProblem::Suspended => format!(
+            "look at `zpool status {pool}` on {node}; once its devices are back, `zpool clear \
+             {pool}` there lets it go on"
+        ),
+        PoolProblem::ReadOnly | PoolProblem::Other { .. } => {
+            format!("look at `zpool status {pool}` on {node}")
+        }
+    }
 }

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use flocker_model::{
     ApplicationName, ByteCount, ContainerState, ContainerStatus, Epoch, NodeId, NodeName,
-    NodeObservation, NodeState, Observed, PoolHealth, SnapshotGuid, UnitState, VolumeCopy,
-    VolumeRole,
+    NodeObservation, NodeState, Observed, PoolHealth, PoollessNode, SnapshotGuid, UnitState,
+    VolumeCopy, VolumeRole,
 };
 
 use crate::{BlockedKind, CopyDescription, Unseen};
@@ -178,6 +178,9 @@ pub(crate) fn foreign_dataset(
     BlockedKind::ForeignDataset {
         node: node.clone(),
         dataset: dataset_of(observed, node, application),
+        newest: observed
+            .node(node)
+            .and_then(|state| state.volumes.get(application)?.newest_snapshot),
         problem,
     }
 }
@@ -187,12 +190,11 @@ pub(crate) fn unusable_pool(node: &NodeName, state: &NodeState) -> Option<Blocke
     let PoolHealth::Unusable { problem } = &state.pool.health else {
         return None;
     };
-    let dataset = state.pool.dataset.as_str();
-    let (pool, _) = dataset.split_once('/').unwrap_or((dataset, ""));
     Some(BlockedKind::PoolUnusable {
         node: node.clone(),
-        pool: pool.to_owned(),
+        pool: state.pool.pool().to_owned(),
         problem: problem.clone(),
+        volumes_seen: true,
     })
 }
 
@@ -327,15 +329,15 @@ fn newest_replica(
 
 /// Finds what a machine is called: by its own answer, or else by what others remember.
 pub(crate) fn name_of(id: NodeId, observed: &Observed) -> Option<NodeName> {
-    let seen = observed.seen().find(|(_, state)| state.id == id);
+    let itself = observed.identities().find(|(_, its, _)| *its == id);
     let remembered = || {
         observed
-            .seen()
-            .flat_map(|(_, state)| &state.members)
+            .identities()
+            .flat_map(|(_, _, members)| members)
             .find(|(_, member)| member.id == id)
             .map(|(name, _)| name)
     };
-    seen.map(|(name, _)| name).or_else(remembered).cloned()
+    itself.map(|(name, ..)| name).or_else(remembered).cloned()
 }
 
 /// Tells whether a machine is there, seen or not.
@@ -344,15 +346,19 @@ pub(crate) fn answers(id: NodeId, observed: &Observed) -> bool {
     let found = name.and_then(|name| observed.nodes.get(&name));
     matches!(
         found,
-        Some(NodeObservation::Seen(_) | NodeObservation::Unusable { .. })
+        Some(
+            NodeObservation::Seen(_)
+                | NodeObservation::WithoutPool(_)
+                | NodeObservation::Unusable { .. }
+        )
     )
 }
 
 /// Lists the names under which one machine was seen, for machines with several.
 pub(crate) fn machines_with_several_names(observed: &Observed) -> Vec<(NodeId, Vec<NodeName>)> {
     let mut names: BTreeMap<NodeId, BTreeSet<NodeName>> = BTreeMap::new();
-    for (name, state) in observed.seen() {
-        names.entry(state.id).or_default().insert(name.clone());
+    for (name, id, _) in observed.identities() {
+        names.entry(id).or_default().insert(name.clone());
     }
     names
         .into_iter()
@@ -365,6 +371,12 @@ pub(crate) fn machines_with_several_names(observed: &Observed) -> Vec<(NodeId, V
 pub(crate) fn unseen_reason(observation: &NodeObservation) -> Option<String> {
     match observation {
         NodeObservation::Seen(_) => None,
+        NodeObservation::WithoutPool(node) => {
+            let PoollessNode { pool, problem, .. } = node.as_ref();
+            Some(format!(
+                "pool {pool} {problem}, so that it is not known which volumes are there"
+            ))
+        }
         NodeObservation::Unreachable { reason } | NodeObservation::Unusable { reason } => {
             Some(reason.clone())
         }

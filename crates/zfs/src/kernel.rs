@@ -11,6 +11,7 @@
 )]
 
 use std::ffi::{CStr, CString};
+use std::time::Duration;
 use std::{fmt, io, ptr};
 
 use flocker_model::SnapshotGuid;
@@ -33,14 +34,40 @@ pub struct KernelFailed {
     pub cause: Cause,
 }
 
+impl KernelFailed {
+    /// Says what to do about it, where that is known.
+    pub fn hint(&self) -> Option<String> {
+        let pool = self.subject.split(['/', '@', ',']).next()?;
+        match self.cause {
+            Cause::NO_SPACE => Some(format!(
+                "free space in pool {pool}, without which ZFS takes no snapshot and nothing can \
+                 move; `zfs list -o space -r {pool}` shows what has it"
+            )),
+            Cause(EAGAIN) => Some(format!(
+                "look at `zpool status {pool}`; once its devices are back, `zpool clear {pool}` \
+                 lets it go on"
+            )),
+            Cause(ETIMEDOUT) => Some(format!("look at `zpool status {pool}`")),
+            Cause(_) => None,
+        }
+    }
+}
+
 /// An error number of the kernel or of ZFS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Cause(pub i32);
+
+impl Cause {
+    /// The pool is full, or a limit above the dataset is reached.
+    pub const NO_SPACE: Self = Self(ENOSPC);
+}
 
 impl fmt::Display for Cause {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Numbers of `zfs_errno_t` in `sys/fs/zfs.h`, which the C library cannot name.
         let text = match self.0 {
+            // ZFS's own meaning of it: `pool_status_check` in `OpenZFS`.
+            EAGAIN => return formatter.write_str("the pool is suspended (os error 11)"),
             1024 => "the pool has a checkpoint",
             1027 => "a device is being removed from the pool",
             1029 => "the loaded ZFS module is too old for it",
@@ -54,10 +81,17 @@ impl fmt::Display for Cause {
 }
 
 const ENOENT: i32 = 2;
+const EAGAIN: i32 = 11;
 const EBUSY: i32 = 16;
 const EEXIST: i32 = 17;
 const EINVAL: i32 = 22;
 const ESRCH: i32 = 3;
+const ENOSPC: i32 = 28;
+const ETIMEDOUT: i32 = 110;
+
+/// How long the kernel may take to look for datasets: far beyond a slow disk, and still within an
+/// operator's patience.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Runs `work` where blocking is allowed: the kernel waits for a transaction group to be written.
 async fn blocking<T, W>(
@@ -89,21 +123,47 @@ pub(crate) async fn exists(name: &str) -> Result<bool, KernelFailed> {
     Ok(!existing.is_empty())
 }
 
-/// Returns those of these datasets that exist.
+/// Returns those of these datasets that exist. One that the kernel cannot look at is not absent.
 pub(crate) async fn existing(names: Vec<String>) -> Result<Vec<String>, KernelFailed> {
     let c_names: Vec<CString> = names
         .iter()
         .map(|name| text("look for", name))
         .collect::<Result<_, _>>()?;
-    blocking("look for", names.join(", "), move |zfs| {
-        let exist = |c_name: &CString| zfs.exists(c_name.as_c_str());
-        let found = names.into_iter().zip(&c_names);
-        Ok(found
-            .filter(|(_, c_name)| exist(c_name))
-            .map(|(name, _)| name)
-            .collect())
-    })
-    .await
+    let subject = names.join(", ");
+    let looked = blocking("look for", subject.clone(), move |_| {
+        let mut existing = Vec::new();
+        for (name, c_name) in names.into_iter().zip(&c_names) {
+            if is_there(c_name)? {
+                existing.push(name);
+            }
+        }
+        Ok(existing)
+    });
+    // A pool that fails while it is looked at holds up whoever looks, and nothing but that must be.
+    let timely = tokio::time::timeout(PATIENCE, looked).await;
+    timely.unwrap_or(Err(KernelFailed {
+        operation: "look for",
+        subject,
+        cause: Cause(ETIMEDOUT),
+    }))
+}
+
+/// Tells whether a dataset or snapshot is there.
+///
+/// `lzc_exists` says no whatever goes wrong, above all of a pool that is suspended; why is in
+/// `errno`.
+///
+/// **Source**: `OpenZFS`, `lzc_exists` in `libzfs_core.c`.
+fn is_there(name: &CStr) -> Result<bool, i32> {
+    // SAFETY: the name ends with a null byte and lives through the call, which only reads it.
+    // libzfs_core was initialised by the caller's handle.
+    if unsafe { sys::lzc_exists(name.as_ptr()) } != 0 {
+        return Ok(true);
+    }
+    match number_of(&io::Error::last_os_error()) {
+        ENOENT => Ok(false),
+        number => Err(number),
+    }
 }
 
 /// Takes a snapshot and holds it, and returns its guid.

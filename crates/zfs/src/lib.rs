@@ -43,7 +43,7 @@ pub use command::CommandFailed;
 pub use create::{CreateError, NewVolume};
 pub use handoff::{Release, ReleaseError, Released};
 pub use holders::Holder;
-pub use kernel::KernelFailed;
+pub use kernel::{Cause, KernelFailed};
 pub use listing::MalformedListing;
 pub use mount::{MountError, MountedVolume, UnmountError};
 pub use observe::ObserveError;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io;
 
-use flocker_model::{ApplicationName, VolumeCopy, VolumeRole};
+use flocker_model::{ApplicationName, PoolProblem, VolumeCopy, VolumeRole};
 use thiserror::Error;
 
 use crate::command::{Argv, CommandFailed};
@@ -23,11 +23,13 @@ pub enum ObserveError {
     /// ZFS in the kernel did not answer.
     #[error(transparent)]
     Kernel(#[from] KernelFailed),
-    /// The pool is not imported: what is on it is unknown, which is not the same as absent.
-    #[error("there is no pool `{pool}`; look at `zpool import`")]
-    NoPool {
+    /// The pool cannot be looked at: what is on it is unknown, which is not the same as absent.
+    #[error("pool {pool} {problem}, so that it is not known which volumes are there")]
+    Pool {
         /// Its name.
         pool: String,
+        /// What is wrong with it.
+        problem: PoolProblem,
     },
     /// The command's output has another form than expected.
     #[error("cannot understand what ZFS says of the volumes; look at the properties by hand")]
@@ -59,9 +61,10 @@ impl Zfs {
     pub async fn observe_volumes(
         &self,
     ) -> Result<BTreeMap<ApplicationName, VolumeCopy>, ObserveError> {
+        self.check_pool().await?;
         let root = &self.settings().dataset;
         if !kernel::exists(root).await? {
-            self.check_pool().await?;
+            self.check_imported().await?;
             return Ok(BTreeMap::new());
         }
         // Two levels: the volumes, and their snapshots.
@@ -96,10 +99,11 @@ impl Zfs {
         &self,
         application: &ApplicationName,
     ) -> Result<Records, ObserveError> {
+        self.check_pool().await?;
         let names = Place::all(application).map(|place| place.dataset(self.settings()));
         let names = kernel::existing(names.to_vec()).await?;
         if names.is_empty() {
-            self.check_pool().await?;
+            self.check_imported().await?;
             return Ok(Records::default());
         }
         let listed = list(&["-d", "1"], &names).await?;
@@ -108,15 +112,26 @@ impl Zfs {
         Ok(sorted.remove(application).unwrap_or_default())
     }
 
-    /// Makes sure that there is a pool, so that a dataset that is not there is absent.
+    /// Makes sure that the pool can be asked.
     async fn check_pool(&self) -> Result<(), ObserveError> {
-        let pool = self.settings().pool();
-        if kernel::exists(pool).await? {
+        let reachable = self.check_reachable().await;
+        reachable.map_err(|problem| self.without_pool(problem))
+    }
+
+    /// Makes sure that there still is a pool, so that a dataset that is not there is absent.
+    async fn check_imported(&self) -> Result<(), ObserveError> {
+        if kernel::exists(self.settings().pool()).await? {
             return Ok(());
         }
-        Err(ObserveError::NoPool {
-            pool: pool.to_owned(),
-        })
+        Err(self.without_pool(PoolProblem::NotImported))
+    }
+
+    /// Says what is wrong with the pool.
+    fn without_pool(&self, problem: PoolProblem) -> ObserveError {
+        ObserveError::Pool {
+            pool: self.settings().pool().to_owned(),
+            problem,
+        }
     }
 
     /// Sorts listed datasets by application, and remembers which were mounted for writing.

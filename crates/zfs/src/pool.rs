@@ -1,32 +1,63 @@
 //! Whether the pool can take volumes.
 
-use flocker_model::{ByteCount, PoolHealth, PoolState};
+use std::io;
+use std::path::Path;
+
+use flocker_model::{ByteCount, PoolHealth, PoolProblem, PoolState};
 
 use crate::command::{Argv, CommandFailed};
 use crate::output::parse_bytes;
 use crate::{Zfs, kernel};
+
+/// Where the kernel keeps a directory for each pool that is imported.
+const KERNEL_POOLS: &str = "/proc/spl/kstat/zfs";
 
 impl Zfs {
     /// Looks at the pool. Never fails: a pool that cannot be looked at is unusable, and why.
     ///
     /// **Source**: `zpoolprops(7)`, properties `health` and `readonly`.
     pub async fn observe_pool(&self) -> PoolState {
-        let (health, available) = match self.pool_properties().await {
-            Err(error) => (unusable(&error), ByteCount::ZERO),
-            Ok(properties) => match parse_health(&properties) {
-                // The pool is asked first: below a suspended one a dataset's properties may never
-                // come.
-                PoolHealth::Usable => match self.available().await {
-                    Ok(available) => (PoolHealth::Usable, available),
-                    Err(error) => (unusable(&error), ByteCount::ZERO),
-                },
-                unusable @ PoolHealth::Unusable { .. } => (unusable, ByteCount::ZERO),
-            },
+        let looked = self.look_at_pool().await;
+        let (health, available) = match looked {
+            Ok(available) => (PoolHealth::Usable, available),
+            Err(problem) => (PoolHealth::Unusable { problem }, ByteCount::ZERO),
         };
         PoolState {
             dataset: self.settings().dataset.clone(),
             health,
             available,
+        }
+    }
+
+    /// Returns how many bytes a new volume may take of a pool that works.
+    async fn look_at_pool(&self) -> Result<ByteCount, PoolProblem> {
+        let other = |error: CommandFailed| PoolProblem::Other {
+            what: format!("cannot be looked at: {error}"),
+        };
+        self.check_reachable().await?;
+        let properties = self.pool_properties().await.map_err(other)?;
+        // The pool is asked first: below one that fails a dataset's properties may never come.
+        match parse_health(&properties) {
+            PoolHealth::Usable => self.available().await.map_err(other),
+            PoolHealth::Unusable { problem } => Err(problem),
+        }
+    }
+
+    /// Makes sure that asking about the pool's datasets is of use, and gets an answer: whoever asks
+    /// for what a suspended pool has not read yet waits in the kernel, where no signal reaches it,
+    /// until somebody acts.
+    ///
+    /// What is read for this is text that the kernel makes without a lock and without any disk.
+    /// It does not keep a pool from failing a moment later.
+    ///
+    /// **Source**: `OpenZFS`, `spa_state_init` and `spa_state_to_name`.
+    pub(crate) async fn check_reachable(&self) -> Result<(), PoolProblem> {
+        let path = Path::new(KERNEL_POOLS).join(self.settings().pool());
+        let state = tokio::fs::read_to_string(path.join("state")).await;
+        match reachable(state) {
+            // A kernel module that does not tell, but has the pool.
+            Err(PoolProblem::NotImported) if path.is_dir() => Ok(()),
+            known => known,
         }
     }
 
@@ -61,10 +92,20 @@ impl Zfs {
     }
 }
 
-/// Says that the pool could not be looked at.
-fn unusable(error: &CommandFailed) -> PoolHealth {
-    PoolHealth::Unusable {
-        problem: error.to_string(),
+/// Tells by what the kernel says of a pool's state whether its datasets can be asked about.
+fn reachable(state: io::Result<String>) -> Result<(), PoolProblem> {
+    match state {
+        Ok(state) if state.trim() == "SUSPENDED" => Err(PoolProblem::Suspended),
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+            ) =>
+        {
+            Err(PoolProblem::NotImported)
+        }
+        // Whatever else there is to say, `zpool` says better.
+        Ok(_) | Err(_) => Ok(()),
     }
 }
 
@@ -82,12 +123,16 @@ pub fn parse_health(output: &str) -> PoolHealth {
             _ => {}
         }
     }
+    let other = |what: &str| PoolProblem::Other {
+        what: what.to_owned(),
+    };
     let problem = match (health, readonly) {
         (Some("ONLINE" | "DEGRADED"), Some("off")) => return PoolHealth::Usable,
-        (Some("ONLINE" | "DEGRADED"), Some("on")) => "is imported read-only".to_owned(),
-        (Some("ONLINE" | "DEGRADED"), _) => "does not say whether it is read-only".to_owned(),
-        (Some(other), _) => format!("is {other}"),
-        (None, _) => "has no health".to_owned(),
+        (Some("ONLINE" | "DEGRADED"), Some("on")) => PoolProblem::ReadOnly,
+        (Some("ONLINE" | "DEGRADED"), _) => other("does not say whether it is read-only"),
+        (Some("SUSPENDED"), _) => PoolProblem::Suspended,
+        (Some(health), _) => other(&format!("is {health}")),
+        (None, _) => other("has no health"),
     };
     PoolHealth::Unusable { problem }
 }
@@ -100,7 +145,7 @@ mod tests {
     fn only_a_writable_working_pool_is_usable() {
         let problem = |output| match parse_health(output) {
             PoolHealth::Usable => "usable".to_owned(),
-            PoolHealth::Unusable { problem } => problem,
+            PoolHealth::Unusable { problem } => problem.to_string(),
         };
         let outputs = [
             "health\tONLINE\nreadonly\toff\n",
@@ -119,12 +164,26 @@ mod tests {
                 "usable",
                 "usable",
                 "is imported read-only",
-                "is SUSPENDED",
+                "is suspended",
                 "is FAULTED",
                 "does not say whether it is read-only",
                 "is \tONLINE",
                 "has no health"
             ]
         );
+    }
+
+    /// A pool that waits for its devices must not be asked what only they know.
+    #[test]
+    fn a_pool_that_is_suspended_or_absent_is_asked_nothing_more() {
+        let says = |state: &str| reachable(Ok(state.to_owned()));
+        let fails = |kind| reachable(Err(io::Error::from(kind)));
+        assert_eq!(says("ONLINE\n"), Ok(()));
+        assert_eq!(says("DEGRADED\n"), Ok(()));
+        assert_eq!(says("SUSPENDED\n"), Err(PoolProblem::Suspended));
+        let absent = Err(PoolProblem::NotImported);
+        assert_eq!(fails(io::ErrorKind::NotFound), absent);
+        assert_eq!(fails(io::ErrorKind::NotADirectory), absent);
+        assert_eq!(fails(io::ErrorKind::PermissionDenied), Ok(()));
     }
 }

@@ -62,7 +62,7 @@ pub enum ReceiveError {
     Observe(#[from] ObserveError),
     /// The copy was written to or is mounted.
     #[error(
-        "the copy of volume `{application}` {problem}; set it aside with `flocker-cluster volume resolve`, and the volume is sent in full"
+        "the copy of volume `{application}` {problem}; `flocker-cluster volume resolve {application} --set-aside NODE` keeps it under another name, and the volume is sent in full"
     )]
     Touched {
         /// Whose volume.

@@ -79,7 +79,8 @@ pub enum PlanSendError {
     /// The receiver has a copy, and none of its snapshots is here.
     #[error(
         "the receiver's copy has no snapshot in common with this one (newest here: {}, newest \
-         there: {}); set it aside with `flocker-cluster volume resolve`, and the volume is sent in full",
+         there: {}); `flocker-cluster volume resolve APP --set-aside NODE` keeps it under another name, \
+         and the volume is sent in full",
         describe(newest_here.as_ref()), describe(newest_there.as_ref())
     )]
     NoCommonSnapshot {
@@ -91,7 +92,8 @@ pub enum PlanSendError {
     /// The receiver's copy went on after the newest common snapshot.
     #[error(
         "the receiver's copy has snapshot {} that is not here, after the newest common one, {}; \
-         decide which copy is right, and set the other aside with `flocker-cluster volume resolve`",
+         if this copy is the right one, `flocker-cluster volume resolve APP --set-aside NODE` keeps the \
+         other under another name, and the volume is sent in full",
         describe(Some(there)),
         describe(Some(common))
     )]

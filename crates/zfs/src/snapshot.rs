@@ -31,7 +31,8 @@ pub enum SnapshotError {
     #[error(transparent)]
     Observe(#[from] ObserveError),
     /// ZFS refused.
-    #[error(transparent)]
+    // Not transparent: what can be done about it is asked of the cause.
+    #[error("{0}")]
     Kernel(#[from] KernelFailed),
     /// Its intent log could not be replayed.
     #[error("the volume cannot be mounted to write down what its last crash left in the log")]

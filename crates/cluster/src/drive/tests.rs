@@ -1,5 +1,6 @@
 //! What comes of what nodes say while a plan is driven.
 
+use flocker_model::Observed;
 use flocker_plan::StepId;
 use serde_json::json;
 

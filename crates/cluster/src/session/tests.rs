@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use flocker_model::{ByteCount, NodeId, PoolHealth, PoolState, SshIdentity};
+use flocker_model::{
+    ByteCount, NodeId, NodeState, PoolHealth, PoolProblem, PoolState, PoollessNode, SshIdentity,
+};
 use flocker_plan::StepId;
 use flocker_remote::protocol::{LockPurpose, Progress, StepFailure};
 use tokio::io::AsyncWriteExt as _;
@@ -96,6 +98,52 @@ async fn a_node_that_talks_nonsense_is_told_at_once_and_not_waited_for() {
       caused by: the other side sent something that is not a message of this protocol
       caused by: expected value at line 1 column 2
     ");
+}
+
+/// It answers, so nobody has to look for it; what has to be mended is on it.
+#[tokio::test]
+async fn a_node_that_cannot_look_at_itself_is_not_unreachable() {
+    let failure = StepFailure {
+        message: "Docker does not answer".to_owned(),
+        causes: Vec::new(),
+        hint: Some("look at `systemctl status docker`".to_owned()),
+        stale: false,
+    };
+    let reason = RefusedReason::NotObserved { failure };
+    let bytes = said(&[Event::Refused { reason }]).await;
+    let (waiting, _nobody) = mpsc::channel(1);
+    let caller = caller();
+    let mut reader = FrameReader::new(bytes.as_slice());
+    let answer = first_answer(&mut reader, endless(), (&caller, &waiting)).await;
+    let refused = answer.err().unwrap();
+    assert_eq!(refused.presence, Presence::Answers);
+    assert_eq!(refused.failure.exit, Exit::Blocked);
+    insta::assert_snapshot!(refused.failure, @r"
+    error: node1: its state cannot be observed
+      caused by: Docker does not answer
+      hint: look at `systemctl status docker`
+    ");
+}
+
+#[tokio::test]
+async fn a_node_that_lacks_its_pool_begins_all_the_same() {
+    let node = PoollessNode {
+        id: NodeId(uuid::Uuid::nil()),
+        version: "1".to_owned(),
+        pool: "tank".to_owned(),
+        problem: PoolProblem::NotImported,
+        members: std::collections::BTreeMap::new(),
+    };
+    let event = Event::WithoutPool {
+        node: Box::new(node.clone()),
+    };
+    let bytes = said(&[event]).await;
+    let (waiting, _nobody) = mpsc::channel(1);
+    let caller = caller();
+    let mut reader = FrameReader::new(bytes.as_slice());
+    let answer = first_answer(&mut reader, endless(), (&caller, &waiting)).await;
+    let (look, _) = answer.ok().unwrap();
+    assert_eq!(look, Look::WithoutPool(Box::new(node)));
 }
 
 #[tokio::test]

@@ -6,8 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
 use flocker_model::{
-    ApplicationName, Contact, Deployment, ImageId, ImageReference, NodeName, NodeObservation,
-    Observed, VolumeRole,
+    ApplicationName, Contact, Deployment, ImageId, ImageReference, NodeName, Observed, VolumeRole,
 };
 use flocker_plan::{Action, Goal, Handoff, ImageSource, Plan, Scope, StepId, Yield, plan};
 use flocker_remote::protocol::StepFailure;
@@ -16,7 +15,7 @@ use tempfile::TempDir;
 
 use super::fake::{
     Dataset, Fake, FakeContainers, FakePeers, FakeRoutes, FakeUnits, FakeVolumes, Faults, Guids,
-    Host, Neighbours, archive,
+    Host, Neighbours, Trouble, archive,
 };
 use super::wish::{APPLICATIONS, application_name, name, node_name, port};
 use crate::execute::run_action;
@@ -162,6 +161,11 @@ impl Cluster {
         state.running.network.links.clear();
     }
 
+    /// Does to a machine's pool what its disks or an administrator may do.
+    pub(super) fn befall_pool(&self, name: &NodeName, trouble: Option<Trouble>) {
+        self.nodes[name].host.state().disk.pool.trouble = trouble;
+    }
+
     /// Cuts a machine off from the others.
     pub(super) fn part(&self, name: &NodeName) {
         self.neighbours.remove(self.nodes[name].machine.id);
@@ -237,9 +241,8 @@ impl Cluster {
                 address: name.as_address().unwrap(),
                 ssh_port: port(22),
             };
-            let state = node.machine.observe(Some(contact)).await.unwrap();
-            let seen = NodeObservation::Seen(Box::new(state));
-            observed.nodes.insert(name.clone(), seen);
+            let look = node.machine.observe(Some(contact)).await.unwrap();
+            observed.nodes.insert(name.clone(), look.into());
         }
         observed
     }

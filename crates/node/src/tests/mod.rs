@@ -6,6 +6,7 @@ mod fake;
 mod hostile;
 mod interrupted;
 mod places;
+mod pools;
 mod resolving;
 mod scripts;
 mod secrets;

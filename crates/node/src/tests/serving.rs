@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use flocker_model::PoolProblem;
 use flocker_plan::{Action, ImageSource, StepId};
 use flocker_remote::protocol::{
     Begin, Event, FrameWriter, LockHolder, LockPurpose, PROTOCOL_VERSION, RefusedReason, Request,
@@ -10,7 +11,7 @@ use tokio::io::DuplexStream;
 use tokio::sync::mpsc;
 
 use super::cluster::Cluster;
-use super::fake::{ENDLESS_IMAGE, Fake};
+use super::fake::{ENDLESS_IMAGE, Fake, Trouble};
 use super::wish::node_name;
 use crate::machine::Machine;
 use crate::serve::converse;
@@ -118,6 +119,38 @@ async fn an_operator_who_gives_up_waiting_takes_no_lock() {
             Some(Event::Observed { .. }) => break,
             other => panic!("{other:?}"),
         }
+    }
+}
+
+/// Neither a pool that is missing nor one that lets everybody wait keeps the node from answering, or
+/// its lock from being let go of.
+#[tokio::test]
+async fn a_node_without_its_pool_says_so_and_is_free_afterwards() {
+    for (trouble, expected) in [
+        (Trouble::Missing, PoolProblem::NotImported),
+        (Trouble::Suspended, PoolProblem::Suspended),
+    ] {
+        let cluster = Cluster::new(1);
+        let machine = cluster.machine(&node_name(0));
+        cluster.befall_pool(&node_name(0), Some(trouble));
+        let (mut writer, input) = begin().await;
+        let (mut events, served) = serve(machine, input);
+        for _ in 0..2 {
+            let said = tokio::time::timeout(PATIENCE, events.recv()).await.unwrap();
+            let Some(Event::WithoutPool { node }) = said else {
+                panic!("{said:?}");
+            };
+            assert_eq!(node.id, machine.id);
+            assert_eq!((node.pool.as_str(), &node.problem), ("tank", &expected));
+            writer.send(&Request::Observe).await.unwrap();
+        }
+        drop(writer);
+        let served = tokio::time::timeout(PATIENCE, served).await;
+        assert_eq!(served.unwrap().unwrap(), Ok(()));
+        cluster.befall_pool(&node_name(0), None);
+        let (_writer, input) = begin().await;
+        let (mut events, _served) = serve(machine, input);
+        assert!(matches!(events.recv().await, Some(Event::Observed { .. })));
     }
 }
 

@@ -3,7 +3,7 @@
 use flocker_model::ApplicationName;
 
 use super::{Blocked, BlockedKind, CopyDescription};
-use crate::naming::{promote_command, set_aside_command};
+use crate::naming::{look_at_pool, promote_command, set_aside_command};
 
 impl Blocked {
     /// Says what the operator can do next.
@@ -99,11 +99,20 @@ impl BlockedKind {
             Self::PortTaken { node, port } => {
                 format!("route another port, or free port {port} on {node}")
             }
-            Self::NotEnoughSpace { node, .. } => format!("free space in the pool of {node}"),
-            Self::LargerThanMaximum { .. } => "raise `maximum_size`".to_owned(),
-            Self::PoolUnusable { node, pool, .. } => {
-                format!("look at `zpool status {pool}` on {node}")
+            Self::NotEnoughSpace { node, pool, .. } => {
+                format!(
+                    "free space on {node}; `zfs list -o space -r {pool}` there shows what has it"
+                )
             }
+            Self::LargerThanMaximum { .. } => {
+                "raise `maximum_size` in the application configuration".to_owned()
+            }
+            Self::PoolUnusable {
+                node,
+                pool,
+                problem,
+                ..
+            } => look_at_pool(node, pool, problem),
             Self::NeedsOtherNode { .. } => {
                 "run `flocker-cluster deploy`, which speaks with every node".to_owned()
             }

@@ -4,7 +4,10 @@ mod hint;
 mod text;
 mod unseen;
 
-use flocker_model::{ApplicationName, ByteCount, Epoch, NodeId, NodeName, Port, SnapshotGuid};
+use flocker_model::{
+    ApplicationName, ByteCount, Epoch, NodeId, NodeName, PoolProblem, PoollessNode, Port,
+    SnapshotGuid,
+};
 use serde::{Deserialize, Serialize};
 
 pub use unseen::Unseen;
@@ -134,6 +137,8 @@ pub enum BlockedKind {
         node: NodeName,
         /// The dataset.
         dataset: String,
+        /// Its newest snapshot, whoever took that: by it others can tell which dataset this is.
+        newest: Option<SnapshotGuid>,
         /// What is wrong with it.
         problem: String,
     },
@@ -160,6 +165,8 @@ pub enum BlockedKind {
     NotEnoughSpace {
         /// The node.
         node: NodeName,
+        /// The pool.
+        pool: String,
         /// Bytes that the volume refers to.
         needed: ByteCount,
         /// Bytes that the pool has.
@@ -181,7 +188,9 @@ pub enum BlockedKind {
         /// The pool.
         pool: String,
         /// What is wrong with it.
-        problem: String,
+        problem: PoolProblem,
+        /// Whether its volumes could be looked at all the same.
+        volumes_seen: bool,
     },
     /// Within one node's scope: what is wanted needs another node.
     NeedsOtherNode {
@@ -193,6 +202,16 @@ pub enum BlockedKind {
 }
 
 impl BlockedKind {
+    /// Says that a node's pool cannot be looked at.
+    pub fn of_poolless(node: &NodeName, poolless: &PoollessNode) -> Self {
+        Self::PoolUnusable {
+            node: node.clone(),
+            pool: poolless.pool.clone(),
+            problem: poolless.problem.clone(),
+            volumes_seen: false,
+        }
+    }
+
     /// Tells whether the cause is a node that did not answer.
     pub const fn is_unreachable(&self) -> bool {
         match self {

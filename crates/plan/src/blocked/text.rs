@@ -77,14 +77,6 @@ impl fmt::Display for BlockedKind {
             Self::PortTaken { node, port } => {
                 write!(f, "routed port {port} is in use by a program on {node}")
             }
-            Self::NotEnoughSpace {
-                node,
-                needed,
-                available,
-            } => write!(
-                f,
-                "its volume has {needed} and the pool of {node} has room for {available}"
-            ),
             Self::LargerThanMaximum {
                 node,
                 referenced,
@@ -93,11 +85,7 @@ impl fmt::Display for BlockedKind {
                 f,
                 "its volume on {node} has {referenced} in it, more than the maximum size of {maximum}"
             ),
-            Self::PoolUnusable {
-                node,
-                pool,
-                problem,
-            } => write!(f, "pool {pool} of {node} {problem}"),
+            Self::NotEnoughSpace { .. } | Self::PoolUnusable { .. } => self.fmt_about_pool(f),
             Self::NeedsOtherNode { node, what } => write!(f, "{what} (on {node})"),
             Self::VolumeUnknown { .. }
             | Self::OwnerUnseen { .. }
@@ -114,6 +102,38 @@ impl fmt::Display for BlockedKind {
 }
 
 impl BlockedKind {
+    /// Writes what is wrong with a pool.
+    fn fmt_about_pool(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotEnoughSpace {
+                node,
+                pool,
+                needed,
+                available,
+            } => write!(
+                f,
+                "its volume has {needed} and pool {pool} of {node} has room for {available}"
+            ),
+            Self::PoolUnusable {
+                node,
+                pool,
+                problem,
+                volumes_seen: true,
+            } => write!(f, "pool {pool} of {node} {problem}"),
+            Self::PoolUnusable {
+                node,
+                pool,
+                problem,
+                volumes_seen: false,
+            } => write!(
+                f,
+                "pool {pool} of {node} {problem}, so that it is not known which volumes are there"
+            ),
+            // Not about a pool.
+            _ => Ok(()),
+        }
+    }
+
     /// Writes what is wrong with the copies of a volume.
     fn fmt_about_copies(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -136,11 +156,18 @@ impl BlockedKind {
             Self::ForeignDataset {
                 node,
                 dataset,
+                newest,
                 problem,
-            } => write!(
-                f,
-                "dataset {dataset} on {node}, where its volume would be, {problem}"
-            ),
+            } => {
+                let newest = newest.map_or_else(
+                    || "it has no snapshot".to_owned(),
+                    |guid| format!("newest snapshot GUID {guid}"),
+                );
+                write!(
+                    f,
+                    "dataset {dataset} on {node}, where its volume would be, {problem} ({newest})"
+                )
+            }
             Self::ReplicaWritten { replica } => {
                 write!(f, "the replica of its volume was written to on {replica}")
             }

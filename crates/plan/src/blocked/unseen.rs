@@ -13,8 +13,8 @@ pub struct Unseen {
     /// Those that did not answer, or were not asked.
     #[serde(rename = "unseen")]
     pub away: Vec<NodeName>,
-    /// Those that are there, and did not let themselves be looked at: somebody else changes them,
-    /// say.
+    /// Those that are there, and did not let themselves be looked at: somebody else changes them, or
+    /// their pool is missing, say.
     #[serde(default)]
     pub unusable: Vec<NodeName>,
 }
@@ -26,7 +26,9 @@ impl Unseen {
         for (node, observation) in &observed.nodes {
             match observation {
                 NodeObservation::Seen(_) => {}
-                NodeObservation::Unusable { .. } => unseen.unusable.push(node.clone()),
+                NodeObservation::WithoutPool(_) | NodeObservation::Unusable { .. } => {
+                    unseen.unusable.push(node.clone());
+                }
                 NodeObservation::Unreachable { .. } | NodeObservation::NotAsked => {
                     unseen.away.push(node.clone());
                 }

@@ -244,6 +244,7 @@ impl Planner<'_> {
         if needed >= available {
             return Err(Box::new(BlockedKind::NotEnoughSpace {
                 node: placing.place.clone(),
+                pool: target.pool.pool().to_owned(),
                 needed: ByteCount::new(needed),
                 available: ByteCount::new(available),
             }));

@@ -19,7 +19,8 @@ impl Planner<'_> {
         self.check_ports();
     }
 
-    /// Every node of the deployment must have answered; one that it omits need not have.
+    /// Every node of the deployment must have been seen with all that it has; one that it omits need
+    /// not have been.
     fn check_reachability(&mut self) {
         for node in self.goal.deployment.nodes.keys() {
             let reason = match self.observed.nodes.get(node) {
@@ -32,6 +33,9 @@ impl Planner<'_> {
             }
             let node = node.clone();
             self.block(match self.observed.nodes.get(&node) {
+                Some(NodeObservation::WithoutPool(poolless)) => {
+                    BlockedKind::of_poolless(&node, poolless)
+                }
                 Some(NodeObservation::Unusable { .. }) => {
                     BlockedKind::NodeUnusable { node, reason }
                 }
@@ -46,7 +50,10 @@ impl Planner<'_> {
             return;
         }
         for node in self.goal.deployment.nodes.keys() {
-            if !self.addresses.contains_key(node) {
+            // Of a node that lacks its pool nothing else is asked.
+            let observation = self.observed.nodes.get(node);
+            let lacks_pool = matches!(observation, Some(NodeObservation::WithoutPool(_)));
+            if !lacks_pool && !self.addresses.contains_key(node) {
                 let node = node.clone();
                 self.block(BlockedKind::NoAddress { node });
             }

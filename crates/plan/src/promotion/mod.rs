@@ -10,8 +10,8 @@ use crate::steps::Because;
 use crate::survey::{age, describe, name_of, newest_own, unseen_reason};
 use crate::{Action, Outcome, OutcomeKind, Plan, StepId};
 use flocker_model::{
-    ApplicationName, ByteCount, Epoch, NodeId, NodeName, NodeState, Observed, PoolHealth,
-    SnapshotGuid, VolumeCopy, VolumeRole, render_utc,
+    ApplicationName, ByteCount, Epoch, NodeId, NodeName, NodeObservation, NodeState, Observed,
+    PoolHealth, SnapshotGuid, VolumeCopy, VolumeRole, render_utc,
 };
 
 pub use refusal::{NotPromoted, WhyNotPromoted};
@@ -203,12 +203,19 @@ fn reason(
 
 /// Returns the state of a node, or why it was not seen.
 fn seen<'a>(node: &NodeName, observed: &'a Observed) -> Result<&'a NodeState, WhyNotPromoted> {
-    observed.node(node).ok_or_else(|| {
-        let reason = observed.nodes.get(node).and_then(unseen_reason);
-        WhyNotPromoted::NodeUnseen {
-            reason: reason.unwrap_or_else(|| "it was not asked".to_owned()),
+    match observed.nodes.get(node) {
+        Some(NodeObservation::Seen(state)) => Ok(state),
+        Some(NodeObservation::WithoutPool(node)) => Err(WhyNotPromoted::PoolUnusable {
+            pool: node.pool.clone(),
+            problem: node.problem.clone(),
+        }),
+        observation => {
+            let reason = observation.and_then(unseen_reason);
+            Err(WhyNotPromoted::NodeUnseen {
+                reason: reason.unwrap_or_else(|| "it was not asked".to_owned()),
+            })
         }
-    })
+    }
 }
 
 /// What the copies that were seen say of the last owner.
@@ -313,8 +320,10 @@ fn refuse_living_owner(
 /// Makes sure that a replica is whole and as it was received; returns the snapshot it ends with.
 fn usable_replica(state: &NodeState, copy: &VolumeCopy) -> Result<SnapshotGuid, WhyNotPromoted> {
     if let PoolHealth::Unusable { problem } = &state.pool.health {
-        let problem = problem.clone();
-        return Err(WhyNotPromoted::PoolUnusable { problem });
+        return Err(WhyNotPromoted::PoolUnusable {
+            pool: state.pool.pool().to_owned(),
+            problem: problem.clone(),
+        });
     }
     let touched = |problem| Err(WhyNotPromoted::Touched { problem });
     let Some(newest) = newest_own(copy) else {

@@ -1,6 +1,6 @@
 //! Why a replica does not become the volume.
 
-use flocker_model::{Epoch, NodeName};
+use flocker_model::{Epoch, NodeName, PoolProblem};
 use thiserror::Error;
 
 use crate::CopyDescription;
@@ -66,8 +66,10 @@ pub enum WhyNotPromoted {
     },
     /// The pool cannot be written to.
     PoolUnusable {
-        /// What is wrong with it, as the end of a sentence.
-        problem: String,
+        /// Its name.
+        pool: String,
+        /// What is wrong with it.
+        problem: PoolProblem,
     },
     /// The first copy was not received whole.
     Partial,

@@ -6,7 +6,7 @@ use flocker_model::{NodeName, render_utc};
 
 use super::{NotPromoted, Promotion, WhyNotPromoted};
 use crate::CopyDescription;
-use crate::naming::{promote_command, set_aside_command};
+use crate::naming::{look_at_pool, promote_command, set_aside_command};
 
 impl NotPromoted {
     /// Tells whether the cause is that the node did not answer.
@@ -50,7 +50,7 @@ impl NotPromoted {
                     .collect();
                 format!("first set the wrong one aside: {}", commands.join(" or "))
             }
-            WhyNotPromoted::PoolUnusable { .. } => format!("look at `zpool status` on {node}"),
+            WhyNotPromoted::PoolUnusable { pool, problem } => look_at_pool(node, pool, problem),
             WhyNotPromoted::Partial => {
                 "only the owner can send the rest; bring it back, or name another node".to_owned()
             }
@@ -147,7 +147,9 @@ impl NotPromoted {
                 let copies: Vec<String> = copies.iter().map(CopyDescription::to_string).collect();
                 write!(f, "who owns it is contradicted: {}", copies.join("; "))
             }
-            WhyNotPromoted::PoolUnusable { problem } => write!(f, "its pool {problem}"),
+            WhyNotPromoted::PoolUnusable { pool, problem } => {
+                write!(f, "its pool {pool} {problem}")
+            }
             WhyNotPromoted::Partial => write!(f, "only part of a first copy was received"),
             WhyNotPromoted::Touched { problem } => write!(f, "the replica {problem}"),
             WhyNotPromoted::NewerReplica { newer } => write!(f, "there is a newer one on {newer}"),

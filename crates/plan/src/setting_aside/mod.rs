@@ -5,8 +5,8 @@ mod text;
 use std::collections::BTreeSet;
 
 use flocker_model::{
-    ApplicationName, ByteCount, ContainerStatus, Epoch, NodeId, NodeName, NodeState, Observed,
-    PoolHealth, SetAsideName, VolumeCopy, VolumeRole,
+    ApplicationName, ByteCount, ContainerStatus, Epoch, NodeId, NodeName, NodeObservation,
+    NodeState, Observed, PoolHealth, PoolProblem, SetAsideName, VolumeCopy, VolumeRole,
 };
 use thiserror::Error;
 
@@ -47,8 +47,10 @@ pub enum WhyNotSetAside {
     },
     /// The pool cannot be written to.
     PoolUnusable {
-        /// What is wrong with it, as the end of a sentence.
-        problem: String,
+        /// Its name.
+        pool: String,
+        /// What is wrong with it.
+        problem: PoolProblem,
     },
     /// Nobody else who was seen owns the volume.
     OnlyOwner {
@@ -101,11 +103,7 @@ pub fn plan_setting_aside(
             copy,
         })
     };
-    let Some(state) = observed.node(node) else {
-        let reason = observed.nodes.get(node).and_then(unseen_reason);
-        let reason = reason.unwrap_or_else(|| "it was not asked".to_owned());
-        return Err(refuse(WhyNotSetAside::NodeUnseen { reason }, None));
-    };
+    let state = seen(node, observed).map_err(|why| refuse(why, None))?;
     let mut plan = Plan::default();
     let mut outcome = Outcome {
         kind: OutcomeKind::Unchanged,
@@ -123,6 +121,22 @@ pub fn plan_setting_aside(
     }
     plan.outcomes.insert(application.clone(), outcome);
     Ok(plan)
+}
+
+/// Returns the state of a node, or why it was not seen.
+fn seen<'a>(node: &NodeName, observed: &'a Observed) -> Result<&'a NodeState, WhyNotSetAside> {
+    match observed.nodes.get(node) {
+        Some(NodeObservation::Seen(state)) => Ok(state),
+        Some(NodeObservation::WithoutPool(node)) => Err(WhyNotSetAside::PoolUnusable {
+            pool: node.pool.clone(),
+            problem: node.problem.clone(),
+        }),
+        observation => {
+            let reason = observation.and_then(unseen_reason);
+            let reason = reason.unwrap_or_else(|| "it was not asked".to_owned());
+            Err(WhyNotSetAside::NodeUnseen { reason })
+        }
+    }
 }
 
 /// Adds the steps: what uses the copy is stopped first.
@@ -209,8 +223,10 @@ fn check(
     others: &Others<'_>,
 ) -> Result<(), WhyNotSetAside> {
     if let PoolHealth::Unusable { problem } = &state.pool.health {
-        let problem = problem.clone();
-        return Err(WhyNotSetAside::PoolUnusable { problem });
+        return Err(WhyNotSetAside::PoolUnusable {
+            pool: state.pool.pool().to_owned(),
+            problem: problem.clone(),
+        });
     }
     let application = &setting_aside.application;
     match copy.role {

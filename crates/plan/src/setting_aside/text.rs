@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::{NotSetAside, SettingAside, WhyNotSetAside};
-use crate::naming::promote_command;
+use crate::naming::{look_at_pool, promote_command};
 
 impl NotSetAside {
     /// Tells whether the cause is that the node did not answer.
@@ -18,7 +18,7 @@ impl NotSetAside {
         } = &self.setting_aside;
         match &self.why {
             WhyNotSetAside::NodeUnseen { .. } => format!("make `ssh {node}` work"),
-            WhyNotSetAside::PoolUnusable { .. } => format!("look at `zpool status` on {node}"),
+            WhyNotSetAside::PoolUnusable { pool, problem } => look_at_pool(node, pool, problem),
             WhyNotSetAside::OnlyOwner { unseen } if !unseen.is_empty() => unseen.hint(),
             WhyNotSetAside::OnlyOwner { .. } => format!(
                 "it is the volume itself; to have that elsewhere, place `{application}` there and \
@@ -80,8 +80,8 @@ impl fmt::Display for NotSetAside {
             WhyNotSetAside::NodeUnseen { reason } => {
                 write!(formatter, "{node} cannot be reached: {reason}")
             }
-            WhyNotSetAside::PoolUnusable { problem } => {
-                write!(formatter, "the pool of {node} {problem}")
+            WhyNotSetAside::PoolUnusable { pool, problem } => {
+                write!(formatter, "pool {pool} of {node} {problem}")
             }
             WhyNotSetAside::OnlyOwner { unseen } if unseen.is_empty() => {
                 formatter.write_str("no other node owns the volume")

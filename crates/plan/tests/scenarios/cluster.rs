@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use flocker_model::{
     Application, ApplicationName, ByteCount, Contact, ContainerStatus, Deployment, ImageId, NodeId,
-    NodeName, NodeObservation, NodeState, Observed, PoolHealth, PoolState, Port, RestartPolicy,
-    SshIdentity, UnitState, VolumeCopy,
+    NodeName, NodeObservation, NodeState, Observed, PoolHealth, PoolProblem, PoolState,
+    PoollessNode, Port, RestartPolicy, SshIdentity, UnitState, VolumeCopy,
 };
 use flocker_plan::{Action, Goal, Plan, Scope, StepId, Yield, check, plan, simulate};
 
@@ -215,6 +215,20 @@ impl Cluster {
         self.observed
             .nodes
             .insert(node_name(number), NodeObservation::Unreachable { reason });
+    }
+
+    /// Takes a machine's pool out of reach; the machine answers as before.
+    pub(crate) fn lose_pool(&mut self, number: &str, problem: PoolProblem) {
+        let state = self.machine(number);
+        let poolless = PoollessNode {
+            id: state.id,
+            version: state.version.clone(),
+            pool: state.pool.pool().to_owned(),
+            problem,
+            members: state.members.clone(),
+        };
+        let lost = NodeObservation::WithoutPool(Box::new(poolless));
+        self.observed.nodes.insert(node_name(number), lost);
     }
 
     /// Somebody else changes a machine, which does not let itself be looked at meanwhile.

@@ -1,6 +1,8 @@
 //! What stands in the way.
 
-use flocker_model::{ByteCount, Epoch, PoolHealth, SnapshotGuid, SnapshotState, VolumeRole};
+use flocker_model::{
+    ByteCount, Epoch, PoolHealth, PoolProblem, SnapshotGuid, SnapshotState, VolumeRole,
+};
 use insta::assert_snapshot;
 
 use crate::cluster::{
@@ -177,22 +179,62 @@ fn what_the_target_cannot_take_stays_up_where_it_runs() {
 
 #[test]
 fn a_pool_is_unusable() {
-    let mut cluster = Cluster::running(2, &on("1"));
-    cluster.machine("2").pool.health = PoolHealth::Unusable {
-        problem: "is suspended".to_owned(),
+    let health = PoolHealth::Unusable {
+        problem: PoolProblem::ReadOnly,
     };
-    assert_snapshot!(
-        "the_targets_pool_is_unusable",
-        show(&cluster.plan(&on("2")))
-    );
     let mut cluster = Cluster::running(2, &on("1"));
-    cluster.machine("1").pool.health = PoolHealth::Unusable {
-        problem: "is suspended".to_owned(),
-    };
-    assert_snapshot!(
-        "the_sources_pool_is_unusable",
-        show(&cluster.plan(&on("2")))
-    );
+    cluster.machine("2").pool.health = health.clone();
+    assert_snapshot!("the_targets_pool_is_unusable", refused(&cluster, &on("2")));
+    let mut cluster = Cluster::running(2, &on("1"));
+    cluster.machine("1").pool.health = health;
+    assert_snapshot!("the_sources_pool_is_unusable", refused(&cluster, &on("2")));
+}
+
+#[test]
+fn the_targets_pool_cannot_be_looked_at() {
+    let mut cluster = Cluster::running(2, &on("1"));
+    cluster.lose_pool("2", PoolProblem::NotImported);
+    assert_snapshot!(refused(&cluster, &on("2")));
+}
+
+/// The volume is where it was, and nobody makes an empty one or starts an old one instead.
+#[test]
+fn the_owners_pool_cannot_be_looked_at() {
+    let mut cluster = Cluster::running(2, &on("1"));
+    cluster.lose_pool("1", PoolProblem::Suspended);
+    for wanted in ["1", "2"] {
+        let made = cluster.plan(&on(wanted));
+        assert!(made.steps().is_empty(), "{made}");
+    }
+    assert_snapshot!("without_a_replica", show(&cluster.plan(&on("2"))));
+    let mut cluster = moved();
+    cluster.lose_pool("2", PoolProblem::Suspended);
+    let made = cluster.plan(&on("1"));
+    assert!(made.steps().is_empty(), "{made}");
+    assert_snapshot!("with_a_replica", show(&made));
+}
+
+/// A machine that the deployment omits may have the volume as well.
+#[test]
+fn an_omitted_machines_pool_cannot_be_looked_at() {
+    let mut cluster = Cluster::running(2, &on("1"));
+    cluster.lose_pool("1", PoolProblem::NotImported);
+    let wanted = deployment(&[("db", database())], &[("2", &["db"])]);
+    let made = cluster.plan(&wanted);
+    assert!(!made.blocked.is_empty(), "{made}");
+    assert_snapshot!(show(&made));
+}
+
+/// At its boot a node waits for its pool: what a deployment placed on it may not be all that there
+/// is.
+#[test]
+fn a_machine_without_its_pool_restores_nothing() {
+    let mut cluster = Cluster::running(2, &on("1"));
+    cluster.reboot("1");
+    cluster.lose_pool("1", PoolProblem::NotImported);
+    let made = cluster.plan_alone(&on("1"), "1");
+    assert!(made.steps().is_empty(), "{made}");
+    assert_snapshot!(show(&made));
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! What the operator alone decides: a replica in the place of a lost owner, a copy out of use.
 
 use flocker_model::{
-    ByteCount, Deployment, Epoch, OwnerClaim, PoolHealth, SnapshotGuid, SnapshotState, VolumeRole,
+    ByteCount, Deployment, Epoch, OwnerClaim, PoolHealth, PoolProblem, SnapshotGuid, SnapshotState,
+    VolumeRole,
 };
 use flocker_plan::{
     Action, Plan, Promotion, SettingAside, check, plan_promotion, plan_setting_aside,
@@ -299,10 +300,13 @@ fn promotions_that_are_refused() {
             problem: "was not made by Flocker".to_owned(),
         };
     });
-    with("the pool is suspended", &|cluster| {
+    with("the pool is read-only", &|cluster| {
         cluster.machine("2").pool.health = PoolHealth::Unusable {
-            problem: "is suspended".to_owned(),
+            problem: PoolProblem::ReadOnly,
         };
+    });
+    with("the pool is not there", &|cluster| {
+        cluster.lose_pool("2", PoolProblem::NotImported);
     });
     with("no copy", &|cluster| {
         cluster.machine("2").volumes.clear();
@@ -396,8 +400,10 @@ fn setting_aside_that_is_refused() {
     cluster.copy("3", "db").mounted = Some("/mnt".to_owned());
     refuse("a foreign dataset that is mounted", &cluster, "3");
     cluster.machine("3").pool.health = PoolHealth::Unusable {
-        problem: "is suspended".to_owned(),
+        problem: PoolProblem::ReadOnly,
     };
+    refuse("a pool that is read-only", &cluster, "3");
+    cluster.lose_pool("3", PoolProblem::Suspended);
     refuse("a suspended pool", &cluster, "3");
     assert_snapshot!(refusals.join("\n\n"));
 }
@@ -494,7 +500,7 @@ fn a_stale_owner_does_not_start_at_boot_when_a_peer_tells() {
     let told = [(name("db"), later.clone())].into();
     cluster.observed.claims.insert(node_name("1"), told);
     let plan = cluster.plan_alone(&on("3"), "3");
-    assert_snapshot!(format!("{}{}", show(&plan), obstacles(&plan)));
+    assert_snapshot!(show(&plan));
 
     // What a peer knows of this owner or an earlier one is no reason.
     let known = OwnerClaim {

@@ -1,6 +1,6 @@
 //! The messages themselves.
 
-use flocker_model::NodeState;
+use flocker_model::{NodeState, PoollessNode};
 use flocker_plan::{Action, StepId, Yield};
 use serde::{Deserialize, Serialize};
 
@@ -152,6 +152,11 @@ pub enum Event {
     Observed {
         /// The node's state.
         state: Box<NodeState>,
+    },
+    /// The answer in place of [`Event::Observed`] where the pool cannot be looked at.
+    WithoutPool {
+        /// The node, without any word on volumes.
+        node: Box<PoollessNode>,
     },
     /// Observing again failed.
     ObserveFailed {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt;
 
-use flocker_model::{ByteCount, Epoch, PoolHealth, VolumeRole};
+use flocker_model::{ByteCount, Epoch, PoolHealth, PoolProblem, VolumeRole};
 use flocker_zfs::{Change, CreateError, NewVolume, ObserveError, OpenError, Zfs, ZfsSettings};
 
 use crate::support::{Cluster, create, dataset, deployment, observe, role, run, snapshot, web};
@@ -199,17 +199,31 @@ async fn the_pool_is_usable_and_a_missing_one_is_not() {
     });
     assert!(matches!(
         missing.observe_pool().await.health,
-        PoolHealth::Unusable { .. }
+        PoolHealth::Unusable {
+            problem: PoolProblem::NotImported
+        }
     ));
     // Unknown is not absent.
     let unknown = missing.observe_volumes().await;
     assert!(
-        matches!(unknown, Err(ObserveError::NoPool { .. })),
+        matches!(
+            unknown,
+            Err(ObserveError::Pool {
+                problem: PoolProblem::NotImported,
+                ..
+            })
+        ),
         "{unknown:?}"
     );
     let unknown = missing.observe_volume(&web()).await;
     assert!(
-        matches!(unknown, Err(ObserveError::NoPool { .. })),
+        matches!(
+            unknown,
+            Err(ObserveError::Pool {
+                problem: PoolProblem::NotImported,
+                ..
+            })
+        ),
         "{unknown:?}"
     );
 }

@@ -3,11 +3,11 @@
 use std::fs::File;
 use std::io::{ErrorKind, Write as _};
 
-use flocker_model::{ByteCount, PoolHealth, VolumeRole};
-use flocker_zfs::{ObserveError, Zfs, ZfsSettings};
+use flocker_model::{ByteCount, PoolHealth, PoolProblem, VolumeRole};
+use flocker_zfs::{NewVolume, ObserveError, Zfs, ZfsSettings};
 
 use crate::support::{
-    Cluster, Pool, create, hand_over, noise, observe, read, role, run, snapshot, web,
+    Cluster, Pool, create, deployment, hand_over, noise, observe, read, role, run, snapshot, web,
 };
 
 /// Writes to the owned volume until there is no space left; returns how many bytes that took.
@@ -85,8 +85,52 @@ async fn a_read_only_pool_takes_no_volume_and_shows_what_it_has() {
     let PoolHealth::Unusable { problem } = a.observe_pool().await.health else {
         panic!("a read-only pool takes volumes");
     };
-    assert_eq!(problem, "is imported read-only");
+    assert_eq!(problem, PoolProblem::ReadOnly);
     assert_eq!(role(&a).await, before);
+}
+
+/// The pool is told to be missing, and what is in it to be unknown, one volume and all of them.
+async fn assert_missing(zfs: &Zfs) {
+    let problem = PoolProblem::NotImported;
+    let health = zfs.observe_pool().await.health;
+    assert_eq!(health, PoolHealth::Unusable { problem });
+    let all = zfs.observe_volumes().await.map(|_| ());
+    let one = zfs.observe_volume(&web()).await.map(|_| ());
+    for unknown in [all, one] {
+        let Err(ObserveError::Pool { pool, problem }) = unknown else {
+            panic!("{unknown:?}");
+        };
+        assert_eq!(
+            Some(pool.as_str()),
+            zfs.settings().dataset.split('/').next()
+        );
+        assert_eq!(problem, PoolProblem::NotImported);
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs a ZFS pool"]
+async fn an_exported_pool_is_missed_and_comes_back_with_all_that_it_had() {
+    let pool = Pool::new("away");
+    let a = Cluster::below(&pool.name).a;
+    create(&a).await;
+    snapshot(&a).await;
+    let known = async || {
+        let copy = observe(&a).await.unwrap();
+        (copy.role, copy.newest_snapshot)
+    };
+    let before = known().await;
+    pool.export();
+    assert_missing(&a).await;
+    let new = NewVolume {
+        application: web(),
+        maximum_size: None,
+        deployment: deployment(),
+    };
+    let made = a.create(&new).await;
+    assert!(made.is_err(), "an empty volume where one may be: {made:?}");
+    pool.import();
+    assert_eq!(known().await, before);
 }
 
 /// Its volumes are unknown then, which is not absent.
@@ -105,15 +149,7 @@ async fn a_renamed_pool_is_missed() {
     });
     let owned = role(&a).await;
     pool.import_again(&format!("{} flocker-renamed", pool.name));
-    assert!(matches!(
-        a.observe_pool().await.health,
-        PoolHealth::Unusable { .. }
-    ));
-    let found = a.observe_volumes().await;
-    assert!(
-        matches!(found, Err(ObserveError::NoPool { .. })),
-        "{found:?}"
-    );
+    assert_missing(&a).await;
     // Where the settings follow, everything is there again.
     assert_eq!(role(&renamed).await, owned);
     run(&format!(

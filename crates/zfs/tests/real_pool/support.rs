@@ -81,6 +81,16 @@ impl Pool {
         ));
     }
 
+    /// Takes the pool away from the machine; what is in it stays.
+    pub(crate) fn export(&self) {
+        run(&format!("zpool export {}", self.name));
+    }
+
+    /// Brings it back.
+    pub(crate) fn import(&self) {
+        run(&format!("zpool import -d {} {}", self.file, self.name));
+    }
+
     /// Exports the pool, and imports it with these arguments after `-d FILE`.
     pub(crate) fn import_again(&self, arguments: &str) {
         run(&format!(
@@ -92,8 +102,10 @@ impl Pool {
 
 impl Drop for Pool {
     fn drop(&mut self) {
+        // A test that failed may have left it exported.
         run(&format!(
-            "zpool destroy -f {}; rm -f {}",
+            "zpool list {0} >/dev/null 2>&1 || zpool import -d {1} {0}; \
+             zpool destroy -f {0}; rm -f {1}",
             self.name, self.file
         ));
     }

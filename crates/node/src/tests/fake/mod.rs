@@ -28,7 +28,7 @@ pub(super) use containers::{ENDLESS_IMAGE, FakeContainers, archive};
 pub(crate) use faults::arrive;
 pub(super) use faults::{Fault, Faults};
 pub(super) use peers::{FakePeers, Neighbours};
-pub(super) use pool::{Dataset, Guids};
+pub(super) use pool::{Dataset, Guids, Trouble};
 pub(super) use routes::FakeRoutes;
 pub(super) use stream::Header;
 pub(super) use units::FakeUnits;

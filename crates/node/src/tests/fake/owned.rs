@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 
 use flocker_model::{ApplicationName, ByteCount, Epoch, SnapshotGuid, VolumeCopy};
 use flocker_remote::protocol::{Change, StepFailure};
-use flocker_zfs::{Incoming, Transfer};
+use flocker_zfs::{Cause, Incoming, KernelFailed, SnapshotError, Transfer};
 
 use super::changed;
-use super::pool::{Dataset, parse_token};
+use super::pool::{Dataset, Trouble, parse_token};
 use super::stream::Header;
 use super::volumes::{FakeVolumes, stale};
-use crate::failure::failure_of;
+use crate::failure::{failure, failure_of};
 use crate::platform::{OwnedVolume, Sending, Volumes as _};
 
 /// A volume that was owned a moment ago.
@@ -40,7 +40,7 @@ impl FakeOwned {
         &self,
         work: impl FnOnce(&mut Dataset) -> Result<T, StepFailure>,
     ) -> Result<T, StepFailure> {
-        let done = self.volumes.host.act(|state| {
+        let done = self.volumes.act(|state| {
             let dataset = state.disk.pool.volumes.get_mut(&self.application);
             work(dataset.ok_or_else(|| stale("there is no such volume"))?)
         });
@@ -82,15 +82,21 @@ impl OwnedVolume for FakeOwned {
             })
             .await?;
         }
+        let trouble = self.volumes.host.state().disk.pool.trouble;
+        let application = &self.application;
         self.act(|dataset| {
             let settled = dataset
                 .newest()
                 .filter(|_| !dataset.is_mounted && dataset.written() == ByteCount::ZERO);
-            Ok(settled.unwrap_or_else(|| {
-                let guid = self.volumes.guids.next();
-                dataset.take_snapshot(guid);
-                guid
-            }))
+            if let Some(settled) = settled {
+                return Ok(settled);
+            }
+            if trouble == Some(Trouble::Full) {
+                return Err(failure(&no_space_for_snapshot(application)));
+            }
+            let guid = self.volumes.guids.next();
+            dataset.take_snapshot(guid);
+            Ok(guid)
         })
         .await
     }
@@ -124,6 +130,15 @@ impl OwnedVolume for FakeOwned {
             completion: Box::pin(std::future::ready(Ok(()))),
         }))
     }
+}
+
+/// What the real ones say when a pool is full.
+fn no_space_for_snapshot(application: &ApplicationName) -> SnapshotError {
+    SnapshotError::Kernel(KernelFailed {
+        operation: "snapshot",
+        subject: format!("tank/flocker/{application}@flocker-1-000001"),
+        cause: Cause::NO_SPACE,
+    })
 }
 
 /// Decides what to send, by the rules of the real ones.

@@ -21,9 +21,22 @@ impl Guids {
     }
 }
 
+/// What may be wrong with a whole pool.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Trouble {
+    /// It is not there: nobody can say what is in it.
+    Missing,
+    /// Its devices are gone: looking fails, and whoever asks for more waits for ever.
+    Suspended,
+    /// No space is left: nothing can be written down, a snapshot above all.
+    Full,
+}
+
 /// The datasets of one machine.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Pool {
+    /// What is wrong with it as a whole.
+    pub(crate) trouble: Option<Trouble>,
     /// Whole copies, at their application's name.
     pub(crate) volumes: BTreeMap<ApplicationName, Dataset>,
     /// Volumes that are being made: nobody but the next attempt sees them.

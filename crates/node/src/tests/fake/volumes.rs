@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use flocker_model::{
-    ApplicationName, ByteCount, Epoch, NodeId, OwnerClaim, PoolHealth, PoolState, SnapshotGuid,
-    VolumeCopy, VolumeRole,
+    ApplicationName, ByteCount, Epoch, NodeId, OwnerClaim, PoolHealth, PoolProblem, PoolState,
+    SnapshotGuid, VolumeCopy, VolumeRole,
 };
 use flocker_remote::protocol::{Change, StepFailure};
 use flocker_zfs::{
@@ -14,9 +14,9 @@ use flocker_zfs::{
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 
 use super::owned::FakeOwned;
-use super::pool::{Dataset, Guids, Partial, Pool};
+use super::pool::{Dataset, Guids, Partial, Pool, Trouble};
 use super::stream::Header;
-use super::{Host, changed};
+use super::{Host, State, changed};
 use crate::failure::failure_of;
 use crate::platform::Volumes;
 
@@ -42,6 +42,20 @@ pub(super) fn stale(message: &str) -> StepFailure {
 }
 
 impl FakeVolumes {
+    /// Does something to the pool, if it is there and answers.
+    pub(super) async fn act<T>(
+        &self,
+        work: impl FnOnce(&mut State) -> Result<T, StepFailure>,
+    ) -> Result<T, StepFailure> {
+        let trouble = self.host.state().disk.pool.trouble;
+        match trouble {
+            Some(Trouble::Missing) => Err(failure_of("there is no such pool")),
+            // As in the kernel, nothing gets whoever asked out of there.
+            Some(Trouble::Suspended) => std::future::pending().await,
+            Some(Trouble::Full) | None => self.host.act(work).await,
+        }
+    }
+
     fn copy_of(&self, application: &ApplicationName, dataset: &Dataset) -> VolumeCopy {
         let mountpoint = self.mountpoint_of(application);
         dataset.copy(self.node, &mountpoint.to_string_lossy())
@@ -53,7 +67,7 @@ impl FakeVolumes {
         application: &ApplicationName,
         wanted: Option<Epoch>,
     ) -> Result<FakeOwned, StepFailure> {
-        let copy = self.host.act(|state| {
+        let copy = self.act(|state| {
             let dataset = state.disk.pool.volumes.get(application);
             Ok(dataset.map(|dataset| self.copy_of(application, dataset)))
         });
@@ -119,15 +133,27 @@ impl Volumes for FakeVolumes {
     type Owned = FakeOwned;
 
     async fn observe_pool(&self) -> PoolState {
+        let trouble = self.host.state().disk.pool.trouble;
+        let unusable = |problem| PoolHealth::Unusable { problem };
+        let (health, available) = match trouble {
+            None => (PoolHealth::Usable, ByteCount::mebibytes(1 << 20)),
+            Some(Trouble::Full) => (PoolHealth::Usable, ByteCount::ZERO),
+            Some(Trouble::Missing) => (unusable(PoolProblem::NotImported), ByteCount::ZERO),
+            Some(Trouble::Suspended) => (unusable(PoolProblem::Suspended), ByteCount::ZERO),
+        };
         PoolState {
             dataset: "tank/flocker".to_owned(),
-            health: PoolHealth::Usable,
-            available: ByteCount::mebibytes(1 << 20),
+            health,
+            available,
         }
     }
 
     async fn observe_volumes(&self) -> Result<BTreeMap<ApplicationName, VolumeCopy>, StepFailure> {
-        let observed = self.host.act(|state| {
+        // Looking waits for nobody: the pool's state is looked at first, which needs no disk.
+        if self.host.state().disk.pool.trouble == Some(Trouble::Suspended) {
+            return Err(failure_of("the pool is suspended"));
+        }
+        let observed = self.act(|state| {
             let pool = &state.disk.pool;
             let names = pool.names().into_iter();
             Ok(names
@@ -171,7 +197,7 @@ impl Volumes for FakeVolumes {
         let first = VolumeRole::Owned {
             epoch: Epoch::FIRST,
         };
-        let begun = self.host.act(|state| {
+        let begun = self.act(|state| {
             let pool = &mut state.disk.pool;
             match pool.shown(name) {
                 None => {
@@ -185,7 +211,7 @@ impl Volumes for FakeVolumes {
         if !begun.await? {
             return Ok(Change::Unchanged);
         }
-        let renamed = self.host.act(|state| {
+        let renamed = self.act(|state| {
             let pool = &mut state.disk.pool;
             pool.creating.remove(name);
             let mut dataset = Dataset::new(self.node, Epoch::FIRST);
@@ -203,7 +229,7 @@ impl Volumes for FakeVolumes {
         release: &Release,
     ) -> Result<(Change, SnapshotGuid), StepFailure> {
         let next = release.epoch.next();
-        let released = self.host.act(|state| {
+        let released = self.act(|state| {
             let dataset = state.disk.pool.volumes.get_mut(application);
             let dataset = dataset.ok_or_else(|| stale("there is no such volume"))?;
             match dataset.role(self.node) {
@@ -236,7 +262,7 @@ impl Volumes for FakeVolumes {
         application: &ApplicationName,
         acquire: &Acquire,
     ) -> Result<Change, StepFailure> {
-        let acquired = self.host.act(|state| {
+        let acquired = self.act(|state| {
             let dataset = state.disk.pool.volumes.get_mut(application);
             let dataset = dataset.ok_or_else(|| stale("there is no such volume"))?;
             match dataset.role(self.node) {
@@ -265,7 +291,7 @@ impl Volumes for FakeVolumes {
         application: &ApplicationName,
         promote: &Promote,
     ) -> Result<Change, StepFailure> {
-        let promoted = self.host.act(|state| {
+        let promoted = self.act(|state| {
             let dataset = state.disk.pool.volumes.get_mut(application);
             let dataset = dataset.ok_or_else(|| stale("there is no such volume"))?;
             match dataset.role(self.node) {
@@ -295,7 +321,7 @@ impl Volumes for FakeVolumes {
         application: &ApplicationName,
         OwnerClaim { owner, epoch }: OwnerClaim,
     ) -> Result<Change, StepFailure> {
-        let recorded = self.host.act(|state| {
+        let recorded = self.act(|state| {
             let dataset = state.disk.pool.volumes.get_mut(application);
             let dataset = dataset.ok_or_else(|| stale("there is no such volume"))?;
             match dataset.role(self.node) {
@@ -317,7 +343,7 @@ impl Volumes for FakeVolumes {
 
     async fn set_aside(&self, set_aside: &SetAside) -> Result<Change, StepFailure> {
         let name = &set_aside.name.application;
-        let set = self.host.act(|state| {
+        let set = self.act(|state| {
             let pool = &mut state.disk.pool;
             let Some(dataset) = pool.shown(name) else {
                 return Ok(Change::Unchanged);
@@ -341,7 +367,7 @@ impl Volumes for FakeVolumes {
         application: &ApplicationName,
         keep: &BTreeSet<SnapshotGuid>,
     ) -> Result<Change, StepFailure> {
-        let pruned = self.host.act(|state| {
+        let pruned = self.act(|state| {
             let dataset = state.disk.pool.volumes.get_mut(application);
             let dataset = dataset.ok_or_else(|| stale("there is no such volume"))?;
             let (newest, before) = (dataset.newest(), dataset.snapshots.len());
@@ -354,7 +380,7 @@ impl Volumes for FakeVolumes {
     }
 
     async fn unmount(&self, application: &ApplicationName) -> Result<Change, StepFailure> {
-        let unmounted = self.host.act(|state| {
+        let unmounted = self.act(|state| {
             let in_use = state.running.processes.runs(application);
             match state.disk.pool.volumes.get_mut(application) {
                 Some(dataset) if dataset.is_mounted && in_use => {
@@ -374,7 +400,7 @@ impl Volumes for FakeVolumes {
         &self,
         application: &ApplicationName,
     ) -> Result<Incoming, StepFailure> {
-        let incoming = self.host.act(|state| {
+        let incoming = self.act(|state| {
             let pool = &state.disk.pool;
             let Some(dataset) = pool.shown(application) else {
                 return Ok(Incoming::default());
@@ -407,7 +433,7 @@ impl Volumes for FakeVolumes {
             if count == 0 {
                 return Err(broken());
             }
-            let kept = self.host.act(|state| {
+            let kept = self.act(|state| {
                 let dataset = unfinished(&mut state.disk.pool, name)?;
                 if let Some(partial) = &mut dataset.partial {
                     partial.received.extend(&chunk[..count]);
@@ -417,7 +443,7 @@ impl Volumes for FakeVolumes {
             kept.await?;
             left -= count;
         }
-        let finished = self.host.act(|state| {
+        let finished = self.act(|state| {
             let pool = &mut state.disk.pool;
             unfinished(pool, name)?.finish();
             if let Some(dataset) = pool.receiving.remove(name) {
