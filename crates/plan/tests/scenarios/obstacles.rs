@@ -6,7 +6,8 @@ use flocker_model::{
 use insta::assert_snapshot;
 
 use crate::cluster::{
-    Cluster, application, database, deployment, node_name, port, show, with_route, with_volume,
+    Cluster, application, database, deployment, name, node_name, port, show, with_route,
+    with_volume,
 };
 
 fn on(node: &str) -> flocker_model::Deployment {
@@ -144,9 +145,11 @@ fn not_enough_space_for_both() {
 
 /// Plans a move of an application that runs, which must not be stopped for what is refused.
 fn refused(cluster: &Cluster, wanted: &flocker_model::Deployment) -> String {
-    let name = "db".parse().unwrap();
-    let source = cluster.observed.node(&node_name("1")).unwrap();
-    assert!(source.containers[&name].is_up(), "it runs before");
+    let name = name("db");
+    let source = cluster.observed.node(&node_name("1"));
+    let container = source.and_then(|state| state.containers.get(&name));
+    let runs = container.is_some_and(flocker_model::ContainerState::is_up);
+    assert!(runs, "it runs before");
     let made = cluster.plan(wanted);
     assert!(!made.blocked.is_empty(), "{made}");
     for step in made.steps() {

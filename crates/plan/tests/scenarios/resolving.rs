@@ -263,6 +263,12 @@ fn how_old_a_replica_is_is_told_by_flockers_own_snapshot() {
     );
 }
 
+/// What a pool says that was imported so.
+fn read_only() -> PoolHealth {
+    let problem = PoolProblem::ReadOnly;
+    PoolHealth::Unusable { problem }
+}
+
 #[test]
 fn promotions_that_are_refused() {
     let mut cluster = moved_twice();
@@ -301,9 +307,7 @@ fn promotions_that_are_refused() {
         };
     });
     with("the pool is read-only", &|cluster| {
-        cluster.machine("2").pool.health = PoolHealth::Unusable {
-            problem: PoolProblem::ReadOnly,
-        };
+        cluster.machine("2").pool.health = read_only();
     });
     with("the pool is not there", &|cluster| {
         cluster.lose_pool("2", PoolProblem::NotImported);
@@ -399,9 +403,7 @@ fn setting_aside_that_is_refused() {
     cluster.reboot("3");
     cluster.copy("3", "db").mounted = Some("/mnt".to_owned());
     refuse("a foreign dataset that is mounted", &cluster, "3");
-    cluster.machine("3").pool.health = PoolHealth::Unusable {
-        problem: PoolProblem::ReadOnly,
-    };
+    cluster.machine("3").pool.health = read_only();
     refuse("a pool that is read-only", &cluster, "3");
     cluster.lose_pool("3", PoolProblem::Suspended);
     refuse("a suspended pool", &cluster, "3");
