@@ -1,10 +1,12 @@
 //! What the node does by itself: comply with a configuration, and recover after a boot.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
 
 use flocker_model::{ApplicationName, Deployment, NodeName, NodeObservation, Observed};
 use flocker_plan::{Action, Blocked, Goal, OutcomeKind, Plan, Scope, StepId, plan};
 use flocker_remote::protocol::{LockHolder, LockPurpose, StepFailure};
+use nix::fcntl::Flock;
 use tokio::sync::mpsc;
 
 use crate::claims;
@@ -13,7 +15,7 @@ use crate::failure::{OrFailure as _, failure_of};
 use crate::machine::Machine;
 use crate::places::reach;
 use crate::platform::Platform;
-use crate::serve::seconds_since_1970;
+use crate::serve::{seconds_since_1970, wait_for_node};
 
 /// What came of it.
 #[derive(Debug, Default)]
@@ -43,13 +45,46 @@ pub(crate) async fn prepare(
     ready
 }
 
-/// Makes what is local comply with `deployment`, in which this node is called `node`. The places on
-/// the way are called those of a restore.
+/// Complies with the last deployment that this node was part of, as after a boot; with none, there
+/// is nothing to do.
+///
+/// Whoever changes the node meanwhile is waited for, for nobody would restore it afterwards: their
+/// deploy may fail. What they deployed is what counts then.
+pub(crate) async fn restore(
+    machine: &Machine<impl Platform>,
+) -> Result<Option<Complied>, StepFailure> {
+    let _lock = loop {
+        match lock(machine)? {
+            Ok(lock) => break lock,
+            Err(who) => tracing::info!("waiting until {who} has changed this node"),
+        }
+        wait_for_node(machine.store.clone()).await?;
+    };
+    let Some(applied) = machine.store.applied().or_failure()? else {
+        return Ok(None);
+    };
+    let complied = comply_locked(machine, &applied.deployment, &applied.node).await;
+    complied.map(Some)
+}
+
+/// Makes what is local comply with `deployment`, in which this node is called `node`.
+///
+/// Fails while somebody else changes the node.
 pub(crate) async fn comply(
     machine: &Machine<impl Platform>,
     deployment: &Deployment,
     node: &NodeName,
 ) -> Result<Complied, StepFailure> {
+    let _lock = lock(machine)?.map_err(|who| {
+        failure_of(format!(
+            "{who} is changing this node; try again when that has ended"
+        ))
+    })?;
+    comply_locked(machine, deployment, node).await
+}
+
+/// Takes the right to change the node, or tells who has it.
+fn lock(machine: &Machine<impl Platform>) -> Result<Result<Flock<File>, String>, StepFailure> {
     let holder = LockHolder {
         purpose: LockPurpose::Comply,
         operator: "flocker-node".to_owned(),
@@ -58,12 +93,17 @@ pub(crate) async fn comply(
         process: std::process::id(),
     };
     let locked = machine.store.lock_node(&holder).or_failure()?;
-    let _lock = locked.map_err(|holder| {
-        let who = holder.map_or_else(|| "somebody else".to_owned(), |holder| holder.operator);
-        failure_of(format!(
-            "{who} is changing this node; try again when that has ended"
-        ))
-    })?;
+    Ok(locked.map_err(|holder| {
+        holder.map_or_else(|| "somebody else".to_owned(), |holder| holder.operator)
+    }))
+}
+
+/// The same, by somebody who has the lock. The places on the way are called those of a restore.
+async fn comply_locked(
+    machine: &Machine<impl Platform>,
+    deployment: &Deployment,
+    node: &NodeName,
+) -> Result<Complied, StepFailure> {
     reach(|| "restore.locked".to_owned()).await;
     let look = machine.observe(None).await?;
     reach(|| "restore.observed".to_owned()).await;

@@ -129,11 +129,9 @@ async fn run(arguments: Arguments) -> Result<ExitCode, StepFailure> {
         }
         Command::Receive { .. } | Command::Completions { .. } | Command::Manual => {}
         Command::Restore => {
-            let Some(applied) = machine.store.applied().or_failure()? else {
-                return Ok(ExitCode::SUCCESS);
-            };
-            let complied = local::comply(&machine, &applied.deployment, &applied.node).await?;
-            return Ok(report::complied(&complied));
+            if let Some(complied) = local::restore(&machine).await? {
+                return Ok(report::complied(&complied));
+            }
         }
     }
     Ok(ExitCode::SUCCESS)

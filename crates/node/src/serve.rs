@@ -175,7 +175,7 @@ async fn begin_session(
 ///
 /// The thread is not one of the runtime's, which would wait for it at its end: the process may end
 /// while the thread still waits.
-async fn wait_for_node(store: Store) -> Result<(), StepFailure> {
+pub(crate) async fn wait_for_node(store: Store) -> Result<(), StepFailure> {
     let (free, freed) = oneshot::channel();
     std::thread::spawn(move || {
         // Nobody listens any more when the session has ended.

@@ -19,7 +19,7 @@ use super::fake::{
 };
 use super::wish::{APPLICATIONS, application_name, name, node_name, port};
 use crate::execute::run_action;
-use crate::local::{Complied, comply, prepare};
+use crate::local::{Complied, prepare, restore};
 use crate::machine::Machine;
 use crate::platform::Containers as _;
 use crate::settings::Settings;
@@ -183,9 +183,8 @@ impl Cluster {
 
     /// The same where something may go wrong.
     pub(super) async fn try_to_restore(&self, name: &NodeName) -> Result<Complied, StepFailure> {
-        let machine = self.machine(name);
-        let applied = machine.store.applied().unwrap().unwrap();
-        comply(machine, &applied.deployment, name).await
+        let complied = restore(self.machine(name)).await?;
+        Ok(complied.unwrap())
     }
 
     /// Runs `flocker-node prepare` on a machine, as an application's unit does.

@@ -1,18 +1,22 @@
 //! The beginning of a session, where somebody may have the node's lock already.
 
+use std::pin::pin;
 use std::time::Duration;
 
-use flocker_model::PoolProblem;
+use flocker_model::{AppliedDeployment, PoolProblem};
 use flocker_plan::{Action, ImageSource, StepId};
 use flocker_remote::protocol::{
     Begin, Event, FrameWriter, LockHolder, LockPurpose, PROTOCOL_VERSION, RefusedReason, Request,
 };
+use futures_util::poll;
 use tokio::io::DuplexStream;
 use tokio::sync::mpsc;
+use tokio::time::timeout;
 
 use super::cluster::Cluster;
 use super::fake::{ENDLESS_IMAGE, Fake, Trouble};
-use super::wish::node_name;
+use super::wish::{deployment, node_name};
+use crate::local::restore;
 use crate::machine::Machine;
 use crate::serve::converse;
 
@@ -80,6 +84,29 @@ async fn a_node_that_restores_itself_is_waited_for() {
     assert!(matches!(events.recv().await, Some(Event::Observed { .. })));
     drop(writer);
     assert_eq!(served.await.unwrap(), Ok(()));
+}
+
+/// A boot while an operator deploys: nobody would restore the node afterwards.
+#[tokio::test]
+async fn a_restore_waits_for_a_deploy_and_follows_it() {
+    let cluster = Cluster::new(1);
+    let node = node_name(0);
+    let machine = cluster.machine(&node);
+    let deploying = holder(LockPurpose::Deploy);
+    let lock = machine.store.lock_node(&deploying).unwrap().unwrap();
+    let mut restoring = pin!(restore(machine));
+    assert!(poll!(&mut restoring).is_pending());
+    let deployment = deployment(1, &[]);
+    let applied = AppliedDeployment {
+        id: deployment.id(),
+        deployment,
+        node,
+    };
+    machine.store.set_applied(&applied).unwrap();
+    drop(lock);
+    let complied = timeout(PATIENCE, restoring).await.unwrap().unwrap();
+    // With what was deployed before it waited there would have been nothing to comply with.
+    assert_eq!(complied.unwrap().failures, []);
 }
 
 #[tokio::test]
