@@ -7,12 +7,12 @@ use super::case::{DisturbedMove, Fault, Role};
 use super::nodes::Nodes;
 
 /// How large the volume is, nearly all of it incompressible: MiB.
-const VOLUME: u64 = 24;
+const VOLUME: u64 = 12;
 
 /// What more than the volume may be received: MiB. What was under way when the first attempt ended
 /// is lost, and deploys have something to say, too. Without its token the second attempt would send
 /// the half again that the first had sent.
-const SURPLUS: u64 = 6;
+const SURPLUS: u64 = 3;
 
 /// How much the network card of a node that nobody has switched off has received: bytes.
 const RECEIVED: &str = "cat /sys/class/net/eth0/statistics/rx_bytes";

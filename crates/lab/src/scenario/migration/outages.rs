@@ -36,7 +36,7 @@ impl Migration<'_> {
             .await?;
         let name = "and new things go all the way";
         report.check(site, name, self.new_things_work()).await?;
-        let layout = self.layouts.ledger_on_second();
+        let layout = self.layouts.returned();
         self.check("a deploy then says that nothing changed", async {
             let transcript = self.cluster.deploy(&layout, &[]).await?;
             transcript.expect_exit(0)?;
