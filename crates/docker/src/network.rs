@@ -4,18 +4,24 @@ use std::collections::HashMap;
 use std::fmt;
 use std::net::Ipv4Addr;
 use std::str::FromStr;
+use std::time::{Duration, Instant};
 
 use bollard::models::{Ipam, IpamConfig, NetworkCreateRequest, NetworkInspect};
 use bollard::query_parameters::InspectNetworkOptions;
 use thiserror::Error;
 
-use crate::connection::{Docker, RequestFailed, found};
+use crate::connection::{Docker, RequestFailed, found, status_of};
 use crate::naming::{Change, LABEL_NETWORK};
 
 /// Option of Docker's bridge driver that names the interface.
 ///
 /// **Source**: Docker documentation, "Bridge network driver", driver options.
 const OPTION_BRIDGE_NAME: &str = "com.docker.network.bridge.name";
+
+/// How long Docker may take to show a network whose bridge it has already given away, and how often
+/// it is asked meanwhile.
+const CREATION_PATIENCE: Duration = Duration::from_secs(5);
+const CREATION_INTERVAL: Duration = Duration::from_millis(100);
 
 /// A range of IPv4 addresses, such as `172.18.0.0/16`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -122,16 +128,23 @@ impl Docker {
         if let Some(network) = self.inspect_network().await? {
             return state_of(&network, self, Change::Unchanged);
         }
-        let request = render_network(self);
-        let created = self.client.create_network(request).await;
-        match (self.inspect_network().await?, created) {
-            // Whatever became of the request: another process of ours may have been faster, in
-            // which case Docker complains of the name (409) or of the bridge (403).
-            (Some(network), _) => state_of(&network, self, Change::Changed),
-            (None, Err(error)) => Err(self.network_failed("create", error).into()),
-            (None, Ok(_)) => Err(NetworkError::NoAddresses {
-                network: self.settings.network.clone(),
-            }),
+        let deadline = Instant::now() + CREATION_PATIENCE;
+        loop {
+            let created = self.client.create_network(render_network(self)).await;
+            match (self.inspect_network().await?, created) {
+                // Whatever became of the request: another process of ours may have been faster.
+                (Some(network), _) => return state_of(&network, self, Change::Changed),
+                // It may also be about to be: Docker shows a network only when it is complete.
+                (None, Err(error)) if is_conflict(&error) && Instant::now() < deadline => {
+                    tokio::time::sleep(CREATION_INTERVAL).await;
+                }
+                (None, Err(error)) => return Err(self.network_failed("create", error).into()),
+                (None, Ok(_)) => {
+                    return Err(NetworkError::NoAddresses {
+                        network: self.settings.network.clone(),
+                    });
+                }
+            }
         }
     }
 
@@ -160,6 +173,11 @@ impl Docker {
             source,
         )
     }
+}
+
+/// Tells whether Docker complains of the name (409) or of the bridge (403) of another network.
+fn is_conflict(error: &bollard::errors::Error) -> bool {
+    matches!(status_of(error), Some(403 | 409))
 }
 
 /// Describes the network to Docker.
