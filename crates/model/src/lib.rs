@@ -27,8 +27,8 @@ pub use image::{ImageId, ImageReference};
 pub use names::{ApplicationName, InvalidName, NodeName};
 pub use network::{ContainerLinks, Endpoint, NodeNetwork};
 pub use node::{
-    ContainerState, ContainerStatus, Health, Look, NodeState, PoolHealth, PoolProblem, PoolState,
-    PoollessNode, UnitState,
+    ContainerState, ContainerStatus, Health, Look, NodeState, Obstacle, Obstruction, PoolHealth,
+    PoolProblem, PoolState, PoollessNode, UnitState,
 };
 pub use observed::{NodeObservation, Observed};
 pub use printable::{one_line, printable};

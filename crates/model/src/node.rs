@@ -165,6 +165,8 @@ pub struct NodeState {
     pub pool: PoolState,
     /// Its copies of volumes.
     pub volumes: BTreeMap<ApplicationName, VolumeCopy>,
+    /// Places of volumes that something else is in, so that no volume can be mounted there.
+    pub obstructed: BTreeMap<ApplicationName, Obstruction>,
     /// Its containers.
     pub containers: BTreeMap<ApplicationName, ContainerState>,
     /// Its firewall table, if it is whole and is what Flocker last programmed.
@@ -177,6 +179,30 @@ pub struct NodeState {
     pub members: Members,
     /// The last deployment that was applied in full here.
     pub applied: Option<AppliedDeployment>,
+}
+
+/// Something that is not a volume where a volume has to be mounted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Obstruction {
+    /// The volume's place.
+    pub path: String,
+    /// What is there.
+    pub by: Obstacle,
+}
+
+/// What is in a volume's place.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Obstacle {
+    /// A file, or a directory that is not empty: a mount would hide what is in it.
+    Files,
+    /// Another mount.
+    Mount {
+        /// What is mounted.
+        source: String,
+        /// The kind of filesystem.
+        kind: String,
+    },
 }
 
 /// A node that answers, and whose pool cannot be looked at.

@@ -46,6 +46,7 @@ impl<P: Platform> Machine<P> {
             ssh: self.ssh_identity()?,
             pool,
             volumes,
+            obstructed: self.volumes.observe_obstructions().await?,
             network: self.observe_network(&addresses).await?,
             containers: self.container_states(&found, &units).await,
             // Docker publishes none of ours, so whatever listens is somebody else's.

@@ -5,7 +5,7 @@
 use std::ffi::OsString;
 use std::io;
 use std::os::fd::AsFd;
-use std::process::{ExitStatus, Stdio};
+use std::process::{ExitStatus, Output, Stdio};
 use std::time::Duration;
 
 use thiserror::Error;
@@ -19,7 +19,8 @@ const STDERR_TAIL: usize = 4096;
 /// How much is shown of output that makes no sense, in characters.
 const SHOWN: usize = 200;
 
-/// How long a command that only reads or sets properties may take.
+/// How long a command that only reads may take, and after what time one that changes something is
+/// reported to take long.
 ///
 /// On a suspended pool the kernel lets such a command wait until an operator acts, which may be
 /// never. A minute is far beyond a slow disk's transaction group and still within patience.
@@ -139,28 +140,50 @@ impl Argv {
         }
     }
 
-    /// Runs the command to its end and returns what it wrote.
+    /// Runs a command that only reads, and returns what it wrote.
     ///
     /// # Errors
     /// Fails when it cannot be run, exits with another status than 0, or takes a minute.
-    pub(crate) async fn run(&self) -> Result<Written, CommandFailed> {
+    pub(crate) async fn read(&self) -> Result<Written, CommandFailed> {
         tracing::debug!(argv = %self, "run");
         let running = self.command().output();
-        let output = match tokio::time::timeout(PATIENCE, running).await {
-            Ok(Ok(output)) => output,
-            Ok(Err(cause)) => return Err(self.not_run(cause)),
+        match tokio::time::timeout(PATIENCE, running).await {
+            Ok(ended) => self.written(ended),
+            Err(_) => Err(CommandFailed {
+                argv: self.to_string(),
+                status: format!("{}; look at `zpool status`", unfinished()),
+                stderr_tail: String::new(),
+                cause: None,
+            }),
+        }
+    }
+
+    /// Runs a command that changes something, and returns what it wrote: however long it takes,
+    /// since what the kernel was asked for may be done even after its asker was killed. Who counted
+    /// that as failed would act on a state that is about to change.
+    ///
+    /// # Errors
+    /// Fails when it cannot be run, or exits with another status than 0.
+    pub(crate) async fn change(&self) -> Result<Written, CommandFailed> {
+        tracing::debug!(argv = %self, "run");
+        let running = self.command().output();
+        tokio::pin!(running);
+        let ended = match tokio::time::timeout(PATIENCE, &mut running).await {
+            Ok(ended) => ended,
             Err(_) => {
-                return Err(CommandFailed {
-                    argv: self.to_string(),
-                    status: format!(
-                        "did not finish within {} seconds; look at `zpool status`",
-                        PATIENCE.as_secs()
-                    ),
-                    stderr_tail: String::new(),
-                    cause: None,
-                });
+                tracing::warn!(
+                    "`{self}` {}, and cannot be taken back: waiting for it; look at `zpool status`",
+                    unfinished()
+                );
+                running.await
             }
         };
+        self.written(ended)
+    }
+
+    /// Returns what a command wrote that has ended.
+    fn written(&self, ended: io::Result<Output>) -> Result<Written, CommandFailed> {
+        let output = ended.map_err(|cause| self.not_run(cause))?;
         let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
         if !output.status.success() {
             return Err(self.failed(output.status, tail(&stderr)));
@@ -170,6 +193,11 @@ impl Argv {
             stderr,
         })
     }
+}
+
+/// Says that a command takes longer than expected.
+fn unfinished() -> String {
+    format!("did not finish within {} seconds", PATIENCE.as_secs())
 }
 
 impl std::fmt::Display for Argv {
@@ -235,7 +263,7 @@ mod tests {
     #[tokio::test]
     async fn a_failure_shows_the_whole_command_line_and_the_error_output() {
         let argv = Argv::new(&["sh", "-c", "echo oh no >&2; exit 3"]);
-        let error = argv.run().await.unwrap_err();
+        let error = argv.read().await.unwrap_err();
         assert_eq!(
             error.to_string(),
             "`sh -c 'echo oh no >&2; exit 3'` exited with status 3: oh no"
@@ -257,7 +285,7 @@ mod tests {
     #[tokio::test]
     async fn a_missing_program_is_named_with_what_to_install() {
         let error = Argv::new(&["no-such-program-here"])
-            .run()
+            .read()
             .await
             .unwrap_err();
         assert!(error.cause.is_some());
@@ -265,6 +293,32 @@ mod tests {
             error.to_string(),
             "`no-such-program-here` could not be run; is the package zfsutils-linux installed?"
         );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_changes_something_is_waited_for_and_what_reads_is_given_up() {
+        // Paused time goes to the next deadline whenever nothing else is to be done. `cat` ends
+        // when this end of the pipe is closed.
+        let directory = tempfile::tempdir().unwrap();
+        let pipe = directory.path().join("pipe");
+        nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        let argv = Argv::new(&["cat", pipe.to_str().unwrap()]);
+        let given_up = argv.read().await.unwrap_err();
+        assert_eq!(
+            given_up.status,
+            "did not finish within 60 seconds; look at `zpool status`"
+        );
+
+        let started = tokio::time::Instant::now();
+        let other_end = async {
+            let open = move || std::fs::File::options().write(true).open(pipe);
+            let writer = tokio::task::spawn_blocking(open).await.unwrap().unwrap();
+            tokio::time::sleep(3 * PATIENCE).await;
+            drop(writer);
+        };
+        let (ended, ()) = tokio::join!(argv.change(), other_end);
+        assert_eq!(ended.unwrap().stdout, "");
+        assert!(started.elapsed() >= 3 * PATIENCE);
     }
 
     #[test]

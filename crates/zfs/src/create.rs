@@ -107,7 +107,7 @@ impl Zfs {
             argv.push_options(&properties);
         }
         argv.push(&unfinished);
-        argv.run().await?;
+        argv.change().await?;
         reach(|| "create-volume.made".to_owned()).await;
         self.ensure_mounted(application, &unfinished).await?;
         reach(|| "create-volume.mounted".to_owned()).await;
@@ -144,7 +144,7 @@ impl Zfs {
                     "canmount=off",
                     level,
                 ];
-                let created = Argv::new(&argv).run().await;
+                let created = Argv::new(&argv).change().await;
                 // Several volumes may be made at once; whichever came first made this.
                 if created.is_err() && !kernel::exists(level).await? {
                     created?;

@@ -248,6 +248,6 @@ pub(crate) async fn set(dataset: &str, properties: &[(&str, String)]) -> Result<
     let mut argv = Argv::new(&["zfs", "set"]);
     argv.push_assignments(properties);
     argv.push(dataset);
-    argv.run().await?;
+    argv.change().await?;
     Ok(())
 }

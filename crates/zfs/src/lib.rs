@@ -26,6 +26,7 @@ mod mount;
 mod mountinfo;
 mod names;
 mod observe;
+mod obstruction;
 pub mod output;
 mod pool;
 mod prune;

@@ -50,7 +50,7 @@ impl Zfs {
         let mut argv = Argv::new(&["zpool", "get", "-Hp", "-o", "value", "ashift"]);
         argv.push(self.settings().pool());
         argv.push("all-vdevs");
-        Ok(parse_largest_sector(&argv.run().await?.stdout))
+        Ok(parse_largest_sector(&argv.read().await?.stdout))
     }
 }
 

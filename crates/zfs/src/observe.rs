@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::path::PathBuf;
 
 use flocker_model::{ApplicationName, PoolProblem, VolumeCopy, VolumeRole};
 use thiserror::Error;
@@ -37,6 +38,15 @@ pub enum ObserveError {
     /// The table of mounts could not be read.
     #[error("cannot read /proc/self/mountinfo")]
     Mounts(#[source] io::Error),
+    /// The directory that volumes are mounted in could not be looked through.
+    #[error("cannot look through {}, where volumes are mounted", path.display())]
+    Places {
+        /// The directory.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        cause: io::Error,
+    },
 }
 
 /// What is at an application's three possible places.
@@ -226,7 +236,7 @@ pub(crate) async fn list(
     for name in names {
         argv.push(name);
     }
-    parse_listing(&argv.run().await?.stdout).map_err(ObserveError::Malformed)
+    parse_listing(&argv.read().await?.stdout).map_err(ObserveError::Malformed)
 }
 
 /// Reads the table of mounts.

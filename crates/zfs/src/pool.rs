@@ -72,7 +72,7 @@ impl Zfs {
             "health,readonly",
         ]);
         argv.push(self.settings().pool());
-        Ok(argv.run().await?.stdout)
+        Ok(argv.read().await?.stdout)
     }
 
     /// Asks how many bytes a new volume may take, of the nearest dataset above it that exists.
@@ -86,7 +86,7 @@ impl Zfs {
             name = parent;
         }
         let argv = Argv::new(&["zfs", "get", "-Hp", "-o", "value", "available", name]);
-        let written = argv.run().await?.stdout;
+        let written = argv.read().await?.stdout;
         // No room is a reason to refuse volumes, and an answer that makes no sense is another one.
         parse_bytes(&written).ok_or_else(|| argv.unreadable(&written, "a number of bytes"))
     }

@@ -221,7 +221,7 @@ impl Zfs {
             if record.is_some_and(|record| record.resume_token.is_some()) {
                 let mut argv = Argv::new(&["zfs", "receive", "-A"]);
                 argv.push(place.dataset(self.settings()));
-                argv.run().await?;
+                argv.change().await?;
                 change = Change::Changed;
             }
         }

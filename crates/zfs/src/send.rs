@@ -172,7 +172,7 @@ impl<Role> Volume<Role> {
 
 /// Asks `zfs send` what it would write. It answers on the one output or the other, by version.
 async fn dry_run(argv: &Argv) -> Result<DryRun, CommandFailed> {
-    let written = argv.run().await?;
+    let written = argv.read().await?;
     Ok(parse_dry_run(&format!(
         "{}\n{}",
         written.stdout, written.stderr

@@ -70,12 +70,25 @@ pub enum SetAsideError {
     /// ZFS refused the new name.
     #[error(transparent)]
     Kernel(#[from] KernelFailed),
-    /// It has its new name, but could not be protected.
-    #[error("it is set aside as {dataset}, but cannot be made read-only")]
+    /// It could not be made read-only, and is where it was.
+    #[error("cannot make the copy of volume `{application}` read-only; it was not set aside")]
     Unprotected {
+        /// Whose volume.
+        application: ApplicationName,
+        /// Why.
+        #[source]
+        cause: CommandFailed,
+    },
+    /// It has its new name and is read-only, but would still be mounted where the volume is.
+    #[error(
+        "it is set aside as {dataset}, but its mountpoint is still the volume's; run `{command}`"
+    )]
+    InTheWay {
         /// What it is called now.
         dataset: String,
-        /// Why.
+        /// What gives it a place of its own.
+        command: String,
+        /// Why it has none.
         #[source]
         cause: CommandFailed,
     },
@@ -84,6 +97,8 @@ pub enum SetAsideError {
 impl Zfs {
     /// Renames an application's copy, or the first one that is being received. What Flocker made
     /// becomes read-only, and is mounted by hand at a place of its own.
+    ///
+    /// Read-only first: whatever has the new name cannot be written, even if nothing comes after it.
     ///
     /// It is no volume any more then: [`Zfs::observe_volumes`] leaves it out. Without a copy nothing
     /// is done.
@@ -109,12 +124,22 @@ impl Zfs {
         let dataset = place.dataset(self.settings());
         self.check_unmounted(application, (&dataset, record.copy.mounted))
             .await?;
+        let is_ours = !matches!(role, VolumeRole::Foreign { .. });
+        let is_mountable = is_ours && matches!(place, Place::Volume(_));
+        if is_mountable {
+            set(&dataset, &[("readonly", "on".to_owned())])
+                .await
+                .map_err(|cause| SetAsideError::Unprotected {
+                    application: application.clone(),
+                    cause,
+                })?;
+            reach(|| "set-volume-aside.protected".to_owned()).await;
+        }
         let renamed = format!("{}/{name}", self.settings().dataset);
         kernel::rename(&dataset, &renamed).await?;
         reach(|| "set-volume-aside.renamed".to_owned()).await;
-        let is_ours = !matches!(role, VolumeRole::Foreign { .. });
-        if is_ours && matches!(place, Place::Volume(_)) {
-            self.protect(name, &renamed).await?;
+        if is_mountable {
+            self.give_own_place(name, renamed).await?;
         }
         Ok(Change::Changed)
     }
@@ -163,17 +188,19 @@ impl Zfs {
         })
     }
 
-    /// Keeps what was set aside from being changed, and from being mounted where the volume is.
-    async fn protect(&self, name: &SetAsideName, dataset: &str) -> Result<(), SetAsideError> {
+    /// Keeps what was set aside from being mounted where the volume is.
+    async fn give_own_place(
+        &self,
+        name: &SetAsideName,
+        dataset: String,
+    ) -> Result<(), SetAsideError> {
         let place = self.settings().mount_root.join(name.to_string());
-        let properties = [
-            ("readonly", "on".to_owned()),
-            ("mountpoint", place.to_string_lossy().into_owned()),
-        ];
-        set(dataset, &properties)
+        let mountpoint = ("mountpoint", place.to_string_lossy().into_owned());
+        set(&dataset, &[mountpoint])
             .await
-            .map_err(|cause| SetAsideError::Unprotected {
-                dataset: dataset.to_owned(),
+            .map_err(|cause| SetAsideError::InTheWay {
+                command: cause.argv.clone(),
+                dataset,
                 cause,
             })
     }

@@ -151,7 +151,7 @@ impl<Role> Volume<Role> {
         let mut argv = Argv::new(&["zfs", "get", "-Hp", "-o", "value"]);
         argv.push(property);
         argv.push(self.dataset());
-        let written = argv.run().await?.stdout;
+        let written = argv.read().await?.stdout;
         parse_bytes(&written).ok_or_else(|| argv.unreadable(&written, "a number of bytes"))
     }
 }

@@ -185,7 +185,7 @@ impl Volume<Owned> {
         let mut argv = Argv::new(&["zfs", "set"]);
         argv.push_assignments(&[refquota(maximum)]);
         argv.push(self.dataset());
-        argv.run().await?;
+        argv.change().await?;
         Ok(Change::Changed)
     }
 }

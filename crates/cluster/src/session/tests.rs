@@ -39,6 +39,7 @@ fn state() -> Box<NodeState> {
             available: ByteCount::ZERO,
         },
         volumes: std::collections::BTreeMap::new(),
+        obstructed: std::collections::BTreeMap::new(),
         containers: std::collections::BTreeMap::new(),
         network: None,
         listening: std::collections::BTreeSet::new(),

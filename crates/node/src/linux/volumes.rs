@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use flocker_model::{
-    ApplicationName, ByteCount, Epoch, OwnerClaim, PoolState, SnapshotGuid, VolumeCopy,
+    ApplicationName, ByteCount, Epoch, Obstruction, OwnerClaim, PoolState, SnapshotGuid, VolumeCopy,
 };
 use flocker_remote::protocol::{Change, StepFailure};
 use flocker_zfs::{
@@ -33,6 +33,12 @@ impl Volumes for Zfs {
         Zfs::observe_volumes(self)
             .await
             .or_failed_to("the volumes cannot be looked at")
+    }
+
+    async fn observe_obstructions(
+        &self,
+    ) -> Result<BTreeMap<ApplicationName, Obstruction>, StepFailure> {
+        Zfs::observe_obstructions(self).await.or_failure()
     }
 
     async fn observe_volume(

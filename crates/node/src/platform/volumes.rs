@@ -5,7 +5,7 @@ use std::fmt::Debug;
 use std::path::{Path, PathBuf};
 
 use flocker_model::{
-    ApplicationName, ByteCount, Epoch, OwnerClaim, PoolState, SnapshotGuid, VolumeCopy,
+    ApplicationName, ByteCount, Epoch, Obstruction, OwnerClaim, PoolState, SnapshotGuid, VolumeCopy,
 };
 use flocker_remote::protocol::{Change, StepFailure};
 use flocker_zfs::{
@@ -29,6 +29,11 @@ pub(crate) trait Volumes: Clone + Debug + Send + Sync + 'static {
     fn observe_volumes(
         &self,
     ) -> impl Future<Output = Result<BTreeMap<ApplicationName, VolumeCopy>, StepFailure>> + Send;
+
+    /// Looks for what is in the places of volumes without being a volume.
+    fn observe_obstructions(
+        &self,
+    ) -> impl Future<Output = Result<BTreeMap<ApplicationName, Obstruction>, StepFailure>> + Send;
 
     /// Looks at one copy.
     fn observe_volume(

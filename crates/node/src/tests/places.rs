@@ -63,7 +63,7 @@ fn inside(action: &Action) -> Inside {
         Action::ReleaseVolume { .. }
         | Action::AcquireVolume { .. }
         | Action::PromoteVolume { .. } => Inside::Volumes(&["checked"]),
-        Action::SetVolumeAside { .. } => Inside::Volumes(&["renamed"]),
+        Action::SetVolumeAside { .. } => Inside::Volumes(&["protected", "renamed"]),
         Action::StopApplication { .. } => Inside::Here(&[
             "begun",
             "unit-stopped",

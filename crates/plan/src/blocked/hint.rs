@@ -1,6 +1,6 @@
 //! What the operator can do about what stands in the way: one command where there is one.
 
-use flocker_model::ApplicationName;
+use flocker_model::{ApplicationName, NodeName, Obstacle, Obstruction};
 
 use super::{Blocked, BlockedKind, CopyDescription};
 use crate::naming::{look_at_pool, promote_command, set_aside_command};
@@ -99,6 +99,7 @@ impl BlockedKind {
             Self::PortTaken { node, port } => {
                 format!("route another port, or free port {port} on {node}")
             }
+            Self::PlaceObstructed { node, obstruction } => clear(node, obstruction),
             Self::NotEnoughSpace { node, pool, .. } => {
                 format!(
                     "free space on {node}; `zfs list -o space -r {pool}` there shows what has it"
@@ -117,6 +118,15 @@ impl BlockedKind {
                 "run `flocker-cluster deploy`, which speaks with every node".to_owned()
             }
         }
+    }
+}
+
+/// Says how a volume's place becomes free.
+fn clear(node: &NodeName, obstruction: &Obstruction) -> String {
+    let path = &obstruction.path;
+    match obstruction.by {
+        Obstacle::Files => format!("look at them, and `mv {path} {path}.away` on {node}"),
+        Obstacle::Mount { .. } => format!("`umount {path}` on {node}"),
     }
 }
 

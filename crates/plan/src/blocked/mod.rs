@@ -5,8 +5,8 @@ mod text;
 mod unseen;
 
 use flocker_model::{
-    ApplicationName, ByteCount, Epoch, NodeId, NodeName, PoolProblem, PoollessNode, Port,
-    SnapshotGuid,
+    ApplicationName, ByteCount, Epoch, NodeId, NodeName, Obstruction, PoolProblem, PoollessNode,
+    Port, SnapshotGuid,
 };
 use serde::{Deserialize, Serialize};
 
@@ -160,6 +160,13 @@ pub enum BlockedKind {
         node: NodeName,
         /// The port.
         port: Port,
+    },
+    /// Something is where the volume has to be mounted.
+    PlaceObstructed {
+        /// The node.
+        node: NodeName,
+        /// What is in the way.
+        obstruction: Obstruction,
     },
     /// The target's pool cannot take the volume.
     NotEnoughSpace {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use flocker_model::{Epoch, render_age, render_utc};
+use flocker_model::{Epoch, Obstacle, render_age, render_utc};
 
 use super::{Blocked, BlockedKind, CopyDescription, list};
 use crate::naming::machine;
@@ -76,6 +76,19 @@ impl fmt::Display for BlockedKind {
             ),
             Self::PortTaken { node, port } => {
                 write!(f, "routed port {port} is in use by a program on {node}")
+            }
+            Self::PlaceObstructed { node, obstruction } => {
+                let path = &obstruction.path;
+                match &obstruction.by {
+                    Obstacle::Files => write!(
+                        f,
+                        "its volume is to be mounted at {path} on {node}, where files are"
+                    ),
+                    Obstacle::Mount { source, kind } => write!(
+                        f,
+                        "its volume is to be mounted at {path} on {node}, where {source} ({kind}) is"
+                    ),
+                }
             }
             Self::LargerThanMaximum {
                 node,

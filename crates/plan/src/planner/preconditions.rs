@@ -17,6 +17,7 @@ impl Planner<'_> {
         self.check_addresses();
         self.check_pools();
         self.check_ports();
+        self.check_mountpoints();
     }
 
     /// Every node of the deployment must have been seen with all that it has; one that it omits need
@@ -87,6 +88,25 @@ impl Planner<'_> {
                         };
                         self.block_application(name, kind);
                     }
+                }
+            }
+        }
+    }
+
+    /// The place of a volume must be free where it is to be mounted: no application is stopped for
+    /// a move that could not end.
+    fn check_mountpoints(&mut self) {
+        for (node, state) in self.covered() {
+            for (name, application, place) in self.goal.deployment.placed() {
+                if place != node || application.volume.is_none() {
+                    continue;
+                }
+                if let Some(obstruction) = state.obstructed.get(name) {
+                    let kind = BlockedKind::PlaceObstructed {
+                        node: node.clone(),
+                        obstruction: obstruction.clone(),
+                    };
+                    self.block_application(name, kind);
                 }
             }
         }

@@ -329,6 +329,7 @@ fn fresh_machine(index: usize) -> NodeState {
             available: ByteCount::mebibytes(1 << 20),
         },
         volumes: BTreeMap::new(),
+        obstructed: BTreeMap::new(),
         containers: BTreeMap::new(),
         network: None,
         listening: BTreeSet::from([port(22)]),

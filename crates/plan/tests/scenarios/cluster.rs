@@ -170,6 +170,7 @@ impl Cluster {
                 available: ByteCount::mebibytes(1024),
             },
             volumes: BTreeMap::new(),
+            obstructed: BTreeMap::new(),
             containers: BTreeMap::new(),
             network: None,
             listening: BTreeSet::from([port(22)]),

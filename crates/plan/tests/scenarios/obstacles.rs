@@ -1,7 +1,10 @@
 //! What stands in the way.
 
+use std::collections::BTreeMap;
+
 use flocker_model::{
-    ByteCount, Epoch, PoolHealth, PoolProblem, SnapshotGuid, SnapshotState, VolumeRole,
+    ByteCount, Epoch, Obstacle, Obstruction, PoolHealth, PoolProblem, SnapshotGuid, SnapshotState,
+    VolumeRole,
 };
 use insta::assert_snapshot;
 
@@ -178,6 +181,30 @@ fn what_the_target_cannot_take_stays_up_where_it_runs() {
     let mut cluster = Cluster::running(2, &on("1"));
     cluster.machine("2").listening.insert(port(5432));
     assert_snapshot!("a_program_has_its_port", refused(&cluster, &on("2")));
+}
+
+#[test]
+fn something_is_in_the_volumes_place_on_the_target() {
+    let obstruct = |by| {
+        let mut cluster = Cluster::running(2, &on("1"));
+        let path = "/flocker/db".to_owned();
+        let obstruction = Obstruction { path, by };
+        cluster.machine("2").obstructed = BTreeMap::from([(name("db"), obstruction)]);
+        cluster
+    };
+    let cluster = obstruct(Obstacle::Files);
+    assert_snapshot!("files", refused(&cluster, &on("2")));
+    let cluster = obstruct(Obstacle::Mount {
+        source: "/dev/sdb1".to_owned(),
+        kind: "ext4".to_owned(),
+    });
+    assert_snapshot!("mount", refused(&cluster, &on("2")));
+    // It is in nobody's way while the volume stays elsewhere.
+    let stays = cluster.plan(&on("1"));
+    assert!(
+        stays.blocked.is_empty() && stays.steps().is_empty(),
+        "{stays}"
+    );
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::process::{Command, Stdio};
 
+use flocker_model::Obstacle;
 use flocker_zfs::{Change, MountError, UnmountError, Zfs};
 
 use crate::support::{Cluster, create, dataset, run, web};
@@ -9,6 +10,11 @@ use crate::support::{Cluster, create, dataset, run, web};
 async fn mount(zfs: &Zfs) -> Result<Change, MountError> {
     let volume = zfs.open_owned_now(&web()).await.unwrap();
     volume.mount().await.map(|(change, _)| change)
+}
+
+async fn obstacle(zfs: &Zfs) -> Option<Obstacle> {
+    let mut found = zfs.observe_obstructions().await.unwrap();
+    found.remove(&web()).map(|obstruction| obstruction.by)
 }
 
 #[tokio::test]
@@ -33,15 +39,21 @@ async fn nothing_is_mounted_over_files_or_other_mounts() {
     let path = a.mountpoint_of(&web());
     std::fs::write(path.join("stray"), "x").unwrap();
     assert!(matches!(mount(&a).await, Err(MountError::NotEmpty { .. })));
+    assert_eq!(obstacle(&a).await, Some(Obstacle::Files));
     std::fs::remove_file(path.join("stray")).unwrap();
 
     run(&format!("mount -t tmpfs tmpfs {}", path.display()));
     let refused = mount(&a).await;
+    let seen = obstacle(&a).await;
     run(&format!("umount {}", path.display()));
     assert!(
         matches!(refused, Err(MountError::Taken { .. })),
         "{refused:?}"
     );
+
+    let tmpfs = || "tmpfs".to_owned();
+    let (source, kind) = (tmpfs(), tmpfs());
+    assert_eq!(seen, Some(Obstacle::Mount { source, kind }));
 
     let elsewhere = path.with_extension("elsewhere");
     std::fs::create_dir(&elsewhere).unwrap();

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use flocker_model::{
-    ApplicationName, ByteCount, DeploymentId, Digest, Epoch, NodeId, OwnerClaim, SetAsideName,
-    SnapshotGuid, VolumeCopy, VolumeRole,
+    ApplicationName, ByteCount, DeploymentId, Digest, Epoch, NodeId, Obstacle, Obstruction,
+    OwnerClaim, SetAsideName, SnapshotGuid, VolumeCopy, VolumeRole,
 };
 use flocker_remote::protocol::{Change, StepFailure};
 use flocker_zfs::{Acquire, NewVolume, Promote, ReceiveRequest, Release, SetAside, Transfer};
@@ -28,6 +28,9 @@ trait Machines {
 
     /// Reads everything that was written to the mounted volume.
     fn read(&self, machine: Machine) -> Vec<u8>;
+
+    /// Puts a file where the volume is to be mounted, or takes it away.
+    fn obstruct(&self, machine: Machine, is_there: bool);
 }
 
 /// One of two machines.
@@ -195,6 +198,26 @@ async fn a_mounted_volume_is_seen_so_and_unmounted_once(machines: &impl Machines
     assert_eq!(volumes.unmount(&web()).await.unwrap(), Change::Changed);
     assert_eq!(volumes.unmount(&web()).await.unwrap(), Change::Unchanged);
     assert_eq!(observe(machines, A).await.unwrap().mounted, None);
+}
+
+async fn nothing_is_mounted_over_files_which_are_seen_before(machines: &impl Machines) {
+    let volumes = machines.volumes(A);
+    machines.obstruct(A, true);
+    let seen = volumes.observe_obstructions().await.unwrap();
+    let path = volumes.mountpoint_of(&web()).to_string_lossy().into_owned();
+    let by = Obstacle::Files;
+    assert_eq!(seen, [(web(), Obstruction { path, by })].into());
+    machines.obstruct(A, false);
+
+    volumes.create(&new_volume()).await.unwrap();
+    machines.obstruct(A, true);
+    let volume = volumes.open_owned_now(&web()).await.unwrap();
+    assert!(volume.mount().await.is_err());
+    machines.obstruct(A, false);
+
+    let volume = volumes.open_owned_now(&web()).await.unwrap();
+    volume.mount().await.unwrap();
+    assert_eq!(volumes.observe_obstructions().await.unwrap(), [].into());
 }
 
 async fn a_volume_moves_there_and_back_with_all_that_was_written(machines: &impl Machines) {
@@ -477,6 +500,7 @@ macro_rules! volumes_suite {
             crate::tests::contract::run, $fixture,
             a_new_volume_is_owned_empty_and_made_once
             a_mounted_volume_is_seen_so_and_unmounted_once
+            nothing_is_mounted_over_files_which_are_seen_before
             a_volume_moves_there_and_back_with_all_that_was_written
             what_was_not_written_to_is_not_snapshotted_again
             only_what_was_snapshotted_and_unmounted_is_released
@@ -536,6 +560,11 @@ mod fake {
         fn read(&self, machine: Machine) -> Vec<u8> {
             let state = self.volumes(machine).host.state();
             state.disk.pool.volumes[&web()].contents.clone()
+        }
+
+        fn obstruct(&self, machine: Machine, is_there: bool) {
+            let mut state = self.volumes(machine).host.state();
+            state.disk.pool.obstructed = is_there.then(web).into_iter().collect();
         }
     }
 
@@ -600,6 +629,16 @@ mod pool {
         fn read(&self, machine: Machine) -> Vec<u8> {
             let path = self.volumes(machine).mountpoint_of(&web()).join("data");
             std::fs::read(path).unwrap()
+        }
+
+        fn obstruct(&self, machine: Machine, is_there: bool) {
+            let place = self.volumes(machine).mountpoint_of(&web());
+            if is_there {
+                std::fs::create_dir_all(&place).unwrap();
+                std::fs::write(place.join("stray"), "").unwrap();
+            } else {
+                std::fs::remove_file(place.join("stray")).unwrap();
+            }
         }
     }
 

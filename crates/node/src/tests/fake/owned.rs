@@ -60,6 +60,13 @@ impl OwnedVolume for FakeOwned {
     }
 
     async fn mount(self) -> Result<FakeMounted, StepFailure> {
+        let is_obstructed = {
+            let state = self.volumes.host.state();
+            state.disk.pool.obstructed.contains(&self.application)
+        };
+        if is_obstructed {
+            return Err(failure_of("files are in the volume's place"));
+        }
         self.act(|dataset| {
             dataset.mount();
             Ok(())

@@ -43,6 +43,8 @@ pub(crate) struct Pool {
     pub(super) creating: BTreeSet<ApplicationName>,
     /// First copies that are being received.
     pub(super) receiving: BTreeMap<ApplicationName, Dataset>,
+    /// Whose places have files in them that are no volume's.
+    pub(crate) obstructed: BTreeSet<ApplicationName>,
     /// What is kept and used no more.
     pub(crate) set_aside: Vec<Dataset>,
 }

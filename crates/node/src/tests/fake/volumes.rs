@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use flocker_model::{
-    ApplicationName, ByteCount, Epoch, NodeId, OwnerClaim, PoolHealth, PoolProblem, PoolState,
-    SnapshotGuid, VolumeCopy, VolumeRole,
+    ApplicationName, ByteCount, Epoch, NodeId, Obstacle, Obstruction, OwnerClaim, PoolHealth,
+    PoolProblem, PoolState, SnapshotGuid, VolumeCopy, VolumeRole,
 };
 use flocker_remote::protocol::{Change, StepFailure};
 use flocker_zfs::{
@@ -164,6 +164,19 @@ impl Volumes for FakeVolumes {
                 .collect())
         });
         observed.await
+    }
+
+    async fn observe_obstructions(
+        &self,
+    ) -> Result<BTreeMap<ApplicationName, Obstruction>, StepFailure> {
+        let obstructed = self.host.state().disk.pool.obstructed.clone();
+        let obstruction = |application| {
+            let path = self.mountpoint_of(&application);
+            let path = path.to_string_lossy().into_owned();
+            let by = Obstacle::Files;
+            (application, Obstruction { path, by })
+        };
+        Ok(obstructed.into_iter().map(obstruction).collect())
     }
 
     async fn observe_volume(
