@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use flocker_lab::scenario::{
-    Case, Chapter, Choice, ContainerImages, Counts, FaultsReport, Parts, PlainNodes, Site,
-    run_boot, run_demo, run_faults, run_migration, run_three_nodes,
+    Campaign, Case, Chapter, Choice, ContainerImages, Counts, FaultsReport, Parts, PlainNodes,
+    Site, run_boot, run_demo, run_faults, run_migration, run_three_nodes,
 };
 use flocker_lab::{Cache, Lab, LabSpecification, Progress};
 
@@ -103,8 +103,8 @@ pub(crate) async fn test(test: &Test, progress: &Progress) -> Done {
 
 /// Disturbs moves on one pair of nodes.
 async fn smoke(pair: &Site, program: &Path) -> Counts {
-    let choice = Choice::These(Case::smoke());
-    let (report, _) = run_faults(std::slice::from_ref(pair), program, choice, &|_| {}).await;
+    let campaign = Campaign::begin(Choice::These(Case::smoke()), 1);
+    let (report, _) = run_faults(std::slice::from_ref(pair), program, campaign, &|_| {}).await;
     report.finish()
 }
 
@@ -131,6 +131,9 @@ pub(crate) struct Faults {
     /// Write the table to this file
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+    /// Leave out what is green in the file of --json, which must be of the same commit
+    #[arg(long = "continue", requires = "json", conflicts_with = "random")]
+    resume: bool,
     /// On so many pairs of nodes at once
     #[arg(long, value_name = "NUMBER", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=8))]
     pairs: u8,
@@ -153,10 +156,22 @@ impl Faults {
             (false, cases) => cases.to_vec(),
         })
     }
+
+    /// What is tried, and what was before.
+    fn campaign(&self) -> Result<Campaign, Box<dyn Error>> {
+        let campaign = Campaign::begin(self.choice(), self.pairs.into());
+        match &self.json {
+            Some(file) if self.resume => {
+                let text = std::fs::read_to_string(file)?;
+                Ok(campaign.resume(serde_json::from_str(&text)?)?)
+            }
+            _ => Ok(campaign),
+        }
+    }
 }
 
 pub(crate) async fn faults(faults: &Faults, progress: &Progress) -> Done {
-    let choice = faults.choice();
+    let campaign = faults.campaign()?;
     let parts = Parts::find(progress).await?;
     let mut pairs = Vec::new();
     for number in 1..=faults.pairs {
@@ -180,7 +195,7 @@ pub(crate) async fn faults(faults: &Faults, progress: &Progress) -> Done {
     };
     // What cannot be written meanwhile is an error at the end.
     let told = |table: &FaultsReport| drop(write(table));
-    let (report, table) = run_faults(&pairs, &parts.cluster, choice, &told).await;
+    let (report, table) = run_faults(&pairs, &parts.cluster, campaign, &told).await;
     write(&table)?;
     Ok(ended(report.finish()))
 }

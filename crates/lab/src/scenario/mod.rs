@@ -26,7 +26,10 @@ mod wait;
 pub use boot::run_boot;
 pub use container_images::{ContainerImages, ContainerImagesError};
 pub use demo::{DEMO_LAB, DemoError, run_demo};
-pub use faults::{Case, Choice, DisturbedMove, Fault, FaultsReport, Moment, Tried, run_faults};
+pub use faults::{
+    Campaign, Case, Choice, DisturbedMove, Fault, FaultsReport, Moment, OtherCommit, Tried,
+    run_faults,
+};
 pub use migration::{Chapter, run_migration};
 pub use parts::{Parts, PartsError};
 pub use plain::PlainNodes;

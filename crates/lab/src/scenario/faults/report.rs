@@ -6,7 +6,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use flocker_model::render_utc;
 use futures_util::future::join_all;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
 
 use super::super::failure::Failure;
 use super::super::report::{Report, heading, say};
@@ -14,7 +15,7 @@ use super::super::site::Site;
 use super::{Case, Faults};
 
 /// A case that was tried.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Tried {
     /// The fault and the moment.
     pub case: String,
@@ -67,7 +68,7 @@ impl Choice {
 }
 
 /// All cases that were tried.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub struct FaultsReport {
     /// When the first was begun.
     pub date: String,
@@ -96,6 +97,72 @@ impl FaultsReport {
     }
 }
 
+/// What is to be tried, and what was tried before.
+#[derive(Debug)]
+pub struct Campaign {
+    choice: Choice,
+    table: FaultsReport,
+}
+
+/// What was tried before says nothing of what is there now.
+#[derive(Debug, Error)]
+#[error(
+    "that table is of commit {}, and this is {}; begin a new one",
+    told(earlier.as_deref()),
+    told(now.as_deref())
+)]
+pub struct OtherCommit {
+    earlier: Option<String>,
+    now: Option<String>,
+}
+
+/// Names a commit.
+fn told(commit: Option<&str>) -> &str {
+    commit.unwrap_or("unknown")
+}
+
+impl Campaign {
+    /// Begins with nothing.
+    pub fn begin(choice: Choice, pairs: usize) -> Self {
+        let table = FaultsReport::begin(choice.seed(), pairs);
+        Self { choice, table }
+    }
+
+    /// Goes on where an earlier run of the same commit ended: cases that were green then are not
+    /// tried again.
+    ///
+    /// # Errors
+    /// Fails when it was another commit, or when this one is not known or has changes beside it.
+    pub fn resume(self, earlier: FaultsReport) -> Result<Self, OtherCommit> {
+        let is_certain = |commit: &String| commit != "unknown" && !commit.ends_with("-dirty");
+        let now = self
+            .table
+            .commit
+            .as_ref()
+            .filter(|commit| is_certain(commit));
+        if now.is_none() || now != earlier.commit.as_ref() {
+            return Err(OtherCommit {
+                earlier: earlier.commit,
+                now: self.table.commit,
+            });
+        }
+        let mut table = earlier;
+        table.cases.retain(|tried| tried.failure.is_none());
+        let is_green = |case: &Case| {
+            let name = case.to_string();
+            table.cases.iter().any(|tried| tried.case == name)
+        };
+        let choice = match self.choice {
+            Choice::These(mut cases) => {
+                cases.retain(|case| !is_green(case));
+                Choice::These(cases)
+            }
+            random @ Choice::Random { .. } => random,
+        };
+        Ok(Self { choice, table })
+    }
+}
+
 /// What pairs of nodes share that try cases at the same time.
 struct Shared<'a> {
     cluster: &'a Path,
@@ -112,9 +179,10 @@ struct Shared<'a> {
 pub async fn run_faults(
     pairs: &[Site],
     cluster: &Path,
-    choice: Choice,
+    campaign: Campaign,
     told: &dyn Fn(&FaultsReport),
 ) -> (Report, FaultsReport) {
+    let Campaign { choice, table } = campaign;
     if let Some(seed) = choice.seed() {
         say(&format!("the cases of --seed {seed}"));
     }
@@ -123,7 +191,7 @@ pub async fn run_faults(
         told,
         report: Report::default(),
         cases: RefCell::new(choice.cases()),
-        table: RefCell::new(FaultsReport::begin(choice.seed(), pairs.len())),
+        table: RefCell::new(table),
     };
     join_all(pairs.iter().map(|site| shared.try_on(site))).await;
     if let Choice::These(_) = choice {
@@ -157,13 +225,13 @@ impl Shared<'_> {
                 break;
             }
         }
-        self.table.borrow_mut().acknowledged += faults.acknowledged.len();
     }
 
     /// Tries a case; fails when no other can be tried after it.
     async fn try_case(&self, faults: &mut Faults<'_>, case: Case) -> Result<(), Failure> {
         heading(&format!("faults: {case}"));
         let began = Instant::now();
+        let before = faults.acknowledged.len();
         let (course, outcome) = faults.run(case).await;
         let tried = Tried {
             case: case.to_string(),
@@ -176,8 +244,11 @@ impl Shared<'_> {
             "{case}: first exit {:?}, then {} deploys, {:.0} s",
             tried.first_exit, tried.deploys, tried.seconds
         ));
-        self.table.borrow_mut().cases.push(tried);
-        (self.told)(&self.table.borrow());
+        let mut table = self.table.borrow_mut();
+        table.cases.push(tried);
+        table.acknowledged += faults.acknowledged.len().saturating_sub(before);
+        (self.told)(&table);
+        drop(table);
         let is_failed = outcome.is_err();
         let promise = case.promise();
         let checked = self.report.check(faults.site, &promise, async { outcome });
@@ -186,5 +257,60 @@ impl Shared<'_> {
             faults.start_over().await?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table(commit: &str) -> FaultsReport {
+        let tried = |case: &str, failure: Option<&str>| Tried {
+            case: case.to_owned(),
+            first_exit: Some(5),
+            deploys: 1,
+            seconds: 1.0,
+            failure: failure.map(str::to_owned),
+        };
+        FaultsReport {
+            commit: Some(commit.to_owned()),
+            cases: vec![
+                tried("kill-agent@released", None),
+                tried("two-operators", Some("both went on")),
+            ],
+            ..FaultsReport::default()
+        }
+    }
+
+    fn campaign(commit: Option<&str>) -> Campaign {
+        let cases = ["kill-agent@released", "two-operators", "lost-owner"];
+        let cases = cases.map(|case| case.parse().unwrap()).to_vec();
+        let mut campaign = Campaign::begin(Choice::These(cases), 2);
+        campaign.table.commit = commit.map(str::to_owned);
+        campaign
+    }
+
+    #[test]
+    fn what_failed_or_was_not_tried_is_left_to_do() {
+        let resumed = campaign(Some("abc")).resume(table("abc")).unwrap();
+        let left: Vec<_> = resumed
+            .choice
+            .cases()
+            .map(|case| case.to_string())
+            .collect();
+        assert_eq!(left, ["two-operators", "lost-owner"]);
+        assert_eq!(resumed.table.cases.len(), 1);
+    }
+
+    #[test]
+    fn another_commit_begins_anew() {
+        let refused = campaign(Some("def")).resume(table("abc")).unwrap_err();
+        assert_eq!(
+            refused.to_string(),
+            "that table is of commit abc, and this is def; begin a new one"
+        );
+        assert!(campaign(None).resume(table("abc")).is_err());
+        let changed = "abc-dirty";
+        assert!(campaign(Some(changed)).resume(table(changed)).is_err());
     }
 }
