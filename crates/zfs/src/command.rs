@@ -168,17 +168,14 @@ impl Argv {
         tracing::debug!(argv = %self, "run");
         let running = self.command().output();
         tokio::pin!(running);
-        let ended = match tokio::time::timeout(PATIENCE, &mut running).await {
-            Ok(ended) => ended,
-            Err(_) => {
-                tracing::warn!(
-                    "`{self}` {}, and cannot be taken back: waiting for it; look at `zpool status`",
-                    unfinished()
-                );
-                running.await
-            }
-        };
-        self.written(ended)
+        if let Ok(ended) = tokio::time::timeout(PATIENCE, &mut running).await {
+            return self.written(ended);
+        }
+        tracing::warn!(
+            "`{self}` {}, and cannot be taken back: waiting for it; look at `zpool status`",
+            unfinished()
+        );
+        self.written(running.await)
     }
 
     /// Returns what a command wrote that has ended.
