@@ -1,18 +1,17 @@
 //! What the node remembers on its own disk, and the lock that keeps a second deploy out.
 
+mod memory;
+
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
-use flocker_model::{
-    ApplicationName, AppliedDeployment, ContainerLinks, ContainerSpecification, Members, NodeId,
-    NodeNetwork,
-};
+use flocker_model::{ApplicationName, AppliedDeployment, Members, NodeId};
 use flocker_remote::protocol::LockHolder;
 use nix::fcntl::{Flock, FlockArg};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use uuid::Uuid;
 
@@ -52,15 +51,6 @@ pub(crate) enum StoreError {
         /// Why.
         source: uuid::Error,
     },
-}
-
-/// What an application's unit needs to start it without anybody's help.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct ApplicationRecord {
-    /// What its container is made from.
-    pub(crate) specification: ContainerSpecification,
-    /// What `localhost` reaches inside it.
-    pub(crate) links: ContainerLinks,
 }
 
 /// The node's directories.
@@ -141,27 +131,6 @@ impl Store {
         write_json(&self.state.join("deployment.json"), applied)
     }
 
-    /// Returns what an application's unit needs.
-    pub(crate) fn application(
-        &self,
-        name: &ApplicationName,
-    ) -> Result<Option<ApplicationRecord>, StoreError> {
-        read_json(&self.application_path(name))
-    }
-
-    /// Remembers what an application's unit needs.
-    pub(crate) fn set_application(&self, record: &ApplicationRecord) -> Result<(), StoreError> {
-        write_json(
-            &self.application_path(&record.specification.application),
-            record,
-        )
-    }
-
-    /// Forgets an application; its volume is none of this.
-    pub(crate) fn remove_application(&self, name: &ApplicationName) -> Result<(), StoreError> {
-        remove_file(&self.application_path(name))
-    }
-
     /// Notes that an application is about to be started or stopped.
     ///
     /// What is found until [`Store::settled`] tells nothing about how the application itself ended:
@@ -181,16 +150,6 @@ impl Store {
     /// Tells whether the last start or stop of an application came to its end.
     pub(crate) fn settled(&self, name: &ApplicationName) -> bool {
         !self.change_path(name).exists()
-    }
-
-    /// Returns the table that was last programmed since the node booted.
-    pub(crate) fn network(&self) -> Result<Option<NodeNetwork>, StoreError> {
-        read_json(&self.runtime.join("network.json"))
-    }
-
-    /// Remembers the table that is being programmed, until the node reboots.
-    pub(crate) fn set_network(&self, network: &NodeNetwork) -> Result<(), StoreError> {
-        write_json(&self.runtime.join("network.json"), network)
     }
 
     /// Waits for the right to change the table, which applications' units want too.
@@ -243,10 +202,6 @@ impl Store {
 
     fn change_path(&self, name: &ApplicationName) -> PathBuf {
         self.runtime.join("changing").join(name.as_str())
-    }
-
-    fn application_path(&self, name: &ApplicationName) -> PathBuf {
-        self.state.join("applications").join(format!("{name}.json"))
     }
 }
 

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
 use flocker_model::{
-    ApplicationName, Contact, Deployment, ImageId, ImageReference, NodeName, Observed, VolumeRole,
+    ApplicationName, Contact, Deployment, ImageId, ImageReference, NodeMemory, NodeName, Observed,
+    VolumeRole,
 };
 use flocker_plan::{Action, Goal, Handoff, ImageSource, Plan, Scope, StepId, Yield, plan};
 use flocker_remote::protocol::StepFailure;
@@ -166,6 +167,12 @@ impl Cluster {
         self.nodes[name].host.state().disk.pool.trouble = trouble;
     }
 
+    /// Destroys a volume, as an administrator may.
+    pub(super) fn destroy_volume(&self, name: &NodeName, application: &ApplicationName) {
+        let mut state = self.nodes[name].host.state();
+        state.disk.pool.volumes.remove(application);
+    }
+
     /// Cuts a machine off from the others.
     pub(super) fn part(&self, name: &NodeName) {
         self.neighbours.remove(self.nodes[name].machine.id);
@@ -183,8 +190,7 @@ impl Cluster {
 
     /// The same where something may go wrong.
     pub(super) async fn try_to_restore(&self, name: &NodeName) -> Result<Complied, StepFailure> {
-        let complied = restore(self.machine(name)).await?;
-        Ok(complied.unwrap())
+        restore(self.machine(name)).await
     }
 
     /// Runs `flocker-node prepare` on a machine, as an application's unit does.
@@ -244,6 +250,14 @@ impl Cluster {
             observed.nodes.insert(name.clone(), look.into());
         }
         observed
+    }
+
+    /// What every machine remembers for its next boot.
+    pub(super) fn memories(&self) -> BTreeMap<NodeName, NodeMemory> {
+        let nodes = self.nodes.iter();
+        nodes
+            .map(|(name, node)| (name.clone(), node.machine.store.memory().unwrap()))
+            .collect()
     }
 
     /// Runs one step as `flocker-cluster` has it run.

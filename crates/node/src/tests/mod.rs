@@ -7,6 +7,7 @@ mod hostile;
 mod interrupted;
 mod places;
 mod pools;
+mod rebooting;
 mod resolving;
 mod scripts;
 mod secrets;
