@@ -43,7 +43,8 @@ pub(crate) async fn prepare(
     reach(|| "prepare.before".to_owned()).await;
     let ready = applications::make_ready(machine, &record, ("prepare", None)).await;
     reach(|| "prepare.after".to_owned()).await;
-    ready
+    ready?;
+    machine.store.forget_stop(application).or_failure()
 }
 
 /// Starts again what was started here and not taken away since, as after a boot.

@@ -72,6 +72,7 @@ impl Store {
             &store.state,
             &store.runtime,
             &changing,
+            &store.runtime.join("stopped"),
             &store.state.join("ssh"),
         ] {
             make_directory(directory, 0o755)?;
@@ -133,7 +134,7 @@ impl Store {
 
     /// Notes that an application is about to be started or stopped.
     ///
-    /// What is found until [`Store::settled`] tells nothing about how the application itself ended:
+    /// What is found until [`Store::end_change`] tells nothing about how the application itself ended:
     /// whoever was at it may have died. Forgotten in a reboot, which ends everything.
     pub(crate) fn begin_change(&self, name: &ApplicationName) -> Result<(), StoreError> {
         let path = self.change_path(name);
@@ -147,9 +148,21 @@ impl Store {
         remove_file(&self.change_path(name))
     }
 
-    /// Tells whether the last start or stop of an application came to its end.
-    pub(crate) fn settled(&self, name: &ApplicationName) -> bool {
-        !self.change_path(name).exists()
+    /// Tells whether an application whose unit has stopped ended by itself: nobody was starting or
+    /// stopping it, and its unit was not told to stop.
+    pub(crate) fn ended_by_itself(&self, name: &ApplicationName) -> bool {
+        !self.change_path(name).exists() && !self.stop_mark(name).exists()
+    }
+
+    /// Returns the file that an application's unit makes when the application is told to end; see
+    /// [`UnitSpecification::stop_mark`](flocker_docker::UnitSpecification::stop_mark).
+    pub(crate) fn stop_mark(&self, name: &ApplicationName) -> PathBuf {
+        self.runtime.join("stopped").join(name.as_str())
+    }
+
+    /// Forgets that an application was told to end: it starts, or has no unit any more.
+    pub(crate) fn forget_stop(&self, name: &ApplicationName) -> Result<(), StoreError> {
+        remove_file(&self.stop_mark(name))
     }
 
     /// Waits for the right to change the table, which applications' units want too.

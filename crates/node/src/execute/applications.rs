@@ -215,6 +215,7 @@ fn unit_specification(
         .map(|_| machine.volumes.mountpoint_of(name));
     UnitSpecification {
         volume,
+        stop_mark: machine.store.stop_mark(name),
         stop_grace: STOP_GRACE,
         start_timeout: START_PATIENCE,
         node_program: machine.settings.node_program.clone(),
@@ -241,6 +242,7 @@ pub(super) async fn stop(
     reach(|| "stop-application.container-stopped".to_owned()).await;
     // A unit that is left says that the application ended by itself, which some may.
     machine.units.remove(name).await?;
+    machine.store.forget_stop(name).or_failure()?;
     reach(|| "stop-application.unit-removed".to_owned()).await;
     machine.store.end_change(name).or_failure()?;
     reach(|| "stop-application.stopped".to_owned()).await;
@@ -261,6 +263,7 @@ pub(super) async fn remove(
     name: &ApplicationName,
 ) -> Result<Change, StepFailure> {
     machine.units.remove(name).await?;
+    machine.store.forget_stop(name).or_failure()?;
     reach(|| "remove-application.unit-removed".to_owned()).await;
     machine.store.remove_application(name).or_failure()?;
     reach(|| "remove-application.forgotten".to_owned()).await;

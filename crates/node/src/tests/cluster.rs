@@ -4,10 +4,11 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
+use std::time::Duration;
 
 use flocker_model::{
     ApplicationName, Contact, Deployment, ImageId, ImageReference, NodeMemory, NodeName, Observed,
-    VolumeRole,
+    UnitState, VolumeRole,
 };
 use flocker_plan::{Action, Goal, Handoff, ImageSource, Plan, Scope, StepId, Yield, plan};
 use flocker_remote::protocol::StepFailure;
@@ -22,7 +23,7 @@ use super::wish::{APPLICATIONS, application_name, name, node_name, port};
 use crate::execute::run_action;
 use crate::local::{Complied, prepare, restore};
 use crate::machine::Machine;
-use crate::platform::Containers as _;
+use crate::platform::{Containers as _, Units as _};
 use crate::settings::Settings;
 use crate::store::Store;
 
@@ -165,6 +166,19 @@ impl Cluster {
     /// Does to a machine's pool what its disks or an administrator may do.
     pub(super) fn befall_pool(&self, name: &NodeName, trouble: Option<Trouble>) {
         self.nodes[name].host.state().disk.pool.trouble = trouble;
+    }
+
+    /// Lets an application end as one does that has done what it is for.
+    pub(super) fn end_by_itself(&self, name: &NodeName, application: &ApplicationName) {
+        let mut state = self.nodes[name].host.state();
+        assert!(state.end_container(application));
+        state.running.units.set(application, UnitState::Inactive);
+    }
+
+    /// Stops an application's unit, as `systemctl` does, or systemd when Docker is stopped.
+    pub(super) async fn stop_unit(&self, name: &NodeName, application: &ApplicationName) {
+        let units = &self.machine(name).units;
+        units.stop(application, Duration::ZERO).await.unwrap();
     }
 
     /// Destroys a volume, as an administrator may.

@@ -2,6 +2,7 @@
 
 mod cluster;
 mod contract;
+mod ending;
 mod fake;
 mod hostile;
 mod interrupted;
