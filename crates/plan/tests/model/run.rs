@@ -18,7 +18,7 @@ const ATTEMPTS: usize = 12;
 const MENDINGS: usize = 40;
 
 /// After one in how many interrupted plans it is looked at what boots would make of it.
-const BOOTS: usize = 8;
+const BOOTS: usize = 4;
 
 /// One case while it runs.
 pub(crate) struct Run<'a> {
