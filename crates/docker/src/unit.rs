@@ -26,6 +26,19 @@ const DAEMON_LOST: u8 = 125;
 /// `$$` is systemd's way of writing `$`.
 const UNLESS_ENDED: &str = r#"[ "$$EXIT_CODE $$SERVICE_RESULT" = "exited success" ] || exec "$$@""#;
 
+/// Leaves a mark, which is its argument, if the attached program still ran when the unit was told to
+/// stop. Systemd runs this after the program has ended by itself, too, without `MAINPID` then.
+///
+/// **Source**: `systemd.exec(5)`, `$MAINPID`; `systemd.service(5)`, `ExecStop=`.
+const MARK_STOPPED: &str = r#"[ -z "$$MAINPID" ] || : >"$$1""#;
+
+/// Leaves the same mark if the attached program did not end with the container: it was killed, or
+/// lost the daemon.
+///
+/// **Source**: `systemd.exec(5)`, `$EXIT_CODE`, `$EXIT_STATUS`.
+const MARK_LOST: &str =
+    r#"case "$$EXIT_CODE $$EXIT_STATUS" in "exited 125") ;; "exited "*) exit ;; esac; : >"$$1""#;
+
 /// Everything that a unit is rendered from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnitSpecification {
@@ -35,6 +48,9 @@ pub struct UnitSpecification {
     pub restart: RestartPolicy,
     /// Where its volume is mounted, if it has one.
     pub volume: Option<PathBuf>,
+    /// The file that says that the application did not end by itself: it was told to. Whoever
+    /// prepares a start removes it.
+    pub stop_mark: PathBuf,
     /// How long it may take to stop before it is killed.
     pub stop_grace: Duration,
     /// How long preparing it may take.
@@ -51,6 +67,7 @@ impl UnitSpecification {
     /// Describes the unit of an application on an ordinary Debian node.
     pub fn new(application: ApplicationName, restart: RestartPolicy) -> Self {
         Self {
+            stop_mark: Path::new("/run/flocker/stopped").join(application.as_str()),
             application,
             restart,
             volume: None,
@@ -76,6 +93,11 @@ impl UnitSpecification {
 ///   starts it again. After an ordinary end that is left out: it costs time while a volume moves.
 /// * `docker start --attach` ends with status 125 when it loses the daemon, which is not the
 ///   application's own end and so no case for its policy.
+/// * A program that ends with status 0 because it was told to, by whoever stops the unit or Docker,
+///   looks like one that is done: nothing that systemd keeps of a stopped unit tells them apart. So
+///   the unit leaves a mark while it is told to stop, when it knows. Whether the program ended first
+///   is decided by systemd, which sees both; where they meet, the mark is left, and the application
+///   starts once more rather than never.
 /// * Status 143 is a process that ended because it was asked to.
 pub fn render_unit(unit: &UnitSpecification) -> String {
     let application = &unit.application;
@@ -86,6 +108,7 @@ pub fn render_unit(unit: &UnitSpecification) -> String {
         quoted(&format!("unix://{}", unit.docker_socket.display()))
     );
     let stop = format!("{docker} stop -t {}", unit.stop_grace.as_secs());
+    let mark = quoted(&unit.stop_mark.to_string_lossy());
     let node = quoted(&unit.node_program.to_string_lossy());
     let restart = match unit.restart {
         RestartPolicy::Always => "always",
@@ -113,8 +136,10 @@ StartLimitIntervalSec=0
 Type=exec
 ExecStartPre={node} prepare {application}
 ExecStart={docker} start --attach {container}
+ExecStop=-/bin/sh -c '{MARK_STOPPED}' sh {mark}
 ExecStop=-{stop} {container}
 ExecStopPost=-/bin/sh -c '{UNLESS_ENDED}' sh {stop} {container}
+ExecStopPost=-/bin/sh -c '{MARK_LOST}' sh {mark}
 Restart={restart}
 RestartSec=1
 RestartSteps=6

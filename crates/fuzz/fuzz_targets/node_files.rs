@@ -8,7 +8,7 @@ use std::fmt::Debug;
 
 use flocker_docker::Ipv4Subnet;
 use flocker_fuzz::file;
-use flocker_model::{AppliedDeployment, Contact, Members, NodeNetwork};
+use flocker_model::{AppliedDeployment, Contact, Members, NodeNetwork, RememberedApplication};
 use flocker_remote::protocol::LockHolder;
 use libfuzzer_sys::fuzz_target;
 use serde::Serialize;
@@ -25,6 +25,7 @@ fuzz_target!(|input: &[u8]| {
     check_remembered::<AppliedDeployment>(input);
     check_remembered::<Members>(input);
     check_remembered::<NodeNetwork>(input);
+    check_remembered::<RememberedApplication>(input);
     check_remembered::<LockHolder>(input);
     let text = String::from_utf8_lossy(input);
     if let Some(contact) = Contact::from_ssh_connection(&text) {

@@ -90,6 +90,7 @@ fn check_unit(words: &[&str]) {
         docker_program: path(1),
         docker_socket: path(2),
         volume: words.get(3).map(|_| path(3)),
+        stop_mark: path(4),
         ..UnitSpecification::new("web".parse().unwrap(), RestartPolicy::Always)
     };
     let text = render_unit(&unit);
@@ -108,6 +109,13 @@ fn check_unit(words: &[&str]) {
     let host = format!("unix://{}", unit.docker_socket.display());
     let start = [docker, "--host", &host, "start", "--attach", "flocker-web"];
     assert_eq!(read_as_systemd(value("ExecStart=")), start);
+    let mut lines = text.lines();
+    let told = lines.find_map(|line| line.strip_prefix("ExecStop=-/bin/sh "));
+    let mark = unit.stop_mark.to_str();
+    assert_eq!(
+        read_as_systemd(told.unwrap()).last().map(String::as_str),
+        mark
+    );
     let after = value("After=");
     assert!(
         after

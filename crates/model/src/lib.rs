@@ -7,6 +7,7 @@ mod deployment;
 mod digest;
 mod identity;
 mod image;
+mod memory;
 mod names;
 mod network;
 mod node;
@@ -24,6 +25,7 @@ pub use deployment::{AppliedDeployment, Deployment, DeploymentId};
 pub use digest::Digest;
 pub use identity::{Contact, Member, Members, NodeId, SshIdentity};
 pub use image::{ImageId, ImageReference};
+pub use memory::{NodeMemory, RememberedApplication};
 pub use names::{ApplicationName, InvalidName, NodeName};
 pub use network::{ContainerLinks, Endpoint, NodeNetwork};
 pub use node::{

@@ -1,10 +1,11 @@
-//! What the node does by itself: comply with a configuration, and recover after a boot.
+//! What the node does by itself: comply with a configuration, and bring back after a boot what it ran.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
+use std::str::FromStr as _;
 
-use flocker_model::{ApplicationName, Deployment, NodeName, NodeObservation, Observed};
-use flocker_plan::{Action, Blocked, Goal, OutcomeKind, Plan, Scope, StepId, plan};
+use flocker_model::{ApplicationName, Deployment, NodeMemory, NodeName, NodeObservation, Observed};
+use flocker_plan::{Action, Blocked, Goal, OutcomeKind, Plan, Scope, StepId, plan, plan_restore};
 use flocker_remote::protocol::{LockHolder, LockPurpose, StepFailure};
 use nix::fcntl::Flock;
 use tokio::sync::mpsc;
@@ -42,17 +43,17 @@ pub(crate) async fn prepare(
     reach(|| "prepare.before".to_owned()).await;
     let ready = applications::make_ready(machine, &record, ("prepare", None)).await;
     reach(|| "prepare.after".to_owned()).await;
-    ready
+    ready?;
+    machine.store.forget_stop(application).or_failure()
 }
 
-/// Complies with the last deployment that this node was part of, as after a boot; with none, there
-/// is nothing to do.
+/// Starts again what was started here and not taken away since, as after a boot.
 ///
-/// Whoever changes the node meanwhile is waited for, for nobody would restore it afterwards: their
-/// deploy may fail. What they deployed is what counts then.
-pub(crate) async fn restore(
-    machine: &Machine<impl Platform>,
-) -> Result<Option<Complied>, StepFailure> {
+/// By what the node itself remembers, not by the last deployment that was applied in full: of one
+/// that failed in one application, the others are to come back as well. Whoever changes the node
+/// meanwhile is waited for, for nobody would restore it afterwards: their deploy may fail. What they
+/// started is what counts then.
+pub(crate) async fn restore(machine: &Machine<impl Platform>) -> Result<Complied, StepFailure> {
     let _lock = loop {
         match lock(machine)? {
             Ok(lock) => break lock,
@@ -60,11 +61,28 @@ pub(crate) async fn restore(
         }
         wait_for_node(machine.store.clone()).await?;
     };
-    let Some(applied) = machine.store.applied().or_failure()? else {
-        return Ok(None);
-    };
-    let complied = comply_locked(machine, &applied.deployment, &applied.node).await;
-    complied.map(Some)
+    let memory = machine.store.memory().or_failure()?;
+    if memory == NodeMemory::default() {
+        return Ok(Complied::default());
+    }
+    let node = remembered_name(machine)?;
+    let planned = |observed: &Observed| plan_restore(&node, &memory, observed);
+    comply_locked(machine, (&node, BTreeSet::new()), planned).await
+}
+
+/// Finds what this node was last called: by a deployment that was applied in full, or else by one
+/// that began and had the machines get to know each other. Without either nobody deployed from
+/// elsewhere.
+fn remembered_name(machine: &Machine<impl Platform>) -> Result<NodeName, StepFailure> {
+    if let Some(applied) = machine.store.applied().or_failure()? {
+        return Ok(applied.node);
+    }
+    let members = machine.store.members().or_failure()?;
+    let own = members.into_iter().find(|(_, it)| it.id == machine.id);
+    own.map_or_else(
+        || NodeName::from_str("localhost").or_failure(),
+        |(name, _)| Ok(name),
+    )
 }
 
 /// Makes what is local comply with `deployment`, in which this node is called `node`.
@@ -80,7 +98,12 @@ pub(crate) async fn comply(
             "{who} is changing this node; try again when that has ended"
         ))
     })?;
-    comply_locked(machine, deployment, node).await
+    let goal = Goal {
+        deployment,
+        scope: Scope::Node(node.clone()),
+    };
+    let others = deployment.nodes.keys().cloned().collect();
+    comply_locked(machine, (node, others), |observed| plan(&goal, observed)).await
 }
 
 /// Takes the right to change the node, or tells who has it.
@@ -98,11 +121,13 @@ fn lock(machine: &Machine<impl Platform>) -> Result<Result<Flock<File>, String>,
     }))
 }
 
-/// The same, by somebody who has the lock. The places on the way are called those of a restore.
+/// Does what is planned for this node by what it sees of itself, by somebody who has the lock.
+/// `others` are machines that the plan may be about; those that the node remembers are, too. The
+/// places on the way are called those of a restore.
 async fn comply_locked(
     machine: &Machine<impl Platform>,
-    deployment: &Deployment,
-    node: &NodeName,
+    (node, mut others): (&NodeName, BTreeSet<NodeName>),
+    planned_for: impl Fn(&Observed) -> Plan,
 ) -> Result<Complied, StepFailure> {
     reach(|| "restore.locked".to_owned()).await;
     let look = machine.observe(None).await?;
@@ -111,19 +136,16 @@ async fn comply_locked(
         at: Some(seconds_since_1970()),
         ..Observed::default()
     };
-    let others = deployment.nodes.keys().chain(look.members().keys());
-    for other in others.filter(|other| *other != node) {
-        observed
-            .nodes
-            .insert(other.clone(), NodeObservation::NotAsked);
-    }
+    let members = look.members().iter();
+    let remembered = members.filter(|(_, member)| member.id != machine.id);
+    others.extend(remembered.map(|(name, _)| name.clone()));
+    let unasked = others.into_iter();
+    observed.nodes = unasked
+        .map(|other| (other, NodeObservation::NotAsked))
+        .collect();
     observed.nodes.insert(node.clone(), look.into());
-    let goal = Goal {
-        deployment,
-        scope: Scope::Node(node.clone()),
-    };
     let mut silent = BTreeMap::new();
-    let mut planned = plan(&goal, &observed);
+    let mut planned = planned_for(&observed);
     // Another node may have taken the place of this one while it was away. Whoever starts nothing
     // need not ask.
     if starts_on_a_volume(&planned) {
@@ -131,7 +153,7 @@ async fn comply_locked(
         reach(|| "restore.asked".to_owned()).await;
         silent = told.silent;
         observed.claims = told.claims;
-        planned = plan(&goal, &observed);
+        planned = planned_for(&observed);
     }
     let plan = planned;
     reach(|| "restore.planned".to_owned()).await;

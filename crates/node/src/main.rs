@@ -129,9 +129,7 @@ async fn run(arguments: Arguments) -> Result<ExitCode, StepFailure> {
         }
         Command::Receive { .. } | Command::Completions { .. } | Command::Manual => {}
         Command::Restore => {
-            if let Some(complied) = local::restore(&machine).await? {
-                return Ok(report::complied(&complied));
-            }
+            return Ok(report::complied(&local::restore(&machine).await?));
         }
     }
     Ok(ExitCode::SUCCESS)

@@ -32,7 +32,7 @@ impl<P: Platform> Machine<P> {
     pub(crate) async fn change_network(
         &self,
         step: &str,
-        change: impl FnOnce(&mut NodeNetwork) + Send,
+        change: impl Fn(&mut NodeNetwork) + Send,
     ) -> Result<Change, StepFailure> {
         let addresses = self.container_addresses().await?;
         let store = self.store.clone();
@@ -47,6 +47,8 @@ impl<P: Platform> Machine<P> {
             None => NodeNetwork::default(),
         };
         change(&mut network);
+        // Apart from the other: after a boot there is no table, and what was meant is remembered.
+        self.store.change_remembered_network(&change).or_failure()?;
         self.store.set_network(&network).or_failure()?;
         reach(|| format!("{step}.table-remembered")).await;
         let table = resolve(&network, &addresses, bridge);

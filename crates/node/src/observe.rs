@@ -109,15 +109,16 @@ impl<P: Platform> Machine<P> {
         states
     }
 
-    /// What a unit does; one that was being started or stopped when somebody died tells nothing of
-    /// how its application ended, and is to be made again.
+    /// What a unit does. One that was being started or stopped when somebody died, or that was told
+    /// to stop by somebody else, tells nothing of how its application would have ended, and is to be
+    /// made again.
     fn unit_state(
         &self,
         name: &ApplicationName,
         units: &BTreeMap<ApplicationName, UnitState>,
     ) -> UnitState {
         match units.get(name) {
-            Some(UnitState::Inactive | UnitState::Failed) if !self.store.settled(name) => {
+            Some(UnitState::Inactive | UnitState::Failed) if !self.store.ended_by_itself(name) => {
                 UnitState::Missing
             }
             Some(unit) => *unit,

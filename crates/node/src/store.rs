@@ -1,18 +1,17 @@
 //! What the node remembers on its own disk, and the lock that keeps a second deploy out.
 
+mod memory;
+
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
-use flocker_model::{
-    ApplicationName, AppliedDeployment, ContainerLinks, ContainerSpecification, Members, NodeId,
-    NodeNetwork,
-};
+use flocker_model::{ApplicationName, AppliedDeployment, Members, NodeId};
 use flocker_remote::protocol::LockHolder;
 use nix::fcntl::{Flock, FlockArg};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use uuid::Uuid;
 
@@ -54,15 +53,6 @@ pub(crate) enum StoreError {
     },
 }
 
-/// What an application's unit needs to start it without anybody's help.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct ApplicationRecord {
-    /// What its container is made from.
-    pub(crate) specification: ContainerSpecification,
-    /// What `localhost` reaches inside it.
-    pub(crate) links: ContainerLinks,
-}
-
 /// The node's directories.
 #[derive(Debug, Clone)]
 pub(crate) struct Store {
@@ -82,6 +72,7 @@ impl Store {
             &store.state,
             &store.runtime,
             &changing,
+            &store.runtime.join("stopped"),
             &store.state.join("ssh"),
         ] {
             make_directory(directory, 0o755)?;
@@ -141,30 +132,9 @@ impl Store {
         write_json(&self.state.join("deployment.json"), applied)
     }
 
-    /// Returns what an application's unit needs.
-    pub(crate) fn application(
-        &self,
-        name: &ApplicationName,
-    ) -> Result<Option<ApplicationRecord>, StoreError> {
-        read_json(&self.application_path(name))
-    }
-
-    /// Remembers what an application's unit needs.
-    pub(crate) fn set_application(&self, record: &ApplicationRecord) -> Result<(), StoreError> {
-        write_json(
-            &self.application_path(&record.specification.application),
-            record,
-        )
-    }
-
-    /// Forgets an application; its volume is none of this.
-    pub(crate) fn remove_application(&self, name: &ApplicationName) -> Result<(), StoreError> {
-        remove_file(&self.application_path(name))
-    }
-
     /// Notes that an application is about to be started or stopped.
     ///
-    /// What is found until [`Store::settled`] tells nothing about how the application itself ended:
+    /// What is found until [`Store::end_change`] tells nothing about how the application itself ended:
     /// whoever was at it may have died. Forgotten in a reboot, which ends everything.
     pub(crate) fn begin_change(&self, name: &ApplicationName) -> Result<(), StoreError> {
         let path = self.change_path(name);
@@ -178,19 +148,21 @@ impl Store {
         remove_file(&self.change_path(name))
     }
 
-    /// Tells whether the last start or stop of an application came to its end.
-    pub(crate) fn settled(&self, name: &ApplicationName) -> bool {
-        !self.change_path(name).exists()
+    /// Tells whether an application whose unit has stopped ended by itself: nobody was starting or
+    /// stopping it, and its unit was not told to stop.
+    pub(crate) fn ended_by_itself(&self, name: &ApplicationName) -> bool {
+        !self.change_path(name).exists() && !self.stop_mark(name).exists()
     }
 
-    /// Returns the table that was last programmed since the node booted.
-    pub(crate) fn network(&self) -> Result<Option<NodeNetwork>, StoreError> {
-        read_json(&self.runtime.join("network.json"))
+    /// Returns the file that an application's unit makes when the application is told to end; see
+    /// [`UnitSpecification::stop_mark`](flocker_docker::UnitSpecification::stop_mark).
+    pub(crate) fn stop_mark(&self, name: &ApplicationName) -> PathBuf {
+        self.runtime.join("stopped").join(name.as_str())
     }
 
-    /// Remembers the table that is being programmed, until the node reboots.
-    pub(crate) fn set_network(&self, network: &NodeNetwork) -> Result<(), StoreError> {
-        write_json(&self.runtime.join("network.json"), network)
+    /// Forgets that an application was told to end: it starts, or has no unit any more.
+    pub(crate) fn forget_stop(&self, name: &ApplicationName) -> Result<(), StoreError> {
+        remove_file(&self.stop_mark(name))
     }
 
     /// Waits for the right to change the table, which applications' units want too.
@@ -243,10 +215,6 @@ impl Store {
 
     fn change_path(&self, name: &ApplicationName) -> PathBuf {
         self.runtime.join("changing").join(name.as_str())
-    }
-
-    fn application_path(&self, name: &ApplicationName) -> PathBuf {
-        self.state.join("applications").join(format!("{name}.json"))
     }
 }
 

@@ -41,6 +41,16 @@ impl PushKind {
     }
 }
 
+/// Whether an application that is stopped is to run on that node again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StopKind {
+    /// It is moved or made again: for as long as the node owns its volume, a boot starts it.
+    ForNow,
+    /// It is taken away from the node: nothing but a later deploy starts it there again.
+    ForGood,
+}
+
 /// The snapshot that a new owner must hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -181,6 +191,8 @@ pub enum Action {
     StopApplication {
         /// The application.
         application: ApplicationName,
+        /// Whether it is to run there again.
+        kind: StopKind,
     },
     /// Removes a stopped application's container, network namespace and unit; never its volume.
     RemoveApplication {
@@ -296,7 +308,7 @@ impl Action {
             | Self::AcquireVolume { application, .. }
             | Self::PromoteVolume { application, .. }
             | Self::RecordOwner { application, .. }
-            | Self::StopApplication { application }
+            | Self::StopApplication { application, .. }
             | Self::RemoveApplication { application }
             | Self::SetLinks { application, .. }
             | Self::AwaitHealth { application }

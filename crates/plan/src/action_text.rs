@@ -28,7 +28,7 @@ impl fmt::Display for Action {
             | Self::RecordOwner { .. }
             | Self::SetVolumeAside { .. }
             | Self::PruneSnapshots { .. } => self.fmt_about_volume(formatter),
-            Self::StopApplication { application } => write!(formatter, "stop {application}"),
+            Self::StopApplication { application, .. } => write!(formatter, "stop {application}"),
             Self::RemoveApplication { application } => {
                 write!(formatter, "remove the container of {application}")
             }

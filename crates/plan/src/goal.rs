@@ -7,7 +7,7 @@ use flocker_model::{Deployment, NodeName};
 pub enum Scope {
     /// Every node's: `flocker-cluster deploy`.
     Cluster,
-    /// One node's, with what it can do alone: `flocker-node apply` and `restore`.
+    /// One node's, with what it can do alone: `flocker-node apply`.
     Node(NodeName),
 }
 

@@ -1,7 +1,8 @@
 //! Decides what to do, given what is wanted and what was seen; does nothing itself.
 //!
 //! [`plan`] is pure and deterministic. The same code serves `flocker-cluster plan`, `deploy`,
-//! `flocker-node apply`, recovery at boot, the return after a failure, and the model checker.
+//! `flocker-node apply`, the return after a failure, and the model checker. [`plan_restore`] plans what
+//! a node does by itself at a boot, by what it remembers.
 //!
 //! What only the operator may decide is planned by [`plan_promotion`] and [`plan_setting_aside`],
 //! when it was asked for and never otherwise.
@@ -22,14 +23,14 @@ mod simulate;
 mod steps;
 mod survey;
 
-pub use action::{Action, Handoff, ImageSource, PushKind, Yield};
+pub use action::{Action, Handoff, ImageSource, PushKind, StopKind, Yield};
 pub use blocked::{Blocked, BlockedKind, CopyDescription, Unseen};
 pub use check::{Violation, check};
 pub use goal::{Goal, Scope};
 pub use link_ports::{LINK_PORT_RANGE, LinkPorts};
 pub use outcome::{Outcome, OutcomeKind};
-pub use planner::{plan, plan_return};
+pub use planner::{plan, plan_restore, plan_return};
 pub use promotion::{NotPromoted, Promotion, WhyNotPromoted, plan_promotion};
 pub use setting_aside::{NotSetAside, SettingAside, WhyNotSetAside, plan_setting_aside};
-pub use simulate::{Refusal, simulate};
+pub use simulate::{Refusal, remember, simulate};
 pub use steps::{Plan, Step, StepId};

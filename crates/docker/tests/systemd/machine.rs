@@ -167,6 +167,7 @@ impl Machine {
     pub(crate) fn unit(&self, name: &str, restart: RestartPolicy) -> UnitSpecification {
         let shared = self.directory.join("shared");
         UnitSpecification {
+            stop_mark: shared.join(format!("flocker-{name}.stopped")),
             docker_program: shared.join("docker"),
             node_program: shared.join("flocker-node"),
             ..UnitSpecification::new(name.parse().unwrap(), restart)

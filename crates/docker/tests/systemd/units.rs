@@ -251,6 +251,60 @@ async fn an_application_that_has_ended_by_itself_stays_down_when_docker_is_resta
     bench.down(&witness).await;
 }
 
+/// What has status 0 and a stopped unit may have been told to end.
+#[tokio::test]
+async fn what_was_told_to_end_leaves_a_mark_and_what_ended_by_itself_none() {
+    let Some(bench) = bench().await else { return };
+    let is_marked = |unit: &UnitSpecification| unit.stop_mark.exists();
+    let stopped = bench.up("told", RestartPolicy::OnFailure).await;
+    let with_docker = bench.up("told-docker", RestartPolicy::OnFailure).await;
+    let lost = bench.up("lost", RestartPolicy::Never).await;
+    let mut ended = Vec::new();
+    for (name, restart, status, state) in [
+        ("done", RestartPolicy::OnFailure, 0, UnitState::Inactive),
+        ("done-badly", RestartPolicy::Never, 5, UnitState::Failed),
+    ] {
+        let unit = bench.up_briefly(name, restart, status).await;
+        bench.wait_for_state(&unit, state).await;
+        ended.push(unit);
+    }
+    for unit in [&stopped, &with_docker, &lost].into_iter().chain(&ended) {
+        assert!(!is_marked(unit), "{}", unit.application);
+    }
+
+    let name = &stopped.application;
+    bench.units.stop(name, PATIENCE).await.unwrap();
+    assert!(is_marked(&stopped));
+    let killed = unit_name(&lost.application);
+    let manager = ManagerProxy::new(&bench.bus).await.unwrap();
+    let kill = manager.kill_unit(killed, "main".to_owned(), 9);
+    kill.await.unwrap();
+    bench.wait_for_state(&lost, UnitState::Failed).await;
+    assert!(is_marked(&lost));
+
+    let from = event_count();
+    bench.restart_docker().await;
+    bench.started(&with_docker, from).await;
+    bench.wait_for_state(&with_docker, UnitState::Active).await;
+    // Whoever prepared the start removed it.
+    assert!(!is_marked(&with_docker));
+    let mode = "replace".to_owned();
+    let stop = manager.stop_unit("docker.service".to_owned(), mode.clone());
+    stop.await.unwrap();
+    bench
+        .wait_for_state(&with_docker, UnitState::Inactive)
+        .await;
+    assert!(is_marked(&with_docker));
+    for unit in &ended {
+        assert!(!is_marked(unit), "{}", unit.application);
+    }
+    let start = manager.start_unit("docker.service".to_owned(), mode);
+    start.await.unwrap();
+    for unit in [stopped, with_docker, lost].iter().chain(&ended) {
+        bench.down(unit).await;
+    }
+}
+
 #[tokio::test]
 async fn a_failure_is_forgotten_and_an_unknown_unit_has_none() {
     let Some(bench) = bench().await else { return };

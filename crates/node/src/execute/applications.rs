@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use flocker_docker::UnitSpecification;
 use flocker_model::{
-    ApplicationName, ContainerLinks, ContainerSpecification, ContainerStatus, Epoch, RestartPolicy,
-    UnitState,
+    ApplicationName, ContainerLinks, ContainerSpecification, ContainerStatus, Epoch,
+    RememberedApplication, RestartPolicy, UnitState,
 };
+use flocker_plan::StopKind;
 use flocker_remote::protocol::{Change, Progress, StepFailure};
 
 use crate::execute::ProgressSender;
@@ -17,7 +18,6 @@ use crate::places::reach;
 use crate::platform::{
     Containers as _, OwnedVolume as _, Platform, Routes as _, Steady, Units as _, Volumes as _,
 };
-use crate::store::ApplicationRecord;
 
 /// How long an application may take to stop before it is killed.
 const STOP_GRACE: Duration = Duration::from_secs(30);
@@ -43,7 +43,7 @@ const SETTLED: Duration = Duration::from_secs(5);
 /// the way.
 pub(crate) async fn make_ready(
     machine: &Machine<impl Platform>,
-    record: &ApplicationRecord,
+    record: &RememberedApplication,
     (step, epoch): (&str, Option<Epoch>),
 ) -> Result<(), StepFailure> {
     let name = &record.specification.application;
@@ -109,9 +109,11 @@ pub(super) async fn start(
             total: None,
         });
     };
-    let record = ApplicationRecord {
+    let record = RememberedApplication {
         specification,
         links,
+        volume,
+        retired: false,
     };
     take_down_if_different(machine, &record).await?;
     reach(|| "start-application.taken-down".to_owned()).await;
@@ -137,7 +139,7 @@ pub(super) async fn start(
 }
 
 /// Tells whether an application may have done all that it is for as soon as it was started.
-fn may_end(record: &ApplicationRecord) -> bool {
+fn may_end(record: &RememberedApplication) -> bool {
     record.specification.restart != RestartPolicy::Always
 }
 
@@ -170,7 +172,7 @@ pub(super) async fn await_health(
 /// Stops a container that was made from something else, so that it can be made again.
 async fn take_down_if_different(
     machine: &Machine<impl Platform>,
-    record: &ApplicationRecord,
+    record: &RememberedApplication,
 ) -> Result<(), StepFailure> {
     let name = &record.specification.application;
     let found = machine.containers.observe_containers().await?;
@@ -179,7 +181,7 @@ async fn take_down_if_different(
     };
     let runs = matches!(container.status, ContainerStatus::Running { .. });
     if container.configuration != record.specification.digest() {
-        stop(machine, name).await?;
+        stop(machine, (name, StopKind::ForNow)).await?;
     } else if runs && !is_looked_after(machine, name).await? {
         // It runs without anybody looking after it.
         machine.containers.stop_container(name, STOP_GRACE).await?;
@@ -203,7 +205,7 @@ async fn is_looked_after(
 /// Describes an application's unit.
 fn unit_specification(
     machine: &Machine<impl Platform>,
-    record: &ApplicationRecord,
+    record: &RememberedApplication,
 ) -> UnitSpecification {
     let specification = &record.specification;
     let name = &specification.application;
@@ -213,6 +215,7 @@ fn unit_specification(
         .map(|_| machine.volumes.mountpoint_of(name));
     UnitSpecification {
         volume,
+        stop_mark: machine.store.stop_mark(name),
         stop_grace: STOP_GRACE,
         start_timeout: START_PATIENCE,
         node_program: machine.settings.node_program.clone(),
@@ -225,8 +228,12 @@ fn unit_specification(
 /// Stops an application and unmounts its volume.
 pub(super) async fn stop(
     machine: &Machine<impl Platform>,
-    name: &ApplicationName,
+    (name, kind): (&ApplicationName, StopKind),
 ) -> Result<Change, StepFailure> {
+    if kind == StopKind::ForGood {
+        // First of all: whatever this comes to, no boot is to start it again.
+        machine.store.retire_application(name).or_failure()?;
+    }
     machine.store.begin_change(name).or_failure()?;
     reach(|| "stop-application.begun".to_owned()).await;
     let unit = machine.units.stop(name, STOP_PATIENCE).await?;
@@ -235,6 +242,7 @@ pub(super) async fn stop(
     reach(|| "stop-application.container-stopped".to_owned()).await;
     // A unit that is left says that the application ended by itself, which some may.
     machine.units.remove(name).await?;
+    machine.store.forget_stop(name).or_failure()?;
     reach(|| "stop-application.unit-removed".to_owned()).await;
     machine.store.end_change(name).or_failure()?;
     reach(|| "stop-application.stopped".to_owned()).await;
@@ -247,18 +255,22 @@ pub(super) async fn stop(
 }
 
 /// Removes a stopped application's container, namespace and unit; never its volume.
+///
+/// It is forgotten before its container is gone: what has a container is found by the next deploy,
+/// and what is only remembered is not, but might be started at a boot when its volume is back.
 pub(super) async fn remove(
     machine: &Machine<impl Platform>,
     name: &ApplicationName,
 ) -> Result<Change, StepFailure> {
     machine.units.remove(name).await?;
+    machine.store.forget_stop(name).or_failure()?;
     reach(|| "remove-application.unit-removed".to_owned()).await;
+    machine.store.remove_application(name).or_failure()?;
+    reach(|| "remove-application.forgotten".to_owned()).await;
     machine.containers.remove_container(name).await?;
     reach(|| "remove-application.container-removed".to_owned()).await;
     machine.containers.remove_namespace(name).await?;
     reach(|| "remove-application.namespace-removed".to_owned()).await;
-    machine.store.remove_application(name).or_failure()?;
-    reach(|| "remove-application.forgotten".to_owned()).await;
     // Its address is free for another container, to which its ports must not lead.
     look_addresses_up_again(machine, "remove-application").await?;
     Ok(Change::Changed)

@@ -199,7 +199,9 @@ async fn run_locally(
     progress: &ProgressSender,
 ) -> Result<Change, StepFailure> {
     match action {
-        Action::StopApplication { application } => applications::stop(machine, &application).await,
+        Action::StopApplication { application, kind } => {
+            applications::stop(machine, (&application, kind)).await
+        }
         Action::RemoveApplication { application } => {
             applications::remove(machine, &application).await
         }

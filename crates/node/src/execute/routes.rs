@@ -30,8 +30,8 @@ pub(super) async fn switch(
             for port in routes.keys().chain(links.keys()) {
                 network.held.remove(port);
             }
-            network.routes.extend(routes);
-            network.links.extend(links);
+            network.routes.extend(routes.clone());
+            network.links.extend(links.clone());
         })
         .await
 }
@@ -45,6 +45,6 @@ pub(super) async fn program(
     machine.containers.ensure_network().await?;
     reach(|| "program-network.bridge-made".to_owned()).await;
     machine
-        .change_network("program-network", |network| *network = wanted)
+        .change_network("program-network", |network| network.clone_from(&wanted))
         .await
 }

@@ -8,6 +8,7 @@ use flocker_remote::protocol::{Change, StepDone, StepFailure};
 use flocker_zfs::{Acquire, NewVolume, Promote, Release, SetAside};
 
 use crate::claims;
+use crate::failure::OrFailure as _;
 use crate::failure::failure_of;
 use crate::machine::Machine;
 use crate::platform::{OwnedVolume as _, Platform, Volumes as _};
@@ -37,6 +38,7 @@ pub(super) async fn release(
     release: &Release,
 ) -> Result<StepDone, StepFailure> {
     let (change, snapshot) = machine.volumes.release(application, release).await?;
+    machine.store.retire_application(application).or_failure()?;
     Ok(StepDone {
         change,
         yielded: Yield::HandedOff(snapshot),
@@ -94,11 +96,13 @@ pub(super) async fn record_owner(
     machine.volumes.record_owner(application, claim).await
 }
 
-/// Takes a copy out of use.
+/// Takes a copy out of use; a boot does not look for it any more.
 pub(super) async fn set_aside(
     machine: &Machine<impl Platform>,
     set_aside: &SetAside,
 ) -> Result<Change, StepFailure> {
+    let application = &set_aside.name.application;
+    machine.store.retire_application(application).or_failure()?;
     machine.volumes.set_aside(set_aside).await
 }
 

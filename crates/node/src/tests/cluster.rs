@@ -4,9 +4,11 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
+use std::time::Duration;
 
 use flocker_model::{
-    ApplicationName, Contact, Deployment, ImageId, ImageReference, NodeName, Observed, VolumeRole,
+    ApplicationName, Contact, Deployment, ImageId, ImageReference, NodeMemory, NodeName, Observed,
+    UnitState, VolumeRole,
 };
 use flocker_plan::{Action, Goal, Handoff, ImageSource, Plan, Scope, StepId, Yield, plan};
 use flocker_remote::protocol::StepFailure;
@@ -21,7 +23,7 @@ use super::wish::{APPLICATIONS, application_name, name, node_name, port};
 use crate::execute::run_action;
 use crate::local::{Complied, prepare, restore};
 use crate::machine::Machine;
-use crate::platform::Containers as _;
+use crate::platform::{Containers as _, Units as _};
 use crate::settings::Settings;
 use crate::store::Store;
 
@@ -166,6 +168,25 @@ impl Cluster {
         self.nodes[name].host.state().disk.pool.trouble = trouble;
     }
 
+    /// Lets an application end as one does that has done what it is for.
+    pub(super) fn end_by_itself(&self, name: &NodeName, application: &ApplicationName) {
+        let mut state = self.nodes[name].host.state();
+        assert!(state.end_container(application));
+        state.running.units.set(application, UnitState::Inactive);
+    }
+
+    /// Stops an application's unit, as `systemctl` does, or systemd when Docker is stopped.
+    pub(super) async fn stop_unit(&self, name: &NodeName, application: &ApplicationName) {
+        let units = &self.machine(name).units;
+        units.stop(application, Duration::ZERO).await.unwrap();
+    }
+
+    /// Destroys a volume, as an administrator may.
+    pub(super) fn destroy_volume(&self, name: &NodeName, application: &ApplicationName) {
+        let mut state = self.nodes[name].host.state();
+        state.disk.pool.volumes.remove(application);
+    }
+
     /// Cuts a machine off from the others.
     pub(super) fn part(&self, name: &NodeName) {
         self.neighbours.remove(self.nodes[name].machine.id);
@@ -183,8 +204,7 @@ impl Cluster {
 
     /// The same where something may go wrong.
     pub(super) async fn try_to_restore(&self, name: &NodeName) -> Result<Complied, StepFailure> {
-        let complied = restore(self.machine(name)).await?;
-        Ok(complied.unwrap())
+        restore(self.machine(name)).await
     }
 
     /// Runs `flocker-node prepare` on a machine, as an application's unit does.
@@ -244,6 +264,14 @@ impl Cluster {
             observed.nodes.insert(name.clone(), look.into());
         }
         observed
+    }
+
+    /// What every machine remembers for its next boot.
+    pub(super) fn memories(&self) -> BTreeMap<NodeName, NodeMemory> {
+        let nodes = self.nodes.iter();
+        nodes
+            .map(|(name, node)| (name.clone(), node.machine.store.memory().unwrap()))
+            .collect()
     }
 
     /// Runs one step as `flocker-cluster` has it run.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use flocker_model::{Epoch, NodeId, SnapshotGuid, VolumeRole};
-use flocker_plan::{Action, Handoff, StepId};
+use flocker_plan::{Action, Handoff, StepId, StopKind};
 use flocker_remote::protocol::{
     Begin, Event, FrameReader, FrameWriter, PROTOCOL_VERSION, RefusedReason, Request, StepFailure,
 };
@@ -89,6 +89,7 @@ async fn two_machines() -> Cluster {
 fn stop() -> Action {
     Action::StopApplication {
         application: application_name(0),
+        kind: StopKind::ForNow,
     }
 }
 

@@ -2,11 +2,13 @@
 
 mod cluster;
 mod contract;
+mod ending;
 mod fake;
 mod hostile;
 mod interrupted;
 mod places;
 mod pools;
+mod rebooting;
 mod resolving;
 mod scripts;
 mod secrets;

@@ -118,7 +118,7 @@ impl Script for SetAside {
     }
 }
 
-/// A machine that has booted makes itself comply with what it last applied.
+/// A machine that has booted brings back what it ran.
 pub(super) struct Restore(pub(super) Deployment);
 
 impl Restore {

@@ -1,9 +1,10 @@
 //! The beginning of a session, where somebody may have the node's lock already.
 
+use std::collections::BTreeMap;
 use std::pin::pin;
 use std::time::Duration;
 
-use flocker_model::{AppliedDeployment, PoolProblem};
+use flocker_model::{ContainerSpecification, PoolProblem, RememberedApplication};
 use flocker_plan::{Action, ImageSource, StepId};
 use flocker_remote::protocol::{
     Begin, Event, FrameWriter, LockHolder, LockPurpose, PROTOCOL_VERSION, RefusedReason, Request,
@@ -15,7 +16,7 @@ use tokio::time::timeout;
 
 use super::cluster::Cluster;
 use super::fake::{ENDLESS_IMAGE, Fake, Trouble};
-use super::wish::{deployment, node_name};
+use super::wish::{APPLICATIONS, Wish, application_name, deployment, node_name};
 use crate::local::restore;
 use crate::machine::Machine;
 use crate::serve::converse;
@@ -96,17 +97,20 @@ async fn a_restore_waits_for_a_deploy_and_follows_it() {
     let lock = machine.store.lock_node(&deploying).unwrap().unwrap();
     let mut restoring = pin!(restore(machine));
     assert!(poll!(&mut restoring).is_pending());
-    let deployment = deployment(1, &[]);
-    let applied = AppliedDeployment {
-        id: deployment.id(),
-        deployment,
-        node,
+    let deployment = deployment(1, &[Wish::at(0); APPLICATIONS]);
+    let name = application_name(APPLICATIONS - 1);
+    let started = RememberedApplication {
+        specification: ContainerSpecification::new(&name, &deployment.applications[&name]),
+        links: BTreeMap::new(),
+        volume: None,
+        retired: false,
     };
-    machine.store.set_applied(&applied).unwrap();
+    machine.store.set_application(&started).unwrap();
     drop(lock);
     let complied = timeout(PATIENCE, restoring).await.unwrap().unwrap();
-    // With what was deployed before it waited there would have been nothing to comply with.
-    assert_eq!(complied.unwrap().failures, []);
+    // By what it remembered before it waited there would have been nothing to start.
+    assert_eq!(complied.lines, [format!("Started `{name}` on localhost.")]);
+    assert!(cluster.runs(&node, &name));
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use flocker_model::{
     ApplicationName, ContainerSpecification, ContainerStatus, Epoch, ImageReference, NodeName,
 };
 
-use crate::{Action, PushKind, Step};
+use crate::{Action, PushKind, Step, StopKind};
 
 use super::{Checker, Finding, require};
 
@@ -19,7 +19,9 @@ impl Checker<'_> {
             } => self
                 .image(step, specification)
                 .or_else(|| self.volume_of_start(step, specification, *volume)),
-            Action::StopApplication { application } => self.stop(step, application),
+            Action::StopApplication { application, kind } => self
+                .stop(step, application)
+                .or_else(|| self.comes_back(step, (application, *kind))),
             Action::RemoveApplication { application } => require(
                 self.is_down(&step.node, application) || self.is_stopped_before(step, &step.node),
                 "it may still run",
@@ -130,11 +132,25 @@ impl Checker<'_> {
         })
     }
 
+    /// A node that boots starts what was stopped for now, and nothing else: what is removed there
+    /// was stopped for good, and what is started there again or handed over was not.
+    fn comes_back(&self, step: &Step, (name, kind): (&ApplicationName, StopKind)) -> Finding {
+        let goes_on = self.steps_on(&step.node).any(|other| match &other.action {
+            Action::StartApplication { specification, .. } => specification.application == *name,
+            Action::ReleaseVolume { application, .. } => application == name,
+            _ => false,
+        });
+        require(
+            goes_on == (kind == StopKind::ForNow),
+            "a boot would not make of it what the plan does",
+        )
+    }
+
     /// Tells whether `step`'s application is stopped on `node` before it.
     fn is_stopped_before(&self, step: &Step, node: &NodeName) -> bool {
         let name = step.action.application();
         self.has_before(step, node, |action| {
-            matches!(action, Action::StopApplication { application } if Some(application) == name)
+            matches!(action, Action::StopApplication { application, .. } if Some(application) == name)
         })
     }
 

@@ -79,7 +79,7 @@ impl Checker<'_> {
         let others = owners.iter().any(|node| **node != step.node);
         let is_owner = owners.contains(&&step.node);
         let stopped = self.has_before(step, &step.node, |action| {
-            matches!(action, Action::StopApplication { application: other } if other == application)
+            matches!(action, Action::StopApplication { application: other, .. } if other == application)
         });
         require(!is_owner || others, "it is the only owned copy").or_else(|| {
             require(

@@ -93,7 +93,7 @@ impl Checker<'_> {
             .is_some_and(|copy| copy.mounted.is_some());
         let may_run = !self.is_down(&step.node, application) || mounted;
         let stopped = self.has_before(step, &step.node, |action| {
-            matches!(action, Action::StopApplication { application: other } if other == application)
+            matches!(action, Action::StopApplication { application: other, .. } if other == application)
         });
         require(
             !may_run || stopped,

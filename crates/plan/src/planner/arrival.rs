@@ -7,7 +7,7 @@ use flocker_model::{
 
 use crate::steps::Because;
 use crate::survey::{Whereabouts, describe, foreign_dataset, locate, unusable_pool};
-use crate::{Action, BlockedKind, Handoff, PushKind, Scope, StepId};
+use crate::{Action, BlockedKind, Handoff, PushKind, Scope, StepId, StopKind};
 
 use super::state::Planner;
 
@@ -214,7 +214,7 @@ impl Planner<'_> {
             after: &ready,
             why: "its volume moves: everything that could be copied ahead has been",
         };
-        vec![self.stop(source.node, name, because)]
+        vec![self.stop(source.node, (name, StopKind::ForNow), because)]
     }
 
     /// Everything that the target needs is known to be there before the source is stopped.

@@ -85,7 +85,7 @@ impl Planner<'_> {
 }
 
 /// Tells whether a node has `image`.
-fn has_image(state: &NodeState, image: &ImageReference) -> bool {
+pub(super) fn has_image(state: &NodeState, image: &ImageReference) -> bool {
     tagged(image).is_some_and(|image| state.images.contains_key(&image))
 }
 

@@ -3,9 +3,11 @@
 mod arrival;
 mod image;
 mod membership;
+mod need;
 mod placement;
 mod preconditions;
 mod prune;
+mod restoring;
 mod retire;
 mod returning;
 mod route;
@@ -13,6 +15,7 @@ mod state;
 
 use flocker_model::{ApplicationName, Deployment, Observed};
 
+pub use restoring::plan_restore;
 pub use returning::plan_return;
 
 use crate::{Goal, Plan};

@@ -3,33 +3,17 @@
 use std::collections::BTreeSet;
 
 use flocker_model::{
-    Application, ApplicationName, ContainerSpecification, ContainerState, ContainerStatus, Health,
-    NodeName, PoolHealth, RestartPolicy, UnitState,
+    Application, ApplicationName, ContainerSpecification, ContainerStatus, Health, NodeName,
+    PoolHealth,
 };
 
 use crate::steps::Because;
 use crate::survey::{Whereabouts, locate};
-use crate::{Action, BlockedKind, Outcome, OutcomeKind, StepId};
+use crate::{Action, BlockedKind, Outcome, OutcomeKind, StepId, StopKind};
 
 use super::arrival::{Arrival, Obstacle, Placing};
+use super::need::{Need, need};
 use super::state::Planner;
-
-/// What has to be done to a container.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Need {
-    /// There is none: it is made and started.
-    Create,
-    /// It was made from something else: it is made again and started.
-    Recreate,
-    /// It runs without its volume: it is stopped first.
-    Restart,
-    /// It is down: it is started.
-    Start,
-    /// Its links lead elsewhere.
-    Relink,
-    /// Nothing.
-    Nothing,
-}
 
 /// An application that is to run at its place.
 #[derive(Debug, Clone, Copy)]
@@ -88,7 +72,9 @@ impl Planner<'_> {
         place: &NodeName,
     ) -> Result<(), Obstacle> {
         let before = self.plan.steps().len();
-        let need = self.need(name, application, place);
+        let wanted = ContainerSpecification::new(name, application);
+        let links = self.link_ports.of_source(application);
+        let need = need(self.observed.node(place), &wanted, &links);
         let mut ready = self.answering_targets(application, place);
         if matches!(need, Need::Create | Need::Recreate) {
             ready.extend(self.bring_image(place, &application.image));
@@ -188,7 +174,7 @@ impl Planner<'_> {
                 after: &after,
                 why: "it runs without its volume",
             };
-            after.push(self.stop(place, name, because));
+            after.push(self.stop(place, (name, StopKind::ForNow), because));
         }
         let action = Action::StartApplication {
             specification: ContainerSpecification::new(name, running.application),
@@ -203,38 +189,6 @@ impl Planner<'_> {
         };
         let because = Because { after: &after, why };
         Some(self.add(place, action, because))
-    }
-
-    /// Works out what has to be done to the container, its volume aside.
-    fn need(&self, name: &ApplicationName, application: &Application, place: &NodeName) -> Need {
-        let Some(state) = self.observed.node(place) else {
-            return Need::Create;
-        };
-        let Some(container) = state.containers.get(name) else {
-            return Need::Create;
-        };
-        let specification = ContainerSpecification::new(name, application);
-        if container.configuration != specification.digest() {
-            return Need::Recreate;
-        }
-        let unmounted = application.volume.is_some()
-            && state
-                .volumes
-                .get(name)
-                .is_none_or(|copy| copy.mounted.is_none());
-        if !unmounted && finished(application, container) {
-            return Need::Nothing;
-        }
-        if !container.is_up() {
-            return Need::Start;
-        }
-        if unmounted {
-            return Need::Restart;
-        }
-        if container.links.as_ref() != Some(&self.link_ports.of_source(application)) {
-            return Need::Relink;
-        }
-        Need::Nothing
     }
 
     /// Lists the steps after which the applications that this one's links lead to answer at its
@@ -263,21 +217,6 @@ impl Planner<'_> {
             .map(|(node, _)| node.clone())
             .collect()
     }
-}
-
-/// Tells whether the application is one that is not started again and has ended by itself.
-///
-/// One that was stopped has no unit, and neither has any after a reboot: it runs once more.
-fn finished(application: &Application, container: &ContainerState) -> bool {
-    let ended = match container.status {
-        ContainerStatus::Running { .. } => false,
-        ContainerStatus::Stopped { exit_code } => match application.restart {
-            RestartPolicy::Always => false,
-            RestartPolicy::OnFailure => exit_code == 0,
-            RestartPolicy::Never => true,
-        },
-    };
-    ended && matches!(container.unit, UnitState::Inactive | UnitState::Failed)
 }
 
 /// Names what the steps amount to.

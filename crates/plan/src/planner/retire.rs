@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use flocker_model::{ApplicationName, Endpoint, NodeName, NodeState, VolumeCopy};
 
 use crate::steps::Because;
-use crate::{Action, BlockedKind, Outcome, OutcomeKind, Scope, StepId};
+use crate::{Action, BlockedKind, Outcome, OutcomeKind, Scope, StepId, StopKind};
 
 use super::state::Planner;
 
@@ -14,11 +14,12 @@ impl Planner<'_> {
     pub(super) fn stop(
         &mut self,
         node: &NodeName,
-        name: &ApplicationName,
+        (name, kind): (&ApplicationName, StopKind),
         because: Because<'_>,
     ) -> StepId {
         let action = Action::StopApplication {
             application: name.clone(),
+            kind,
         };
         self.add(node, action, because)
     }
@@ -50,7 +51,7 @@ impl Planner<'_> {
     fn is_stopped(&self, node: &NodeName, name: &ApplicationName) -> bool {
         self.plan.steps().iter().any(|step| {
             step.node == *node
-                && matches!(&step.action, Action::StopApplication { application } if application == name)
+                && matches!(&step.action, Action::StopApplication { application, .. } if application == name)
         })
     }
 
@@ -157,7 +158,7 @@ impl Planner<'_> {
         name: &ApplicationName,
         because: Because<'_>,
     ) -> Vec<StepId> {
-        let stopped = self.stop(node, name, because);
+        let stopped = self.stop(node, (name, StopKind::ForGood), because);
         let action = Action::RemoveApplication {
             application: name.clone(),
         };

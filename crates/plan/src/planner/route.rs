@@ -142,9 +142,11 @@ impl Planner<'_> {
         let after = self.all_steps();
         let mut programmed = BTreeSet::new();
         let mut cut = BTreeSet::new();
-        for (node, _) in self.covered() {
+        for (node, state) in self.covered() {
             let wanted = self.wanted_network(node);
-            if self.networks.get(node) == Some(&wanted) {
+            // Where there is no table yet, another may be remembered for the next boot.
+            let has_one = state.network.is_some() || self.prepared.contains_key(node);
+            if has_one && self.networks.get(node) == Some(&wanted) {
                 continue;
             }
             let action = Action::ProgramNetwork {

@@ -13,7 +13,7 @@ use thiserror::Error;
 use crate::naming::machine;
 use crate::steps::Because;
 use crate::survey::{age, answers, describe, is_down, name_of, unseen_reason};
-use crate::{Action, CopyDescription, Outcome, OutcomeKind, Plan, Unseen};
+use crate::{Action, CopyDescription, Outcome, OutcomeKind, Plan, StopKind, Unseen};
 
 /// The operator's word that a copy is not to be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -154,6 +154,7 @@ fn add_steps(
     if !is_down(state, application) {
         let stop = Action::StopApplication {
             application: application.clone(),
+            kind: StopKind::ForGood,
         };
         let because = Because {
             after: &[],

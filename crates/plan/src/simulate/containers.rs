@@ -12,7 +12,7 @@ use super::tagged;
 /// Does an action on a container.
 pub(super) fn on_container(state: &mut NodeState, action: &Action) -> Result<(), String> {
     match action {
-        Action::StopApplication { application } => {
+        Action::StopApplication { application, .. } => {
             stop(state, application);
             Ok(())
         }

@@ -4,6 +4,7 @@
 //! definition, and a real executor that differs is wrong.
 
 mod containers;
+mod memory;
 mod pushes;
 mod volumes;
 
@@ -11,6 +12,8 @@ use std::collections::BTreeMap;
 
 use flocker_model::{ImageReference, NodeName, NodeState, Observed};
 use thiserror::Error;
+
+pub use memory::remember;
 
 use crate::{Action, StepId, Yield};
 

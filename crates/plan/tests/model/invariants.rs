@@ -27,6 +27,8 @@ pub(crate) enum Invariant {
     Converges,
     /// I5.
     NothingLeaks,
+    /// I2, I3.
+    Restores,
     /// I6.
     SecondDoesNothing,
     /// All of them, as rules for plans.
@@ -56,7 +58,11 @@ impl fmt::Display for Broken {
 }
 
 /// Is fine if `holds`, and else says how `invariant` is broken.
-fn require(holds: bool, invariant: Invariant, how: impl FnOnce() -> String) -> Result<(), Broken> {
+pub(crate) fn require(
+    holds: bool,
+    invariant: Invariant,
+    how: impl FnOnce() -> String,
+) -> Result<(), Broken> {
     if holds {
         Ok(())
     } else {

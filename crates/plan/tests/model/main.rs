@@ -3,6 +3,7 @@
 //! The environment variable `FLOCKER_MODEL_CASES` says how many plans are to be interrupted, and
 //! `FLOCKER_MODEL_SEED` what the random numbers depend on.
 
+mod boots;
 mod case;
 mod damage;
 mod drive;
@@ -68,6 +69,11 @@ fn interrupted_plans_converge() {
     } = explored;
     let seconds = explored.took.as_secs_f64();
     println!("in {seconds:.1} s, {cases} cases had {interrupted} interrupted plans");
+}
+
+#[test]
+fn a_boot_brings_back_what_ran_and_nothing_else() {
+    require(Invariant::Restores);
 }
 
 #[test]

@@ -78,6 +78,22 @@ fn the_model_catches_forget_the_epoch() {
 }
 
 #[test]
+fn the_model_catches_restore_what_was_applied() {
+    println!(
+        "{}",
+        caught(Mutation::RestoreWhatWasApplied, Invariant::Restores)
+    );
+}
+
+#[test]
+fn the_model_catches_restore_what_was_taken_away() {
+    println!(
+        "{}",
+        caught(Mutation::RestoreWhatWasTakenAway, Invariant::Restores)
+    );
+}
+
+#[test]
 fn the_model_catches_ignore_an_unreachable_node() {
     println!(
         "{}",

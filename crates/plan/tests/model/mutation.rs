@@ -1,4 +1,4 @@
-//! Six ways to break the protocol, to show that the model would notice.
+//! Eight ways to break the protocol, to show that the model would notice.
 //!
 //! Nothing in Flocker can be told to do any of this. Each mutation changes what the planner is
 //! shown, what it planned, or how a simulated machine does a step, so that together they do what a
@@ -33,6 +33,10 @@ pub(crate) enum Mutation {
     /// A machine that does not answer is taken for one that is gone, and its volumes for what the
     /// best replica has.
     IgnoreAnUnreachableNode,
+    /// A machine that boots makes itself comply with the last deployment that was applied in full.
+    RestoreWhatWasApplied,
+    /// A machine that boots starts what was being taken away from it.
+    RestoreWhatWasTakenAway,
 }
 
 /// A plan, perhaps with mistakes in it.
@@ -52,7 +56,12 @@ impl Made {
     /// Makes a plan, with the mistakes of a mutation.
     pub(crate) fn new(mutation: Option<Mutation>, goal: &Goal<'_>, observed: &Observed) -> Self {
         match mutation {
-            None | Some(Mutation::StartBeforeMount) => Self::unchanged(plan(goal, observed)),
+            None
+            | Some(
+                Mutation::StartBeforeMount
+                | Mutation::RestoreWhatWasApplied
+                | Mutation::RestoreWhatWasTakenAway,
+            ) => Self::unchanged(plan(goal, observed)),
             Some(Mutation::AcquireBeforeRelease) => {
                 let plan = plan(goal, observed);
                 let steps = Some(acquire_first(plan.steps().to_vec()));
@@ -267,9 +276,13 @@ impl Run<'_> {
             }
             Some(Mutation::StartBeforeMount) => start_then_mount(world, (node, action), yields),
             Some(Mutation::ForgetTheEpoch) => act_without_epochs(world, (node, action), yields),
-            Some(Mutation::CreateWhenUnknown | Mutation::IgnoreAnUnreachableNode) | None => {
-                world.act(node, action, yields)
-            }
+            Some(
+                Mutation::CreateWhenUnknown
+                | Mutation::IgnoreAnUnreachableNode
+                | Mutation::RestoreWhatWasApplied
+                | Mutation::RestoreWhatWasTakenAway,
+            )
+            | None => world.act(node, action, yields),
         }
     }
 }

@@ -25,13 +25,22 @@ impl World {
                 application, to, ..
             } => self.push_partly(&before, (node, to), (application, random)),
             Action::StartApplication { specification, .. } => {
+                self.boots = before.boots.clone();
+                self.boots.note(node, action, false);
                 self.start_partly(&before, (node, specification), random);
             }
-            Action::StopApplication { application } => {
+            Action::StopApplication { application, .. } => {
                 // Stopped, and its volume mounted still.
                 let mounted = before.copy(node, application).and_then(|copy| copy.mounted);
                 if let Some(copy) = self.machine_mut(node).volumes.get_mut(application) {
                     copy.mounted = mounted;
+                }
+            }
+            Action::RemoveApplication { application } => {
+                // It is forgotten, and its container is still there.
+                if let Some(container) = before.machine(node).containers.get(application) {
+                    let containers = &mut self.machine_mut(node).containers;
+                    containers.insert(application.clone(), container.clone());
                 }
             }
             Action::RecordDeployment { .. } => {

@@ -17,6 +17,9 @@ const ATTEMPTS: usize = 12;
 /// How often people mend what was damaged before a deploy must succeed.
 const MENDINGS: usize = 40;
 
+/// After one in how many interrupted plans it is looked at what boots would make of it.
+const BOOTS: usize = 4;
+
 /// One case while it runs.
 pub(crate) struct Run<'a> {
     pub(crate) case: &'a Case,
@@ -96,6 +99,9 @@ impl<'a> Run<'a> {
         let driven = self.drive(&made, true)?;
         if driven.failed {
             self.interrupted += 1;
+            if self.random.once_in(BOOTS) {
+                self.try_boots()?;
+            }
             if !driven.operator_died {
                 self.recover(&driven, &observed)?;
             }
@@ -283,24 +289,13 @@ impl<'a> Run<'a> {
         self.restore(node)
     }
 
-    /// Does what `flocker-node restore` does after a boot.
-    fn restore(&mut self, node: &NodeName) -> Result<(), Broken> {
-        let Some(applied) = self.world.machine(node).applied.clone() else {
-            return Ok(());
-        };
-        self.comply(&applied.deployment, node)
-    }
-
     /// Does what `flocker-node apply` does: what the machine can alone.
-    fn comply(&mut self, deployment: &Deployment, node: &NodeName) -> Result<(), Broken> {
-        let members = self.world.machine(node).members.clone();
-        let mut observed = Observed::default();
-        for other in deployment.nodes.keys().chain(members.keys()) {
-            let unasked = NodeObservation::NotAsked;
-            observed.nodes.insert(other.clone(), unasked);
-        }
-        let seen = self.world.look(node, &BTreeSet::new());
-        observed.nodes.insert(node.clone(), seen);
+    pub(crate) fn comply(
+        &mut self,
+        deployment: &Deployment,
+        node: &NodeName,
+    ) -> Result<(), Broken> {
+        let observed = self.look_alone(node, deployment.nodes.keys().cloned());
         let goal = Goal {
             deployment,
             scope: Scope::Node(node.clone()),

@@ -9,6 +9,7 @@ use flocker_model::{
 };
 use flocker_plan::{Action, Refusal, StepId, Yield, simulate};
 
+use crate::boots::Boots;
 use crate::case::{Case, name, node_name, port};
 use crate::random::Random;
 use crate::records::Records;
@@ -45,6 +46,8 @@ pub(crate) struct World {
     /// Volumes of which any copy was ever changed so: people may have to mend them.
     pub(crate) mendable: BTreeSet<ApplicationName>,
     counted: u64,
+    /// What machines remember, and what is expected of them when they boot.
+    pub(crate) boots: Boots,
 }
 
 impl World {
@@ -75,6 +78,7 @@ impl World {
             damaged: BTreeSet::new(),
             mendable: BTreeSet::new(),
             counted: 0,
+            boots: Boots::default(),
         }
     }
 
@@ -147,9 +151,19 @@ impl World {
         let existed = action
             .application()
             .is_some_and(|name| self.machine(node).volumes.contains_key(name));
-        let yielded = simulate(&mut self.truth, (node, action), yields)?;
-        self.note(node, action, existed);
-        Ok(yielded)
+        let yielded = simulate(&mut self.truth, (node, action), yields);
+        match &yielded {
+            Ok(_) => {
+                self.boots.note(node, action, true);
+                self.note(node, action, existed);
+            }
+            // What a start refuses it has remembered by then.
+            Err(_) if matches!(action, Action::StartApplication { .. }) => {
+                self.boots.note(node, action, false);
+            }
+            Err(_) => {}
+        }
+        yielded
     }
 
     /// Notes what becomes of records by a step that was done.
@@ -262,7 +276,7 @@ impl World {
     /// Cuts a machine's power; it boots again, with nothing running.
     pub(crate) fn reboot(&mut self, node: &NodeName) {
         let state = self.machine_mut(node);
-        state.network = None;
+        let table = state.network.take();
         for container in state.containers.values_mut() {
             if matches!(container.status, ContainerStatus::Running { .. }) {
                 container.status = ContainerStatus::Stopped { exit_code: 137 };
@@ -273,6 +287,7 @@ impl World {
         for copy in state.volumes.values_mut() {
             copy.mounted = None;
         }
+        self.boots.note_table(node, table);
     }
 
     /// Lets an application end by itself that may.

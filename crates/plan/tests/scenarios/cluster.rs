@@ -4,10 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use flocker_model::{
     Application, ApplicationName, ByteCount, Contact, ContainerStatus, Deployment, ImageId, NodeId,
-    NodeName, NodeObservation, NodeState, Observed, PoolHealth, PoolProblem, PoolState,
+    NodeMemory, NodeName, NodeObservation, NodeState, Observed, PoolHealth, PoolProblem, PoolState,
     PoollessNode, Port, RestartPolicy, SshIdentity, UnitState, VolumeCopy,
 };
-use flocker_plan::{Action, Goal, Plan, Scope, StepId, Yield, check, plan, simulate};
+use flocker_plan::{
+    Action, Goal, Plan, Scope, StepId, Yield, check, plan, plan_restore, remember, simulate,
+};
 
 /// Reads a name that is written here.
 pub(crate) fn name<T: TryFrom<String>>(text: &str) -> T {
@@ -136,6 +138,8 @@ pub(crate) fn seed(database_on: &str) -> Deployment {
 #[derive(Debug, Clone)]
 pub(crate) struct Cluster {
     pub(crate) observed: Observed,
+    /// What the machines remember for their next boot.
+    memories: BTreeMap<NodeName, NodeMemory>,
 }
 
 impl Cluster {
@@ -143,6 +147,7 @@ impl Cluster {
     pub(crate) fn new(count: u8) -> Self {
         let mut cluster = Self {
             observed: Observed::default(),
+            memories: BTreeMap::new(),
         };
         for number in 1..=count {
             cluster.join(number);
@@ -285,6 +290,22 @@ impl Cluster {
         alone.plan_in(deployment, Scope::Node(node))
     }
 
+    /// Plans what a machine brings back by itself.
+    pub(crate) fn plan_restore(&self, number: &str) -> Plan {
+        let node = node_name(number);
+        let mut alone = self.clone();
+        for (other, observation) in &mut alone.observed.nodes {
+            if *other != node {
+                *observation = NodeObservation::NotAsked;
+            }
+        }
+        let memory = self.memories.get(&node).cloned().unwrap_or_default();
+        let made = plan_restore(&node, &memory, &alone.observed);
+        let violations = check(&made, &alone.observed);
+        assert!(violations.is_empty(), "{violations:?}\n{made}");
+        made
+    }
+
     fn plan_in(&self, deployment: &Deployment, scope: Scope) -> Plan {
         let made = plan(&Goal { deployment, scope }, &self.observed);
         let violations = check(&made, &self.observed);
@@ -299,6 +320,10 @@ impl Cluster {
             let yielded = simulate(&mut self.observed, (&step.node, &step.action), &yields);
             let yielded = yielded.unwrap_or_else(|refusal| panic!("{refusal}\n{made}"));
             yields.insert(step.id, yielded);
+            remember(
+                self.memories.entry(step.node.clone()).or_default(),
+                &step.action,
+            );
         }
     }
 

@@ -262,7 +262,7 @@ fn a_machine_without_its_pool_restores_nothing() {
     let mut cluster = Cluster::running(2, &on("1"));
     cluster.reboot("1");
     cluster.lose_pool("1", PoolProblem::NotImported);
-    let made = cluster.plan_alone(&on("1"), "1");
+    let made = cluster.plan_restore("1");
     assert!(made.steps().is_empty(), "{made}");
     assert_snapshot!(show(&made));
 }

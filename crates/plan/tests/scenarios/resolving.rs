@@ -493,7 +493,7 @@ fn two_owners_of_one_epoch_are_left_to_the_operator() {
 fn a_stale_owner_does_not_start_at_boot_when_a_peer_tells() {
     let mut cluster = owner_came_back();
     cluster.reboot("3");
-    let starts = cluster.plan_alone(&on("3"), "3");
+    let starts = cluster.plan_restore("3");
     assert!(starts.blocked.is_empty(), "nobody was asked: {starts}");
     let later = OwnerClaim {
         owner: cluster.machine("2").id,
@@ -501,7 +501,7 @@ fn a_stale_owner_does_not_start_at_boot_when_a_peer_tells() {
     };
     let told = [(name("db"), later.clone())].into();
     cluster.observed.claims.insert(node_name("1"), told);
-    let plan = cluster.plan_alone(&on("3"), "3");
+    let plan = cluster.plan_restore("3");
     assert_snapshot!(show(&plan));
 
     // What a peer knows of this owner or an earlier one is no reason.
@@ -511,5 +511,5 @@ fn a_stale_owner_does_not_start_at_boot_when_a_peer_tells() {
     };
     let told = [(name("db"), known)].into();
     cluster.observed.claims.insert(node_name("1"), told);
-    assert!(cluster.plan_alone(&on("3"), "3").blocked.is_empty());
+    assert!(cluster.plan_restore("3").blocked.is_empty());
 }

@@ -11,7 +11,7 @@ fn a_machine_restores_after_a_power_cut() {
     cluster.reboot("1");
     cluster.reboot("2");
     for number in ["1", "2"] {
-        let made = cluster.plan_alone(&seed("2"), number);
+        let made = cluster.plan_restore(number);
         assert_snapshot!(format!("a_machine_restores_{number}"), show(&made));
         cluster.finish(&made);
     }
@@ -27,7 +27,7 @@ fn a_machine_does_not_restore_what_it_gave_away() {
         matches!(action, flocker_plan::Action::ReleaseVolume { .. })
     });
     cluster.reboot("1");
-    assert_snapshot!(show(&cluster.plan_alone(&seed("1"), "1")));
+    assert_snapshot!(show(&cluster.plan_restore("1")));
 }
 
 #[test]

@@ -53,6 +53,21 @@ async fn a_unit_is_made_started_stopped_and_removed(machine: &impl Machine) {
     }
 }
 
+/// Or a program that was told to end would pass for one that has done what it is for.
+async fn what_was_told_to_end_is_marked_until_it_is_started_again(machine: &impl Machine) {
+    let name: ApplicationName = "marked".parse().unwrap();
+    let units = machine.units();
+    let unit = machine.unit(&name);
+    units.ensure(&unit).await.unwrap();
+    for _ in 0..2 {
+        units.start(&name, PATIENCE).await.unwrap();
+        assert!(!unit.stop_mark.exists());
+        units.stop(&name, PATIENCE).await.unwrap();
+        assert!(unit.stop_mark.exists());
+    }
+    units.remove(&name).await.unwrap();
+}
+
 async fn another_description_changes_a_unit_and_does_not_restart_it(machine: &impl Machine) {
     let name: ApplicationName = "described".parse().unwrap();
     let units = machine.units();
@@ -72,6 +87,7 @@ macro_rules! units_suite {
         crate::tests::contract::suite! {
             crate::tests::contract::run, $fixture,
             a_unit_is_made_started_stopped_and_removed
+            what_was_told_to_end_is_marked_until_it_is_started_again
             another_description_changes_a_unit_and_does_not_restart_it
         }
     };
@@ -86,13 +102,13 @@ mod fake {
     use crate::platform::Containers as _;
     use crate::tests::fake::{FakeContainers, FakeUnits, Faults, Host};
 
-    struct InMemory(FakeUnits);
+    struct InMemory(FakeUnits, tempfile::TempDir);
 
     async fn new() -> Option<InMemory> {
         let host = Host::new(Faults::default());
         let image = "shell:1".to_owned();
         host.add_image(image.parse().unwrap(), ImageId(image));
-        for name in ["lived", "described"] {
+        for name in ["lived", "marked", "described"] {
             let specification = ContainerSpecification {
                 application: name.parse().unwrap(),
                 image: "shell:1".parse().unwrap(),
@@ -109,7 +125,8 @@ mod fake {
             let ensured = containers.ensure_container(&specification, None).await;
             ensured.unwrap();
         }
-        Some(InMemory(FakeUnits { host: host.clone() }))
+        let marks = tempfile::tempdir().unwrap();
+        Some(InMemory(FakeUnits { host: host.clone() }, marks))
     }
 
     impl Machine for InMemory {
@@ -120,7 +137,10 @@ mod fake {
         }
 
         fn unit(&self, application: &ApplicationName) -> UnitSpecification {
-            UnitSpecification::new(application.clone(), RestartPolicy::Always)
+            UnitSpecification {
+                stop_mark: self.1.path().join(application.as_str()),
+                ..UnitSpecification::new(application.clone(), RestartPolicy::Always)
+            }
         }
     }
 

@@ -131,7 +131,7 @@ impl State {
     }
 
     /// Ends a container in order; tells whether it ran.
-    pub(super) fn end_container(&mut self, application: &ApplicationName) -> bool {
+    pub(crate) fn end_container(&mut self, application: &ApplicationName) -> bool {
         let ran = self.running.processes.applications.remove(application);
         if ran && let Some(container) = self.disk.docker.applications.get_mut(application) {
             container.exit_code = 0;

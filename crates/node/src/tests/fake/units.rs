@@ -23,6 +23,18 @@ impl Systemd {
         unit.map_or(UnitState::Missing, |(_, state)| *state)
     }
 
+    /// Does what a unit does about its mark when it is told to stop, or prepares a start.
+    fn mark(&self, application: &ApplicationName, stopped: bool) {
+        let Some((unit, _)) = self.units.get(application) else {
+            return;
+        };
+        if stopped {
+            std::fs::write(&unit.stop_mark, "").unwrap();
+        } else if unit.stop_mark.exists() {
+            std::fs::remove_file(&unit.stop_mark).unwrap();
+        }
+    }
+
     pub(crate) fn set(&mut self, application: &ApplicationName, wanted: UnitState) {
         if let Some((_, state)) = self.units.get_mut(application) {
             *state = wanted;
@@ -68,6 +80,7 @@ impl Units for FakeUnits {
                 return Err(failure_of("there is no such unit"));
             }
             state.start_container(application)?;
+            state.running.units.mark(application, false);
             state.running.units.set(application, UnitState::Active);
             Ok(())
         });
@@ -85,6 +98,7 @@ impl Units for FakeUnits {
             units.set(application, UnitState::Inactive);
             let active = matches!(before, UnitState::Active | UnitState::Activating);
             if active {
+                units.mark(application, true);
                 state.end_container(application);
             }
             Ok(changed(active))

@@ -1,0 +1,60 @@
+//! Applications that may end: those that are done, and those that were told to end.
+
+use flocker_model::{Deployment, RestartPolicy};
+use flocker_plan::{OutcomeKind, plan};
+
+use super::cluster::{Cluster, cluster};
+use super::wish::{Wish, application_name, deployment, node_name};
+
+/// Two applications that are not started again once they have done what they are for.
+fn wanted(restart: RestartPolicy) -> Deployment {
+    let mut wanted = deployment(1, &[Wish::at(0), Wish::at(0)]);
+    for application in wanted.applications.values_mut() {
+        application.restart = restart;
+    }
+    wanted
+}
+
+#[tokio::test]
+async fn what_was_told_to_end_is_started_again_and_what_is_done_is_not() {
+    for restart in [RestartPolicy::OnFailure, RestartPolicy::Never] {
+        let wanted = wanted(restart);
+        let (node, done, told) = (node_name(0), application_name(0), application_name(1));
+        let mut machines = Cluster::new(1);
+        machines.converge(&wanted).await;
+        machines.end_by_itself(&node, &done);
+        let made = plan(&cluster(&wanted), &machines.observe().await);
+        assert!(made.is_empty(), "{made}");
+
+        // As an administrator does, and Docker when it is stopped: both end with status 0.
+        machines.stop_unit(&node, &told).await;
+        let made = plan(&cluster(&wanted), &machines.observe().await);
+        assert_eq!(made.outcomes[&told].kind, OutcomeKind::Started, "{made}");
+        assert_eq!(made.outcomes[&done].kind, OutcomeKind::Unchanged, "{made}");
+        // Docker is started again, and the node restores itself.
+        let complied = machines.restore(&node).await;
+        assert_eq!(complied.lines, [format!("Started `{told}` on {node}.")]);
+        assert!(machines.runs(&node, &told));
+        assert!(!machines.runs(&node, &done));
+
+        machines.end_by_itself(&node, &told);
+        let made = plan(&cluster(&wanted), &machines.observe().await);
+        assert!(made.is_empty(), "{made}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_taken_down_leaves_no_mark() {
+    let (node, told) = (node_name(0), application_name(1));
+    let mut machines = Cluster::new(1);
+    machines.converge(&wanted(RestartPolicy::Never)).await;
+    let mark = machines.machine(&node).store.stop_mark(&told);
+    machines.stop_unit(&node, &told).await;
+    assert!(mark.exists());
+    let nothing = Wish {
+        place: None,
+        ..Wish::at(0)
+    };
+    machines.converge(&deployment(1, &[nothing, nothing])).await;
+    assert!(!mark.exists());
+}

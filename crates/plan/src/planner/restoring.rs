@@ -1,0 +1,307 @@
+//! Bringing back after a boot what a node remembers.
+
+use std::collections::BTreeMap;
+
+use flocker_model::{
+    ApplicationName, Endpoint, ImageReference, NodeMemory, NodeName, NodeNetwork, NodeObservation,
+    NodeState, Observed, Port, RememberedApplication, VolumeRole,
+};
+
+use crate::steps::Because;
+use crate::survey::{Whereabouts, foreign_dataset, locate, unseen_reason, unusable_pool};
+use crate::{
+    Action, Blocked, BlockedKind, ImageSource, Outcome, OutcomeKind, Plan, StepId, StopKind,
+};
+
+use super::image::has_image;
+use super::need::{Need, need};
+
+/// Plans how `node` brings back what it remembers that it runs, as after a boot.
+///
+/// Only by what it was asked to do itself, and not by a deployment: one that never finished was
+/// recorded nowhere, and what it has started here is to run all the same. Nothing is started whose
+/// volume the node does not own in the turn in which it started it, nor anything that was being
+/// taken away. Nothing is taken away either: that is left to the next deploy.
+pub fn plan_restore(node: &NodeName, memory: &NodeMemory, observed: &Observed) -> Plan {
+    let mut plan = Plan::default();
+    if *memory == NodeMemory::default() {
+        return plan;
+    }
+    let Some(state) = observed.node(node) else {
+        plan.blocked.push(Blocked {
+            application: None,
+            kind: unseen(node, observed),
+        });
+        return plan;
+    };
+    let mut restorer = Restorer {
+        node,
+        memory,
+        observed,
+        state,
+        table: None,
+        images: BTreeMap::new(),
+        plan,
+    };
+    restorer.restore_table();
+    for name in in_link_order(memory) {
+        if let Some(remembered) = memory.applications.get(name)
+            && !remembered.retired
+            && let Err(kind) = restorer.restore(name, remembered)
+        {
+            restorer.plan.blocked.push(Blocked {
+                application: Some(name.clone()),
+                kind: *kind,
+            });
+        }
+    }
+    restorer.plan
+}
+
+/// Says why a node cannot look at itself.
+fn unseen(node: &NodeName, observed: &Observed) -> BlockedKind {
+    let observation = observed.nodes.get(node);
+    if let Some(NodeObservation::WithoutPool(poolless)) = observation {
+        return BlockedKind::of_poolless(node, poolless);
+    }
+    BlockedKind::NodeUnreachable {
+        node: node.clone(),
+        reason: observation.and_then(unseen_reason).unwrap_or_default(),
+    }
+}
+
+/// A plan of what a node brings back, in the making.
+struct Restorer<'a> {
+    node: &'a NodeName,
+    memory: &'a NodeMemory,
+    observed: &'a Observed,
+    state: &'a NodeState,
+    /// The step that brings the routing table back, if one is needed.
+    table: Option<StepId>,
+    /// The steps that bring images that are gone.
+    images: BTreeMap<&'a ImageReference, StepId>,
+    plan: Plan,
+}
+
+impl<'a> Restorer<'a> {
+    /// Brings the routing table back, whole: what does not run yet has no entry in it until it has
+    /// an address.
+    ///
+    /// Before anything is started: the first thing that a container may do is use its links.
+    fn restore_table(&mut self) {
+        if let (None, Some(network)) = (&self.state.network, &self.memory.network) {
+            let action = Action::ProgramNetwork {
+                network: network.clone(),
+            };
+            let why = "it has no routing table of ours";
+            self.table = Some(self.add(action, &[], why));
+        }
+    }
+
+    /// Brings one application back, if it is to run here.
+    fn restore(
+        &mut self,
+        name: &ApplicationName,
+        remembered: &'a RememberedApplication,
+    ) -> Result<(), Box<BlockedKind>> {
+        if !self.has_its_volume(name, remembered)? {
+            return Ok(());
+        }
+        let first = self.plan.steps().len();
+        let specification = &remembered.specification;
+        let need = need(Some(self.state), specification, &remembered.links);
+        let mut after: Vec<StepId> = self.table.into_iter().collect();
+        match need {
+            Need::Nothing => {}
+            Need::Relink => {
+                let action = Action::SetLinks {
+                    application: name.clone(),
+                    links: remembered.links.clone(),
+                };
+                let why = "its links do not lead where they should";
+                after = vec![self.add(action, &after, why)];
+            }
+            Need::Create | Need::Recreate | Need::Restart | Need::Start => {
+                after = vec![self.start(remembered, need, after)];
+            }
+        }
+        self.let_ports_go(name, &after);
+        let steps = self.plan.steps()[first..].iter().map(|step| step.id);
+        let outcome = Outcome {
+            kind: match need {
+                _ if self.plan.steps().len() == first => OutcomeKind::Unchanged,
+                Need::Nothing | Need::Relink => OutcomeKind::Changed,
+                _ => OutcomeKind::Started,
+            },
+            node: self.node.clone(),
+            done_after: steps.collect(),
+        };
+        self.plan.outcomes.insert(name.clone(), outcome);
+        Ok(())
+    }
+
+    /// Tells whether the node has what an application is to write to, as far as it can say: it
+    /// fails where that should be here and is not, and where it cannot be used.
+    fn has_its_volume(
+        &self,
+        name: &ApplicationName,
+        remembered: &RememberedApplication,
+    ) -> Result<bool, Box<BlockedKind>> {
+        if remembered.specification.mountpoint.is_none() {
+            return Ok(true);
+        }
+        match self.state.volumes.get(name).map(|copy| &copy.role) {
+            // It was handed over, or somebody took its place.
+            Some(VolumeRole::Replica { .. }) => Ok(false),
+            // It came back since, and was not started yet.
+            Some(VolumeRole::Owned { epoch }) if Some(*epoch) != remembered.volume => Ok(false),
+            Some(VolumeRole::Owned { .. }) => match unusable_pool(self.node, self.state) {
+                Some(unusable) => Err(Box::new(unusable)),
+                None => self.located(name).map(|()| true),
+            },
+            Some(VolumeRole::Foreign { problem }) => {
+                let at = (self.node, name);
+                Err(Box::new(foreign_dataset(
+                    self.observed,
+                    at,
+                    problem.clone(),
+                )))
+            }
+            None => self.located(name).map(|()| false),
+        }
+    }
+
+    /// Fails unless the volume is owned, by the account of everybody who was seen or asked.
+    fn located(&self, name: &ApplicationName) -> Result<(), Box<BlockedKind>> {
+        match locate(name, self.observed) {
+            Whereabouts::Owned { .. } | Whereabouts::HandedOff { .. } => Ok(()),
+            Whereabouts::Nowhere => Err(Box::new(BlockedKind::VolumeVanished {
+                node: self.node.clone(),
+            })),
+            Whereabouts::Blocked(kind) => Err(match *kind {
+                BlockedKind::VolumeUnknown { unseen } => Box::new(BlockedKind::NeedsOtherNode {
+                    node: unseen.away.first().unwrap_or(self.node).clone(),
+                    what: "its volume is not here and may be elsewhere".to_owned(),
+                }),
+                other => Box::new(other),
+            }),
+        }
+    }
+
+    /// Adds the steps that start an application; returns the last of them.
+    ///
+    /// It does not wait for what its links lead to: the order of the steps has that first, and one
+    /// that fails is to keep no other down.
+    fn start(
+        &mut self,
+        remembered: &'a RememberedApplication,
+        need: Need,
+        mut after: Vec<StepId>,
+    ) -> StepId {
+        let specification = &remembered.specification;
+        if matches!(need, Need::Create | Need::Recreate) {
+            after.extend(self.bring_image(&specification.image));
+        }
+        if need == Need::Restart {
+            let action = Action::StopApplication {
+                application: specification.application.clone(),
+                kind: StopKind::ForNow,
+            };
+            after = vec![self.add(action, &after, "it runs without its volume")];
+        }
+        let action = Action::StartApplication {
+            specification: specification.clone(),
+            links: remembered.links.clone(),
+            volume: remembered.volume,
+        };
+        let why = match need {
+            Need::Recreate => "it runs with another configuration",
+            Need::Restart => "its volume is there now",
+            _ => "it does not run",
+        };
+        self.add(action, &after, why)
+    }
+
+    /// Gets an image that is gone.
+    fn bring_image(&mut self, image: &'a ImageReference) -> Option<StepId> {
+        if has_image(self.state, image) {
+            return None;
+        }
+        if let Some(step) = self.images.get(image) {
+            return Some(*step);
+        }
+        let action = Action::EnsureImage {
+            image: image.clone(),
+            from: ImageSource::Registry,
+        };
+        let step = self.add(action, &[], "the image is gone");
+        self.images.insert(image, step);
+        Some(step)
+    }
+
+    /// Lets ports go that lead to an application here and are held, by a move of it that never came
+    /// to its end.
+    fn let_ports_go(&mut self, name: &ApplicationName, after: &[StepId]) {
+        let Some(network) = &self.state.network else {
+            return;
+        };
+        let leads_here = |(_, endpoint): &(&Port, &Endpoint)| matches!(endpoint, Endpoint::Local { application, .. } if application == name);
+        let own = |endpoints: &BTreeMap<Port, Endpoint>| -> BTreeMap<Port, Endpoint> {
+            let own = endpoints.iter().filter(leads_here);
+            own.map(|(port, endpoint)| (*port, endpoint.clone()))
+                .collect()
+        };
+        let (routes, links) = (own(&network.routes), own(&network.links));
+        if is_held(network, &routes) || is_held(network, &links) {
+            let action = Action::SwitchRoutes {
+                application: name.clone(),
+                routes,
+                links,
+            };
+            self.add(action, after, "it answers here, and its ports are held");
+        }
+    }
+
+    /// Adds a step.
+    fn add(&mut self, action: Action, after: &[StepId], why: &str) -> StepId {
+        self.plan.add(self.node, action, Because { after, why })
+    }
+}
+
+/// Tells whether any of these ports is held.
+fn is_held(network: &NodeNetwork, ports: &BTreeMap<Port, Endpoint>) -> bool {
+    ports.keys().any(|port| network.held.contains(port))
+}
+
+/// Lists the applications so that what a link leads to on this node comes before the link's source,
+/// as far as links do not form a circle.
+fn in_link_order(memory: &NodeMemory) -> Vec<&ApplicationName> {
+    let mut order = Vec::new();
+    for name in memory.applications.keys() {
+        visit(name, memory, (&mut order, &mut Vec::new()));
+    }
+    order
+}
+
+/// Puts the targets of an application's links into `order`, then itself; `path` ends circles.
+fn visit<'a>(
+    name: &'a ApplicationName,
+    memory: &'a NodeMemory,
+    (order, path): (&mut Vec<&'a ApplicationName>, &mut Vec<&'a ApplicationName>),
+) {
+    if order.contains(&name) || path.contains(&name) {
+        return;
+    }
+    path.push(name);
+    let remembered = memory.applications.get(name);
+    let ports = remembered.into_iter().flat_map(|it| it.links.values());
+    for port in ports {
+        let network = memory.network.as_ref();
+        let endpoint = network.and_then(|network| network.links.get(port));
+        if let Some(Endpoint::Local { application, .. }) = endpoint {
+            visit(application, memory, (order, path));
+        }
+    }
+    path.pop();
+    order.push(name);
+}
