@@ -1,9 +1,11 @@
 //! One node's `flocker-node serve`, for the length of a deploy.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use flocker_failpoint::reach;
 use flocker_model::{Look, NodeName, render_utc};
 use flocker_remote::protocol::{
-    Begin, Event, FrameReader, FrameWriter, LockHolder, PROTOCOL_VERSION, RefusedReason, Request,
+    Begin, Event, FrameReader, FrameWriter, LockHolder, LockPurpose, RefusedReason, Request, Speaks,
 };
 use flocker_remote::ssh::{
     ConnectOptions, ConnectStep, Connection, Destination, Environment, Output, RemoteCommand,
@@ -40,6 +42,8 @@ pub(crate) struct Caller {
     pub(crate) operator: String,
     /// Names this run.
     pub(crate) session: String,
+    /// When it began, in milliseconds since 1970.
+    pub(crate) started: u64,
     /// Whether anything may be changed.
     pub(crate) exclusive: bool,
 }
@@ -51,6 +55,7 @@ impl Caller {
             ssh: ssh_options(ssh),
             operator: operator(),
             session: uuid::Uuid::new_v4().to_string(),
+            started: milliseconds_since_1970(),
             exclusive,
         }
     }
@@ -115,7 +120,7 @@ impl From<Failure> for NotBegun {
 pub(crate) struct Channels {
     /// What the node says once the session has begun.
     pub(crate) incoming: mpsc::Sender<(NodeName, Incoming)>,
-    /// Nodes that are busy with themselves, and since when, before it has.
+    /// Nodes that have to be waited for, and who has their lock, before it has.
     pub(crate) waiting: mpsc::Sender<(NodeName, LockHolder)>,
 }
 
@@ -132,6 +137,7 @@ pub(crate) struct Session {
 impl Session {
     /// Connects, takes the node's lock and observes it: one round trip once connected.
     ///
+    /// Whoever drops this before its end closes the connection, and the node gives the lock back.
     /// Everything that the node says later goes to `incoming`.
     pub(crate) async fn begin(
         node: &NodeName,
@@ -151,10 +157,10 @@ impl Session {
         let mut writer = FrameWriter::new(session.stdin);
         let mut reader = FrameReader::<Output, Event>::new(session.stdout);
         let begin = Request::Begin(Begin {
-            protocol: PROTOCOL_VERSION,
-            release: env!("CARGO_PKG_VERSION").to_owned(),
+            speaks: Speaks::ours(),
             operator: caller.operator.clone(),
             session: caller.session.clone(),
+            started: caller.started,
             exclusive: caller.exclusive,
         });
         // Should this fail, the answer tells more than the error.
@@ -185,6 +191,12 @@ impl Session {
             )
             .caused_by(&error)
         })
+    }
+
+    /// Tells the node that this run goes on from looking. There is no answer: if it does not
+    /// arrive, the node is lost, and that is told like everything that happens to it.
+    pub(crate) async fn go_on(&mut self) {
+        let _ = self.writer.send(&Request::GoOn).await;
     }
 
     /// Returns how often the node was asked for something, the beginning included.
@@ -324,9 +336,7 @@ fn presence_of(reason: &RefusedReason, caller: &Caller) -> Presence {
             holder: Some(holder),
         } if holder.session == caller.session => Presence::Ourselves,
         RefusedReason::Locked { .. } => Presence::Busy,
-        RefusedReason::ProtocolVersion { .. } | RefusedReason::NotObserved { .. } => {
-            Presence::Answers
-        }
+        RefusedReason::ProtocolVersion(_) | RefusedReason::NotObserved { .. } => Presence::Answers,
     }
 }
 
@@ -338,11 +348,10 @@ fn refused(node: &NodeName, reason: &RefusedReason, caller: &Caller) -> Failure 
             Failure::new(Exit::Blocked, message).hint("name each machine once in the deployment")
         }
         RefusedReason::Locked { holder } => locked(node, holder.as_ref()),
-        RefusedReason::ProtocolVersion { protocol, release } => {
+        RefusedReason::ProtocolVersion(theirs) => {
             let message = format!(
-                "{node}: flocker-node {release} speaks protocol {protocol}, and this is \
-                 flocker-cluster {}, which speaks {PROTOCOL_VERSION}",
-                env!("CARGO_PKG_VERSION")
+                "{node}: it has flocker-node {theirs}, and this is flocker-cluster {}",
+                Speaks::ours()
             );
             Failure::new(Exit::Blocked, message).hint("install the same release on both sides")
         }
@@ -359,12 +368,20 @@ fn refused(node: &NodeName, reason: &RefusedReason, caller: &Caller) -> Failure 
 
 /// Says for what a node is waited for.
 pub(crate) fn busy(node: &NodeName, holder: &LockHolder) -> String {
-    format!(
-        "{node}: waiting until it has made itself comply with its last configuration, as after a \
-         boot (since {}, process {} on {node})",
-        render_utc(holder.since),
-        holder.process
-    )
+    let LockHolder {
+        operator, process, ..
+    } = holder;
+    let since = render_utc(holder.since);
+    match holder.purpose {
+        LockPurpose::Comply => format!(
+            "{node}: waiting until it has made itself comply with its last configuration, as after \
+             a boot (since {since}, process {process} on {node})"
+        ),
+        LockPurpose::Begin | LockPurpose::Deploy => format!(
+            "{node}: waiting for {operator}, who began at the same time, to give way or to go on \
+             (since {since}, process {process} on {node})"
+        ),
+    }
 }
 
 /// Explains who else is changing a node.
@@ -374,22 +391,34 @@ fn locked(node: &NodeName, holder: Option<&LockHolder>) -> Failure {
             Exit::Blocked,
             format!("{node}: another deploy is under way"),
         )
-        .hint("deploy again when it has ended");
+        .hint("run the same command again when it has ended");
     };
     let LockHolder {
-        operator,
-        since,
-        process,
-        ..
+        operator, process, ..
     } = holder;
-    let message = format!(
-        "{node}: {operator} has been changing it since {} (process {process} on {node})",
-        render_utc(*since)
-    );
+    let since = render_utc(holder.since);
+    let message = match holder.purpose {
+        LockPurpose::Begin => format!(
+            "{node}: {operator} began at the same time, at {since}, and goes first (process \
+             {process} on {node})"
+        ),
+        LockPurpose::Deploy | LockPurpose::Comply => format!(
+            "{node}: {operator} has been changing it since {since} (process {process} on {node})"
+        ),
+    };
     Failure::new(Exit::Blocked, message).hint(
-        "deploy again when that has ended; the lock is gone with its process, so there is nothing \
-         to clean up",
+        "run the same command again when that has ended; the lock is gone with its process, so \
+         there is nothing to clean up",
     )
+}
+
+/// Reads this machine's clock.
+fn milliseconds_since_1970() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| {
+            u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+        })
 }
 
 #[cfg(test)]

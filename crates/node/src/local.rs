@@ -1,21 +1,20 @@
 //! What the node does by itself: comply with a configuration, and recover after a boot.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
 
 use flocker_model::{ApplicationName, Deployment, NodeName, NodeObservation, Observed};
 use flocker_plan::{Action, Blocked, Goal, OutcomeKind, Plan, Scope, StepId, plan};
 use flocker_remote::protocol::{LockHolder, LockPurpose, StepFailure};
-use nix::fcntl::Flock;
 use tokio::sync::mpsc;
 
 use crate::claims;
 use crate::execute::{applications, run_action};
 use crate::failure::{OrFailure as _, failure_of};
+use crate::lock::{NodeLock, wait_blocking};
 use crate::machine::Machine;
 use crate::places::reach;
 use crate::platform::Platform;
-use crate::serve::{seconds_since_1970, wait_for_node};
+use crate::serve::{milliseconds_since_1970, seconds_since_1970};
 
 /// What came of it.
 #[derive(Debug, Default)]
@@ -58,7 +57,8 @@ pub(crate) async fn restore(
             Ok(lock) => break lock,
             Err(who) => tracing::info!("waiting until {who} has changed this node"),
         }
-        wait_for_node(machine.store.clone()).await?;
+        let place = machine.store.node_lock();
+        wait_blocking(move || place.wait_until_free()).await?;
     };
     let Some(applied) = machine.store.applied().or_failure()? else {
         return Ok(None);
@@ -84,11 +84,12 @@ pub(crate) async fn comply(
 }
 
 /// Takes the right to change the node, or tells who has it.
-fn lock(machine: &Machine<impl Platform>) -> Result<Result<Flock<File>, String>, StepFailure> {
+fn lock(machine: &Machine<impl Platform>) -> Result<Result<NodeLock, String>, StepFailure> {
     let holder = LockHolder {
         purpose: LockPurpose::Comply,
         operator: "flocker-node".to_owned(),
         session: String::new(),
+        started: milliseconds_since_1970(),
         since: seconds_since_1970(),
         process: std::process::id(),
     };

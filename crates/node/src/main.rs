@@ -7,6 +7,7 @@ mod execute;
 mod failure;
 mod linux;
 mod local;
+mod lock;
 mod machine;
 mod network;
 mod observe;

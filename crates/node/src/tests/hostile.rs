@@ -6,7 +6,8 @@ use std::time::Duration;
 use flocker_model::{Epoch, NodeId, SnapshotGuid, VolumeRole};
 use flocker_plan::{Action, Handoff, StepId};
 use flocker_remote::protocol::{
-    Begin, Event, FrameReader, FrameWriter, PROTOCOL_VERSION, RefusedReason, Request, StepFailure,
+    Begin, Event, FrameReader, FrameWriter, PROTOCOL_VERSION, RefusedReason, Request, Speaks,
+    StepFailure,
 };
 use flocker_zfs::{ReceiveRequest, Transfer};
 use tokio::io::AsyncWriteExt as _;
@@ -30,10 +31,10 @@ async fn within_deadline<T>(future: impl Future<Output = T>) -> T {
 
 fn begin(exclusive: bool) -> Request {
     Request::Begin(Begin {
-        protocol: PROTOCOL_VERSION,
-        release: "1".to_owned(),
+        speaks: Speaks::ours(),
         operator: "me@here".to_owned(),
         session: "this one".to_owned(),
+        started: 1,
         exclusive,
     })
 }
@@ -97,19 +98,22 @@ async fn a_session_that_was_begun_to_look_changes_nothing() {
     let cluster = two_machines().await;
     let machine = cluster.machine(&node_name(0));
     let before = cluster.observe().await;
-    let said = (
-        framed(&[begin(false)]).await,
-        framed(&[run(4, stop())]).await,
-    );
-    let (events, served) = session(machine, said).await;
-    assert_eq!(served, Ok(()));
-    assert!(matches!(events[0], Event::Observed { .. }), "{events:?}");
-    let Event::Failed { step, failure } = &events[1] else {
-        panic!("{events:?}");
-    };
-    assert_eq!(*step, StepId::new(4));
-    assert!(failure.message.contains("no lock"), "{failure:?}");
-    assert_eq!(cluster.observe().await, before);
+    // Nor does one that has the lock and may still give way.
+    for exclusive in [false, true] {
+        let said = (
+            framed(&[begin(exclusive)]).await,
+            framed(&[run(4, stop())]).await,
+        );
+        let (events, served) = session(machine, said).await;
+        assert_eq!(served, Ok(()));
+        assert!(matches!(events[0], Event::Observed { .. }), "{events:?}");
+        let Event::Failed { step, failure } = &events[1] else {
+            panic!("{events:?}");
+        };
+        assert_eq!(*step, StepId::new(4));
+        assert!(failure.message.contains("no lock"), "{failure:?}");
+        assert_eq!(cluster.observe().await, before);
+    }
 }
 
 #[tokio::test]
@@ -129,6 +133,11 @@ async fn what_is_said_in_the_wrong_order_changes_nothing() {
             "must begin the session",
         ),
         (begun.clone(), begun.clone(), "has begun already"),
+        (
+            framed(&[begin(false)]).await,
+            framed(&[Request::GoOn]).await,
+            "begun to look only",
+        ),
         (
             nonsense.clone(),
             nothing(),
@@ -162,7 +171,7 @@ async fn another_protocol_is_refused_with_both_versions() {
     for protocol in [0, PROTOCOL_VERSION + 1, u32::MAX] {
         let mut request = begin(true);
         if let Request::Begin(begin) = &mut request {
-            begin.protocol = protocol;
+            begin.speaks.protocol = protocol;
         }
         let said = (framed(&[request]).await, Vec::new());
         let (events, served) = session(cluster.machine(&node_name(0)), said).await;
@@ -170,11 +179,7 @@ async fn another_protocol_is_refused_with_both_versions() {
         let [Event::Refused { reason }] = &events[..] else {
             panic!("{events:?}");
         };
-        let RefusedReason::ProtocolVersion { protocol, release } = reason else {
-            panic!("{reason:?}");
-        };
-        assert_eq!(*protocol, PROTOCOL_VERSION);
-        assert_eq!(release, env!("CARGO_PKG_VERSION"));
+        assert_eq!(*reason, RefusedReason::ProtocolVersion(Speaks::ours()));
     }
 }
 
@@ -183,7 +188,7 @@ async fn another_protocol_is_refused_with_both_versions() {
 async fn nonsense_after_a_step_does_not_cut_it_short() {
     let cluster = two_machines().await;
     let machine = cluster.machine(&node_name(0));
-    let mut rest = framed(&[run(7, stop())]).await;
+    let mut rest = framed(&[Request::GoOn, run(7, stop())]).await;
     rest.extend([0xff; 4]);
     let (events, served) = session(machine, (framed(&[begin(true)]).await, rest)).await;
     assert!(served.unwrap_err().message.contains("4294967295 bytes"));
