@@ -18,7 +18,8 @@ use crate::failure::Failure;
 use crate::gather::{Gathered, gather};
 use crate::images::OperatorImages;
 use crate::printer::Printer;
-use crate::session::{Caller, busy};
+use crate::refusal::busy;
+use crate::session::Caller;
 
 /// Whether the plan is carried out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -11,7 +11,8 @@ use tokio::task::JoinSet;
 
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::session::{Caller, Channels, Incoming, NotBegun, Presence, Session, WAITING_MESSAGES};
+use crate::refusal::{NotBegun, Presence};
+use crate::session::{Caller, Channels, Incoming, Session, WAITING_MESSAGES};
 
 /// The nodes that answered, what was seen of them, and why the others did not.
 pub(crate) struct Gathered {

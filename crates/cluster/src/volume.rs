@@ -17,7 +17,8 @@ use crate::failure::Failure;
 use crate::gather::{Gathered, gather, now};
 use crate::images::OperatorImages;
 use crate::printer::Printer;
-use crate::session::{Caller, busy};
+use crate::refusal::busy;
+use crate::session::Caller;
 
 /// Runs `flocker-cluster volume promote`.
 pub(crate) async fn promote(arguments: &Promote) -> Exit {

@@ -6,12 +6,12 @@ use flocker_model::{Contact, Look};
 use flocker_plan::{Action, StepId};
 use flocker_remote::protocol::{
     Begin, Event, FrameReader, FrameWriter, GIVING_WAY, LockHolder, LockPurpose, RefusedReason,
-    Request, Speaks, StepFailure, Turn, turn,
+    Request, SILENCE, Speaks, StepFailure, Turn, turn,
 };
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::execute::run_action;
 use crate::failure::{OrFailure as _, failure_of};
@@ -40,9 +40,10 @@ pub(crate) async fn serve(
     });
     let served = converse(machine, contact, (&mut reader, &events)).await;
     drop(events);
-    writer
-        .await
-        .or_failed_to("the answers could not be written")?;
+    // Whoever is gone takes nothing any more, and a pipe that is full would keep this process.
+    if let Ok(written) = timeout(SILENCE, writer).await {
+        written.or_failed_to("the answers could not be written")?;
+    }
     served
 }
 
@@ -129,7 +130,10 @@ async fn take_requests(
                     lengthy.push(handle);
                 }
             }
-            Err(failure) => break Err(failure),
+            Err(failure) => {
+                tracing::warn!(causes = ?failure.causes, "{}; ending", failure.message);
+                break Err(failure);
+            }
         }
         // Ended ones are let go of.
         while steps.try_join_next().is_some() {}

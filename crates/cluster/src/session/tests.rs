@@ -6,10 +6,11 @@ use flocker_model::{
     ByteCount, NodeId, NodeState, PoolHealth, PoolProblem, PoolState, PoollessNode, SshIdentity,
 };
 use flocker_plan::StepId;
-use flocker_remote::protocol::{Progress, StepFailure};
+use flocker_remote::protocol::{FrameWriter, LockPurpose, Progress, RefusedReason, StepFailure};
 use tokio::io::AsyncWriteExt as _;
 
 use super::*;
+use crate::refusal::busy;
 
 /// Longer than anything here takes.
 const DEADLINE: Duration = Duration::from_secs(60);
@@ -251,7 +252,7 @@ async fn a_node_that_speaks_another_protocol_is_told_with_both_versions() {
     let told = told.replace(env!("CARGO_PKG_VERSION"), "OURS");
     insta::assert_snapshot!(told, @r"
     error: node1: it has flocker-node 0.0.9, which speaks protocol 1, and this is flocker-cluster OURS, which speaks protocol 2
-      hint: install the same release on both sides
+      hint: install the same release of Flocker on node1 and on this machine
     ");
 }
 

@@ -6,12 +6,13 @@ use std::time::Duration;
 use flocker_model::{AppliedDeployment, PoolProblem};
 use flocker_plan::{Action, ImageSource, StepId};
 use flocker_remote::protocol::{
-    Begin, Event, FrameWriter, GIVING_WAY, LockHolder, LockPurpose, RefusedReason, Request, Speaks,
+    Begin, Event, FrameWriter, GIVING_WAY, Listener, LockHolder, LockPurpose, RefusedReason,
+    Request, SILENCE, Speaks,
 };
 use futures_util::poll;
-use tokio::io::DuplexStream;
+use tokio::io::{AsyncRead, DuplexStream};
 use tokio::sync::mpsc;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::cluster::Cluster;
 use super::fake::{ENDLESS_IMAGE, Fake, Trouble};
@@ -60,7 +61,7 @@ async fn begin_at(started: u64) -> (FrameWriter<DuplexStream, Request>, DuplexSt
 /// Serves on a task of its own.
 fn serve(
     machine: &Machine<Fake>,
-    input: DuplexStream,
+    input: impl AsyncRead + Send + Unpin + 'static,
 ) -> (
     mpsc::UnboundedReceiver<Event>,
     tokio::task::JoinHandle<Result<(), flocker_remote::protocol::StepFailure>>,
@@ -138,7 +139,7 @@ async fn who_began_earlier_waits_for_a_later_one_and_not_for_ever() {
     let looking = holder(LockPurpose::Begin);
     let _lock = machine.store.lock_node(&looking).unwrap().unwrap();
     let (_writer, input) = begin_at(looking.started - 1).await;
-    let begun = tokio::time::Instant::now();
+    let begun = Instant::now();
     let (mut events, served) = serve(machine, input);
     let holder = looking.clone();
     assert_eq!(events.recv().await, Some(Event::Waiting { holder }));
@@ -252,4 +253,52 @@ async fn what_takes_long_is_given_up_when_nobody_asks_any_more() {
     let (_writer, input) = begin().await;
     let (mut events, _served) = serve(machine, input);
     assert!(matches!(events.recv().await, Some(Event::Observed { .. })));
+}
+
+/// A machine that loses its power ends no connection: neither its lock nor what it asked for may be
+/// kept until TCP finds out.
+#[tokio::test(start_paused = true)]
+async fn an_operator_who_is_gone_without_a_word_keeps_nothing() {
+    let cluster = Cluster::new(1);
+    let machine = cluster.machine(&node_name(0));
+    let (mut writer, input) = begin().await;
+    let (mut events, served) = serve(machine, Listener::new(input));
+    assert!(matches!(events.recv().await, Some(Event::Observed { .. })));
+    writer.send(&Request::GoOn).await.unwrap();
+    let action = Box::new(Action::EnsureImage {
+        image: ENDLESS_IMAGE.parse().unwrap(),
+        from: ImageSource::Registry,
+    });
+    let step = StepId::new(0);
+    writer.send(&Request::Run { step, action }).await.unwrap();
+    assert!(matches!(events.recv().await, Some(Event::Progress { .. })));
+    let silent = Instant::now();
+    let failure = served.await.unwrap().unwrap_err();
+    assert!(silent.elapsed() >= SILENCE);
+    assert!(
+        failure.causes[0].contains("nothing has come for 60 s"),
+        "{failure:?}"
+    );
+    let (_next, input) = begin().await;
+    let (mut events, _served) = serve(machine, input);
+    assert!(matches!(events.recv().await, Some(Event::Observed { .. })));
+    drop(writer);
+}
+
+/// The same while it waits for the lock that somebody else has.
+#[tokio::test(start_paused = true)]
+async fn an_operator_who_is_gone_while_it_waits_is_not_waited_for() {
+    let cluster = Cluster::new(1);
+    let machine = cluster.machine(&node_name(0));
+    let restoring = holder(LockPurpose::Comply);
+    let _lock = machine.store.lock_node(&restoring).unwrap().unwrap();
+    let (writer, input) = begin().await;
+    let (mut events, served) = serve(machine, Listener::new(input));
+    assert!(matches!(events.recv().await, Some(Event::Waiting { .. })));
+    let failure = served.await.unwrap().unwrap_err();
+    assert!(
+        failure.causes[0].contains("nothing has come for 60 s"),
+        "{failure:?}"
+    );
+    drop(writer);
 }

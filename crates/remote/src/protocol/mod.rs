@@ -5,11 +5,13 @@
 //! nothing to do costs one round trip. Whoever has something to do says that it goes on.
 
 mod frames;
+mod liveness;
 mod messages;
 mod turns;
 mod version;
 
 pub use frames::{FrameError, FrameReader, FrameWriter, MAXIMUM_FRAME};
+pub use liveness::{Listener, LivingWriter, SIGN_OF_LIFE, SILENCE};
 pub use messages::{
     Begin, Change, Event, LockHolder, LockPurpose, Progress, RefusedReason, Request, StepDone,
     StepFailure,
