@@ -18,7 +18,8 @@ use crate::failure::Failure;
 use crate::gather::{Gathered, gather};
 use crate::images::OperatorImages;
 use crate::printer::Printer;
-use crate::session::{Caller, busy};
+use crate::refusal::busy;
+use crate::session::Caller;
 
 /// Whether the plan is carried out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,9 +71,17 @@ async fn prepare(
     let mut gathered = gather(nodes, &caller, |node, holder| {
         printer.narrate(&busy(node, holder));
     })
-    .await;
+    .await
+    .map_err(|lost| give_way(&lost, printer))?;
     gathered.observed.operator_images = images.list();
     Ok((deployment, gathered, images))
+}
+
+/// Says to whom way was given.
+pub(crate) fn give_way(lost: &Failure, printer: &Printer) -> Exit {
+    printer.failure(lost);
+    printer.narrate("nothing was changed on any node");
+    lost.exit
 }
 
 /// Reads both files, and prints everything that is wrong with them.
@@ -153,6 +162,7 @@ async fn deploy(
         printer.unchanged(&unchanged, true);
         return Exit::Converged;
     }
+    gathered.go_on().await;
     let mut driver = Driver {
         gathered,
         images: Arc::new(images),

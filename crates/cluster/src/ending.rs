@@ -51,7 +51,7 @@ impl Ending {
         let Self { node, stderr, end } = self;
         let message = format!("{node}: flocker-node {what}");
         let mut failure = Failure::new(Exit::Unreachable, message);
-        if error.is_some_and(is_nonsense) {
+        if error.is_some_and(FrameError::is_nonsense) {
             drop(end);
         } else {
             match timeout(PATIENCE, end).await {
@@ -76,14 +76,6 @@ impl Ending {
             Some(error) => failure.caused_by(error),
             None => failure,
         }
-    }
-}
-
-/// Tells whether the other side said what no `flocker-node` says, as opposed to breaking off.
-fn is_nonsense(error: &FrameError) -> bool {
-    match error {
-        FrameError::TooLong { .. } | FrameError::Text { .. } | FrameError::NotAMessage(_) => true,
-        FrameError::Broken(_) | FrameError::Truncated | FrameError::NotEncoded(_) => false,
     }
 }
 

@@ -11,6 +11,7 @@ mod gather;
 mod image_archive;
 mod images;
 mod printer;
+mod refusal;
 mod schedule;
 mod session;
 mod volume;

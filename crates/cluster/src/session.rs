@@ -1,13 +1,15 @@
 //! One node's `flocker-node serve`, for the length of a deploy.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use flocker_failpoint::reach;
-use flocker_model::{Look, NodeName, render_utc};
+use flocker_model::{Look, NodeName};
 use flocker_remote::protocol::{
-    Begin, Event, FrameReader, FrameWriter, LockHolder, PROTOCOL_VERSION, RefusedReason, Request,
+    Begin, Event, FrameReader, LivingWriter, LockHolder, Request, Speaks,
 };
 use flocker_remote::ssh::{
     ConnectOptions, ConnectStep, Connection, Destination, Environment, Output, RemoteCommand,
-    SshOptions, Stdin, UnknownHost, resolve_destination,
+    SshOptions, UnknownHost, resolve_destination,
 };
 use tokio::io::AsyncRead;
 use tokio::sync::mpsc;
@@ -18,6 +20,7 @@ use crate::arguments::Ssh;
 use crate::ending::{Ending, PATIENCE};
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::refusal::{NotBegun, Presence, not_begun};
 
 /// How many messages of all nodes may wait to be looked at: a node that says more waits.
 pub(crate) const WAITING_MESSAGES: usize = 16;
@@ -40,6 +43,8 @@ pub(crate) struct Caller {
     pub(crate) operator: String,
     /// Names this run.
     pub(crate) session: String,
+    /// When it began, in milliseconds since 1970.
+    pub(crate) started: u64,
     /// Whether anything may be changed.
     pub(crate) exclusive: bool,
 }
@@ -51,6 +56,7 @@ impl Caller {
             ssh: ssh_options(ssh),
             operator: operator(),
             session: uuid::Uuid::new_v4().to_string(),
+            started: milliseconds_since_1970(),
             exclusive,
         }
     }
@@ -78,44 +84,12 @@ fn operator() -> String {
     format!("{user}@{host}")
 }
 
-/// A session that was not begun.
-#[derive(Debug)]
-pub(crate) struct NotBegun {
-    /// Why.
-    pub(crate) failure: Failure,
-    /// What is there all the same.
-    pub(crate) presence: Presence,
-}
-
-/// What is at a node's address, as far as somebody can tell who has no session with it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Presence {
-    /// Nothing that answers.
-    Absent,
-    /// Something, which may be another machine.
-    Answers,
-    /// A node that somebody else is changing.
-    Busy,
-    /// A node that this run is changing, under another name.
-    Ourselves,
-}
-
-impl From<Failure> for NotBegun {
-    /// After the connection was made.
-    fn from(failure: Failure) -> Self {
-        Self {
-            failure,
-            presence: Presence::Answers,
-        }
-    }
-}
-
 /// Where a session tells what happens to it.
 #[derive(Debug, Clone)]
 pub(crate) struct Channels {
     /// What the node says once the session has begun.
     pub(crate) incoming: mpsc::Sender<(NodeName, Incoming)>,
-    /// Nodes that are busy with themselves, and since when, before it has.
+    /// Nodes that have to be waited for, and who has their lock, before it has.
     pub(crate) waiting: mpsc::Sender<(NodeName, LockHolder)>,
 }
 
@@ -124,7 +98,7 @@ pub(crate) struct Session {
     /// The node.
     pub(crate) node: NodeName,
     connection: Connection,
-    writer: FrameWriter<Stdin, Request>,
+    writer: LivingWriter<Request>,
     reader: JoinHandle<()>,
     requests: u32,
 }
@@ -132,6 +106,7 @@ pub(crate) struct Session {
 impl Session {
     /// Connects, takes the node's lock and observes it: one round trip once connected.
     ///
+    /// Whoever drops this before its end closes the connection, and the node gives the lock back.
     /// Everything that the node says later goes to `incoming`.
     pub(crate) async fn begin(
         node: &NodeName,
@@ -148,13 +123,13 @@ impl Session {
             )
             .caused_by(&error)
         })?;
-        let mut writer = FrameWriter::new(session.stdin);
+        let mut writer = LivingWriter::new(session.stdin);
         let mut reader = FrameReader::<Output, Event>::new(session.stdout);
         let begin = Request::Begin(Begin {
-            protocol: PROTOCOL_VERSION,
-            release: env!("CARGO_PKG_VERSION").to_owned(),
+            speaks: Speaks::ours(),
             operator: caller.operator.clone(),
             session: caller.session.clone(),
+            started: caller.started,
             exclusive: caller.exclusive,
         });
         // Should this fail, the answer tells more than the error.
@@ -185,6 +160,12 @@ impl Session {
             )
             .caused_by(&error)
         })
+    }
+
+    /// Tells the node that this run goes on from looking. There is no answer: if it does not
+    /// arrive, the node is lost, and that is told like everything that happens to it.
+    pub(crate) async fn go_on(&mut self) {
+        let _ = self.writer.send(&Request::GoOn).await;
     }
 
     /// Returns how often the node was asked for something, the beginning included.
@@ -309,87 +290,13 @@ async fn forward<R: AsyncRead + Unpin>(
     let _ = incoming.send((node, Incoming::Lost(failure))).await;
 }
 
-/// Says why a node refused the session, and who is at it.
-fn not_begun(node: &NodeName, reason: &RefusedReason, caller: &Caller) -> NotBegun {
-    NotBegun {
-        failure: refused(node, reason, caller),
-        presence: presence_of(reason, caller),
-    }
-}
-
-/// Tells who is at a node that refused the session.
-fn presence_of(reason: &RefusedReason, caller: &Caller) -> Presence {
-    match reason {
-        RefusedReason::Locked {
-            holder: Some(holder),
-        } if holder.session == caller.session => Presence::Ourselves,
-        RefusedReason::Locked { .. } => Presence::Busy,
-        RefusedReason::ProtocolVersion { .. } | RefusedReason::NotObserved { .. } => {
-            Presence::Answers
-        }
-    }
-}
-
-/// Explains why a node refused the session.
-fn refused(node: &NodeName, reason: &RefusedReason, caller: &Caller) -> Failure {
-    match reason {
-        RefusedReason::Locked { .. } if presence_of(reason, caller) == Presence::Ourselves => {
-            let message = format!("{node} is a second name of a machine that is named already");
-            Failure::new(Exit::Blocked, message).hint("name each machine once in the deployment")
-        }
-        RefusedReason::Locked { holder } => locked(node, holder.as_ref()),
-        RefusedReason::ProtocolVersion { protocol, release } => {
-            let message = format!(
-                "{node}: flocker-node {release} speaks protocol {protocol}, and this is \
-                 flocker-cluster {}, which speaks {PROTOCOL_VERSION}",
-                env!("CARGO_PKG_VERSION")
-            );
-            Failure::new(Exit::Blocked, message).hint("install the same release on both sides")
-        }
-        RefusedReason::NotObserved { failure } => {
-            let message = format!("{node}: its state cannot be observed");
-            // The node answers: whoever reads this need not look for it.
-            Failure {
-                exit: Exit::Blocked,
-                ..Failure::of_step(message, failure.clone())
-            }
-        }
-    }
-}
-
-/// Says for what a node is waited for.
-pub(crate) fn busy(node: &NodeName, holder: &LockHolder) -> String {
-    format!(
-        "{node}: waiting until it has made itself comply with its last configuration, as after a \
-         boot (since {}, process {} on {node})",
-        render_utc(holder.since),
-        holder.process
-    )
-}
-
-/// Explains who else is changing a node.
-fn locked(node: &NodeName, holder: Option<&LockHolder>) -> Failure {
-    let Some(holder) = holder else {
-        return Failure::new(
-            Exit::Blocked,
-            format!("{node}: another deploy is under way"),
-        )
-        .hint("deploy again when it has ended");
-    };
-    let LockHolder {
-        operator,
-        since,
-        process,
-        ..
-    } = holder;
-    let message = format!(
-        "{node}: {operator} has been changing it since {} (process {process} on {node})",
-        render_utc(*since)
-    );
-    Failure::new(Exit::Blocked, message).hint(
-        "deploy again when that has ended; the lock is gone with its process, so there is nothing \
-         to clean up",
-    )
+/// Reads this machine's clock.
+fn milliseconds_since_1970() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| {
+            u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+        })
 }
 
 #[cfg(test)]

@@ -10,13 +10,15 @@ use flocker_plan::{
 };
 
 use crate::arguments::{Common, Promote, Resolve};
+use crate::deploy::give_way;
 use crate::drive::Driver;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::gather::{Gathered, gather, now};
 use crate::images::OperatorImages;
 use crate::printer::Printer;
-use crate::session::{Caller, busy};
+use crate::refusal::busy;
+use crate::session::Caller;
 
 /// Runs `flocker-cluster volume promote`.
 pub(crate) async fn promote(arguments: &Promote) -> Exit {
@@ -74,7 +76,7 @@ struct Decision<'a> {
     application: &'a ApplicationName,
     node: &'a NodeName,
     /// Whether every machine that is there must have been looked at. One that could not be, because
-    /// somebody else deploys to it, say, is not lost.
+    /// it speaks another protocol, say, is not lost.
     must_see_all: bool,
     plan: &'a (dyn Fn(&Observed) -> Result<Plan, Failure> + 'a),
 }
@@ -84,10 +86,14 @@ async fn run(decision: &Decision<'_>, common: &Common) -> Exit {
     let mut printer = Printer::new(common.json, common.verbose > 0);
     let caller = Caller::new(&common.ssh, true);
     let nodes = BTreeSet::from([decision.node.clone()]);
-    let mut gathered = gather(nodes, &caller, |node, holder| {
+    let gathered = gather(nodes, &caller, |node, holder| {
         printer.narrate(&busy(node, holder));
     })
     .await;
+    let mut gathered = match gathered {
+        Ok(gathered) => gathered,
+        Err(lost) => return give_way(&lost, &printer),
+    };
     let exit = match decide(decision, &gathered, &printer) {
         Ok(plan) => carry_out(decision, &plan, (&mut gathered, &mut printer)).await,
         Err(failures) => {
@@ -159,6 +165,7 @@ async fn carry_out(
         }
         return Exit::Converged;
     }
+    gathered.go_on().await;
     let mut driver = Driver {
         gathered,
         images: Arc::new(OperatorImages::default()),

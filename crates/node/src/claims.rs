@@ -1,7 +1,7 @@
 //! Who owns which volume by the account of other nodes, for when nobody is there to be asked but
 //! them: at boot, and before a replica takes the place of a lost owner.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use flocker_model::{ApplicationName, NodeId, NodeName, OwnerClaim, VolumeRole};
@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 
 use crate::failure::{OrFailure as _, failure_of};
 use crate::machine::Machine;
-use crate::peer;
+use crate::peer::{self, NotTold};
 use crate::platform::{Platform, Volumes};
 
 /// How long a peer may take to answer. A node that boots beside others that do not answer must not
@@ -24,8 +24,10 @@ pub(crate) struct Told {
     pub(crate) claims: BTreeMap<NodeName, BTreeMap<ApplicationName, OwnerClaim>>,
     /// Who those peers are.
     pub(crate) ids: BTreeMap<NodeName, NodeId>,
-    /// The peers that did not answer, and why.
+    /// The peers that did not tell, and why.
     pub(crate) silent: BTreeMap<NodeName, StepFailure>,
+    /// Those of them that are there, and answered what this node does not understand.
+    pub(crate) not_understood: BTreeSet<NodeName>,
 }
 
 /// Asks every machine that this one remembers, all at once and not for long.
@@ -39,7 +41,11 @@ pub(crate) async fn ask_peers(machine: &Machine<impl Platform>) -> Result<Told, 
         asking.spawn(async move {
             let answer = tokio::time::timeout(PATIENCE, ask(&machine, &name)).await;
             let silence = || failure_of(format!("no answer within {} s", PATIENCE.as_secs()));
-            (name, member.id, answer.unwrap_or_else(|_| Err(silence())))
+            (
+                name,
+                member.id,
+                answer.unwrap_or_else(|_| Err(NotTold::Silent(silence()))),
+            )
         });
     }
     let mut told = Told::default();
@@ -50,7 +56,11 @@ pub(crate) async fn ask_peers(machine: &Machine<impl Platform>) -> Result<Told, 
                 told.ids.insert(name.clone(), id);
                 told.claims.insert(name, claims);
             }
-            Err(failure) => {
+            Err(NotTold::Silent(failure)) => {
+                told.silent.insert(name, failure);
+            }
+            Err(NotTold::NotUnderstood(failure)) => {
+                told.not_understood.insert(name.clone());
                 told.silent.insert(name, failure);
             }
         }
@@ -62,8 +72,10 @@ pub(crate) async fn ask_peers(machine: &Machine<impl Platform>) -> Result<Told, 
 async fn ask(
     machine: &Machine<impl Platform>,
     name: &NodeName,
-) -> Result<BTreeMap<ApplicationName, OwnerClaim>, StepFailure> {
-    peer::connect(machine, name).await?.claims().await
+) -> Result<BTreeMap<ApplicationName, OwnerClaim>, NotTold> {
+    // Whoever does not let this node in may be another machine.
+    let peer = peer::connect(machine, name).await;
+    peer.map_err(NotTold::Silent)?.claims().await
 }
 
 /// What this node says of the volumes that it has copies of.

@@ -1,9 +1,11 @@
 //! Copying a stream to another node, telling how far it is.
 
+use bytes::Bytes;
 use flocker_model::ByteCount;
 use flocker_plan::PushKind;
-use flocker_remote::protocol::Progress;
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use flocker_remote::protocol::{LivingWriter, Progress};
+use serde::Serialize;
+use tokio::io::{AsyncRead, AsyncReadExt as _};
 
 use crate::execute::ProgressSender;
 use crate::places::reach;
@@ -22,7 +24,7 @@ const REPORT_EVERY: u64 = 4 << 20;
 /// Copies a stream to its end, and ends the other one.
 pub(crate) async fn copy(
     mut source: impl AsyncRead + Unpin,
-    mut sink: impl AsyncWrite + Unpin,
+    mut sink: LivingWriter<impl Serialize>,
     report: &mut Report<'_>,
 ) -> std::io::Result<u64> {
     let mut buffer = vec![0; CHUNK];
@@ -30,10 +32,10 @@ pub(crate) async fn copy(
         let length = source.read(&mut buffer).await?;
         report.reach_places(length == 0).await;
         if length == 0 {
-            sink.shutdown().await?;
             return Ok(report.done);
         }
-        sink.write_all(&buffer[..length]).await?;
+        sink.send_bytes(Bytes::copy_from_slice(&buffer[..length]))
+            .await?;
         report.add(length as u64);
     }
 }

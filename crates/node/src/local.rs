@@ -1,22 +1,21 @@
 //! What the node does by itself: comply with a configuration, and bring back after a boot what it ran.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
 use std::str::FromStr as _;
 
 use flocker_model::{ApplicationName, Deployment, NodeMemory, NodeName, NodeObservation, Observed};
 use flocker_plan::{Action, Blocked, Goal, OutcomeKind, Plan, Scope, StepId, plan, plan_restore};
 use flocker_remote::protocol::{LockHolder, LockPurpose, StepFailure};
-use nix::fcntl::Flock;
 use tokio::sync::mpsc;
 
 use crate::claims;
 use crate::execute::{applications, run_action};
 use crate::failure::{OrFailure as _, failure_of};
+use crate::lock::{NodeLock, wait_blocking};
 use crate::machine::Machine;
 use crate::places::reach;
 use crate::platform::Platform;
-use crate::serve::{seconds_since_1970, wait_for_node};
+use crate::serve::{milliseconds_since_1970, seconds_since_1970};
 
 /// What came of it.
 #[derive(Debug, Default)]
@@ -59,7 +58,8 @@ pub(crate) async fn restore(machine: &Machine<impl Platform>) -> Result<Complied
             Ok(lock) => break lock,
             Err(who) => tracing::info!("waiting until {who} has changed this node"),
         }
-        wait_for_node(machine.store.clone()).await?;
+        let place = machine.store.node_lock();
+        wait_blocking(move || place.wait_until_free()).await?;
     };
     let memory = machine.store.memory().or_failure()?;
     if memory == NodeMemory::default() {
@@ -107,11 +107,12 @@ pub(crate) async fn comply(
 }
 
 /// Takes the right to change the node, or tells who has it.
-fn lock(machine: &Machine<impl Platform>) -> Result<Result<Flock<File>, String>, StepFailure> {
+fn lock(machine: &Machine<impl Platform>) -> Result<Result<NodeLock, String>, StepFailure> {
     let holder = LockHolder {
         purpose: LockPurpose::Comply,
         operator: "flocker-node".to_owned(),
         session: String::new(),
+        started: milliseconds_since_1970(),
         since: seconds_since_1970(),
         process: std::process::id(),
     };

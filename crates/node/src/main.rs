@@ -7,6 +7,7 @@ mod execute;
 mod failure;
 mod linux;
 mod local;
+mod lock;
 mod machine;
 mod network;
 mod observe;
@@ -29,7 +30,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser as _};
 use flocker_model::{Contact, Look, NodeId};
-use flocker_remote::protocol::StepFailure;
+use flocker_remote::protocol::{Listener, StepFailure};
 use tracing_subscriber::EnvFilter;
 
 use arguments::{Arguments, Command};
@@ -93,21 +94,21 @@ async fn run(arguments: Arguments) -> Result<ExitCode, StepFailure> {
         // A push needs no systemd, and no Docker unless it brings an image.
         let disk = Disk::open(&arguments.settings)?;
         let images = DockerOnDemand(disk.settings.docker());
-        let streams = (tokio::io::stdin(), tokio::io::stdout());
+        let input = Listener::new(tokio::io::stdin());
         let receiver = Receiver {
             node: disk.id,
             volumes: &disk.volumes,
             images: &images,
         };
-        receive::receive(&receiver, NodeId(from), streams).await?;
+        receive::receive(&receiver, NodeId(from), (input, tokio::io::stdout())).await?;
         return Ok(ExitCode::SUCCESS);
     }
     let machine = Machine::connect(&arguments.settings).await?;
     match arguments.command {
         Command::Observe { json } => return observe(&machine, json).await,
         Command::Serve { connection } => {
-            let streams = (tokio::io::stdin(), tokio::io::stdout());
-            serve::serve(&machine, contact(connection), streams).await?;
+            let input = Listener::new(tokio::io::stdin());
+            serve::serve(&machine, contact(connection), (input, tokio::io::stdout())).await?;
         }
         Command::Prepare { application } => {
             local::prepare(&machine, &application).await?;

@@ -7,9 +7,9 @@ use flocker_model::{
     ApplicationName, ByteCount, ImageReference, NodeId, NodeName, OwnerClaim, SnapshotGuid,
 };
 use flocker_plan::PushKind;
-use flocker_remote::protocol::{FrameReader, FrameWriter, StepFailure};
+use flocker_remote::protocol::{FrameReader, LivingWriter, Speaks, StepFailure};
 use flocker_zfs::ReceiveRequest;
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncReadExt as _};
 
 use crate::copying::{Report, copy};
 use crate::execute::ProgressSender;
@@ -17,6 +17,27 @@ use crate::failure::{OrFailure as _, failed_to, failure_of};
 use crate::machine::Machine;
 use crate::platform::{OwnedVolume, PeerConnection, PeerSession, Peers, Platform};
 use crate::push_messages::{PushAnswer, PushRequest};
+
+/// What to do about two releases that do not understand each other.
+pub(crate) const SAME_RELEASE: &str = "install the same release of flocker-node on both nodes";
+
+/// Why a peer did not tell what it was asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum NotTold {
+    /// It did not answer, or could not find out itself: it may be away, or just be booting.
+    Silent(StepFailure),
+    /// It answered what this node does not understand. It is there, and whatever it may have to say
+    /// of a volume is not known.
+    NotUnderstood(StepFailure),
+}
+
+impl From<NotTold> for StepFailure {
+    fn from(not_told: NotTold) -> Self {
+        match not_told {
+            NotTold::Silent(failure) | NotTold::NotUnderstood(failure) => failure,
+        }
+    }
+}
 
 /// A connection to the node that receives.
 pub(crate) struct Peer<C> {
@@ -43,7 +64,7 @@ pub(crate) struct VolumeStream<'a, V> {
 /// One running `flocker-node receive`.
 struct Exchange {
     peer: NodeName,
-    writer: FrameWriter<Box<dyn AsyncWrite + Send + Unpin>, PushRequest>,
+    writer: LivingWriter<PushRequest>,
     reader: FrameReader<Box<dyn AsyncRead + Send + Unpin>, PushAnswer>,
     errors: Box<dyn AsyncRead + Send + Unpin>,
     open: Box<dyn Any + Send>,
@@ -128,21 +149,23 @@ impl<C: PeerConnection> Peer<C> {
         match answer? {
             PushAnswer::Received { .. } => Ok(Some(ByteCount::new(sent))),
             PushAnswer::Failed(failure) => Err(self.said(failure)),
-            PushAnswer::Prepared(_) | PushAnswer::Claimed { .. } | PushAnswer::Loaded => {
-                Err(self.confused())
-            }
+            PushAnswer::Hello(_)
+            | PushAnswer::Prepared(_)
+            | PushAnswer::Claimed { .. }
+            | PushAnswer::Loaded => Err(self.confused()),
         }
     }
 
     /// Asks who owns the volumes that the peer has copies of.
-    pub(crate) async fn claims(
-        &self,
-    ) -> Result<BTreeMap<ApplicationName, OwnerClaim>, StepFailure> {
+    pub(crate) async fn claims(&self) -> Result<BTreeMap<ApplicationName, OwnerClaim>, NotTold> {
         let mut exchange = self.begin().await?;
-        exchange.send(&PushRequest::Claims).await?;
+        // As in the beginning: whoever answers without having been asked may have ended already.
+        let _ = exchange.send(&PushRequest::Claims).await;
         match exchange.answer().await? {
             PushAnswer::Claimed { claims } => Ok(claims),
-            answer => Err(exchange.unexpected(answer)),
+            // It understands the question, and cannot find out: its pool may not be there yet.
+            PushAnswer::Failed(failure) => Err(NotTold::Silent(self.said(failure))),
+            answer => Err(NotTold::NotUnderstood(exchange.unexpected(answer))),
         }
     }
 
@@ -174,21 +197,47 @@ impl<C: PeerConnection> Peer<C> {
         }
     }
 
-    /// Starts `flocker-node receive` there.
-    async fn begin(&self) -> Result<Exchange, StepFailure> {
+    /// Starts `flocker-node receive` there, and finds out whether it speaks what this node does.
+    async fn begin(&self) -> Result<Exchange, NotTold> {
         let PeerSession {
             input,
             output,
             errors,
             open,
-        } = self.connection.begin().await?;
-        Ok(Exchange {
+        } = self.connection.begin().await.map_err(NotTold::Silent)?;
+        let mut exchange = Exchange {
             peer: self.name.clone(),
-            writer: FrameWriter::new(input),
+            writer: LivingWriter::new(input),
             reader: FrameReader::new(output),
             errors,
             open,
-        })
+        };
+        // Should this fail, the answer tells more than the error.
+        let _ = exchange.send(&PushRequest::Hello(Speaks::ours())).await;
+        let not_understood = |message, causes| {
+            Err(NotTold::NotUnderstood(StepFailure {
+                causes,
+                hint: Some(SAME_RELEASE.to_owned()),
+                ..failure_of(message)
+            }))
+        };
+        match exchange.answer().await? {
+            PushAnswer::Hello(theirs) if theirs.is_understood() => Ok(exchange),
+            PushAnswer::Hello(theirs) => {
+                let (name, ours) = (&self.name, Speaks::ours());
+                let message = format!("{name} has flocker-node {theirs}, and this node has {ours}");
+                not_understood(message, Vec::new())
+            }
+            PushAnswer::Failed(failure) => {
+                let message = format!(
+                    "{} does not say which protocol it speaks; its flocker-node may be older than {}",
+                    self.name,
+                    Speaks::ours()
+                );
+                not_understood(message, vec![failure.message])
+            }
+            answer => Err(NotTold::NotUnderstood(exchange.unexpected(answer))),
+        }
     }
 
     fn said(&self, failure: StepFailure) -> StepFailure {
@@ -206,14 +255,19 @@ impl Exchange {
         self.writer.send(request).await.or_failed_to(what)
     }
 
-    async fn answer(&mut self) -> Result<PushAnswer, StepFailure> {
+    async fn answer(&mut self) -> Result<PushAnswer, NotTold> {
         match self.reader.next().await {
             Ok(Some(answer)) => Ok(answer),
-            Ok(None) => Err(silence(&self.peer, &mut self.errors).await),
-            Err(error) => Err(failed_to(
-                format!("{} gave no proper answer", self.peer),
-                &error,
-            )),
+            Ok(None) => Err(NotTold::Silent(silence(&self.peer, &mut self.errors).await)),
+            Err(error) => {
+                let what = format!("{} gave no proper answer", self.peer);
+                let failure = failed_to(what, &error);
+                Err(if error.is_nonsense() {
+                    NotTold::NotUnderstood(failure)
+                } else {
+                    NotTold::Silent(failure)
+                })
+            }
         }
     }
 
@@ -231,7 +285,7 @@ impl Exchange {
             errors,
             open,
         } = self;
-        let copied = copy(source, writer.into_inner(), report).await;
+        let copied = copy(source, writer, report).await;
         let answer = match reader.next().await {
             Ok(Some(answer)) => Ok(answer),
             Ok(None) => Err(silence(&peer, errors).await),

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use flocker_model::{ApplicationName, ImageReference, OwnerClaim, SnapshotGuid};
-use flocker_remote::protocol::StepFailure;
+use flocker_remote::protocol::{Speaks, StepFailure};
 use flocker_zfs::{Incoming, ReceiveRequest};
 use serde::{Deserialize, Serialize};
 
@@ -11,6 +11,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "push")]
 pub(crate) enum PushRequest {
+    /// Says what it speaks, before anything else.
+    Hello(Speaks),
     /// Tells what it has of a volume.
     Prepare {
         /// The application.
@@ -31,6 +33,8 @@ pub(crate) enum PushRequest {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "answer")]
 pub(crate) enum PushAnswer {
+    /// What it speaks itself. Unless that is the same, it answers nothing more.
+    Hello(Speaks),
     /// What it has of a volume.
     Prepared(Incoming),
     /// Who owns the volumes that it has copies of.

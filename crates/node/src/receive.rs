@@ -4,11 +4,12 @@
 //! only in its own name.
 
 use flocker_model::{ImageReference, NodeId};
-use flocker_remote::protocol::{FrameReader, FrameWriter, StepFailure};
+use flocker_remote::protocol::{FrameReader, FrameWriter, Speaks, StepFailure};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::claims::own_claims;
 use crate::failure::{OrFailure as _, failure_of};
+use crate::peer::SAME_RELEASE;
 use crate::places::reach;
 use crate::platform::{Containers, Volumes};
 use crate::push_messages::{PushAnswer, PushRequest};
@@ -70,9 +71,13 @@ where
     R: AsyncRead + Send + Unpin + 'static,
     W: AsyncWrite + Send + Unpin,
 {
+    if !greet(&mut reader, writer).await? {
+        return Ok(None);
+    }
     loop {
         match reader.next().await.or_failure()? {
             None => return Ok(None),
+            Some(PushRequest::Hello(_)) => return Err(failure_of("that was said before")),
             Some(PushRequest::Prepare { application }) => {
                 let incoming = receiver.volumes.prepare_incoming(&application).await?;
                 writer
@@ -108,6 +113,34 @@ where
             }
         }
     }
+}
+
+/// Says what this node speaks; tells whether the peer speaks the same, and asks for anything.
+async fn greet<R, W>(
+    reader: &mut FrameReader<R, PushRequest>,
+    writer: &mut FrameWriter<W, PushAnswer>,
+) -> Result<bool, StepFailure>
+where
+    R: AsyncRead + Unpin,
+    W: AsyncWrite + Unpin,
+{
+    let ours = Speaks::ours();
+    let theirs = match reader.next().await.or_failure()? {
+        None => return Ok(false),
+        Some(PushRequest::Hello(theirs)) => theirs,
+        Some(_) => {
+            let message = format!(
+                "the node that asks does not say which protocol it speaks, and this node has \
+                 flocker-node {ours}"
+            );
+            return Err(StepFailure {
+                hint: Some(SAME_RELEASE.to_owned()),
+                ..failure_of(message)
+            });
+        }
+    };
+    writer.send(&PushAnswer::Hello(ours)).await.or_failure()?;
+    Ok(theirs.is_understood())
 }
 
 /// Loads the images of the archive on standard input: what `flocker-cluster` streams.

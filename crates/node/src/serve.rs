@@ -5,18 +5,19 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use flocker_model::{Contact, Look};
 use flocker_plan::{Action, StepId};
 use flocker_remote::protocol::{
-    Begin, Event, FrameReader, FrameWriter, LockHolder, LockPurpose, PROTOCOL_VERSION,
-    RefusedReason, Request, StepFailure,
+    Begin, Event, FrameReader, FrameWriter, GIVING_WAY, LockHolder, LockPurpose, RefusedReason,
+    Request, SILENCE, Speaks, StepFailure, Turn, turn,
 };
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::execute::run_action;
 use crate::failure::{OrFailure as _, failure_of};
+use crate::lock::{NodeLock, wait_blocking};
 use crate::machine::Machine;
 use crate::platform::Platform;
-use crate::store::Store;
 
 /// Serves until the operator's side ends its output, or says what it may not; steps that run are
 /// finished first.
@@ -39,9 +40,10 @@ pub(crate) async fn serve(
     });
     let served = converse(machine, contact, (&mut reader, &events)).await;
     drop(events);
-    writer
-        .await
-        .or_failed_to("the answers could not be written")?;
+    // Whoever is gone takes nothing any more, and a pipe that is full would keep this process.
+    if let Ok(written) = timeout(SILENCE, writer).await {
+        written.or_failed_to("the answers could not be written")?;
+    }
     served
 }
 
@@ -68,7 +70,7 @@ pub(crate) async fn converse(
         },
     };
     // Held until this function returns, which is when every step has ended.
-    let _lock = match session {
+    let mut lock = match session {
         Ok(lock) => lock,
         Err(reason) => {
             send(events, Event::Refused { reason });
@@ -83,7 +85,7 @@ pub(crate) async fn converse(
             return Ok(());
         }
     }
-    take_requests(machine, contact, (reader, events), begin.exclusive).await
+    take_requests(machine, contact, (reader, events), &mut lock).await
 }
 
 /// Does what is asked until nothing more is.
@@ -94,7 +96,7 @@ async fn take_requests(
         &mut FrameReader<impl AsyncRead + Unpin, Request>,
         &mpsc::UnboundedSender<Event>,
     ),
-    exclusive: bool,
+    lock: &mut Option<NodeLock>,
 ) -> Result<(), StepFailure> {
     let mut steps = JoinSet::new();
     let mut lengthy = Vec::new();
@@ -108,8 +110,16 @@ async fn take_requests(
                     .await
                     .unwrap_or_else(|failure| Event::ObserveFailed { failure }),
             ),
-            Ok(Some(Request::Run { step, .. })) if !exclusive => {
-                let failure = failure_of("the session was begun to look only: it has no lock");
+            Ok(Some(Request::GoOn)) => match lock {
+                Some(lock) => {
+                    if let Err(failure) = lock.go_on().or_failure() {
+                        break Err(failure);
+                    }
+                }
+                None => break Err(failure_of("the session was begun to look only")),
+            },
+            Ok(Some(Request::Run { step, .. })) if !may_change(lock.as_ref()) => {
+                let failure = failure_of("the session has no lock, or has not gone on with it");
                 send(events, Event::Failed { step, failure });
             }
             Ok(Some(Request::Run { step, action })) => {
@@ -120,7 +130,10 @@ async fn take_requests(
                     lengthy.push(handle);
                 }
             }
-            Err(failure) => break Err(failure),
+            Err(failure) => {
+                tracing::warn!(causes = ?failure.causes, "{}; ending", failure.message);
+                break Err(failure);
+            }
         }
         // Ended ones are let go of.
         while steps.try_join_next().is_some() {}
@@ -134,57 +147,69 @@ async fn take_requests(
     ended
 }
 
-/// A lock, where one is needed.
-type Lock = Option<nix::fcntl::Flock<std::fs::File>>;
+/// Tells whether a session may change the node: one that only looks may not, and neither may one
+/// that may still give way to another.
+fn may_change(lock: Option<&NodeLock>) -> bool {
+    lock.is_some_and(NodeLock::has_gone_on)
+}
 
-/// Takes the lock, if anything is to be changed, after what the node does by itself.
+/// Takes the lock, if anything is to be changed, when it is this session's turn.
 async fn begin_session(
     machine: &Machine<impl Platform>,
     begin: &Begin,
     events: &mpsc::UnboundedSender<Event>,
-) -> Result<Result<Lock, RefusedReason>, StepFailure> {
-    if begin.protocol != PROTOCOL_VERSION {
-        return Ok(Err(RefusedReason::ProtocolVersion {
-            protocol: PROTOCOL_VERSION,
-            release: env!("CARGO_PKG_VERSION").to_owned(),
-        }));
+) -> Result<Result<Option<NodeLock>, RefusedReason>, StepFailure> {
+    if !begin.speaks.is_understood() {
+        return Ok(Err(RefusedReason::ProtocolVersion(Speaks::ours())));
     }
     if !begin.exclusive {
         return Ok(Ok(None));
     }
+    let mut told = None;
+    // For all who begin at the same time together: it has an end whoever comes.
+    let mut giving_way = None;
     loop {
-        let holder = LockHolder {
-            purpose: LockPurpose::Deploy,
-            operator: begin.operator.clone(),
-            session: begin.session.clone(),
-            since: seconds_since_1970(),
-            process: std::process::id(),
-        };
-        match machine.store.lock_node(&holder).or_failure()? {
+        let holder = match machine.store.lock_node(&holder(begin)).or_failure()? {
             Ok(lock) => return Ok(Ok(Some(lock))),
-            Err(Some(holder)) if holder.purpose == LockPurpose::Comply => {
-                send(events, Event::Waiting { holder });
-            }
-            Err(holder) => return Ok(Err(RefusedReason::Locked { holder })),
+            Err(Some(holder)) => holder,
+            Err(None) => return Ok(Err(RefusedReason::Locked { holder: None })),
+        };
+        let turn = turn(begin, &holder);
+        if turn != Turn::Refused && told.as_ref() != Some(&holder) {
+            told = Some(holder.clone());
+            let holder = holder.clone();
+            send(events, Event::Waiting { holder });
         }
-        wait_for_node(machine.store.clone()).await?;
+        let place = machine.store.node_lock();
+        match turn {
+            Turn::AfterTheNode => wait_blocking(move || place.wait_until_free()).await?,
+            Turn::First => {
+                let until = *giving_way.get_or_insert_with(|| Instant::now() + GIVING_WAY);
+                let decided = wait_blocking(move || place.wait_until_decided());
+                let Ok(decided) = timeout_at(until, decided).await else {
+                    let holder = Some(holder);
+                    return Ok(Err(RefusedReason::Locked { holder }));
+                };
+                decided?;
+            }
+            Turn::Refused => {
+                let holder = Some(holder);
+                return Ok(Err(RefusedReason::Locked { holder }));
+            }
+        }
     }
 }
 
-/// Waits until nobody has the node's lock.
-///
-/// The thread is not one of the runtime's, which would wait for it at its end: the process may end
-/// while the thread still waits.
-pub(crate) async fn wait_for_node(store: Store) -> Result<(), StepFailure> {
-    let (free, freed) = oneshot::channel();
-    std::thread::spawn(move || {
-        // Nobody listens any more when the session has ended.
-        let _ = free.send(store.wait_for_node());
-    });
-    freed
-        .await
-        .or_failed_to("the node's lock cannot be waited for")?
-        .or_failure()
+/// Says who has the lock while this session has it.
+fn holder(begin: &Begin) -> LockHolder {
+    LockHolder {
+        purpose: LockPurpose::Begin,
+        operator: begin.operator.clone(),
+        session: begin.session.clone(),
+        started: begin.started,
+        since: seconds_since_1970(),
+        process: std::process::id(),
+    }
 }
 
 /// Looks at the node.
@@ -200,9 +225,16 @@ async fn observe(
 
 /// Reads the node's clock.
 pub(crate) fn seconds_since_1970() -> u64 {
+    milliseconds_since_1970() / 1000
+}
+
+/// Reads the node's clock.
+pub(crate) fn milliseconds_since_1970() -> u64 {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
-        .map_or(0, |elapsed| elapsed.as_secs())
+        .map_or(0, |elapsed| {
+            u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX)
+        })
 }
 
 /// Runs one step and reports it.

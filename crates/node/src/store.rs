@@ -1,20 +1,21 @@
-//! What the node remembers on its own disk, and the lock that keeps a second deploy out.
+//! What the node remembers on its own disk.
 
 mod memory;
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use flocker_model::{ApplicationName, AppliedDeployment, Members, NodeId};
 use flocker_remote::protocol::LockHolder;
-use nix::fcntl::{Flock, FlockArg};
+use nix::fcntl::Flock;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use thiserror::Error;
 use uuid::Uuid;
 
+use crate::lock::{self, LockError, NodeLock, NodeLockPlace};
 use crate::settings::Settings;
 
 /// Readable by root alone: environments have passwords in them.
@@ -166,51 +167,21 @@ impl Store {
     }
 
     /// Waits for the right to change the table, which applications' units want too.
-    pub(crate) fn lock_network(&self) -> Result<Flock<File>, StoreError> {
-        let path = self.runtime.join("network.lock");
-        let file = open_lock(&path)?;
-        Flock::lock(file, FlockArg::LockExclusive)
-            .map_err(|(_, errno)| failed("lock", &path, errno.into()))
+    pub(crate) fn lock_network(&self) -> Result<Flock<File>, LockError> {
+        lock::wait_for(&self.runtime.join("network.lock"))
     }
 
     /// Takes the right to change the node; `Err(Some(holder))` inside when somebody has it.
-    ///
-    /// The kernel gives it back when this process ends, however it ends: no lock is ever stale.
     pub(crate) fn lock_node(
         &self,
         holder: &LockHolder,
-    ) -> Result<Result<Flock<File>, Option<LockHolder>>, StoreError> {
-        let path = self.deploy_lock();
-        match Flock::lock(open_lock(&path)?, FlockArg::LockExclusiveNonblock) {
-            Ok(mut lock) => {
-                let text = serde_json::to_vec(holder).unwrap_or_default();
-                lock.set_len(0)
-                    .and_then(|()| lock.write_all(&text))
-                    .map_err(|source| failed("write", &path, source))?;
-                Ok(Ok(lock))
-            }
-            Err((mut file, nix::errno::Errno::EWOULDBLOCK)) => {
-                let mut text = String::new();
-                let _ = file.read_to_string(&mut text);
-                Ok(Err(serde_json::from_str(&text).ok()))
-            }
-            Err((_, errno)) => Err(failed("lock", &path, errno.into())),
-        }
+    ) -> Result<Result<NodeLock, Option<LockHolder>>, LockError> {
+        self.node_lock().take(holder)
     }
 
-    /// Waits, blocking the thread, until nobody has the right to change the node.
-    ///
-    /// It is not taken: who waits tries again, and so learns who was faster. A shared lock is had
-    /// exactly when there is no exclusive one.
-    pub(crate) fn wait_for_node(&self) -> Result<(), StoreError> {
-        let path = self.deploy_lock();
-        Flock::lock(open_lock(&path)?, FlockArg::LockShared)
-            .map(drop)
-            .map_err(|(_, errno)| failed("wait for", &path, errno.into()))
-    }
-
-    fn deploy_lock(&self) -> PathBuf {
-        self.runtime.join("deploy.lock")
+    /// Returns where the right to change the node is had and waited for.
+    pub(crate) fn node_lock(&self) -> NodeLockPlace {
+        NodeLockPlace::new(&self.runtime)
     }
 
     fn change_path(&self, name: &ApplicationName) -> PathBuf {
@@ -233,18 +204,6 @@ fn remove_file(path: &Path) -> Result<(), StoreError> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed("remove", path, error)),
         _ => Ok(()),
     }
-}
-
-/// Opens a file for locking.
-fn open_lock(path: &Path) -> Result<File, StoreError> {
-    OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(SECRET)
-        .open(path)
-        .map_err(|source| failed("open", path, source))
 }
 
 /// Reads a file of JSON, if it is there.

@@ -6,10 +6,11 @@ use flocker_model::{
     ByteCount, NodeId, NodeState, PoolHealth, PoolProblem, PoolState, PoollessNode, SshIdentity,
 };
 use flocker_plan::StepId;
-use flocker_remote::protocol::{LockPurpose, Progress, StepFailure};
+use flocker_remote::protocol::{FrameWriter, LockPurpose, Progress, RefusedReason, StepFailure};
 use tokio::io::AsyncWriteExt as _;
 
 use super::*;
+use crate::refusal::busy;
 
 /// Longer than anything here takes.
 const DEADLINE: Duration = Duration::from_secs(60);
@@ -23,6 +24,7 @@ fn caller() -> Caller {
         ssh: SshOptions::default(),
         operator: "me@here".to_owned(),
         session: "this one".to_owned(),
+        started: 2,
         exclusive: true,
     }
 }
@@ -174,17 +176,18 @@ async fn a_node_that_answers_in_the_wrong_order_is_not_believed() {
 
 #[tokio::test]
 async fn what_a_node_calls_itself_is_shown_and_not_obeyed() {
-    let reason = RefusedReason::ProtocolVersion {
+    let reason = RefusedReason::ProtocolVersion(Speaks {
         protocol: u32::MAX,
         release: "\u{1b}]0;owned\u{7}9".to_owned(),
-    };
+    });
     let told = told_of(&said(&[Event::Refused { reason }]).await).await;
-    assert!(told.contains(r"flocker-node \u{1b}]0;owned\u{7}9 speaks protocol 4294967295"));
+    assert!(told.contains(r"flocker-node \u{1b}]0;owned\u{7}9, which speaks protocol 4294967295"));
     let reason = RefusedReason::Locked {
         holder: Some(LockHolder {
             purpose: LockPurpose::Deploy,
             operator: "root\u{1b}[1A\u{1b}[2K".to_owned(),
             session: "another".to_owned(),
+            started: 1,
             since: u64::MAX,
             process: 0,
         }),
@@ -194,6 +197,64 @@ async fn what_a_node_calls_itself_is_shown_and_not_obeyed() {
         told.contains(r"root\u{1b}[1A\u{1b}[2K has been changing it"),
         "{told}"
     );
+}
+
+/// Who has a node's lock.
+fn other(purpose: LockPurpose, operator: &str) -> LockHolder {
+    LockHolder {
+        purpose,
+        operator: operator.to_owned(),
+        session: "another".to_owned(),
+        started: 1,
+        since: 1_795_402_590,
+        process: 4711,
+    }
+}
+
+#[tokio::test]
+async fn who_loses_a_node_is_told_to_whom_and_since_when() {
+    let refused = async |holder| {
+        let reason = RefusedReason::Locked { holder };
+        told_of(&said(&[Event::Refused { reason }]).await).await
+    };
+    let deploying = refused(Some(other(LockPurpose::Deploy, "kim@laptop"))).await;
+    insta::assert_snapshot!(deploying, @r"
+    error: node1: kim@laptop has been changing it since 2026-11-23 02:56:30 UTC (process 4711 on node1)
+      hint: run the same command again when that has ended; the lock is gone with its process, so there is nothing to clean up
+    ");
+    let beginning = refused(Some(other(LockPurpose::Begin, "kim@laptop"))).await;
+    insta::assert_snapshot!(beginning, @r"
+    error: node1: kim@laptop began at the same time, at 2026-11-23 02:56:30 UTC, and goes first (process 4711 on node1)
+      hint: run the same command again when that has ended; the lock is gone with its process, so there is nothing to clean up
+    ");
+    insta::assert_snapshot!(refused(None).await, @r"
+    error: node1: another deploy is under way
+      hint: run the same command again when it has ended
+    ");
+}
+
+#[tokio::test]
+async fn who_waits_for_a_node_is_told_for_what() {
+    let node = node();
+    let waiting = |purpose, operator| busy(&node, &other(purpose, operator));
+    let complying = waiting(LockPurpose::Comply, "flocker-node");
+    insta::assert_snapshot!(complying, @"node1: waiting until it has made itself comply with its last configuration, as after a boot (since 2026-11-23 02:56:30 UTC, process 4711 on node1)");
+    let beginning = waiting(LockPurpose::Begin, "kim@laptop");
+    insta::assert_snapshot!(beginning, @"node1: waiting for kim@laptop, who began at the same time, to give way or to go on (since 2026-11-23 02:56:30 UTC, process 4711 on node1)");
+}
+
+#[tokio::test]
+async fn a_node_that_speaks_another_protocol_is_told_with_both_versions() {
+    let reason = RefusedReason::ProtocolVersion(Speaks {
+        protocol: 1,
+        release: "0.0.9".to_owned(),
+    });
+    let told = told_of(&said(&[Event::Refused { reason }]).await).await;
+    let told = told.replace(env!("CARGO_PKG_VERSION"), "OURS");
+    insta::assert_snapshot!(told, @r"
+    error: node1: it has flocker-node 0.0.9, which speaks protocol 1, and this is flocker-cluster OURS, which speaks protocol 2
+      hint: install the same release of Flocker on node1 and on this machine
+    ");
 }
 
 /// A node that never stops talking waits for the operator's side to listen; what it has said

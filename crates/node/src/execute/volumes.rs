@@ -11,6 +11,7 @@ use crate::claims;
 use crate::failure::OrFailure as _;
 use crate::failure::failure_of;
 use crate::machine::Machine;
+use crate::peer::SAME_RELEASE;
 use crate::platform::{OwnedVolume as _, Platform, Volumes as _};
 
 /// Creates an empty volume.
@@ -63,6 +64,20 @@ pub(super) async fn promote(
 ) -> Result<Change, StepFailure> {
     // The operator may be cut off from machines that this node's network has.
     let told = claims::ask_peers(machine).await?;
+    let mut silent = told.silent.into_iter();
+    if let Some((peer, failure)) = silent.find(|(peer, _)| told.not_understood.contains(peer)) {
+        let mut causes = vec![failure.message];
+        causes.extend(failure.causes);
+        return Err(StepFailure {
+            causes,
+            hint: Some(format!(
+                "{SAME_RELEASE}, or switch {peer} off if it is to be given up"
+            )),
+            ..failure_of(format!(
+                "{peer} answers this node, and whether it owns the volume is not understood"
+            ))
+        });
+    }
     for (peer, claims) in &told.claims {
         let Some(OwnerClaim { owner, epoch }) = claims.get(application) else {
             continue;

@@ -192,6 +192,11 @@ impl Cluster {
         self.neighbours.remove(self.nodes[name].machine.id);
     }
 
+    /// Has a machine say this to the others whatever they ask; or, with nothing, what it is for.
+    pub(super) fn script(&self, name: &NodeName, says: Option<Vec<u8>>) {
+        self.neighbours.script(self.nodes[name].machine.id, says);
+    }
+
     /// Connects it again.
     pub(super) fn rejoin(&self, name: &NodeName) {
         self.neighbours.add(self.nodes[name].machine.clone());

@@ -6,7 +6,8 @@ use std::time::Duration;
 use flocker_model::{Epoch, NodeId, SnapshotGuid, VolumeRole};
 use flocker_plan::{Action, Handoff, StepId, StopKind};
 use flocker_remote::protocol::{
-    Begin, Event, FrameReader, FrameWriter, PROTOCOL_VERSION, RefusedReason, Request, StepFailure,
+    Begin, Event, FrameReader, FrameWriter, Listener, PROTOCOL_VERSION, RefusedReason, Request,
+    SILENCE, Speaks, StepFailure,
 };
 use flocker_zfs::{ReceiveRequest, Transfer};
 use tokio::io::AsyncWriteExt as _;
@@ -30,10 +31,10 @@ async fn within_deadline<T>(future: impl Future<Output = T>) -> T {
 
 fn begin(exclusive: bool) -> Request {
     Request::Begin(Begin {
-        protocol: PROTOCOL_VERSION,
-        release: "1".to_owned(),
+        speaks: Speaks::ours(),
         operator: "me@here".to_owned(),
         session: "this one".to_owned(),
+        started: 1,
         exclusive,
     })
 }
@@ -98,19 +99,22 @@ async fn a_session_that_was_begun_to_look_changes_nothing() {
     let cluster = two_machines().await;
     let machine = cluster.machine(&node_name(0));
     let before = cluster.observe().await;
-    let said = (
-        framed(&[begin(false)]).await,
-        framed(&[run(4, stop())]).await,
-    );
-    let (events, served) = session(machine, said).await;
-    assert_eq!(served, Ok(()));
-    assert!(matches!(events[0], Event::Observed { .. }), "{events:?}");
-    let Event::Failed { step, failure } = &events[1] else {
-        panic!("{events:?}");
-    };
-    assert_eq!(*step, StepId::new(4));
-    assert!(failure.message.contains("no lock"), "{failure:?}");
-    assert_eq!(cluster.observe().await, before);
+    // Nor does one that has the lock and may still give way.
+    for exclusive in [false, true] {
+        let said = (
+            framed(&[begin(exclusive)]).await,
+            framed(&[run(4, stop())]).await,
+        );
+        let (events, served) = session(machine, said).await;
+        assert_eq!(served, Ok(()));
+        assert!(matches!(events[0], Event::Observed { .. }), "{events:?}");
+        let Event::Failed { step, failure } = &events[1] else {
+            panic!("{events:?}");
+        };
+        assert_eq!(*step, StepId::new(4));
+        assert!(failure.message.contains("no lock"), "{failure:?}");
+        assert_eq!(cluster.observe().await, before);
+    }
 }
 
 #[tokio::test]
@@ -130,6 +134,11 @@ async fn what_is_said_in_the_wrong_order_changes_nothing() {
             "must begin the session",
         ),
         (begun.clone(), begun.clone(), "has begun already"),
+        (
+            framed(&[begin(false)]).await,
+            framed(&[Request::GoOn]).await,
+            "begun to look only",
+        ),
         (
             nonsense.clone(),
             nothing(),
@@ -163,7 +172,7 @@ async fn another_protocol_is_refused_with_both_versions() {
     for protocol in [0, PROTOCOL_VERSION + 1, u32::MAX] {
         let mut request = begin(true);
         if let Request::Begin(begin) = &mut request {
-            begin.protocol = protocol;
+            begin.speaks.protocol = protocol;
         }
         let said = (framed(&[request]).await, Vec::new());
         let (events, served) = session(cluster.machine(&node_name(0)), said).await;
@@ -171,11 +180,7 @@ async fn another_protocol_is_refused_with_both_versions() {
         let [Event::Refused { reason }] = &events[..] else {
             panic!("{events:?}");
         };
-        let RefusedReason::ProtocolVersion { protocol, release } = reason else {
-            panic!("{reason:?}");
-        };
-        assert_eq!(*protocol, PROTOCOL_VERSION);
-        assert_eq!(release, env!("CARGO_PKG_VERSION"));
+        assert_eq!(*reason, RefusedReason::ProtocolVersion(Speaks::ours()));
     }
 }
 
@@ -184,7 +189,7 @@ async fn another_protocol_is_refused_with_both_versions() {
 async fn nonsense_after_a_step_does_not_cut_it_short() {
     let cluster = two_machines().await;
     let machine = cluster.machine(&node_name(0));
-    let mut rest = framed(&[run(7, stop())]).await;
+    let mut rest = framed(&[Request::GoOn, run(7, stop())]).await;
     rest.extend([0xff; 4]);
     let (events, served) = session(machine, (framed(&[begin(true)]).await, rest)).await;
     assert!(served.unwrap_err().message.contains("4294967295 bytes"));
@@ -233,13 +238,27 @@ async fn a_step_for_another_node_changes_nothing() {
     }
 }
 
-/// Has a peer push to a machine; returns what it is answered.
+/// Has a peer push to a machine; returns what it is answered after the greeting.
 async fn push(
     machine: &Machine<Fake>,
     from: NodeId,
     (requests, stream): (&[PushRequest], &[u8]),
 ) -> Vec<PushAnswer> {
-    let said = [framed(requests).await, stream.to_vec()].concat();
+    let length = u32::try_from(stream.len()).unwrap().to_be_bytes();
+    let messages = framed(requests).await;
+    greet_and_say(machine, from, &[&messages, &length[..], stream].concat()).await
+}
+
+/// The same with any bytes.
+async fn greet_and_say(machine: &Machine<Fake>, from: NodeId, said: &[u8]) -> Vec<PushAnswer> {
+    let hello = framed(&[PushRequest::Hello(Speaks::ours())]).await;
+    let mut answers = push_bytes(machine, from, [&hello, said].concat()).await;
+    assert_eq!(answers.remove(0), PushAnswer::Hello(Speaks::ours()));
+    answers
+}
+
+/// Has a peer say something to a machine; returns what it is answered.
+async fn push_bytes(machine: &Machine<Fake>, from: NodeId, said: Vec<u8>) -> Vec<PushAnswer> {
     let (theirs, here) = tokio::io::duplex(1 << 20);
     let streams = (std::io::Cursor::new(said), theirs);
     let receiver = Receiver {
@@ -389,6 +408,74 @@ async fn what_a_peer_pushes_in_its_own_name_is_a_replica() {
     );
 }
 
+/// A machine that loses its power ends no connection: the volume must not be kept busy until TCP
+/// finds out.
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_is_gone_in_the_middle_of_a_stream_keeps_no_volume_busy() {
+    let cluster = two_machines().await;
+    let machine = cluster.machine(&node_name(1));
+    let before = cluster.observe().await;
+    let hello = PushRequest::Hello(Speaks::ours());
+    let volume = PushRequest::Volume(announced(STRANGER, 9, Transfer::Full));
+    let (mut theirs, input) = tokio::io::duplex(1 << 20);
+    theirs
+        .write_all(&framed(&[hello, volume]).await)
+        .await
+        .unwrap();
+    theirs
+        .write_all(b"\0\0\x01\0half of a frame")
+        .await
+        .unwrap();
+    let (output, mut answers) = tokio::io::duplex(1 << 20);
+    let receiver = Receiver {
+        node: machine.id,
+        volumes: &machine.volumes,
+        images: &machine.containers,
+    };
+    let silent = tokio::time::Instant::now();
+    let streams = (Listener::new(input), output);
+    receive(&receiver, STRANGER, streams).await.unwrap();
+    assert!(silent.elapsed() >= SILENCE);
+    let mut reader = FrameReader::<_, PushAnswer>::new(&mut answers);
+    let greeting = reader.next().await.unwrap();
+    assert_eq!(greeting, Some(PushAnswer::Hello(Speaks::ours())));
+    let Some(PushAnswer::Failed(failure)) = reader.next().await.unwrap() else {
+        panic!("half a stream was a copy");
+    };
+    assert_eq!(failure.message, "the stream broke off");
+    assert_eq!(cluster.observe().await, before);
+    drop(theirs);
+}
+
+/// Another release is told what this one speaks, and nothing of what it asks is done.
+#[tokio::test]
+async fn a_peer_that_speaks_another_protocol_is_told_and_changes_nothing() {
+    let cluster = two_machines().await;
+    let machine = cluster.machine(&node_name(0));
+    for protocol in [0, PROTOCOL_VERSION - 1, PROTOCOL_VERSION + 1, u32::MAX] {
+        let release = "another".to_owned();
+        let hello = PushRequest::Hello(Speaks { protocol, release });
+        let said = framed(&[hello, PushRequest::Claims]).await;
+        let answers = push_bytes(machine, STRANGER, said).await;
+        assert_eq!(answers, [PushAnswer::Hello(Speaks::ours())]);
+    }
+    // One that says nothing of what it speaks, as the first release did.
+    let answers = push_bytes(machine, STRANGER, framed(&[PushRequest::Claims]).await).await;
+    let [PushAnswer::Failed(failure)] = &answers[..] else {
+        panic!("{answers:?}");
+    };
+    assert!(
+        failure.message.contains("does not say which protocol"),
+        "{failure:?}"
+    );
+    let hello = || PushRequest::Hello(Speaks::ours());
+    let answers = push_bytes(machine, STRANGER, framed(&[hello(), hello()]).await).await;
+    assert!(
+        matches!(answers[..], [PushAnswer::Hello(_), PushAnswer::Failed(_)]),
+        "{answers:?}"
+    );
+}
+
 #[tokio::test]
 async fn nonsense_from_a_peer_is_answered_and_nothing_else() {
     let cluster = two_machines().await;
@@ -406,7 +493,7 @@ async fn nonsense_from_a_peer_is_answered_and_nothing_else() {
             "not a message",
         ),
     ] {
-        let answers = push(machine, peer, (&[], said)).await;
+        let answers = greet_and_say(machine, peer, said).await;
         let [PushAnswer::Failed(failure)] = &answers[..] else {
             panic!("{what}: {answers:?}");
         };

@@ -4,6 +4,8 @@ use flocker_model::{Deployment, NodeName, Observed};
 use flocker_plan::{
     BlockedKind, Plan, Promotion, SettingAside, plan, plan_promotion, plan_setting_aside,
 };
+use flocker_remote::protocol::{FrameWriter, PROTOCOL_VERSION};
+use serde_json::json;
 
 use super::cluster::{Cluster, cluster};
 use super::wish::{Wish, application_name, deployment, node_name};
@@ -139,5 +141,118 @@ async fn a_peer_that_knows_of_a_later_owner_keeps_an_old_replica_from_its_place(
         refused.contains("10.0.0.2 answers this node, and knows that node"),
         "{refused}"
     );
+    machines.check_owners();
+}
+
+/// What a machine says that does not speak what others do.
+async fn said(messages: &[serde_json::Value]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut writer = FrameWriter::new(&mut bytes);
+    for message in messages {
+        writer.send(message).await.unwrap();
+    }
+    bytes
+}
+
+/// Answers that are none, each with what is told of it.
+async fn misunderstandings() -> Vec<(Vec<u8>, &'static str)> {
+    let hello = |protocol: u32| json!({"answer": "hello", "protocol": protocol, "release": "R"});
+    let failed = json!({
+        "answer": "failed", "message": "the other side sent something that is not a message of \
+        this protocol", "causes": [], "hint": null, "stale": false,
+    });
+    let newer = json!({"answer": "hello", "protocol": 9, "release": "R", "dialect": "x"});
+    let ours = hello(PROTOCOL_VERSION);
+    let other = json!({"answer": "loaded"});
+    vec![
+        (
+            said(&[hello(1)]).await,
+            "has flocker-node R, which speaks protocol 1, and this",
+        ),
+        (
+            said(&[newer]).await,
+            "has flocker-node R, which speaks protocol 9, and this",
+        ),
+        (
+            said(&[failed]).await,
+            "does not say which protocol it speaks",
+        ),
+        (
+            said(std::slice::from_ref(&other)).await,
+            "answer to another question",
+        ),
+        (
+            said(&[json!({"answer": "greetings"})]).await,
+            "unknown variant",
+        ),
+        (
+            said(&[ours.clone(), other]).await,
+            "answer to another question",
+        ),
+        (
+            said(&[ours.clone(), json!({"answer": "claimed"})]).await,
+            "missing field",
+        ),
+        (
+            said(&[ours, json!([])]).await,
+            "not a message of this protocol",
+        ),
+        (b"Welcome to db1!\n".to_vec(), "began with the text"),
+        (vec![0xff; 9], "4294967295 bytes"),
+    ]
+}
+
+/// A cluster whose nodes have two releases must come back from a power cut, too: a peer that is not
+/// understood hinders as little as one that is away, and what it said is told.
+#[tokio::test]
+async fn a_machine_beside_a_peer_that_is_not_understood_says_what_it_was_told() {
+    let mut machines = moved_twice().await;
+    let (booting, peer) = (node_name(2), node_name(1));
+    for (says, expected) in misunderstandings().await {
+        machines.script(&peer, Some(says));
+        machines.cut_power(&booting);
+        let complied = machines.restore(&booting).await;
+        assert_eq!(complied.silent.keys().collect::<Vec<_>>(), [&peer]);
+        let told = format!("{:?}", complied.silent[&peer]);
+        assert!(told.contains(expected), "{expected}: {told}");
+        assert!(machines.runs(&booting, &application_name(0)), "{expected}");
+    }
+}
+
+#[tokio::test]
+async fn a_peer_that_ends_without_a_word_or_cannot_find_out_is_as_one_that_is_away() {
+    let mut machines = moved_twice().await;
+    let (booting, peer) = (node_name(2), node_name(1));
+    let hello = json!({"answer": "hello", "protocol": PROTOCOL_VERSION, "release": "R"});
+    let failed = json!({
+        "answer": "failed", "message": "no such pool", "causes": [], "hint": null, "stale": false,
+    });
+    let cut = {
+        let mut whole = said(std::slice::from_ref(&hello)).await;
+        whole.truncate(9);
+        whole
+    };
+    for says in [Vec::new(), cut, said(&[hello, failed]).await] {
+        machines.script(&peer, Some(says));
+        machines.cut_power(&booting);
+        let complied = machines.restore(&booting).await;
+        assert!(complied.blocked.is_empty(), "{complied:?}");
+        assert_eq!(complied.silent.keys().collect::<Vec<_>>(), [&peer]);
+        assert!(machines.runs(&booting, &application_name(0)));
+    }
+}
+
+#[tokio::test]
+async fn no_replica_takes_the_place_of_an_owner_while_somebody_is_not_understood() {
+    let machines = moved_twice().await;
+    let lost = node_name(2);
+    let observed = without(&machines, std::slice::from_ref(&lost)).await;
+    machines.script(&lost, Some(said(&[json!({"answer": "greetings"})]).await));
+    let refused = machines.drive(&promote(&observed, 1)).await.unwrap_err();
+    assert!(
+        refused.contains("10.0.0.3 answers this node, and whether it owns the volume is not"),
+        "{refused}"
+    );
+    assert!(refused.contains("install the same release"), "{refused}");
     machines.check_owners();
 }

@@ -7,12 +7,13 @@ use std::time::Duration;
 use flocker_model::{ContainerSpecification, PoolProblem, RememberedApplication};
 use flocker_plan::{Action, ImageSource, StepId};
 use flocker_remote::protocol::{
-    Begin, Event, FrameWriter, LockHolder, LockPurpose, PROTOCOL_VERSION, RefusedReason, Request,
+    Begin, Event, FrameWriter, GIVING_WAY, Listener, LockHolder, LockPurpose, RefusedReason,
+    Request, SILENCE, Speaks,
 };
 use futures_util::poll;
-use tokio::io::DuplexStream;
+use tokio::io::{AsyncRead, DuplexStream};
 use tokio::sync::mpsc;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::cluster::Cluster;
 use super::fake::{ENDLESS_IMAGE, Fake, Trouble};
@@ -32,6 +33,7 @@ fn holder(purpose: LockPurpose) -> LockHolder {
         purpose,
         operator: "flocker-node".to_owned(),
         session: String::new(),
+        started: 1_000_000,
         since: 1_000,
         process: 7,
     }
@@ -39,13 +41,18 @@ fn holder(purpose: LockPurpose) -> LockHolder {
 
 /// Asks for a session that may change the node.
 async fn begin() -> (FrameWriter<DuplexStream, Request>, DuplexStream) {
+    begin_at(2_000_000).await
+}
+
+/// Asks for a session of an operator who began then.
+async fn begin_at(started: u64) -> (FrameWriter<DuplexStream, Request>, DuplexStream) {
     let (ours, theirs) = tokio::io::duplex(PIPE);
     let mut writer = FrameWriter::new(ours);
     let begin = Begin {
-        protocol: PROTOCOL_VERSION,
-        release: "1.0.0".to_owned(),
+        speaks: Speaks::ours(),
         operator: "kim@laptop".to_owned(),
         session: "a".to_owned(),
+        started,
         exclusive: true,
     };
     writer.send(&Request::Begin(begin)).await.unwrap();
@@ -55,7 +62,7 @@ async fn begin() -> (FrameWriter<DuplexStream, Request>, DuplexStream) {
 /// Serves on a task of its own.
 fn serve(
     machine: &Machine<Fake>,
-    input: DuplexStream,
+    input: impl AsyncRead + Send + Unpin + 'static,
 ) -> (
     mpsc::UnboundedReceiver<Event>,
     tokio::task::JoinHandle<Result<(), flocker_remote::protocol::StepFailure>>,
@@ -125,6 +132,49 @@ async fn another_operator_is_not_waited_for() {
         holder: Some(other),
     };
     assert_eq!(events.recv().await, Some(Event::Refused { reason }));
+    assert_eq!(served.await.unwrap(), Ok(()));
+}
+
+/// Whoever has the lock, and neither gives it back nor goes on, may be asked for a pass phrase.
+#[tokio::test(start_paused = true)]
+async fn who_began_earlier_waits_for_a_later_one_and_not_for_ever() {
+    let cluster = Cluster::new(1);
+    let machine = cluster.machine(&node_name(0));
+    let looking = holder(LockPurpose::Begin);
+    let _lock = machine.store.lock_node(&looking).unwrap().unwrap();
+    let (_writer, input) = begin_at(looking.started - 1).await;
+    let begun = Instant::now();
+    let (mut events, served) = serve(machine, input);
+    let holder = looking.clone();
+    assert_eq!(events.recv().await, Some(Event::Waiting { holder }));
+    let reason = RefusedReason::Locked {
+        holder: Some(looking),
+    };
+    assert_eq!(events.recv().await, Some(Event::Refused { reason }));
+    assert_eq!(served.await.unwrap(), Ok(()));
+    assert!(begun.elapsed() >= GIVING_WAY);
+}
+
+/// Who waits is woken when that is decided, and told with whom it was.
+#[tokio::test]
+async fn who_began_earlier_is_refused_as_soon_as_a_later_one_has_gone_on() {
+    let cluster = Cluster::new(1);
+    let machine = cluster.machine(&node_name(0));
+    let looking = holder(LockPurpose::Begin);
+    let mut lock = machine.store.lock_node(&looking).unwrap().unwrap();
+    let (_writer, input) = begin_at(looking.started - 1).await;
+    let (mut events, served) = serve(machine, input);
+    let holder = looking.clone();
+    assert_eq!(events.recv().await, Some(Event::Waiting { holder }));
+    lock.go_on().unwrap();
+    let reason = RefusedReason::Locked {
+        holder: Some(LockHolder {
+            purpose: LockPurpose::Deploy,
+            ..looking
+        }),
+    };
+    let said = timeout(PATIENCE, events.recv()).await.unwrap();
+    assert_eq!(said, Some(Event::Refused { reason }));
     assert_eq!(served.await.unwrap(), Ok(()));
 }
 
@@ -198,6 +248,7 @@ async fn what_takes_long_is_given_up_when_nobody_asks_any_more() {
         from: ImageSource::Registry,
     });
     let step = StepId::new(0);
+    writer.send(&Request::GoOn).await.unwrap();
     writer.send(&Request::Run { step, action }).await.unwrap();
     assert!(matches!(events.recv().await, Some(Event::Progress { .. })));
     drop(writer);
@@ -206,4 +257,52 @@ async fn what_takes_long_is_given_up_when_nobody_asks_any_more() {
     let (_writer, input) = begin().await;
     let (mut events, _served) = serve(machine, input);
     assert!(matches!(events.recv().await, Some(Event::Observed { .. })));
+}
+
+/// A machine that loses its power ends no connection: neither its lock nor what it asked for may be
+/// kept until TCP finds out.
+#[tokio::test(start_paused = true)]
+async fn an_operator_who_is_gone_without_a_word_keeps_nothing() {
+    let cluster = Cluster::new(1);
+    let machine = cluster.machine(&node_name(0));
+    let (mut writer, input) = begin().await;
+    let (mut events, served) = serve(machine, Listener::new(input));
+    assert!(matches!(events.recv().await, Some(Event::Observed { .. })));
+    writer.send(&Request::GoOn).await.unwrap();
+    let action = Box::new(Action::EnsureImage {
+        image: ENDLESS_IMAGE.parse().unwrap(),
+        from: ImageSource::Registry,
+    });
+    let step = StepId::new(0);
+    writer.send(&Request::Run { step, action }).await.unwrap();
+    assert!(matches!(events.recv().await, Some(Event::Progress { .. })));
+    let silent = Instant::now();
+    let failure = served.await.unwrap().unwrap_err();
+    assert!(silent.elapsed() >= SILENCE);
+    assert!(
+        failure.causes[0].contains("nothing has come for 60 s"),
+        "{failure:?}"
+    );
+    let (_next, input) = begin().await;
+    let (mut events, _served) = serve(machine, input);
+    assert!(matches!(events.recv().await, Some(Event::Observed { .. })));
+    drop(writer);
+}
+
+/// The same while it waits for the lock that somebody else has.
+#[tokio::test(start_paused = true)]
+async fn an_operator_who_is_gone_while_it_waits_is_not_waited_for() {
+    let cluster = Cluster::new(1);
+    let machine = cluster.machine(&node_name(0));
+    let restoring = holder(LockPurpose::Comply);
+    let _lock = machine.store.lock_node(&restoring).unwrap().unwrap();
+    let (writer, input) = begin().await;
+    let (mut events, served) = serve(machine, Listener::new(input));
+    assert!(matches!(events.recv().await, Some(Event::Waiting { .. })));
+    let failure = served.await.unwrap().unwrap_err();
+    assert!(
+        failure.causes[0].contains("nothing has come for 60 s"),
+        "{failure:?}"
+    );
+    drop(writer);
 }

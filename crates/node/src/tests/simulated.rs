@@ -52,6 +52,7 @@ fn every_action_does_to_a_machine_what_simulating_it_says() {
     let random = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
     let mut runner = TestRunner::new_with_rng(config, random);
     let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
         .build()
         .unwrap();
     let seen = std::cell::RefCell::new(BTreeSet::new());

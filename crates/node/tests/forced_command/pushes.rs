@@ -1,6 +1,6 @@
 //! What a peer may say once it pushes, and what it is answered.
 
-use flocker_remote::protocol::{FrameReader, FrameWriter};
+use flocker_remote::protocol::{FrameReader, FrameWriter, PROTOCOL_VERSION};
 use serde_json::{Value, json};
 
 use crate::world::{Access, PEER, POOL, World, run};
@@ -23,8 +23,19 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
 }
 
 impl World {
-    /// Says something to whatever the key allows, and returns what was answered.
+    /// Says something to whatever the key allows after a greeting, and returns what was answered
+    /// after one.
     fn push(&self, said: &[u8]) -> Vec<Value> {
+        let hello = json!({ "push": "hello", "protocol": PROTOCOL_VERSION, "release": "1" });
+        let mut answers = self.push_ungreeted(&[&framed(&[hello]), said].concat());
+        let greeting = answers.remove(0);
+        assert_eq!(greeting["answer"], "hello", "{greeting}");
+        assert_eq!(greeting["protocol"], PROTOCOL_VERSION, "{greeting}");
+        answers
+    }
+
+    /// Says something to whatever the key allows, and returns what was answered.
+    fn push_ungreeted(&self, said: &[u8]) -> Vec<Value> {
         let output = run(self.ssh(&[], &["flocker-node", "receive"]), said);
         let mut reader = FrameReader::<_, Value>::new(output.stdout.as_slice());
         block_on(async {
@@ -151,6 +162,11 @@ fn hostile_pushes_are_refused_with_what_is_wrong_with_them() {
         assert_eq!(node.files(), before, "{name} left something");
     }
     // Nothing said is nothing done.
+    assert_eq!(node.push_ungreeted(b""), [] as [Value; 0]);
     assert_eq!(node.push(b""), [] as [Value; 0]);
+    let ungreeted = framed(&[json!({ "push": "prepare", "application": "web" })]);
+    let answers = node.push_ungreeted(&ungreeted);
+    let text = format!("{answers:?}");
+    assert!(text.contains("does not say which protocol"), "{text}");
     node.assert_pushes_are_answered();
 }

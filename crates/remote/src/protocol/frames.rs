@@ -1,15 +1,17 @@
-//! Frames: a 32-bit length, most significant byte first, and that many bytes of JSON.
+//! Frames: a 32-bit length, most significant byte first, and that many bytes: of JSON, or of a stream
+//! that a message has announced. A frame without bytes is a sign of life, and nothing else.
 
 use std::io;
 use std::marker::PhantomData;
 
-use bytes::BytesMut;
-use futures_util::{SinkExt as _, StreamExt as _};
+use bytes::{Buf as _, BytesMut};
+use futures_util::{SinkExt as _, StreamExt as _, TryStreamExt as _};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use thiserror::Error;
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::codec::{Decoder, FramedRead, FramedWrite, LengthDelimitedCodec};
+use tokio_util::io::StreamReader;
 
 /// The most bytes that one frame may have; a node's whole state is far below it.
 pub const MAXIMUM_FRAME: usize = 16 << 20;
@@ -52,6 +54,26 @@ pub enum FrameError {
     NotEncoded(#[source] serde_json::Error),
 }
 
+impl FrameError {
+    /// Tells whether the other side said something that is no message, rather than nothing more.
+    pub const fn is_nonsense(&self) -> bool {
+        match self {
+            Self::TooLong { .. } | Self::Text { .. } | Self::NotAMessage(_) => true,
+            Self::Broken(_) | Self::Truncated | Self::NotEncoded(_) => false,
+        }
+    }
+}
+
+impl From<FrameError> for io::Error {
+    fn from(error: FrameError) -> Self {
+        match error {
+            FrameError::Broken(error) => error,
+            FrameError::Truncated => Self::new(io::ErrorKind::UnexpectedEof, error),
+            error => Self::new(io::ErrorKind::InvalidData, error),
+        }
+    }
+}
+
 /// Reads messages of type `T`.
 pub struct FrameReader<R, T> {
     frames: FramedRead<R, Frames>,
@@ -67,7 +89,7 @@ impl<R: AsyncRead + Unpin, T: DeserializeOwned> FrameReader<R, T> {
         }
     }
 
-    /// Reads the next message; `None` at the end of the stream.
+    /// Reads the next message; `None` at the end of the stream. Signs of life are passed over.
     ///
     /// # Errors
     ///
@@ -86,11 +108,12 @@ impl<R: AsyncRead + Unpin, T: DeserializeOwned> FrameReader<R, T> {
 }
 
 impl<R: AsyncRead + Unpin, T> FrameReader<R, T> {
-    /// Returns what follows the last message as plain bytes, for a stream that is announced by a
-    /// message.
+    /// Returns what is in the frames after the last message, one after the other, for a stream that
+    /// is announced by a message.
+    ///
+    /// Reading fails with [`io::ErrorKind::UnexpectedEof`] where it ends in the middle of a frame.
     pub fn into_rest(self) -> impl AsyncRead + Unpin {
-        let parts = self.frames.into_parts();
-        std::io::Cursor::new(parts.read_buf.freeze()).chain(parts.io)
+        StreamReader::new(self.frames.map_err(io::Error::from))
     }
 }
 
@@ -123,15 +146,8 @@ impl<W: AsyncWrite + Unpin, T: Serialize> FrameWriter<W, T> {
     }
 }
 
-impl<W: AsyncWrite + Unpin, T> FrameWriter<W, T> {
-    /// Returns the stream, for plain bytes that follow the last message.
-    pub fn into_inner(self) -> W {
-        self.frames.into_inner()
-    }
-}
-
 /// The framing of what is written.
-fn codec() -> LengthDelimitedCodec {
+pub(super) fn codec() -> LengthDelimitedCodec {
     LengthDelimitedCodec::builder()
         .max_frame_length(MAXIMUM_FRAME)
         .length_field_length(LENGTH_BYTES)
@@ -147,10 +163,15 @@ impl Decoder for Frames {
     type Error = FrameError;
 
     fn decode(&mut self, received: &mut BytesMut) -> Result<Option<BytesMut>, FrameError> {
-        let Some(head) = received.first_chunk::<LENGTH_BYTES>() else {
-            return Ok(None);
+        let length = loop {
+            let Some(head) = received.first_chunk::<LENGTH_BYTES>() else {
+                return Ok(None);
+            };
+            match u32::from_be_bytes(*head) {
+                0 => received.advance(LENGTH_BYTES),
+                length => break length,
+            }
         };
-        let length = u32::from_be_bytes(*head);
         let bytes = length as usize;
         if bytes > MAXIMUM_FRAME {
             return Err(not_a_length(length, received));

@@ -4,20 +4,22 @@ use flocker_model::{NodeState, PoollessNode};
 use flocker_plan::{Action, StepId, Yield};
 use serde::{Deserialize, Serialize};
 
-/// The version of the messages; both sides must speak the same one.
-pub const PROTOCOL_VERSION: u32 = 1;
+use super::version::Speaks;
 
 /// Who begins a session, and for what.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Begin {
-    /// The protocol's version.
-    pub protocol: u32,
-    /// The version of the program that asks.
-    pub release: String,
+    /// What the program speaks that asks.
+    #[serde(flatten)]
+    pub speaks: Speaks,
     /// The person and machine that ask, as `user@host`.
     pub operator: String,
     /// Names this run of the program, so that one machine reached under two names is noticed.
     pub session: String,
+    /// When it began, in milliseconds since 1970 by the operator's clock: of two that begin at
+    /// once, the earlier one goes on.
+    #[serde(default)]
+    pub started: u64,
     /// Whether anything may be changed; observing alone takes no lock.
     pub exclusive: bool,
 }
@@ -30,6 +32,9 @@ pub struct Begin {
 pub enum Request {
     /// Begins the session: takes the lock and observes.
     Begin(Begin),
+    /// Goes on from looking: from now on the lock is had for good, and steps may be asked for.
+    /// There is no answer.
+    GoOn,
     /// Observes again.
     Observe,
     /// Runs one step of a plan.
@@ -42,9 +47,12 @@ pub enum Request {
 }
 
 /// For what a node's lock is held.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum LockPurpose {
+    /// An operator looks at all nodes, and goes on or gives way; that takes seconds. Nothing is
+    /// changed meanwhile.
+    Begin,
     /// An operator deploys; that may take any time, and may be another wish than ours.
     Deploy,
     /// The node complies with configuration by itself, at boot or by hand; that needs nobody, and
@@ -61,6 +69,9 @@ pub struct LockHolder {
     pub operator: String,
     /// Names that run of the program.
     pub session: String,
+    /// When that began, in milliseconds since 1970 by the clock of whoever began it.
+    #[serde(default)]
+    pub started: u64,
     /// Since when, in seconds since 1970 by the node's clock.
     pub since: u64,
     /// The process on the node that holds it.
@@ -77,12 +88,7 @@ pub enum RefusedReason {
         holder: Option<LockHolder>,
     },
     /// The two programs do not speak the same protocol.
-    ProtocolVersion {
-        /// The node's protocol version.
-        protocol: u32,
-        /// The node's release.
-        release: String,
-    },
+    ProtocolVersion(Speaks),
     /// The node could not be observed.
     NotObserved {
         /// What went wrong and what to do.
@@ -143,9 +149,9 @@ pub enum Event {
         /// Why.
         reason: RefusedReason,
     },
-    /// The node is busy with itself; what was asked is done when that has ended.
+    /// Somebody else has the node's lock, but not for long; what was asked is done after that.
     Waiting {
-        /// What has the node's lock.
+        /// Who has the node's lock.
         holder: LockHolder,
     },
     /// What was observed: the answer to a beginning and to every later observation.
@@ -193,6 +199,27 @@ mod tests {
     use flocker_model::{Endpoint, Port};
 
     use super::*;
+
+    /// Another version must be able to read what is said first, or it can only call it nonsense.
+    #[test]
+    fn the_first_message_is_read_by_other_versions() {
+        let former = r#"{"begin":{"protocol":1,"release":"0.1.0","operator":"ann@laptop",
+            "session":"s1","exclusive":true}}"#;
+        let Request::Begin(begin) = serde_json::from_str(former).unwrap() else {
+            panic!("another message");
+        };
+        assert!(!begin.speaks.is_understood());
+        let later = former.replace(r#""protocol":1"#, r#""protocol":9,"dialect":[7]"#);
+        let Request::Begin(begin) = serde_json::from_str(&later).unwrap() else {
+            panic!("another message");
+        };
+        assert_eq!(begin.speaks.protocol, 9);
+        let refusal = RefusedReason::ProtocolVersion(begin.speaks);
+        assert_eq!(
+            serde_json::to_string(&refusal).unwrap(),
+            r#"{"refused":"protocol-version","protocol":9,"release":"0.1.0"}"#
+        );
+    }
 
     /// Ports as keys of maps once did not survive the way to the node.
     #[test]

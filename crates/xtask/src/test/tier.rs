@@ -19,8 +19,8 @@ use crate::terminal;
 const MODEL_CASES: u64 = 100_000;
 
 /// The files that try our programs with OpenSSH's: what another node's key can do, and what becomes
-/// of a deploy when a node has another host key.
-const OPENSSH_TARGETS: [&str; 2] = ["forced_command", "host_key"];
+/// of a command when a node has another host key or another operator.
+const OPENSSH_TARGETS: [&str; 2] = ["forced_command", "refusals"];
 
 /// Files of integration tests that belong to other tiers than their crates' other tests.
 const OTHER_TIERS_TARGETS: [&str; 4] = [

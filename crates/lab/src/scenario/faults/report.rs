@@ -244,11 +244,7 @@ impl Shared<'_> {
             "{case}: first exit {:?}, then {} deploys, {:.0} s",
             tried.first_exit, tried.deploys, tried.seconds
         ));
-        let mut table = self.table.borrow_mut();
-        table.cases.push(tried);
-        table.acknowledged += faults.acknowledged.len().saturating_sub(before);
-        (self.told)(&table);
-        drop(table);
+        self.note(tried, faults.acknowledged.len().saturating_sub(before));
         let is_failed = outcome.is_err();
         let promise = case.promise();
         let checked = self.report.check(faults.site, &promise, async { outcome });
@@ -257,6 +253,14 @@ impl Shared<'_> {
             faults.start_over().await?;
         }
         Ok(())
+    }
+
+    /// Writes down what came of a case, and how many records were acknowledged during it.
+    fn note(&self, tried: Tried, acknowledged: usize) {
+        let mut table = self.table.borrow_mut();
+        table.cases.push(tried);
+        table.acknowledged += acknowledged;
+        (self.told)(&table);
     }
 }
 

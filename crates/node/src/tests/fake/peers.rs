@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use flocker_model::{Member, NodeId, NodeName};
 use flocker_remote::protocol::StepFailure;
 use flocker_remote::ssh::read_public_key;
+use tokio::io::AsyncWriteExt as _;
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
@@ -27,6 +28,8 @@ pub(crate) struct Neighbours(Arc<Mutex<Inside>>);
 #[derive(Default)]
 struct Inside {
     machines: BTreeMap<NodeId, Machine<Fake>>,
+    /// What machines say whatever they are asked, and nothing more.
+    scripts: BTreeMap<NodeId, Vec<u8>>,
     receiving: JoinSet<()>,
 }
 
@@ -37,6 +40,14 @@ impl Neighbours {
 
     pub(crate) fn remove(&self, id: NodeId) {
         self.with(|inside| inside.machines.remove(&id));
+    }
+
+    /// Has a machine say this whatever it is asked; or, with nothing, what it is for.
+    pub(crate) fn script(&self, id: NodeId, says: Option<Vec<u8>>) {
+        self.with(|inside| match says {
+            Some(bytes) => inside.scripts.insert(id, bytes),
+            None => inside.scripts.remove(&id),
+        });
     }
 
     /// Waits until nothing is received any more.
@@ -121,8 +132,17 @@ impl PeerConnection for FakeConnection {
         let (input, their_input) = tokio::io::duplex(UNDER_WAY);
         let (their_output, output) = tokio::io::duplex(UNDER_WAY);
         let (target, from) = (self.target.clone(), self.from);
+        let script = self
+            .peers
+            .neighbours
+            .with(|inside| inside.scripts.get(&target.id).cloned());
         self.peers.neighbours.with(|inside| {
             inside.receiving.spawn(async move {
+                if let Some(says) = script {
+                    let (_heard, mut output) = (their_input, their_output);
+                    let _ = output.write_all(&says).await;
+                    return;
+                }
                 // The other side learns of a failure by the stream's end.
                 let receiver = Receiver {
                     node: target.id,

@@ -1,45 +1,9 @@
-//! A node whose host key is another than it was stops the deploy: the whole program, with a real
-//! OpenSSH server in the place of a node.
-//!
-//! Needed on the machine: what the tests of the transport need.
-
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::print_stderr,
-    reason = "a test reports by panicking, and its fixtures do, too"
-)]
-
-#[expect(dead_code, reason = "the tests that it is written for use more of it")]
-#[path = "../../../remote/tests/sshd/fixture.rs"]
-mod fixture;
+//! A node whose host key is another than it was.
 
 use std::fs;
-use std::process::{Command, Output};
 
-use fixture::{Server, ServerSettings, make_key};
-
-/// Deploys to the server, which is all of the cluster.
-fn deploy(server: &Server) -> Output {
-    let file = |name: &str, text: &str| {
-        fs::write(server.path(name), text).unwrap();
-        server.path(name)
-    };
-    Command::new(env!("CARGO_BIN_EXE_flocker-cluster"))
-        .arg("deploy")
-        .args(["--port", &server.port.to_string(), "--ssh-config"])
-        .arg(file("config", ""))
-        .arg("--known-hosts")
-        .arg(server.path("known_hosts"))
-        .arg("--identity")
-        .arg(server.path("id"))
-        .arg(file("application.yml", "web: {image: busybox}\n"))
-        .arg(file("deployment.yml", "nodes: {127.0.0.1: [web]}\n"))
-        .env("HOME", server.directory.path())
-        .env_remove("SSH_AUTH_SOCK")
-        .output()
-        .unwrap()
-}
+use crate::deploy;
+use crate::fixture::{Server, ServerSettings, make_key};
 
 #[test]
 fn a_changed_host_key_stops_the_deploy() {

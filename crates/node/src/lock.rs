@@ -1,0 +1,207 @@
+//! The lock of the node: who may change it, and who says so.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read as _, Seek as _, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use flocker_remote::protocol::{LockHolder, LockPurpose, StepFailure};
+use nix::errno::Errno;
+use nix::fcntl::{Flock, FlockArg};
+use thiserror::Error;
+use tokio::sync::oneshot;
+
+use crate::failure::OrFailure as _;
+
+/// Readable by root alone.
+const MODE: u32 = 0o600;
+
+/// A lock cannot be used.
+#[derive(Debug, Error)]
+#[error("cannot {action} {}", path.display())]
+pub(crate) struct LockError {
+    action: &'static str,
+    path: PathBuf,
+    source: io::Error,
+}
+
+/// The right to change the node.
+///
+/// The kernel gives it back when this process ends, however it ends: no lock is ever stale.
+#[derive(Debug)]
+pub(crate) struct NodeLock {
+    /// Had until this one goes on, so that the kernel wakes whoever waits for just that.
+    undecided: Option<Flock<File>>,
+    file: Flock<File>,
+    place: NodeLockPlace,
+    holder: LockHolder,
+}
+
+/// Where the lock of the node is.
+///
+/// What is in the file is who has the lock. It is written after the lock was taken and stays when
+/// it is given back, so that both are done, and it is read, while another lock is had, the guard:
+/// whoever is refused reads of the one who has the lock, and never of the one before. The guard is
+/// had for an instant only, and nothing is waited for meanwhile that is not.
+#[derive(Debug, Clone)]
+pub(crate) struct NodeLockPlace {
+    file: PathBuf,
+    guard: PathBuf,
+    undecided: PathBuf,
+}
+
+impl NodeLockPlace {
+    /// The place in the directory of what is forgotten in a reboot.
+    pub(crate) fn new(runtime: &Path) -> Self {
+        Self {
+            file: runtime.join("deploy.lock"),
+            guard: runtime.join("deploy.guard"),
+            undecided: runtime.join("deploy.undecided"),
+        }
+    }
+
+    /// Takes the lock for `holder`, or returns who has it, if that one could be read.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the files cannot be made, locked or written.
+    pub(crate) fn take(
+        &self,
+        holder: &LockHolder,
+    ) -> Result<Result<NodeLock, Option<LockHolder>>, LockError> {
+        let _guard = wait_for(&self.guard)?;
+        // Those who wait share the lock for an instant when it is free. Whoever can share it, too,
+        // knows that nobody has it, and that under the guard nobody else gets it.
+        match Flock::lock(open(&self.file)?, FlockArg::LockSharedNonblock) {
+            Ok(shared) => drop(shared),
+            Err((mut file, Errno::EWOULDBLOCK)) => {
+                let mut text = String::new();
+                let _ = file.read_to_string(&mut text);
+                return Ok(Err(serde_json::from_str(&text).ok()));
+            }
+            Err((_, errno)) => return Err(failed("lock", &self.file, errno.into())),
+        }
+        let file = wait_for(&self.file)?;
+        let undecided = match holder.purpose {
+            LockPurpose::Begin => Some(wait_for(&self.undecided)?),
+            LockPurpose::Deploy | LockPurpose::Comply => None,
+        };
+        let mut lock = NodeLock {
+            undecided,
+            file,
+            place: self.clone(),
+            holder: holder.clone(),
+        };
+        lock.write()?;
+        Ok(Ok(lock))
+    }
+
+    /// Waits, blocking the thread, until nobody has the lock.
+    ///
+    /// It is not taken: who waits tries again, and so learns who was faster.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the file cannot be made or locked.
+    pub(crate) fn wait_until_free(&self) -> Result<(), LockError> {
+        wait_to_share(&self.file)
+    }
+
+    /// Waits, blocking the thread, until whoever has the lock goes on or gives it back.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the file cannot be made or locked.
+    pub(crate) fn wait_until_decided(&self) -> Result<(), LockError> {
+        wait_to_share(&self.undecided)
+    }
+}
+
+impl NodeLock {
+    /// Goes on from looking: nobody waits any more for this one to give way.
+    ///
+    /// # Errors
+    ///
+    /// Fails when that cannot be written down.
+    pub(crate) fn go_on(&mut self) -> Result<(), LockError> {
+        let _guard = wait_for(&self.place.guard)?;
+        self.holder.purpose = LockPurpose::Deploy;
+        self.write()?;
+        self.undecided = None;
+        Ok(())
+    }
+
+    /// Tells whether it has gone on.
+    pub(crate) fn has_gone_on(&self) -> bool {
+        self.holder.purpose != LockPurpose::Begin
+    }
+
+    /// Writes down who has the lock.
+    fn write(&mut self) -> Result<(), LockError> {
+        let text = serde_json::to_vec(&self.holder).unwrap_or_default();
+        self.file
+            .set_len(0)
+            .and_then(|()| self.file.rewind())
+            .and_then(|()| self.file.write_all(&text))
+            .map_err(|source| failed("write", &self.place.file, source))
+    }
+}
+
+/// Has a thread of its own wait, and waits for that.
+///
+/// The thread is not one of the runtime's, which would wait for it at its end: who gives up waiting
+/// leaves a thread behind that may still wait when the process ends.
+///
+/// # Errors
+///
+/// Fails when waiting fails.
+pub(crate) async fn wait_blocking(
+    wait: impl FnOnce() -> Result<(), LockError> + Send + 'static,
+) -> Result<(), StepFailure> {
+    let (done, ended) = oneshot::channel();
+    std::thread::spawn(move || {
+        // Nobody listens any more when the session has ended.
+        let _ = done.send(wait());
+    });
+    ended
+        .await
+        .or_failed_to("the node's lock cannot be waited for")?
+        .or_failure()
+}
+
+/// Takes a lock that nobody has for long, waiting for it.
+///
+/// # Errors
+///
+/// Fails when its file cannot be made or locked.
+pub(crate) fn wait_for(path: &Path) -> Result<Flock<File>, LockError> {
+    Flock::lock(open(path)?, FlockArg::LockExclusive)
+        .map_err(|(_, errno)| failed("lock", path, errno.into()))
+}
+
+/// Waits until nobody has a lock for itself. A shared one is had exactly then.
+fn wait_to_share(path: &Path) -> Result<(), LockError> {
+    Flock::lock(open(path)?, FlockArg::LockShared)
+        .map(drop)
+        .map_err(|(_, errno)| failed("wait for", path, errno.into()))
+}
+
+/// Opens a file for locking.
+fn open(path: &Path) -> Result<File, LockError> {
+    OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(MODE)
+        .open(path)
+        .map_err(|source| failed("open", path, source))
+}
+
+fn failed(action: &'static str, path: &Path, source: io::Error) -> LockError {
+    LockError {
+        action,
+        path: path.to_owned(),
+        source,
+    }
+}
