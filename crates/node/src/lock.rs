@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use flocker_remote::protocol::{LockHolder, LockPurpose, StepFailure};
 use nix::errno::Errno;
-use nix::fcntl::{Flock, FlockArg};
+use nix::fcntl::{FcntlArg, FdFlag, Flock, FlockArg, fcntl};
 use thiserror::Error;
 use tokio::sync::oneshot;
 
@@ -27,12 +27,17 @@ pub(crate) struct LockError {
 
 /// The right to change the node.
 ///
-/// The kernel gives it back when this process ends, however it ends: no lock is ever stale.
+/// The kernel gives it back when this process ends, however it ends, and with it every command that
+/// it ran and that had the lock as well: no lock is ever stale, and none is free while a `zfs set`
+/// of somebody who was killed may yet be done.
 #[derive(Debug)]
 pub(crate) struct NodeLock {
     /// Had until this one goes on, so that the kernel wakes whoever waits for just that.
     undecided: Option<Flock<File>>,
-    file: Flock<File>,
+    /// Given back by closing it and not by unlocking, which would take it from the commands, too.
+    ///
+    /// **Source**: `flock(2)`: the lock belongs to the open file, which children inherit.
+    file: File,
     place: NodeLockPlace,
     holder: LockHolder,
 }
@@ -48,6 +53,7 @@ pub(crate) struct NodeLockPlace {
     file: PathBuf,
     guard: PathBuf,
     undecided: PathBuf,
+    is_inherited: bool,
 }
 
 impl NodeLockPlace {
@@ -57,6 +63,15 @@ impl NodeLockPlace {
             file: runtime.join("deploy.lock"),
             guard: runtime.join("deploy.guard"),
             undecided: runtime.join("deploy.undecided"),
+            is_inherited: false,
+        }
+    }
+
+    /// Has the commands that this process runs have the lock as well, for as long as they run.
+    pub(crate) fn inherited(self) -> Self {
+        Self {
+            is_inherited: true,
+            ..self
         }
     }
 
@@ -81,7 +96,14 @@ impl NodeLockPlace {
             }
             Err((_, errno)) => return Err(failed("lock", &self.file, errno.into())),
         }
-        let file = wait_for(&self.file)?;
+        let file = open(&self.file)?;
+        file.lock()
+            .map_err(|source| failed("lock", &self.file, source))?;
+        if self.is_inherited {
+            // Opened by the standard library, it would be closed in every command.
+            fcntl(&file, FcntlArg::F_SETFD(FdFlag::empty()))
+                .map_err(|errno| failed("hand on", &self.file, errno.into()))?;
+        }
         let undecided = match holder.purpose {
             LockPurpose::Begin => Some(wait_for(&self.undecided)?),
             LockPurpose::Deploy | LockPurpose::Comply => None,
@@ -203,5 +225,37 @@ fn failed(action: &'static str, path: &Path, source: io::Error) -> LockError {
         action,
         path: path.to_owned(),
         source,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::{Command, Stdio};
+
+    use super::*;
+
+    #[test]
+    fn a_command_that_runs_still_keeps_the_lock_of_who_is_gone() {
+        let runtime = tempfile::tempdir().unwrap();
+        let place = NodeLockPlace::new(runtime.path()).inherited();
+        let holder = LockHolder {
+            purpose: LockPurpose::Comply,
+            operator: "flocker-node".to_owned(),
+            session: String::new(),
+            started: 1_000_000,
+            since: 1_000,
+            process: 7,
+        };
+        let lock = place.take(&holder).unwrap().unwrap();
+        let mut command = Command::new("cat");
+        let mut running = command.stdin(Stdio::piped()).spawn().unwrap();
+        drop(lock);
+        let refused = place.take(&holder).unwrap().unwrap_err();
+        assert_eq!(refused.unwrap(), holder);
+
+        drop(running.stdin.take());
+        running.wait().unwrap();
+        place.wait_until_free().unwrap();
+        place.take(&holder).unwrap().unwrap();
     }
 }

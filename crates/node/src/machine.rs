@@ -38,7 +38,7 @@ impl Disk {
     /// Reads the settings.
     pub(crate) fn open(settings_file: &Path) -> Result<Self, StepFailure> {
         let settings = Settings::read(settings_file).or_failure()?;
-        let store = Store::open(&settings).or_failure()?;
+        let store = Store::open(&settings).or_failure()?.locked_by_commands();
         let id = store.node_id().or_failure()?;
         let volumes = Zfs::new(ZfsSettings {
             dataset: settings.dataset.clone(),

@@ -59,6 +59,7 @@ pub(crate) enum StoreError {
 pub(crate) struct Store {
     state: PathBuf,
     runtime: PathBuf,
+    node_lock: NodeLockPlace,
 }
 
 impl Store {
@@ -67,6 +68,7 @@ impl Store {
         let store = Self {
             state: settings.state_directory.clone(),
             runtime: settings.runtime_directory.clone(),
+            node_lock: NodeLockPlace::new(&settings.runtime_directory),
         };
         let changing = store.runtime.join("changing");
         for directory in [
@@ -80,6 +82,12 @@ impl Store {
         }
         make_directory(&store.state.join("applications"), 0o700)?;
         Ok(store)
+    }
+
+    /// Has commands that are run keep the lock of whoever ran them and was killed meanwhile.
+    pub(crate) fn locked_by_commands(self) -> Self {
+        let node_lock = self.node_lock.inherited();
+        Self { node_lock, ..self }
     }
 
     /// Returns the node's identity; the first call ever makes one up.
@@ -181,7 +189,7 @@ impl Store {
 
     /// Returns where the right to change the node is had and waited for.
     pub(crate) fn node_lock(&self) -> NodeLockPlace {
-        NodeLockPlace::new(&self.runtime)
+        self.node_lock.clone()
     }
 
     fn change_path(&self, name: &ApplicationName) -> PathBuf {
