@@ -140,7 +140,7 @@ mod tests {
     /// Two applications: the first one's two steps wait for one another, the second has one.
     fn two_applications() -> Plan {
         let step = |id: u32, application: &str, after: &[u32]| {
-            let action = json!({ "stop-application": { "application": application } });
+            let action = json!({ "remove-application": { "application": application } });
             json!({ "id": id, "node": "node1", "action": action, "after": after, "why": "a test" })
         };
         let outcome = |done_after: u32| {

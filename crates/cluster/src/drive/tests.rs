@@ -2,18 +2,17 @@
 
 use flocker_model::Observed;
 use flocker_plan::StepId;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::*;
 
 /// Makes a plan that stops `web` on a node and removes it there.
 fn plan_to_remove() -> Plan {
-    let step = |id: u32, action: &str, after: &[u32]| {
-        let action = json!({ action: { "application": "web" } });
-        json!({ "id": id, "node": "node1", "action": action, "after": after, "why": "a test" })
-    };
+    let stop = json!({ "stop-application": { "application": "web", "kind": "for-good" } });
+    let remove = json!({ "remove-application": { "application": "web" } });
+    let step = |id: u32, action: &Value, after: &[u32]| json!({ "id": id, "node": "node1", "action": action, "after": after, "why": "a test" });
     let plan = json!({
-        "steps": [step(0, "stop-application", &[]), step(1, "remove-application", &[0])],
+        "steps": [step(0, &stop, &[]), step(1, &remove, &[0])],
         "outcomes": {
             "web": {
                 "outcome": "stopped", "volume_kept": true, "node": "node1", "done_after": [1],

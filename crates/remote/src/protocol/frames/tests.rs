@@ -173,14 +173,14 @@ fn names_that_would_be_more_than_names_are_refused_on_the_wire() {
         long.as_str(),
     ];
     for name in names {
-        let action = json!({ "stop-application": { "application": name } });
+        let action = json!({ "remove-application": { "application": name } });
         let request = json!({ "run": { "step": 0, "action": action } });
         let (messages, error) = read::<Request>(&frame(request.to_string().as_bytes()));
         assert_eq!(messages, 0, "{name:?}");
         let error = error.unwrap();
         assert!(error.contains("application name"), "{name:?}: {error}");
     }
-    let action = json!({ "stop-application": { "application": "web" } });
+    let action = json!({ "remove-application": { "application": "web" } });
     let request = json!({ "run": { "step": 0, "action": action } });
     let read = read::<Request>(&frame(request.to_string().as_bytes()));
     assert_eq!(read, (1, None), "the shape is right");
