@@ -110,7 +110,8 @@ pub struct ConnectOptions {
     /// allows 10 unless told otherwise (`MaxSessions`), some of which may
     /// still be ending.
     pub sessions: usize,
-    /// Bytes in either direction after which new session keys are agreed on.
+    /// Bytes that are sent after which we ask for new session keys. The server does for what it
+    /// sends.
     pub rekey_after: usize,
 }
 
@@ -135,8 +136,12 @@ impl ConnectOptions {
         Config {
             limits: Limits {
                 rekey_write_limit: self.rekey_after,
-                rekey_read_limit: self.rekey_after,
-                ..Limits::default()
+                // What is on its way while we ask for new keys is more than russh takes (two
+                // channels' windows) when several channels receive at full speed; it ends the
+                // connection then. A server that asks by itself has sent everything before. As in
+                // OpenSSH there is no limit in time (`RekeyLimit` in ssh_config(5)).
+                rekey_read_limit: usize::MAX,
+                rekey_time_limit: Duration::MAX,
             },
             // Large enough for 1 Gbit/s over 30 ms.
             window_size: 4 << 20,

@@ -9,7 +9,7 @@ use std::time::Duration;
 use flocker_remote::ssh::{CommandError, ConnectOptions, Connection, ExitStatus, RemoteCommand};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, ReadBuf};
 
-use crate::fixture::{Server, shell, within_deadline};
+use crate::fixture::{Server, ServerSettings, shell, within_deadline};
 
 const MEGABYTE: u64 = 1_000_000;
 
@@ -209,11 +209,11 @@ fn bytes_written_by(process: nix::unistd::Pid) -> u64 {
 
 #[tokio::test]
 async fn many_downloads_at_once_survive_new_session_keys() {
-    let server = Server::start();
-    let options = ConnectOptions {
-        rekey_after: 20_000_000,
-        ..ConnectOptions::default()
-    };
+    let server = Server::start_with(&ServerSettings {
+        extra: "RekeyLimit 20M",
+        ..ServerSettings::default()
+    });
+    let options = ConnectOptions::default();
     let connection = within_deadline(Connection::connect(&server.destination(), &options))
         .await
         .unwrap();
