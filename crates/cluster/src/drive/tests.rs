@@ -8,11 +8,11 @@ use super::*;
 
 /// Makes a plan that stops `web` on a node and removes it there.
 fn plan_to_remove() -> Plan {
-    let stop = json!({ "stop-application": { "application": "web", "kind": "for-good" } });
-    let remove = json!({ "remove-application": { "application": "web" } });
+    let stopping = json!({ "stop-application": { "application": "web", "kind": "for-good" } });
+    let removing = json!({ "remove-application": { "application": "web" } });
     let step = |id: u32, action: &Value, after: &[u32]| json!({ "id": id, "node": "node1", "action": action, "after": after, "why": "a test" });
     let plan = json!({
-        "steps": [step(0, &stop, &[]), step(1, &remove, &[0])],
+        "steps": [step(0, &stopping, &[]), step(1, &removing, &[0])],
         "outcomes": {
             "web": {
                 "outcome": "stopped", "volume_kept": true, "node": "node1", "done_after": [1],
