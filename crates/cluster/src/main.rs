@@ -2,6 +2,7 @@
 //! say.
 
 mod arguments;
+mod asking;
 mod deploy;
 mod drive;
 mod ending;

@@ -1,9 +1,8 @@
 //! One node's `flocker-node serve`, for the length of a deploy.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use flocker_failpoint::reach;
 use flocker_model::{Look, NodeName};
+use flocker_remote::clock::milliseconds_since_1970;
 use flocker_remote::protocol::{
     Begin, Event, FrameReader, LivingWriter, LockHolder, Request, Speaks,
 };
@@ -288,15 +287,6 @@ async fn forward<R: AsyncRead + Unpin>(
     let failure = ending.explain("ended unexpectedly", error.as_ref()).await;
     // Nobody listens any more when the session was ended from here.
     let _ = incoming.send((node, Incoming::Lost(failure))).await;
-}
-
-/// Reads this machine's clock.
-fn milliseconds_since_1970() -> u64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| {
-            u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
-        })
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::str::FromStr as _;
 
 use flocker_model::{ApplicationName, Deployment, NodeMemory, NodeName, NodeObservation, Observed};
 use flocker_plan::{Action, Blocked, Goal, OutcomeKind, Plan, Scope, StepId, plan, plan_restore};
+use flocker_remote::clock::{milliseconds_since_1970, seconds_since_1970};
 use flocker_remote::protocol::{LockHolder, LockPurpose, StepFailure};
 use tokio::sync::mpsc;
 
@@ -15,7 +16,6 @@ use crate::lock::{NodeLock, wait_blocking};
 use crate::machine::Machine;
 use crate::places::reach;
 use crate::platform::Platform;
-use crate::serve::{milliseconds_since_1970, seconds_since_1970};
 
 /// What came of it.
 #[derive(Debug, Default)]

@@ -1,9 +1,8 @@
 //! Serving one deploy over standard input and output.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use flocker_model::{Contact, Look};
 use flocker_plan::{Action, StepId};
+use flocker_remote::clock::seconds_since_1970;
 use flocker_remote::protocol::{
     Begin, Event, FrameReader, FrameWriter, GIVING_WAY, LockHolder, LockPurpose, RefusedReason,
     Request, SILENCE, Speaks, StepFailure, Turn, turn,
@@ -221,20 +220,6 @@ async fn observe(
         Look::Whole(state) => Event::Observed { state },
         Look::WithoutPool(node) => Event::WithoutPool { node },
     })
-}
-
-/// Reads the node's clock.
-pub(crate) fn seconds_since_1970() -> u64 {
-    milliseconds_since_1970() / 1000
-}
-
-/// Reads the node's clock.
-pub(crate) fn milliseconds_since_1970() -> u64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |elapsed| {
-            u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX)
-        })
 }
 
 /// Runs one step and reports it.

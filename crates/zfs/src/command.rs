@@ -255,6 +255,8 @@ where
 
 #[cfg(test)]
 mod tests {
+    use std::fs::File;
+
     use super::*;
 
     #[tokio::test]
@@ -306,16 +308,17 @@ mod tests {
             "did not finish within 60 seconds; look at `zpool status`"
         );
 
-        let started = tokio::time::Instant::now();
-        let other_end = async {
-            let open = move || std::fs::File::options().write(true).open(pipe);
-            let writer = tokio::task::spawn_blocking(open).await.unwrap().unwrap();
-            tokio::time::sleep(3 * PATIENCE).await;
-            drop(writer);
+        let mut changing = std::pin::pin!(argv.change());
+        // Opening waits until `cat` has opened the other end.
+        let opening = tokio::task::spawn_blocking(|| File::options().write(true).open(pipe));
+        let writer = tokio::select! {
+            opened = opening => opened.unwrap().unwrap(),
+            ended = &mut changing => panic!("it did not wait: {ended:?}"),
         };
-        let (ended, ()) = tokio::join!(argv.change(), other_end);
-        assert_eq!(ended.unwrap().stdout, "");
-        assert!(started.elapsed() >= 3 * PATIENCE);
+        let given_up = tokio::time::timeout(3 * PATIENCE, &mut changing).await;
+        assert!(given_up.is_err(), "{given_up:?}");
+        drop(writer);
+        assert_eq!(changing.await.unwrap().stdout, "");
     }
 
     #[test]

@@ -8,8 +8,7 @@ use flocker_remote::protocol::{Change, StepDone, StepFailure};
 use flocker_zfs::{Acquire, NewVolume, Promote, Release, SetAside};
 
 use crate::claims;
-use crate::failure::OrFailure as _;
-use crate::failure::failure_of;
+use crate::failure::{OrFailure as _, failure_of};
 use crate::machine::Machine;
 use crate::peer::SAME_RELEASE;
 use crate::platform::{OwnedVolume as _, Platform, Volumes as _};

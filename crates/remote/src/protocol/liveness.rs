@@ -21,10 +21,11 @@ use futures_util::SinkExt as _;
 use serde::Serialize;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::{Instant, Sleep, sleep, timeout};
+use tokio::time::timeout;
 use tokio_util::codec::{FramedWrite, LengthDelimitedCodec};
 
 use super::frames::{FrameError, codec};
+use crate::patience::Patience;
 
 /// How long whoever asks writes nothing before it gives a sign of life.
 pub const SIGN_OF_LIFE: Duration = Duration::from_secs(10);
@@ -123,9 +124,7 @@ async fn write_frames(
 #[derive(Debug)]
 pub struct Listener<R> {
     stream: R,
-    /// Made once, and set again each time.
-    patience: Option<Pin<Box<Sleep>>>,
-    is_silent: bool,
+    patience: Patience,
 }
 
 impl<R> Listener<R> {
@@ -133,8 +132,7 @@ impl<R> Listener<R> {
     pub fn new(stream: R) -> Self {
         Self {
             stream,
-            patience: None,
-            is_silent: false,
+            patience: Patience::new(SILENCE),
         }
     }
 }
@@ -146,30 +144,13 @@ impl<R: AsyncRead + Unpin> AsyncRead for Listener<R> {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let Self {
-            stream,
-            patience,
-            is_silent,
-        } = &mut *self;
-        let read = Pin::new(stream).poll_read(context, buffer);
-        if read.is_ready() {
-            *is_silent = false;
-            return read;
-        }
-        let patience = patience.get_or_insert_with(|| Box::pin(sleep(SILENCE)));
-        if !*is_silent {
-            *is_silent = true;
-            patience.as_mut().reset(Instant::now() + SILENCE);
-        }
-        patience.as_mut().poll(context).map(|()| {
-            Err(io::Error::new(
-                io::ErrorKind::TimedOut,
-                format!(
-                    "nothing has come for {} s, not even a sign of life: the machine that asks \
-                     seems to be gone",
-                    SILENCE.as_secs()
-                ),
-            ))
+        let read = Pin::new(&mut self.stream).poll_read(context, buffer);
+        self.patience.watch(context, read, |silence| {
+            format!(
+                "nothing has come for {} s, not even a sign of life: the machine that asks seems \
+                 to be gone",
+                silence.as_secs()
+            )
         })
     }
 }

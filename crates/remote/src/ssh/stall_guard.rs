@@ -6,7 +6,8 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::Sleep;
+
+use crate::patience::Patience;
 
 /// A stream whose writes fail when none makes progress for a while.
 ///
@@ -16,9 +17,7 @@ use tokio::time::Sleep;
 #[derive(Debug)]
 pub(super) struct StallGuard<S> {
     stream: S,
-    limit: Duration,
-    /// Runs while a write is held up.
-    held_up: Option<Pin<Box<Sleep>>>,
+    patience: Patience,
 }
 
 impl<S> StallGuard<S> {
@@ -26,8 +25,7 @@ impl<S> StallGuard<S> {
     pub(super) fn new(stream: S, limit: Duration) -> Self {
         Self {
             stream,
-            limit,
-            held_up: None,
+            patience: Patience::new(limit),
         }
     }
 
@@ -36,21 +34,9 @@ impl<S> StallGuard<S> {
         context: &mut Context<'_>,
         progress: Poll<io::Result<T>>,
     ) -> Poll<io::Result<T>> {
-        if progress.is_ready() {
-            self.held_up = None;
-            return progress;
-        }
-        let limit = self.limit;
-        let timer = self
-            .held_up
-            .get_or_insert_with(|| Box::pin(tokio::time::sleep(limit)));
-        match timer.as_mut().poll(context) {
-            Poll::Pending => Poll::Pending,
-            Poll::Ready(()) => Poll::Ready(Err(io::Error::new(
-                io::ErrorKind::TimedOut,
-                format!("the peer has taken no data for {} s", limit.as_secs_f32()),
-            ))),
-        }
+        self.patience.watch(context, progress, |stall| {
+            format!("the peer has taken no data for {} s", stall.as_secs_f32())
+        })
     }
 }
 

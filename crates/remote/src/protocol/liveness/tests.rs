@@ -1,6 +1,9 @@
 //! Time is paused in these: it passes at once whenever everybody waits.
 
+use std::pin::pin;
+
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
+use tokio::time::{Instant, advance};
 
 use super::*;
 use crate::protocol::{FrameReader, FrameWriter, Request};
@@ -15,15 +18,10 @@ fn pipe() -> (DuplexStream, FrameReader<Listener<DuplexStream>, Request>) {
 async fn whoever_is_alive_is_listened_to_however_long_it_says_nothing() {
     let (writing, mut reader) = pipe();
     let mut writer = LivingWriter::new(writing);
-    let begun = Instant::now();
-    let late = async {
-        sleep(SILENCE * 100).await;
-        writer.send(&Request::Observe).await.unwrap();
-        writer
-    };
-    let (writer, heard) = tokio::join!(late, reader.next());
-    assert_eq!(heard.unwrap(), Some(Request::Observe));
-    assert!(begun.elapsed() >= SILENCE * 100);
+    let heard = timeout(SILENCE * 100, reader.next()).await;
+    assert!(heard.is_err(), "{heard:?}");
+    writer.send(&Request::Observe).await.unwrap();
+    assert_eq!(reader.next().await.unwrap(), Some(Request::Observe));
     // Its end is one.
     drop(writer);
     assert_eq!(reader.next().await.unwrap(), None);
@@ -54,7 +52,7 @@ async fn only_whoever_listens_hears_silence() {
     assert!(timeout(SILENCE / 2, reader.next()).await.is_err());
     let frame = b"\0\0\0\x09\"observe\"";
     writing.write_all(frame).await.unwrap();
-    sleep(SILENCE * 2).await;
+    advance(SILENCE * 2).await;
     assert_eq!(reader.next().await.unwrap(), Some(Request::Observe));
     let silent = timeout(SILENCE / 2, reader.next()).await;
     assert!(silent.is_err(), "{silent:?}");
@@ -65,22 +63,20 @@ async fn only_whoever_listens_hears_silence() {
 async fn a_stream_that_pauses_is_the_same_stream() {
     let (writing, mut reader) = pipe();
     let mut writer = LivingWriter::new(writing);
-    let sent = async {
-        writer.send(&Request::Observe).await.unwrap();
-        for part in ["what ", "takes ", "its time"] {
-            sleep(SILENCE * 2).await;
-            writer.send_bytes(part.into()).await.unwrap();
-        }
-        drop(writer);
-    };
-    let received = async {
+    writer.send(&Request::Observe).await.unwrap();
+    let mut received = pin!(async {
         assert_eq!(reader.next().await.unwrap(), Some(Request::Observe));
         let mut rest = String::new();
         reader.into_rest().read_to_string(&mut rest).await.unwrap();
         rest
-    };
-    let ((), rest) = tokio::join!(sent, received);
-    assert_eq!(rest, "what takes its time");
+    });
+    for part in ["what ", "takes ", "its time"] {
+        let ended = timeout(SILENCE * 2, &mut received).await;
+        assert!(ended.is_err(), "{ended:?}");
+        writer.send_bytes(part.into()).await.unwrap();
+    }
+    drop(writer);
+    assert_eq!(received.await, "what takes its time");
 }
 
 /// Part of a frame is no end, and neither is a machine that vanishes in the middle of a stream.
