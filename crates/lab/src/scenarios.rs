@@ -131,7 +131,7 @@ pub(crate) struct Faults {
     /// Write the table to this file
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
-    /// Leave out what is green in the file of --json, which must be of the same commit
+    /// Leave out what is green in the file of --json, which must be of the same source
     #[arg(long = "continue", requires = "json", conflicts_with = "random")]
     resume: bool,
     /// On so many pairs of nodes at once

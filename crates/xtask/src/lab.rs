@@ -65,18 +65,40 @@ pub(crate) fn run_faults(arguments: &[String]) -> CommandResult {
     install::ensure(&[Need::Build, Need::Machines])?;
     let mut words = vec!["faults"];
     words.extend(arguments.iter().map(String::as_str));
-    build(Purpose::Faults)?
-        .program(&words)
-        .env("FLOCKER_COMMIT", commit())
-        .exit_code()
+    let mut program = build(Purpose::Faults)?.program(&words);
+    if let Some(commit) = commit() {
+        program = program.env("FLOCKER_COMMIT", commit);
+    }
+    if let Some(source) = source() {
+        program = program.env("FLOCKER_SOURCE", source);
+    }
+    program.exit_code()
 }
 
-/// Names the state of the source, for tables that are kept.
-fn commit() -> String {
+/// Names the state of the workspace, for tables that are kept.
+fn commit() -> Option<String> {
     let described = Program::new("git")
         .args(["describe", "--always", "--dirty", "--abbrev=12"])
         .read();
-    described.map_or_else(|_| "unknown".to_owned(), |text| text.trim().to_owned())
+    described.ok().map(|text| text.trim().to_owned())
+}
+
+/// Names all that the programs and the nodes are built of: the same for commits that differ in
+/// other things only. Nothing if it has changes that are not committed.
+fn source() -> Option<String> {
+    let built_of = ["Cargo.lock", "Cargo.toml", "crates", "vm-images"];
+    let changes = Program::new("git")
+        .args(["status", "--porcelain", "--"])
+        .args(built_of)
+        .read();
+    if !changes.ok()?.trim().is_empty() {
+        return None;
+    }
+    let objects = Program::new("git")
+        .args(["ls-tree", "--object-only", "--abbrev=12", "HEAD"])
+        .args(built_of)
+        .read();
+    Some(objects.ok()?.trim().replace('\n', " "))
 }
 
 /// Installs, builds, and lets `flocker-lab` show what Flocker does.

@@ -27,7 +27,7 @@ pub use boot::run_boot;
 pub use container_images::{ContainerImages, ContainerImagesError};
 pub use demo::{DEMO_LAB, DemoError, run_demo};
 pub use faults::{
-    Campaign, Case, Choice, DisturbedMove, Fault, FaultsReport, Moment, OtherCommit, Tried,
+    Campaign, Case, Choice, DisturbedMove, Fault, FaultsReport, Moment, OtherSource, Tried,
     run_faults,
 };
 pub use migration::{Chapter, run_migration};

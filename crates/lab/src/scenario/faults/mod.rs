@@ -36,7 +36,7 @@ use super::site::{Site, SiteError};
 use super::wait::{PATIENCE, RESTORE_PATIENCE, eventually};
 
 pub use case::{Case, DisturbedMove, Fault, Moment};
-pub use report::{Campaign, Choice, FaultsReport, OtherCommit, Tried, run_faults};
+pub use report::{Campaign, Choice, FaultsReport, OtherSource, Tried, run_faults};
 
 /// The ledger alone.
 const APPLICATIONS: &str = "

@@ -72,8 +72,10 @@ impl Choice {
 pub struct FaultsReport {
     /// When the first was begun.
     pub date: String,
-    /// Which state of the source was tried, as far as the environment tells.
+    /// The commit that was tried, or the first of them, as far as the environment tells.
     pub commit: Option<String>,
+    /// Names all that programs and nodes were built of; nothing if nobody can get that again.
+    pub source: Option<String>,
     /// What random cases were made from.
     pub seed: Option<u64>,
     /// How many pairs of nodes there were, each with cases of its own.
@@ -90,6 +92,7 @@ impl FaultsReport {
         Self {
             date: render_utc(elapsed.map_or(0, |elapsed| elapsed.as_secs())),
             commit: std::env::var("FLOCKER_COMMIT").ok(),
+            source: std::env::var("FLOCKER_SOURCE").ok(),
             seed,
             pairs,
             ..Self::default()
@@ -107,11 +110,12 @@ pub struct Campaign {
 /// What was tried before says nothing of what is there now.
 #[derive(Debug, Error)]
 #[error(
-    "that table is of commit {}, and this is {}; begin a new one",
+    "that table is of commit {}, and this is {}, built of something else or of changes that are not \
+     committed; begin a new one",
     told(earlier.as_deref()),
     told(now.as_deref())
 )]
-pub struct OtherCommit {
+pub struct OtherSource {
     earlier: Option<String>,
     now: Option<String>,
 }
@@ -128,20 +132,15 @@ impl Campaign {
         Self { choice, table }
     }
 
-    /// Goes on where an earlier run of the same commit ended: cases that were green then are not
-    /// tried again.
+    /// Goes on where an earlier run ended whose programs and nodes were built of the same: cases that
+    /// were green then are not tried again.
     ///
     /// # Errors
-    /// Fails when it was another commit, or when this one is not known or has changes beside it.
-    pub fn resume(self, earlier: FaultsReport) -> Result<Self, OtherCommit> {
-        let is_certain = |commit: &String| commit != "unknown" && !commit.ends_with("-dirty");
-        let now = self
-            .table
-            .commit
-            .as_ref()
-            .filter(|commit| is_certain(commit));
-        if now.is_none() || now != earlier.commit.as_ref() {
-            return Err(OtherCommit {
+    /// Fails when they were built of something else, or when that is not known of this run.
+    pub fn resume(self, earlier: FaultsReport) -> Result<Self, OtherSource> {
+        let now = self.table.source.as_ref();
+        if now.is_none() || now != earlier.source.as_ref() {
+            return Err(OtherSource {
                 earlier: earlier.commit,
                 now: self.table.commit,
             });
@@ -268,7 +267,7 @@ impl Shared<'_> {
 mod tests {
     use super::*;
 
-    fn table(commit: &str) -> FaultsReport {
+    fn table(source: &str) -> FaultsReport {
         let tried = |case: &str, failure: Option<&str>| Tried {
             case: case.to_owned(),
             first_exit: Some(5),
@@ -277,7 +276,8 @@ mod tests {
             failure: failure.map(str::to_owned),
         };
         FaultsReport {
-            commit: Some(commit.to_owned()),
+            commit: Some("abc".to_owned()),
+            source: Some(source.to_owned()),
             cases: vec![
                 tried("kill-agent@released", None),
                 tried("two-operators", Some("both went on")),
@@ -286,17 +286,18 @@ mod tests {
         }
     }
 
-    fn campaign(commit: Option<&str>) -> Campaign {
+    fn campaign(source: Option<&str>) -> Campaign {
         let cases = ["kill-agent@released", "two-operators", "lost-owner"];
         let cases = cases.map(|case| case.parse().unwrap()).to_vec();
         let mut campaign = Campaign::begin(Choice::These(cases), 2);
-        campaign.table.commit = commit.map(str::to_owned);
+        campaign.table.commit = Some("def".to_owned());
+        campaign.table.source = source.map(str::to_owned);
         campaign
     }
 
     #[test]
     fn what_failed_or_was_not_tried_is_left_to_do() {
-        let resumed = campaign(Some("abc")).resume(table("abc")).unwrap();
+        let resumed = campaign(Some("1 2")).resume(table("1 2")).unwrap();
         let left: Vec<_> = resumed
             .choice
             .cases()
@@ -307,14 +308,13 @@ mod tests {
     }
 
     #[test]
-    fn another_commit_begins_anew() {
-        let refused = campaign(Some("def")).resume(table("abc")).unwrap_err();
+    fn what_is_built_of_something_else_begins_anew() {
+        let refused = campaign(Some("1 3")).resume(table("1 2")).unwrap_err();
         assert_eq!(
             refused.to_string(),
-            "that table is of commit abc, and this is def; begin a new one"
+            "that table is of commit abc, and this is def, built of something else or of changes \
+             that are not committed; begin a new one"
         );
-        assert!(campaign(None).resume(table("abc")).is_err());
-        let changed = "abc-dirty";
-        assert!(campaign(Some(changed)).resume(table(changed)).is_err());
+        assert!(campaign(None).resume(table("1 2")).is_err());
     }
 }
