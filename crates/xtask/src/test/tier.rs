@@ -63,11 +63,13 @@ pub(crate) enum TierName {
     Pool,
     /// Whole nodes in virtual machines.
     Vm,
+    /// Moves that are disturbed, on nodes in virtual machines.
+    Faults,
 }
 
 impl TierName {
     /// Every tier, cheapest first.
-    pub(crate) const ALL: [Self; 13] = [
+    pub(crate) const ALL: [Self; 14] = [
         Self::Format,
         Self::Clippy,
         Self::Check,
@@ -81,6 +83,7 @@ impl TierName {
         Self::Sshd,
         Self::Pool,
         Self::Vm,
+        Self::Faults,
     ];
 
     /// The crates whose integration tests are tiers of their own.
@@ -102,6 +105,7 @@ impl TierName {
             Self::Sshd => "the transport with a real OpenSSH server",
             Self::Pool => "volumes on a real ZFS pool",
             Self::Vm => "whole nodes in virtual machines",
+            Self::Faults => "moves that are disturbed, on virtual nodes",
         }
     }
 
@@ -117,7 +121,7 @@ impl TierName {
             Self::Namespaces => &[Need::Build, Need::Namespaces],
             Self::Dockerd => &[Need::Build, Need::Docker],
             Self::Sshd => &[Need::Build, Need::Ssh],
-            Self::Pool | Self::Vm => &[Need::Build, Need::Machines],
+            Self::Pool | Self::Vm | Self::Faults => &[Need::Build, Need::Machines],
         }
     }
 
@@ -156,6 +160,7 @@ impl TierName {
             Self::Sshd => run_system("flocker-remote").and(run_openssh()),
             Self::Pool => pool::run(),
             Self::Vm => run_machines(),
+            Self::Faults => run_scenario(Purpose::Faults, &["faults", "--smoke", "--pairs", "2"]),
         }
     }
 }
@@ -264,20 +269,25 @@ fn run_openssh() -> Outcome {
 }
 
 fn run_machines() -> Outcome {
-    let outcome = lab::build(Purpose::Lab)
-        .and_then(|built| Ok(built.program(&["test", "migration"]).run_collecting()?));
-    let scenarios = match outcome {
-        Ok((status, lines)) => Outcome::of_program(&lines, status.success()),
-        Err(failure) => {
-            terminal::failure(failure.as_ref());
-            Outcome::failed(failure.to_string())
-        }
-    };
+    let scenarios = run_scenario(Purpose::Lab, &["test", "migration"]);
     let machines = TestRun::new(&["--features", MACHINES_FEATURE])
         .targets(&[MACHINES_TARGET.to_owned()])
         .one_at_a_time()
         .run();
     machines.and(scenarios)
+}
+
+/// Runs `flocker-lab`, which counts what it asserts.
+fn run_scenario(purpose: Purpose, arguments: &[&str]) -> Outcome {
+    let ran =
+        lab::build(purpose).and_then(|built| Ok(built.program(arguments).run_collecting()?));
+    match ran {
+        Ok((status, lines)) => Outcome::of_program(&lines, status.success()),
+        Err(failure) => {
+            terminal::failure(failure.as_ref());
+            Outcome::failed(failure.to_string())
+        }
+    }
 }
 
 #[cfg(test)]
@@ -297,9 +307,10 @@ mod tests {
             fast: true,
             tiers: Vec::new(),
         };
-        assert_eq!(selection.tiers().len(), TierName::ALL.len() - 2);
-        assert!(!selection.tiers().contains(&TierName::Vm));
-        assert!(!selection.tiers().contains(&TierName::Pool));
+        assert_eq!(selection.tiers().len(), TierName::ALL.len() - 3);
+        for machines in [TierName::Pool, TierName::Vm, TierName::Faults] {
+            assert!(!selection.tiers().contains(&machines));
+        }
     }
 
     #[test]
