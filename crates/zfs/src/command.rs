@@ -297,10 +297,15 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_changes_something_is_waited_for_and_what_reads_is_given_up() {
         // Paused time goes to the next deadline whenever nothing else is to be done. `cat` ends
-        // when this end of the pipe is closed.
+        // when this end of its pipe is closed. Each has a pipe of its own: a `cat` that was given up
+        // may still be there to take the end that is meant for the next.
         let directory = tempfile::tempdir().unwrap();
-        let pipe = directory.path().join("pipe");
-        nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        let make_pipe = |name: &str| {
+            let pipe = directory.path().join(name);
+            nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+            pipe
+        };
+        let pipe = make_pipe("reading");
         let argv = Argv::new(&["cat", pipe.to_str().unwrap()]);
         let given_up = argv.read().await.unwrap_err();
         assert_eq!(
@@ -308,6 +313,8 @@ mod tests {
             "did not finish within 60 seconds; look at `zpool status`"
         );
 
+        let pipe = make_pipe("changing");
+        let argv = Argv::new(&["cat", pipe.to_str().unwrap()]);
         let mut changing = std::pin::pin!(argv.change());
         // Opening waits until `cat` has opened the other end.
         let opening = tokio::task::spawn_blocking(|| File::options().write(true).open(pipe));
