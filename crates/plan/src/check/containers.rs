@@ -1,7 +1,8 @@
 //! What must hold of steps on containers.
 
 use flocker_model::{
-    ApplicationName, ContainerSpecification, ContainerStatus, Epoch, ImageReference, NodeName,
+    ApplicationName, ContainerSpecification, ContainerStatus, Epoch, ImageId, ImageReference,
+    NodeName,
 };
 
 use crate::{Action, PushKind, Step, StopKind};
@@ -115,7 +116,8 @@ impl Checker<'_> {
             .steps()
             .iter()
             .filter(|other| brings_image(other, place, image));
-        let has_image = brought.clone().all(|other| self.precedes(other, step));
+        let has_image = brought.clone().all(|other| self.precedes(other, step))
+            && self.keeps_its_image((&step.node, place), specification);
         let pushes = self.steps_on(&step.node).any(|other| {
             matches!(&other.action, Action::PushVolume { application, kind: PushKind::Last, .. }
                 if application == name)
@@ -165,12 +167,37 @@ impl Checker<'_> {
         })
     }
 
+    /// Tells whether an application that moves will be made from what its image's name means where it
+    /// ran, as far as that node has it and keeps it.
+    fn keeps_its_image(
+        &self,
+        (from, place): (&NodeName, &NodeName),
+        specification: &ContainerSpecification,
+    ) -> bool {
+        let image = &specification.image;
+        let is_made_already = self
+            .state(place)
+            .is_some_and(|state| state.containers.contains_key(&specification.application));
+        let mut steps = self.plan.steps().iter();
+        let (here, there) = (self.image_on(from, image), self.image_on(place, image));
+        is_made_already
+            || here.is_none()
+            || here == there
+            || steps.any(|other| {
+                brings_image(other, place, image) || brings_image(other, from, image)
+            })
+    }
+
+    /// Returns which image a node was seen to have by a name.
+    fn image_on(&self, node: &NodeName, image: &ImageReference) -> Option<&ImageId> {
+        let mut images = self.state(node)?.images.iter();
+        let found = images.find(|(found, _)| found.with_tag() == image.with_tag());
+        found.map(|(_, id)| id)
+    }
+
     /// Tells whether a node was seen to have an image.
     fn has_image(&self, node: &NodeName, image: &ImageReference) -> bool {
-        self.state(node).is_some_and(|state| {
-            let mut images = state.images.keys();
-            images.any(|found| found.with_tag() == image.with_tag())
-        })
+        self.image_on(node, image).is_some()
     }
 
     /// Tells whether an earlier step brings an image to a node.

@@ -1,54 +1,93 @@
 //! Bringing images to the nodes that lack them.
 
-use flocker_model::{ImageReference, NodeName, NodeState};
+use flocker_model::{ImageId, ImageReference, NodeName, NodeState};
 
 use crate::steps::Because;
 use crate::{Action, ImageSource, StepId};
 
 use super::state::Planner;
 
+/// Why an image is streamed to a node that has none of that name.
+const LACKS: &str = "the other node lacks the image";
+
 impl Planner<'_> {
     /// Makes `image` present on `node`; returns the step that does so, if one is needed.
     ///
     /// A copy that the cluster or the operator has is preferred to the registry's: it is the very
-    /// image that ran so far, and it needs no registry.
+    /// image that ran so far, and it needs no registry. For the same reason an application that moves
+    /// gets the image that its origin has by that name, even where the node has another one of that
+    /// name: a database must not meet its data with another version because somebody once pulled
+    /// `latest` there.
     pub(super) fn bring_image(
         &mut self,
         node: &NodeName,
         image: &ImageReference,
+        origin: Option<&NodeName>,
     ) -> Option<StepId> {
-        let has = |state: &NodeState| has_image(state, image);
-        if self.observed.node(node).is_some_and(has) {
+        let is_there = self.image_on(node, image).is_some();
+        let origin = origin.filter(|origin| self.has_another(origin, node, image));
+        if is_there && origin.is_none() {
             return None;
         }
         let key = (node.clone(), image.clone());
         if let Some(step) = self.images.get(&key) {
             return Some(*step);
         }
-        let peer = self
-            .covered()
-            .into_iter()
-            .find(|(peer, state)| *peer != node && has(state) && self.know_each_other(peer, node))
-            .map(|(peer, _)| peer.clone());
-        let step = match peer {
-            Some(peer) => self.push_image((&peer, node), image),
-            None => self.ensure_image(node, image),
+        let step = match (origin, self.peer_with(node, image)) {
+            (Some(origin), _) if is_there => {
+                let why = "the application ran with another image of that name so far";
+                self.push_image((origin, node), image, why)
+            }
+            (Some(peer), _) => self.push_image((peer, node), image, LACKS),
+            (None, Some(peer)) => self.push_image((&peer, node), image, LACKS),
+            (None, None) => self.ensure_image(node, image),
         };
         self.images.insert(key, step);
         Some(step)
     }
 
-    /// Has a node that has the image stream it to one that lacks it.
-    fn push_image(&mut self, (from, to): (&NodeName, &NodeName), image: &ImageReference) -> StepId {
+    /// Finds another node that can stream the image.
+    fn peer_with(&self, node: &NodeName, image: &ImageReference) -> Option<NodeName> {
+        let mut others = self.covered().into_iter().map(|(peer, _)| peer);
+        let peer = others.find(|peer| {
+            *peer != node
+                && self.image_on(peer, image).is_some()
+                && self.know_each_other(peer, node)
+        });
+        peer.cloned()
+    }
+
+    /// Tells whether `origin` has another image by that name than `node`, and can stream it.
+    ///
+    /// Not if this plan replaces it there as well: of two that trade places, one decides for both.
+    /// The same image has another identity where Docker keeps its images in containerd's store; it is
+    /// streamed once a move then, and nothing else comes of it.
+    fn has_another(&self, origin: &NodeName, node: &NodeName, image: &ImageReference) -> bool {
+        let there = self.image_on(origin, image);
+        there.is_some()
+            && there != self.image_on(node, image)
+            && !self.images.contains_key(&(origin.clone(), image.clone()))
+            && self.know_each_other(origin, node)
+    }
+
+    /// Returns which image a node has by a name.
+    fn image_on(&self, node: &NodeName, image: &ImageReference) -> Option<&ImageId> {
+        self.observed.node(node)?.images.get(&tagged(image)?)
+    }
+
+    /// Has a node that has the image stream it to one that has not.
+    fn push_image(
+        &mut self,
+        (from, to): (&NodeName, &NodeName),
+        image: &ImageReference,
+        why: &'static str,
+    ) -> StepId {
         let after = self.admissions(&[from, to]);
         let action = Action::PushImage {
             image: image.clone(),
             to: to.clone(),
         };
-        let because = Because {
-            after: &after,
-            why: "the other node lacks the image",
-        };
+        let because = Because { after: &after, why };
         self.add(from, action, because)
     }
 

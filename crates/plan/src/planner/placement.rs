@@ -77,7 +77,8 @@ impl Planner<'_> {
         let need = need(self.observed.node(place), &wanted, &links);
         let mut ready = self.answering_targets(application, place);
         if matches!(need, Need::Create | Need::Recreate) {
-            ready.extend(self.bring_image(place, &application.image));
+            let origin = self.origin(name, place);
+            ready.extend(self.bring_image(place, &application.image, origin.as_ref()));
         }
         ready.extend(self.prepared.get(place));
         let placing = Placing {
@@ -200,6 +201,20 @@ impl Planner<'_> {
             .into_iter()
             .filter_map(|target| self.answers.get(target)?.get(place).copied())
             .collect()
+    }
+
+    /// Finds the other node that an application has run on so far: where its volume is or was, or else
+    /// its container.
+    fn origin(&self, name: &ApplicationName, place: &NodeName) -> Option<NodeName> {
+        let kept = match locate(name, self.observed) {
+            Whereabouts::Owned { node, .. } => Some(node),
+            Whereabouts::HandedOff { from, .. } => Some(from),
+            Whereabouts::Nowhere | Whereabouts::Blocked(_) => None,
+        };
+        match kept {
+            Some(node) => (node != *place).then_some(node),
+            None => self.elsewhere(name, place).into_iter().next(),
+        }
     }
 
     /// Tells whether a node has no pool that volumes can be written to.

@@ -59,7 +59,10 @@ impl World {
             for image in 0..4 {
                 if random.once_in(4) {
                     let image = format!("image-{image}:1");
-                    state.images.insert(name(&image), ImageId(image));
+                    // Some machines have something else by that name.
+                    let tagged_when = if random.once_in(3) { " once" } else { "" };
+                    let id = ImageId(format!("{image}{tagged_when}"));
+                    state.images.insert(name(&image), id);
                 }
             }
             truth

@@ -200,6 +200,12 @@ impl Cluster {
         self.observed.operator_images.insert(name(image), id);
     }
 
+    /// Gives a machine an image, in the place of another of that name.
+    pub(crate) fn has_image(&mut self, number: &str, image: &str, id: &str) {
+        let id = ImageId(id.to_owned());
+        self.machine(number).images.insert(name(image), id);
+    }
+
     /// Returns a machine for changing.
     pub(crate) fn machine(&mut self, number: &str) -> &mut NodeState {
         match self.observed.nodes.get_mut(&node_name(number)) {

@@ -24,6 +24,34 @@ fn the_seeds_database_moves() {
     assert_snapshot!(cluster.deploy(&seed("2")));
 }
 
+/// Somebody once pulled `latest` there. The database's data must not meet that.
+#[test]
+fn another_image_of_that_name_is_replaced_before_a_move() {
+    let mut cluster = Cluster::running(2, &seed("1"));
+    cluster.write();
+    cluster.has_image("2", "clusterhq/postgresql:latest", "sha256:old");
+    assert_snapshot!(cluster.deploy(&seed("2")));
+    let postgresql = "clusterhq/postgresql:latest".parse().unwrap();
+    let images = [
+        cluster.machine("1").images.get(&postgresql).cloned(),
+        cluster.machine("2").images.get(&postgresql).cloned(),
+    ];
+    assert_eq!(images[0], images[1]);
+}
+
+/// Neither takes the other's image from it while that is on its way.
+#[test]
+fn of_two_that_trade_places_one_decides_what_their_images_name_means() {
+    let volume = || with_volume(application("postgres"));
+    let applications = [("one", volume()), ("two", volume())];
+    let before = deployment(&applications, &[("1", &["one"]), ("2", &["two"])]);
+    let after = deployment(&applications, &[("1", &["two"]), ("2", &["one"])]);
+    let mut cluster = Cluster::running(2, &before);
+    cluster.has_image("2", &volume().image.with_tag(), "sha256:other");
+    let plan = cluster.deploy(&after);
+    assert_eq!(plan.matches("stream image").count(), 1, "{plan}");
+}
+
 #[test]
 fn the_way_back_is_as_short() {
     let mut cluster = Cluster::running(2, &seed("1"));

@@ -103,11 +103,18 @@ impl Migration<'_> {
         )
         .await?;
 
+        let name = "the other node has something else by the name of its image";
+        let tagged = self
+            .site
+            .check(SECOND, "docker tag flocker/postgresql flocker/writer");
+        self.check(name, async { Ok(tagged.await?) }).await?;
         let layout = self.layouts.ledger_on_second();
         let lines = [format!("Re-deployed ledger from {first} to {second}.")];
         let deploy = self.cluster.expect_deploy(&layout, &[], &lines);
         self.check("it is added again, on the other node", deploy)
             .await?;
+        let name = "it is made from the image with which it ran before";
+        self.check(name, self.expect_same_image("writer")).await?;
         let name = "its lines are there, and it takes more";
         let more = async {
             eventually("the ledger has its lines", PATIENCE, async || {
@@ -121,6 +128,14 @@ impl Migration<'_> {
         self.check("the other applications work", self.example_works(PATIENCE))
             .await?;
         self.way_back().await
+    }
+
+    /// Both nodes have the same image by that name.
+    async fn expect_same_image(&self, image: &str) -> Result<(), Failure> {
+        let command = format!("docker image inspect --format '{{{{.Id}}}}' flocker/{image}");
+        let first = self.site.check(FIRST, &command).await?;
+        let second = self.site.check(SECOND, &command).await?;
+        expect(first == second, first, second)
     }
 
     /// An application that cannot start where it was moved to is brought back by one command.
