@@ -6,12 +6,26 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::super::failure::{Failure, expect};
 use super::super::wait::{PATIENCE, eventually};
-use super::{FIRST, Migration};
+use super::{FIRST, Migration, SECOND};
 
 /// Trac's port, and its front page.
 const TRAC: (u16, &str) = (8080, "/wiki");
 /// The log page's port.
 const LOG_PAGE: u16 = 8081;
+
+/// Connects to the database's port at each of `$addresses`, from the node and from within `$container`,
+/// which has Python.
+const CONNECT: &str = r#"
+set -e
+for address in $addresses; do
+    timeout 30 bash -c 'exec 3<>"/dev/tcp/$0/5432"' "$address"
+done
+docker exec "$container" python3 -c '
+import socket, sys
+for address in sys.argv[1:]:
+    socket.create_connection((address, 5432), timeout=30).close()
+' $addresses
+"#;
 
 /// What clients were told is kept.
 #[derive(Debug, Default)]
@@ -166,6 +180,19 @@ impl Migration<'_> {
         self.insert_everywhere().await?;
         self.visit_everywhere().await?;
         self.example_works(PATIENCE).await
+    }
+
+    /// The database's port answers at every address, from both nodes and from a container on each,
+    /// wherever the database is.
+    pub(super) async fn routed_from_within(&self) -> Result<(), Failure> {
+        let addresses = self.site.addresses();
+        let addresses: Vec<String> = addresses.iter().map(ToString::to_string).collect();
+        let addresses = addresses.join(" ");
+        for (node, container) in [(FIRST, "flocker-trac"), (SECOND, "flocker-kibana-trac")] {
+            let command = format!("addresses='{addresses}' container={container}; {CONNECT}");
+            self.site.check(node, &command).await?;
+        }
+        Ok(())
     }
 
     /// Which container trac runs in, and since when.

@@ -6,6 +6,9 @@ use super::super::report::Stopped;
 use super::super::wait::{PATIENCE, eventually};
 use super::{FIRST, Migration, SECOND};
 
+/// What [`Migration::routed_from_within`] shows.
+const FROM_WITHIN: &str = "the database answers at both addresses, from nodes and from containers";
+
 impl Migration<'_> {
     pub(super) async fn first_deploy(&mut self) -> Result<(), Stopped> {
         let ready = "the nodes have Flocker, and no node has the log page's image";
@@ -40,6 +43,7 @@ impl Migration<'_> {
             .await
         })
         .await?;
+        self.check(FROM_WITHIN, self.routed_from_within()).await?;
         let (site, report) = (self.site, self.report);
         let name = "rows can be inserted through both nodes, and read through both";
         let new = async {
@@ -116,6 +120,7 @@ impl Migration<'_> {
         report.check(site, name, self.visit_everywhere()).await?;
         let name = "trac's container is the same, and was not restarted";
         self.check(name, self.expect_trac_container(&trac)).await?;
+        self.check(FROM_WITHIN, self.routed_from_within()).await?;
         let name = "the rows moved along";
         self.check(name, self.rows_everywhere()).await?;
         let name = "rows can be inserted through both nodes, and read through both";
