@@ -9,6 +9,7 @@ mod nodes;
 mod operators;
 mod report;
 mod strike;
+mod uptime;
 mod wire;
 mod world;
 mod writer;
@@ -25,6 +26,7 @@ use tokio::time::timeout;
 use self::case::{Place, Role};
 use self::ending::expect_explained;
 use self::nodes::Nodes;
+use self::uptime::Uptime;
 use self::wire::Before;
 use self::world::{Traces, World};
 use self::writer::{Writer, expect_all_once_in_order};
@@ -114,7 +116,9 @@ impl<'a> Faults<'a> {
         self.make_noise().await?;
         self.move_to(1).await?;
         self.move_to(0).await?;
-        self.traces = Some(Traces::observe(self.site, 1).await?);
+        let traces = Traces::observe(self.site, 1).await?;
+        traces.expect_complete()?;
+        self.traces = Some(traces);
         Ok(())
     }
 
@@ -165,7 +169,10 @@ impl<'a> Faults<'a> {
         course: &mut Course,
     ) -> Result<(), Failure> {
         let before = Before::observe(case, nodes).await?;
+        let uptime = Uptime::observe(case, nodes).await?;
         self.disturb(case, nodes, course).await?;
+        let is_moved = course.first_exit == Some(0);
+        uptime.expect_unbroken(nodes, is_moved).await?;
         self.settle(nodes, course).await?;
         before.expect_no_second_copy(nodes).await
     }
@@ -238,12 +245,22 @@ impl<'a> Faults<'a> {
         };
         course.first_exit = status.code();
         let said = std::fs::read_to_string(self.disturbed_log()).unwrap_or_default();
-        expect_explained(status.code(), &said, &self.site.addresses())?;
+        if case.fault != Fault::KillOperator || status.code().is_some() {
+            expect_explained(status.code(), &said, &self.site.addresses())?;
+        }
         let world = World::observe(self.site).await?;
         world.expect_no_second_owner(&self.application)?;
         if status.success() {
             // I4: then everything that was wanted is true, whatever happened meanwhile.
-            world.expect_at(&self.application, nodes.number(Role::Target))?;
+            return world.expect_at(&self.application, nodes.number(Role::Target));
+        }
+        let is_seen_to = status.code().is_some() && case.fault != Fault::PowerCutSource;
+        if is_seen_to && world.owners(&self.application) == [nodes.source] {
+            // What was stopped to be moved was started again where it still is, and nobody who asks
+            // for it there is kept waiting.
+            world.expect_at(&self.application, nodes.source)?;
+            let address = self.site.address(nodes.source);
+            self.expect_acknowledged(address).await?;
         }
         Ok(())
     }

@@ -31,6 +31,24 @@ done
 /// What is there while a deploy is at work.
 const DEPLOY_LOCK: &str = "locked: deploy";
 
+/// What must be among the traces of a move that nothing disturbed, on the source and on the target: a
+/// program that is missing, or that shows something else than it did, would leave nothing to compare.
+const COMPLETE: [&[&str]; 2] = [
+    &["tank/flocker/ledger\tno\t-", "table ip flocker {"],
+    &[
+        "tank/flocker/ledger\tyes\t-",
+        "tank/flocker/ledger@\t1",
+        "container flocker-ledger running",
+        "container flocker.network-ledger running",
+        "device in flocker0",
+        "flocker-ledger.service loaded active running",
+        "/var/lib/flocker/applications/ledger",
+        "table ip flocker",
+        "table ip flocker {",
+        "oifname",
+    ],
+];
+
 /// Both nodes as they say they are.
 #[derive(Debug)]
 pub(super) struct World {
@@ -129,6 +147,14 @@ impl Traces {
         }
         let bystanders = bystanders::look(site).await?;
         Ok(Self { moves, bystanders })
+    }
+
+    /// Everything that is looked for would be seen.
+    pub(super) fn expect_complete(&self) -> Result<(), Failure> {
+        self.moves.iter().zip(COMPLETE).try_for_each(|(text, all)| {
+            let missing = all.iter().find(|one| !text.contains(**one));
+            expect(missing.is_none(), format!("{missing:?}"), text)
+        })
     }
 
     /// Both nodes are locked: what looks for locks would see one that was forgotten.

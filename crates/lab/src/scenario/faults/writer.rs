@@ -87,7 +87,8 @@ impl Writer {
     }
 }
 
-/// Fails unless the ledger has each acknowledged record exactly once, and in order.
+/// Fails unless the ledger has each acknowledged record exactly once, and in order, and none twice:
+/// no client tries one again.
 pub(super) fn expect_all_once_in_order(
     acknowledged: &[u64],
     ledger: &[String],
@@ -100,6 +101,11 @@ pub(super) fn expect_all_once_in_order(
         let number =
             number.ok_or_else(|| Failure::unexpected("only whole records", line.clone()))?;
         places.entry(number).or_default().push(place);
+    }
+    let twice = places.iter().find(|(_, places)| places.len() > 1);
+    if let Some((number, places)) = twice {
+        let got = format!("record {number} at {places:?}");
+        return Err(Failure::unexpected("no record to be there twice", got));
     }
     let none = Vec::new();
     let mut last = None;
@@ -143,7 +149,7 @@ mod tests {
 
     #[test]
     fn what_was_acknowledged_is_there_once_and_in_order() {
-        for wrong in [&[1_u64][..], &[1, 2, 2], &[2, 1]] {
+        for wrong in [&[1_u64][..], &[1, 2, 2], &[2, 1], &[1, 2, 3, 3]] {
             expect_all_once_in_order(&[1, 2], &ledger(wrong)).unwrap_err();
         }
         expect_all_once_in_order(&[1], &["record-".to_owned()]).unwrap_err();

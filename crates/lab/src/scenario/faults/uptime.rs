@@ -1,0 +1,63 @@
+//! What a disturbed deploy must not have stopped, or must have started again, before anybody deploys
+//! once more.
+
+use super::super::failure::{Failure, expect};
+use super::case::{DisturbedMove, Fault, Moment, Role};
+use super::nodes::Nodes;
+
+/// Which container the application has, and since when it runs.
+const CONTAINER: &str =
+    "docker inspect --format '{{.Id}} {{.State.StartedAt}} {{.State.Running}}' flocker-ledger";
+
+/// The container on the source, in a case after which it must be the same one and have run all the
+/// time.
+#[derive(Debug)]
+pub(super) struct Uptime(Option<String>);
+
+impl Uptime {
+    /// Looks at it before the move.
+    pub(super) async fn observe(case: DisturbedMove, nodes: Nodes<'_>) -> Result<Self, Failure> {
+        if !never_stops(case) {
+            return Ok(Self(None));
+        }
+        let container = nodes.check(Role::Source, CONTAINER).await?;
+        Ok(Self(Some(container)))
+    }
+
+    /// It was not stopped, unless the move succeeded all the same.
+    pub(super) async fn expect_unbroken(
+        &self,
+        nodes: Nodes<'_>,
+        is_moved: bool,
+    ) -> Result<(), Failure> {
+        let Self(Some(before)) = self else {
+            return Ok(());
+        };
+        if is_moved {
+            return Ok(());
+        }
+        let after = nodes.check(Role::Source, CONTAINER).await?;
+        let expectation = "the application not to be stopped for a move that did not come so far";
+        expect(*before == after, format!("{expectation}: {before}"), after)
+    }
+}
+
+/// Tells whether the fault ends the move before it stops the application.
+const fn never_stops(case: DisturbedMove) -> bool {
+    match case.moment {
+        Moment::FirstPush => !matches!(case.fault, Fault::PowerCutSource),
+        // The last changes may still fit into a pool, or not.
+        Moment::BetweenRounds => {
+            !matches!(case.fault, Fault::PowerCutSource | Fault::FillTargetPool)
+        }
+        Moment::AfterStop
+        | Moment::LastDelta0
+        | Moment::LastDelta50
+        | Moment::LastDelta99
+        | Moment::AnswerLost
+        | Moment::Released
+        | Moment::Acquired
+        | Moment::Started
+        | Moment::Cleanup => false,
+    }
+}
