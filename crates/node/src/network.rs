@@ -34,13 +34,14 @@ impl<P: Platform> Machine<P> {
         step: &str,
         change: impl Fn(&mut NodeNetwork) + Send,
     ) -> Result<Change, StepFailure> {
-        let addresses = self.container_addresses().await?;
         let store = self.store.clone();
         let bridge = self.settings.docker().bridge;
         let _lock = tokio::task::spawn_blocking(move || store.lock_network())
             .await
             .or_failed_to("the routing table's lock cannot be waited for")?
             .or_failure()?;
+        // Only now: who looked before would write a table without what came up while he waited.
+        let addresses = self.container_addresses().await?;
         let before = self.routes.observe_routing().await?;
         let mut network = match &before {
             Some(_) => self.store.network().or_failure()?.unwrap_or_default(),

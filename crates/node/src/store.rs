@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use flocker_model::{ApplicationName, AppliedDeployment, Members, NodeId};
 use flocker_remote::protocol::LockHolder;
+use flocker_remote::write_new;
 use nix::fcntl::Flock;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -90,18 +91,23 @@ impl Store {
         Self { node_lock, ..self }
     }
 
-    /// Returns the node's identity; the first call ever makes one up.
+    /// Returns the node's identity; the first call ever makes one up. Of several that are first, at
+    /// once, all return the same.
     pub(crate) fn node_id(&self) -> Result<NodeId, StoreError> {
         let path = self.state.join("node-id");
-        let text = match fs::read_to_string(&path) {
-            Ok(text) => text,
+        let read = || fs::read_to_string(&path);
+        let text = match read() {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let id = Uuid::new_v4().to_string();
-                write_whole(&path, format!("{id}\n").as_bytes(), PUBLIC)?;
-                id
+                let text = format!("{}\n", Uuid::new_v4());
+                match write_new(&path, text.as_bytes(), PUBLIC) {
+                    Ok(()) => Ok(text),
+                    Err(error) if error.kind() == io::ErrorKind::AlreadyExists => read(),
+                    Err(source) => return Err(failed("write", &path, source)),
+                }
             }
-            Err(source) => return Err(failed("read", &path, source)),
+            found => found,
         };
+        let text = text.map_err(|source| failed("read", &path, source))?;
         Uuid::parse_str(text.trim())
             .map(NodeId)
             .map_err(|source| StoreError::NotAnId { path, source })

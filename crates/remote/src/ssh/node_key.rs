@@ -1,13 +1,14 @@
 //! A node's own key, and the host keys by which others know it.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use russh::keys::ssh_key::LineEnding;
 use russh::keys::{Algorithm, PrivateKey, PublicKey};
 use thiserror::Error;
+
+use crate::write_new;
 
 /// What a node's key is called where it is listed.
 const COMMENT: &str = "flocker";
@@ -122,31 +123,6 @@ fn ensure_public_half(path: &Path, text: &str) -> Result<(), NodeKeyError> {
         path: public_path,
         source,
     })
-}
-
-/// Creates a file with its content in one step, unless there is one.
-fn write_new(path: &Path, content: &[u8], mode: u32) -> io::Result<()> {
-    let mut temporary = path.as_os_str().to_owned();
-    temporary.push(format!(".new-{}", std::process::id()));
-    let temporary = PathBuf::from(temporary);
-    let _ = fs::remove_file(&temporary);
-    let written = (|| {
-        let mut file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(mode)
-            .open(&temporary)?;
-        file.write_all(content)?;
-        file.sync_all()?;
-        // Unlike a rename, a link never replaces what is there.
-        fs::hard_link(&temporary, path)
-    })();
-    let _ = fs::remove_file(&temporary);
-    written?;
-    match path.parent() {
-        Some(directory) if !directory.as_os_str().is_empty() => File::open(directory)?.sync_all(),
-        _ => Ok(()),
-    }
 }
 
 /// A host's own keys could not be read.
