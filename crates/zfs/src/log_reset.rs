@@ -1,11 +1,16 @@
 //! Telling a replica that was written to from one whose intent log was reset.
 //!
-//! After a power cut, importing the pool resets the (empty) intent log of every dataset, which
+//! Importing the pool resets the (empty) intent log of every dataset that ever had one, which
 //! rewrites the dataset's root block: ZFS counts it as `written`, and `zfs receive` does not mind
-//! it. A replica for which it did count would be useless after every power cut.
+//! it. A replica for which it did count would be useless after every boot.
 //!
-//! **Source**: `dsl_dataset_modified_since_snap()` of ZFS; seen on a node after a power cut,
-//! 1024 bytes on a pool with sectors of 512.
+//! The root block is metadata, which is kept twice, in one sector each where it can be compressed;
+//! on RAID-Z each of these comes with up to three sectors of parity. So it takes two sectors to
+//! eight. A change to a file rewrites seven blocks at least besides its data: the root block, five
+//! levels above the dataset's list of files, and the part of that list; each of them twice.
+//!
+//! **Source**: `dsl_dataset_modified_since_snap()`, `dmu_write_policy()` and `zil_claim()` of ZFS;
+//! seen on nodes after a power cut, 1024 bytes on a pool with sectors of 512.
 
 use std::collections::BTreeMap;
 
@@ -16,8 +21,10 @@ use crate::dataset::Record;
 use crate::observe::Records;
 use crate::{ObserveError, Zfs};
 
-/// The size of a dataset's root block where sectors are not larger.
-const ROOT_BLOCK: u64 = 1024;
+/// How many sectors the root block takes at most; any change takes at least fourteen.
+const ROOT_BLOCK_SECTORS: u64 = 8;
+/// The size of sectors where the pool does not say.
+const SMALLEST_SECTOR: u64 = 512;
 /// The largest sectors that pools are made with (`ashift=16`).
 const LARGEST_SECTOR: u64 = 1 << 16;
 
@@ -35,7 +42,7 @@ impl Zfs {
         if suspects.is_empty() {
             return Ok(());
         }
-        let root_block = ByteCount::new(self.largest_sector().await?.max(ROOT_BLOCK));
+        let root_block = self.root_block().await?;
         for record in &mut suspects {
             if record.copy.written <= root_block {
                 record.copy.written = ByteCount::ZERO;
@@ -44,13 +51,15 @@ impl Zfs {
         Ok(())
     }
 
-    /// Asks for the sector size of the pool's devices; the pool's own property is 0 where ZFS
-    /// chose it.
-    async fn largest_sector(&self) -> Result<u64, CommandFailed> {
+    /// Asks how large a root block is at most on the pool's devices; the pool's own property is 0
+    /// where ZFS chose it.
+    async fn root_block(&self) -> Result<ByteCount, CommandFailed> {
         let mut argv = Argv::new(&["zpool", "get", "-Hp", "-o", "value", "ashift"]);
         argv.push(self.settings().pool());
         argv.push("all-vdevs");
-        Ok(parse_largest_sector(&argv.read().await?.stdout))
+        let sector = parse_largest_sector(&argv.read().await?.stdout);
+        let sector = sector.max(SMALLEST_SECTOR);
+        Ok(ByteCount::new(ROOT_BLOCK_SECTORS.saturating_mul(sector)))
     }
 }
 
@@ -60,7 +69,7 @@ fn is_suspect(record: &Record) -> bool {
     matches!(record.copy.role, VolumeRole::Replica { .. })
         && record.copy.mounted.is_none()
         && written > ByteCount::ZERO
-        && written <= ByteCount::new(LARGEST_SECTOR)
+        && written <= ByteCount::new(ROOT_BLOCK_SECTORS * LARGEST_SECTOR)
 }
 
 /// Reads the output of `zpool get -Hp -o value ashift`: finds the largest power of two, in bytes,
