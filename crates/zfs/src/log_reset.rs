@@ -2,7 +2,8 @@
 //!
 //! After a power cut, importing the pool resets the (empty) intent log of every dataset, which
 //! rewrites the dataset's root block: ZFS counts it as `written`, and `zfs receive` does not mind
-//! it. A replica for which it did count would be useless after every power cut.
+//! it. A replica for which it did count would be useless after every power cut. Where another
+//! program took a snapshot after one power cut and before the next, it is counted more than once.
 //!
 //! **Source**: `dsl_dataset_modified_since_snap()` of ZFS; seen on a node after a power cut,
 //! 1024 bytes on a pool with sectors of 512.
@@ -22,8 +23,8 @@ const ROOT_BLOCK: u64 = 1024;
 const LARGEST_SECTOR: u64 = 1 << 16;
 
 impl Zfs {
-    /// Takes `written` for nothing on replicas where it is the root block alone: any change to a
-    /// file writes more blocks than that one.
+    /// Takes what was written to replicas for nothing where it is the root block alone: any change
+    /// to a file writes more blocks than that one, and all of them before the same snapshot.
     pub(crate) async fn forgive_log_resets(
         &self,
         sorted: &mut BTreeMap<ApplicationName, Records>,
@@ -37,9 +38,7 @@ impl Zfs {
         }
         let root_block = ByteCount::new(self.largest_sector().await?.max(ROOT_BLOCK));
         for record in &mut suspects {
-            if record.copy.written <= root_block {
-                record.copy.written = ByteCount::ZERO;
-            }
+            record.forgive(root_block);
         }
         Ok(())
     }
@@ -54,13 +53,11 @@ impl Zfs {
     }
 }
 
-/// Tells whether a replica's `written` may be its root block alone.
+/// Tells whether what was written to a replica may be its root block alone.
 fn is_suspect(record: &Record) -> bool {
-    let written = record.copy.written;
     matches!(record.copy.role, VolumeRole::Replica { .. })
         && record.copy.mounted.is_none()
-        && written > ByteCount::ZERO
-        && written <= ByteCount::new(LARGEST_SECTOR)
+        && record.has_written_at_most(ByteCount::new(LARGEST_SECTOR))
 }
 
 /// Reads the output of `zpool get -Hp -o value ashift`: finds the largest power of two, in bytes,
