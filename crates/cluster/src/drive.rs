@@ -166,7 +166,7 @@ impl Driver<'_> {
                 self.printer.step_ends(step);
                 let what = plan.step(step).map(|step| step.action.to_string());
                 let message = format!("{node}: cannot {}", what.unwrap_or_default());
-                Some(Failure::of_step(message, failure))
+                Some(Failure::of_step(message, name_node(failure, node)))
             }
             // Left over from an observation that was given up, or from the beginning.
             Event::Observed { .. }
@@ -271,6 +271,18 @@ impl Driver<'_> {
         for (node, look) in looks {
             self.gathered.note_look(node, look);
         }
+    }
+}
+
+/// Names the node in a command that it advises: what looks after its datasets does not know what
+/// the deployment calls it.
+fn name_node(failure: StepFailure, node: &NodeName) -> StepFailure {
+    let complete =
+        |text: String| text.replace("--set-aside NODE`", &format!("--set-aside {node}`"));
+    StepFailure {
+        message: complete(failure.message),
+        causes: failure.causes.into_iter().map(complete).collect(),
+        ..failure
     }
 }
 

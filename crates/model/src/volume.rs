@@ -64,6 +64,14 @@ pub struct SnapshotState {
     pub created: u64,
 }
 
+impl SnapshotState {
+    /// Reads the numbers in its name, which count up: epoch, then turn within it.
+    pub fn counted(&self) -> Vec<u64> {
+        let parts = self.name.split('-');
+        parts.filter_map(|part| part.parse().ok()).collect()
+    }
+}
+
 /// What a copy of a volume is, by its ZFS user properties.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "role")]
@@ -96,9 +104,11 @@ pub struct VolumeCopy {
     pub role: VolumeRole,
     /// Flocker's snapshots of it.
     pub snapshots: BTreeMap<SnapshotGuid, SnapshotState>,
-    /// The newest snapshot of anybody's.
+    /// The newest snapshot of anybody's: it tells which dataset this is. What can be sent or taken
+    /// over goes by Flocker's own, since other programs take snapshots whenever they like.
     pub newest_snapshot: Option<SnapshotGuid>,
-    /// Bytes written since the newest snapshot (ZFS `written`).
+    /// Bytes written since the newest of Flocker's snapshots, whatever others were taken since;
+    /// without one of Flocker's, since the newest of anybody's.
     pub written: ByteCount,
     /// Bytes that it refers to (ZFS `referenced`).
     pub referenced: ByteCount,
@@ -118,6 +128,19 @@ impl VolumeCopy {
         match self.role {
             VolumeRole::Owned { epoch } => Some(epoch),
             VolumeRole::Replica { .. } | VolumeRole::Foreign { .. } => None,
+        }
+    }
+
+    /// Finds the newest of Flocker's own snapshots, whatever others were taken since: what can be
+    /// sent from or to the copy, or taken over, goes by this one.
+    pub fn newest_own(&self) -> Option<SnapshotGuid> {
+        match self.newest_snapshot {
+            Some(newest) if self.snapshots.contains_key(&newest) => Some(newest),
+            _ => self
+                .snapshots
+                .iter()
+                .max_by_key(|(_, snapshot)| snapshot.counted())
+                .map(|(guid, _)| *guid),
         }
     }
 }

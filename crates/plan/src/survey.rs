@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use flocker_model::{
     ApplicationName, ByteCount, ContainerState, ContainerStatus, Epoch, NodeId, NodeName,
-    NodeObservation, NodeState, Observed, PoolHealth, PoollessNode, SnapshotGuid, UnitState,
-    VolumeCopy, VolumeRole,
+    NodeObservation, NodeState, Observed, PoolHealth, PoollessNode, SnapshotGuid, SnapshotState,
+    UnitState, VolumeCopy, VolumeRole,
 };
 
 use crate::{BlockedKind, CopyDescription, Unseen};
@@ -98,7 +98,7 @@ pub(crate) fn describe(
         epoch,
         newest: copy.newest_snapshot,
         created: created(copy.newest_snapshot),
-        taken: created(newest_own(copy)),
+        taken: created(copy.newest_own()),
         looked_at: observed.at,
         written: copy.written,
     }
@@ -145,22 +145,10 @@ pub(crate) fn is_down(state: &NodeState, application: &ApplicationName) -> bool 
         && !state.volumes.get(application).is_some_and(mounted)
 }
 
-/// Finds the newest of Flocker's own snapshots, whatever others were taken since.
-pub(crate) fn newest_own(copy: &VolumeCopy) -> Option<SnapshotGuid> {
-    match copy.newest_snapshot {
-        Some(newest) if copy.snapshots.contains_key(&newest) => Some(newest),
-        _ => copy
-            .snapshots
-            .iter()
-            .max_by_key(|(_, snapshot)| counted(&snapshot.name))
-            .map(|(guid, _)| *guid),
-    }
-}
-
 /// Orders copies by what they have: the numbers in the name of the newest snapshot of Flocker's.
 pub(crate) fn age(copy: &VolumeCopy) -> Vec<u64> {
-    let newest = newest_own(copy).and_then(|guid| copy.snapshots.get(&guid));
-    newest.map_or_else(Vec::new, |snapshot| counted(&snapshot.name))
+    let newest = copy.newest_own().and_then(|guid| copy.snapshots.get(&guid));
+    newest.map_or_else(Vec::new, SnapshotState::counted)
 }
 
 /// Names the dataset at the place of an application's volume.
@@ -196,13 +184,6 @@ pub(crate) fn unusable_pool(node: &NodeName, state: &NodeState) -> Option<Blocke
         problem: problem.clone(),
         volumes_seen: true,
     })
-}
-
-/// Reads the numbers in the name of a snapshot, which count up: epoch, then turn within it.
-pub(crate) fn counted(name: &str) -> Vec<u64> {
-    name.split('-')
-        .filter_map(|part| part.parse().ok())
-        .collect()
 }
 
 /// No copy was seen: it is nowhere only if every node was seen.
@@ -275,7 +256,7 @@ fn locate_without_owner(
     let there = copies.get(to);
     // What was written to it since is not what was handed off.
     let ends_with = |guid: SnapshotGuid| {
-        there.is_some_and(|copy| newest_own(copy) == Some(guid) && copy.written == ByteCount::ZERO)
+        there.is_some_and(|copy| copy.newest_own() == Some(guid) && copy.written == ByteCount::ZERO)
     };
     let unseen = Unseen::of(observed);
     let kind = match (handoff, foreign(application, to, observed)) {

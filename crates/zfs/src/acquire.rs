@@ -53,8 +53,9 @@ pub enum AcquireError {
     },
     /// The copy was written to, or is mounted.
     #[error(
-        "the copy of volume `{application}` {problem}; set it aside with `flocker-cluster volume \
-         resolve` and deploy again"
+        "the copy of volume `{application}` {problem}; `flocker-cluster volume resolve \
+         {application} --set-aside NODE` keeps it under another name; deploy again after that, \
+         which tells how to go on from the copy that has everything"
     )]
     Touched {
         /// Whose volume.
@@ -208,7 +209,7 @@ impl Zfs {
             found => return Err(self.stale(application, expected, found).into()),
         };
         let replica = self.as_replica(application, record)?;
-        replica.check_untouched(turn.snapshot).await?;
+        replica.check_untouched(turn.snapshot)?;
         if replica.record.resume_token.is_some() {
             // The rest of what is taken over comes from nowhere any more: of an older snapshot
             // than was handed off, or from an owner that is lost.
@@ -235,7 +236,7 @@ impl Zfs {
 
 impl Volume<Replica> {
     /// Makes sure that the copy ends with a snapshot and was not touched since.
-    async fn check_untouched(&self, expected: SnapshotGuid) -> Result<(), AcquireError> {
+    fn check_untouched(&self, expected: SnapshotGuid) -> Result<(), AcquireError> {
         let application = self.application.clone();
         if let Some(path) = &self.record.copy.mounted {
             return Err(AcquireError::Touched {
@@ -251,10 +252,7 @@ impl Volume<Replica> {
                 newest: newest.map(|newest| newest.guid),
             });
         };
-        if self.record.settled_at().is_some() {
-            return Ok(());
-        }
-        match self.written_since(newest.name).await? {
+        match self.record.copy.written {
             ByteCount::ZERO => Ok(()),
             written => Err(AcquireError::Touched {
                 application,

@@ -41,6 +41,9 @@ pub(crate) struct Record {
     pub(crate) copy: VolumeCopy,
     /// Flocker's snapshots, oldest first.
     pub(crate) own_snapshots: Vec<OwnSnapshot>,
+    /// What was written since the newest of them: up to each snapshot that others took since,
+    /// oldest first, and up to now. What planners are told was written is all of it.
+    written: Vec<ByteCount>,
     /// The token with which an interrupted transfer into it continues.
     pub(crate) resume_token: Option<String>,
     /// Whether ZFS refuses writes to it.
@@ -55,6 +58,7 @@ impl Record {
         listed: &ListedDataset,
     ) -> Self {
         let own_snapshots: Vec<_> = listed.snapshots.iter().filter_map(own_snapshot).collect();
+        let written = written_since_own(listed);
         let refquota = listed.number("refquota");
         let resume_token = listed.value("receive_resume_token").map(str::to_owned);
         Self {
@@ -62,7 +66,7 @@ impl Record {
                 role: role_of(settings, application, listed),
                 snapshots: snapshot_states(&listed.snapshots),
                 newest_snapshot: listed.snapshots.last().map(|snapshot| snapshot.guid),
-                written: ByteCount::new(listed.number("written")),
+                written: total(&written),
                 referenced: ByteCount::new(listed.number("referenced")),
                 maximum_size: (refquota > 0).then(|| ByteCount::new(refquota)),
                 mounted: None,
@@ -72,6 +76,7 @@ impl Record {
                     .map(|text| DeploymentId(Digest::from_recorded(text))),
             },
             own_snapshots,
+            written,
             resume_token,
             readonly: listed.value("readonly") == Some("on"),
         }
@@ -82,12 +87,25 @@ impl Record {
         self.own_snapshots.last()
     }
 
-    /// Returns the newest of Flocker's snapshots if nothing, not even another's snapshot, came
-    /// after it.
+    /// Returns the newest of Flocker's snapshots if nothing was written after it, whatever
+    /// snapshots others took since.
     pub(crate) fn settled_at(&self) -> Option<&OwnSnapshot> {
         let newest = self.newest_own()?;
-        let last = Some(newest.guid) == self.copy.newest_snapshot;
-        (last && self.copy.written == ByteCount::ZERO).then_some(newest)
+        (self.copy.written == ByteCount::ZERO).then_some(newest)
+    }
+
+    /// Tells whether something was written between two snapshots, or since the last, but no more
+    /// than this.
+    pub(crate) fn has_written_at_most(&self, most: ByteCount) -> bool {
+        let mut written = self.written.iter();
+        written.any(|written| *written > ByteCount::ZERO && *written <= most)
+    }
+
+    /// Takes what was written between two snapshots, or since the last, for nothing where it is no
+    /// more than this.
+    pub(crate) fn forgive(&mut self, most: ByteCount) {
+        self.written.retain(|written| *written > most);
+        self.copy.written = total(&self.written);
     }
 
     /// Adds a snapshot that was taken a moment ago.
@@ -102,6 +120,7 @@ impl Record {
         self.copy.snapshots.insert(snapshot.guid, state);
         self.copy.newest_snapshot = Some(snapshot.guid);
         self.copy.written = ByteCount::ZERO;
+        self.written.clear();
         self.own_snapshots.push(snapshot);
     }
 
@@ -128,6 +147,31 @@ fn own_snapshot(listed: &ListedSnapshot) -> Option<OwnSnapshot> {
         name: SnapshotName::parse(&listed.name)?,
         guid: listed.guid,
     })
+}
+
+/// Lists what was written since the newest of Flocker's snapshots: up to each later one, and up to
+/// now. ZFS tells of each only what was written since the one before, whoever took that; so another
+/// program's snapshot of what was written would hide it.
+///
+/// Together it is what `written@` with the name of Flocker's would tell, which would take a further
+/// process. Without a snapshot of Flocker's it is what was written since the newest.
+fn written_since_own(listed: &ListedDataset) -> Vec<ByteCount> {
+    let snapshots = &listed.snapshots;
+    let is_own = |listed: &ListedSnapshot| own_snapshot(listed).is_some();
+    let newest = snapshots.iter().rposition(is_own);
+    let later = newest.and_then(|newest| snapshots.get(newest + 1..));
+    later
+        .unwrap_or_default()
+        .iter()
+        .map(|snapshot| snapshot.written)
+        .chain([ByteCount::new(listed.number("written"))])
+        .collect()
+}
+
+/// Adds counts up.
+fn total(counts: &[ByteCount]) -> ByteCount {
+    let add = |sum: ByteCount, count: &ByteCount| sum.saturating_add(*count);
+    counts.iter().fold(ByteCount::ZERO, add)
 }
 
 /// Describes Flocker's snapshots among all.

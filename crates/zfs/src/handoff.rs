@@ -138,7 +138,7 @@ impl Volume<Owned> {
                 holders,
             });
         }
-        let newest = volume.last_snapshot().await?;
+        let newest = volume.last_snapshot()?;
         reach(|| "release-volume.checked".to_owned()).await;
         if let Some(sent) = release.snapshot.filter(|sent| *sent != newest.guid) {
             return Err(ReleaseError::OtherSnapshot {
@@ -184,17 +184,15 @@ impl Volume<Owned> {
         }
     }
 
-    /// Returns the newest of Flocker's snapshots, after making sure that nothing came after it.
-    async fn last_snapshot(&self) -> Result<OwnSnapshot, ReleaseError> {
-        if let Some(settled) = self.record.settled_at() {
-            return Ok(settled.clone());
-        }
+    /// Returns the newest of Flocker's snapshots, after making sure that nothing was written after
+    /// it.
+    fn last_snapshot(&self) -> Result<OwnSnapshot, ReleaseError> {
         let Some(newest) = self.record.newest_own() else {
             return Err(ReleaseError::NoSnapshot {
                 application: self.application.clone(),
             });
         };
-        match self.written_since(newest.name).await? {
+        match self.record.copy.written {
             ByteCount::ZERO => Ok(newest.clone()),
             written => Err(ReleaseError::Written {
                 application: self.application.clone(),

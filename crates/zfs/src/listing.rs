@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use flocker_model::SnapshotGuid;
+use flocker_model::{ByteCount, SnapshotGuid};
 use thiserror::Error;
 
 use crate::output::parse_bytes;
@@ -45,6 +45,10 @@ pub(crate) struct ListedSnapshot {
     pub(crate) createtxg: u64,
     /// When it was taken, in seconds since 1970.
     pub(crate) creation: u64,
+    /// What was written between the snapshot before, whoever took that, and this one.
+    ///
+    /// **Source**: `zfsprops(7)`, property `written`, which snapshots have as well.
+    pub(crate) written: ByteCount,
 }
 
 /// A dataset as it was listed.
@@ -167,16 +171,20 @@ fn read_snapshot(
     properties: &BTreeMap<String, String>,
 ) -> Result<ListedSnapshot, (&'static str, String)> {
     let number = |property: &str| properties.get(property)?.parse::<u64>().ok();
-    match (number("guid"), number("createtxg"), number("creation")) {
-        (Some(guid), Some(createtxg), Some(creation)) => Ok(ListedSnapshot {
+    let (guid, createtxg) = (number("guid"), number("createtxg"));
+    match (guid, createtxg, number("creation"), number("written")) {
+        (Some(guid), Some(createtxg), Some(creation), Some(written)) => Ok(ListedSnapshot {
             name,
             guid: SnapshotGuid(guid),
             createtxg,
             creation,
+            written: ByteCount::new(written),
         }),
-        (None, _, _) => Err(("starts a snapshot without a guid", name)),
-        (_, None, _) => Err(("starts a snapshot without a createtxg", name)),
-        (_, _, None) => Err(("starts a snapshot without a time of creation", name)),
+        (None, ..) => Err(("starts a snapshot without a guid", name)),
+        (_, None, ..) => Err(("starts a snapshot without a createtxg", name)),
+        (_, _, None, _) => Err(("starts a snapshot without a time of creation", name)),
+        // Taken for 0 it would say that nothing was written before it.
+        (.., None) => Err(("starts a snapshot without what was written", name)),
     }
 }
 
@@ -190,7 +198,9 @@ mod tests {
     fn snapshots_are_ordered_by_transaction_group_and_not_by_clock() {
         let output = "t/f/a\ttype\tfilesystem\t-\n\
             t/f/a@late\tguid\t2\t-\nt/f/a@late\tcreatetxg\t20\t-\nt/f/a@late\tcreation\t100\t-\n\
-            t/f/a@early\tguid\t1\t-\nt/f/a@early\tcreatetxg\t10\t-\nt/f/a@early\tcreation\t900\t-\n";
+            t/f/a@late\twritten\t0\t-\n\
+            t/f/a@early\tguid\t1\t-\nt/f/a@early\tcreatetxg\t10\t-\nt/f/a@early\tcreation\t900\t-\n\
+            t/f/a@early\twritten\t4096\t-\n";
         let datasets = parse_listing(output).unwrap();
         let names: Vec<_> = datasets["t/f/a"]
             .snapshots
@@ -218,6 +228,15 @@ mod tests {
             let error = said(nonsense).unwrap_err();
             assert_eq!(error.problem, "has a number of bytes that is none");
         }
+        let said = |row: &str| {
+            let snapshot = "t/f/a@s\tguid\t1\t-\nt/f/a@s\tcreatetxg\t2\t-\nt/f/a@s\tcreation\t3\t-\n";
+            parse_listing(&format!("t/f/a\ttype\tfilesystem\t-\n{snapshot}{row}"))
+        };
+        assert!(said("t/f/a@s\twritten\t0\t-\n").is_ok());
+        for nonsense in ["", "t/f/a@s\twritten\t-\t-\n", "t/f/a@s\twritten\t1.5G\t-\n"] {
+            let error = said(nonsense).unwrap_err();
+            assert_eq!(error.problem, "starts a snapshot without what was written");
+        }
     }
 
     #[test]
@@ -238,7 +257,7 @@ mod tests {
         #[test]
         fn any_table_is_read_or_refused(
             rows in prop::collection::vec(
-                ("[a-c/@]{0,6}", "guid|createtxg|creation|type|flocker:owner", "[-0-9a-z]{0,22}", "-|local"),
+                ("[a-c/@]{0,6}", "guid|createtxg|creation|written|type|flocker:owner", "[-0-9a-z]{0,22}", "-|local"),
                 0..40,
             )
         ) {

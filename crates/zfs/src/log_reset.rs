@@ -2,7 +2,8 @@
 //!
 //! Importing the pool resets the (empty) intent log of every dataset that ever had one, which
 //! rewrites the dataset's root block: ZFS counts it as `written`, and `zfs receive` does not mind
-//! it. A replica for which it did count would be useless after every boot.
+//! it. A replica for which it did count would be useless after every boot. Where another program took
+//! a snapshot after one boot and before the next, it is counted more than once.
 //!
 //! The root block is metadata, which is kept twice, in one sector each where it can be compressed;
 //! on RAID-Z each of these comes with up to three sectors of parity. So it takes two sectors to
@@ -29,8 +30,8 @@ const SMALLEST_SECTOR: u64 = 512;
 const LARGEST_SECTOR: u64 = 1 << 16;
 
 impl Zfs {
-    /// Takes `written` for nothing on replicas where it is the root block alone: any change to a
-    /// file writes more blocks than that one.
+    /// Takes what was written to replicas for nothing where it is the root block alone: any change
+    /// to a file writes more blocks than that one, and all of them before the same snapshot.
     pub(crate) async fn forgive_log_resets(
         &self,
         sorted: &mut BTreeMap<ApplicationName, Records>,
@@ -44,9 +45,7 @@ impl Zfs {
         }
         let root_block = self.root_block().await?;
         for record in &mut suspects {
-            if record.copy.written <= root_block {
-                record.copy.written = ByteCount::ZERO;
-            }
+            record.forgive(root_block);
         }
         Ok(())
     }
@@ -63,13 +62,11 @@ impl Zfs {
     }
 }
 
-/// Tells whether a replica's `written` may be its root block alone.
+/// Tells whether what was written to a replica may be its root block alone.
 fn is_suspect(record: &Record) -> bool {
-    let written = record.copy.written;
     matches!(record.copy.role, VolumeRole::Replica { .. })
         && record.copy.mounted.is_none()
-        && written > ByteCount::ZERO
-        && written <= ByteCount::new(ROOT_BLOCK_SECTORS * LARGEST_SECTOR)
+        && record.has_written_at_most(ByteCount::new(ROOT_BLOCK_SECTORS * LARGEST_SECTOR))
 }
 
 /// Reads the output of `zpool get -Hp -o value ashift`: finds the largest power of two, in bytes,

@@ -349,7 +349,10 @@ fn check_untouched(application: &ApplicationName, record: &Record) -> Result<(),
     let problem = match (&record.copy.mounted, record.copy.written) {
         (Some(path), _) => format!("is mounted at {path}"),
         (None, ByteCount::ZERO) => return Ok(()),
-        (None, written) => format!("was written to: {written} since its newest snapshot"),
+        (None, written) => match record.newest_own() {
+            Some(newest) => format!("was written to: {written} since snapshot {}", newest.name),
+            None => format!("was written to: {written} since its newest snapshot"),
+        },
     };
     Err(ReceiveError::Touched {
         application: application.clone(),

@@ -1,13 +1,11 @@
 //! Takes snapshots of owned volumes.
 
-use flocker_model::{ByteCount, Epoch, SnapshotGuid};
+use flocker_model::{Epoch, SnapshotGuid};
 use thiserror::Error;
 
-use crate::command::{Argv, CommandFailed};
 use crate::dataset::OwnSnapshot;
 use crate::kernel::{self, KernelFailed};
 use crate::names::SnapshotName;
-use crate::output::parse_bytes;
 use crate::{Change, MountError, ObserveError, Owned, Stale, UnmountError, Volume};
 
 /// A snapshot that holds all that was written until it was taken.
@@ -136,23 +134,6 @@ fn next_name(epoch: Epoch, taken: impl Iterator<Item = SnapshotName>) -> Snapsho
     SnapshotName {
         epoch,
         counter: highest.unwrap_or(0) + 1,
-    }
-}
-
-impl<Role> Volume<Role> {
-    /// Tells how much was written since one of Flocker's snapshots, whatever others were taken.
-    ///
-    /// **Source**: `zfsprops(7)`, property `written@snapshot`.
-    pub(crate) async fn written_since(
-        &self,
-        name: SnapshotName,
-    ) -> Result<ByteCount, CommandFailed> {
-        let property = format!("written@{name}");
-        let mut argv = Argv::new(&["zfs", "get", "-Hp", "-o", "value"]);
-        argv.push(property);
-        argv.push(self.dataset());
-        let written = argv.read().await?.stdout;
-        parse_bytes(&written).ok_or_else(|| argv.unreadable(&written, "a number of bytes"))
     }
 }
 

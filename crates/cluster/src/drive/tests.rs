@@ -76,6 +76,28 @@ fn a_failed_step_is_told_with_its_node_cause_and_hint() {
 }
 
 #[test]
+fn a_command_that_a_node_advises_names_it() {
+    let plan = plan_to_remove();
+    let mut schedule = Schedule::new(&plan);
+    schedule.begin_ready();
+    let event = Event::Failed {
+        step: StepId::new(0),
+        failure: StepFailure {
+            message: "`flocker-cluster volume resolve web --set-aside NODE` helps".to_owned(),
+            causes: Vec::new(),
+            hint: None,
+            stale: false,
+        },
+    };
+    let mut around = nobody();
+    let failure = driver(&mut around).note_event(&plan, &mut schedule, (&node(), event));
+    assert_eq!(
+        failure.unwrap().causes,
+        ["`flocker-cluster volume resolve web --set-aside node1` helps"]
+    );
+}
+
+#[test]
 fn a_lost_nodes_running_steps_are_told() {
     let plan = plan_to_remove();
     let mut schedule = Schedule::new(&plan);

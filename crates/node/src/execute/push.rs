@@ -126,7 +126,7 @@ async fn bring_up_to(
     )))
 }
 
-/// Asks how much was written since the newest snapshot.
+/// Asks how much was written since the newest snapshot of Flocker's.
 async fn left_to_send(
     machine: &Machine<impl Platform>,
     push: &Push<'_>,

@@ -187,6 +187,16 @@ impl Cluster {
         state.disk.pool.volumes.remove(application);
     }
 
+    /// Another program takes a snapshot of every volume and replica.
+    pub(super) fn take_others_snapshots(&self) {
+        for node in self.nodes.values() {
+            let mut state = node.host.state();
+            for dataset in state.disk.pool.volumes.values_mut() {
+                dataset.take_others_snapshot(self.guids.next_of_others());
+            }
+        }
+    }
+
     /// Cuts a machine off from the others.
     pub(super) fn part(&self, name: &NodeName) {
         self.neighbours.remove(self.nodes[name].machine.id);

@@ -83,6 +83,7 @@ async fn follow((goals, twice): &Case) -> BTreeSet<String> {
         let deployment = deployment(NODES, wishes);
         // The second time for what is known only of what runs: whether its health is checked.
         for _ in 0..2 {
+            machines.take_others_snapshots();
             let observed = machines.observe().await;
             let made = plan(&cluster(&deployment), &observed);
             assert!(made.blocked.is_empty(), "{made}");

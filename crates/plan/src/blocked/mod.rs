@@ -23,15 +23,15 @@ pub struct CopyDescription {
     pub owned: bool,
     /// The epoch that it claims; 0 for a dataset that is not Flocker's.
     pub epoch: Epoch,
-    /// Its newest snapshot.
+    /// Its newest snapshot, whoever took that.
     pub newest: Option<SnapshotGuid>,
-    /// When that was taken, in seconds since 1970.
+    /// When that was taken, in seconds since 1970, if it is one of Flocker's.
     pub created: Option<u64>,
     /// When the newest of Flocker's own snapshots was taken, in seconds since 1970.
     pub taken: Option<u64>,
     /// When the copy was looked at, in seconds since 1970.
     pub looked_at: Option<u64>,
-    /// Bytes written since.
+    /// Bytes written since the newest of Flocker's own snapshots.
     pub written: ByteCount,
 }
 

@@ -22,8 +22,8 @@ impl fmt::Display for CopyDescription {
         if let Some(created) = self.created {
             write!(formatter, " taken at {}", self.told(created))?;
         }
-        write!(formatter, ", {} written since", self.written)?;
-        // Another program's snapshot of a replica tells nothing of how old the replica is.
+        // Another program's snapshot of a replica tells nothing of how old the replica is, nor
+        // whether it was written to.
         match self.taken {
             Some(taken) if self.created != Some(taken) => {
                 write!(
@@ -34,7 +34,7 @@ impl fmt::Display for CopyDescription {
             }
             _ => {}
         }
-        formatter.write_str(")")
+        write!(formatter, ", {} written since)", self.written)
     }
 }
 

@@ -1,6 +1,6 @@
 //! What must hold of steps on volumes.
 
-use flocker_model::{ApplicationName, Epoch, NodeId, NodeName, SnapshotGuid, VolumeRole};
+use flocker_model::{ApplicationName, Epoch, NodeId, NodeName, SnapshotGuid, VolumeCopy, VolumeRole};
 
 use crate::{Action, Handoff, PushKind, Step, StepId};
 
@@ -231,7 +231,7 @@ impl Checker<'_> {
             .and_then(|state| state.volumes.get(application));
         let is_lost = |guid: &SnapshotGuid| {
             copy.is_some_and(|copy| {
-                copy.snapshots.contains_key(guid) && copy.newest_snapshot != Some(*guid)
+                copy.snapshots.contains_key(guid) && copy.newest_own() != Some(*guid)
             }) && !is_kept(guid)
         };
         let mut others = self
@@ -239,10 +239,8 @@ impl Checker<'_> {
             .seen()
             .filter(|(node, _)| **node != step.node && !is_pushed(node));
         let base_lost = others.any(|(_, state)| {
-            let newest = state
-                .volumes
-                .get(application)
-                .and_then(|copy| copy.newest_snapshot);
+            let copy = state.volumes.get(application);
+            let newest = copy.and_then(VolumeCopy::newest_own);
             newest.is_some_and(|newest| is_lost(&newest))
         });
         let is_foreign = copy.is_some_and(|copy| matches!(copy.role, VolumeRole::Foreign { .. }));

@@ -379,12 +379,11 @@ fn refuse_diverged(
     (owner, replica): (&VolumeCopy, &VolumeCopy),
 ) -> Result<(), Obstacle> {
     let describe = |node, copy| describe(observed, (node, application), copy);
-    if replica.written > ByteCount::ZERO && replica.newest_snapshot.is_some() {
-        return Err(Box::new(BlockedKind::ReplicaWritten {
+    // Others take snapshots of replicas as well, which the owner cannot have and need not.
+    match replica.newest_own() {
+        Some(_) if replica.written > ByteCount::ZERO => Err(Box::new(BlockedKind::ReplicaWritten {
             replica: describe(place, replica),
-        }));
-    }
-    match replica.newest_snapshot {
+        })),
         Some(newest) if owner.snapshots.contains_key(&newest) => Ok(()),
         None if replica.resumable => Ok(()),
         _ => Err(Box::new(BlockedKind::NothingInCommon {

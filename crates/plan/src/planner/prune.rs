@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 use flocker_model::{ApplicationName, NodeName, SnapshotGuid, VolumeCopy, VolumeRole};
 
 use crate::steps::Because;
-use crate::survey::{counted, newest_own};
 use crate::{Action, Scope, StepId};
 
 use super::state::Planner;
@@ -65,7 +64,7 @@ impl Planner<'_> {
         }
         let copy = copy?;
         keep.retain(|guid| copy.snapshots.contains_key(guid));
-        let newest = newest_own(copy);
+        let newest = copy.newest_own();
         let is_superfluous = |guid: &SnapshotGuid| !keep.contains(guid) && Some(*guid) != newest;
         copy.snapshots.keys().any(is_superfluous).then_some(keep)
     }
@@ -75,12 +74,11 @@ impl Planner<'_> {
     fn ends_of_others(&self, node: &NodeName, name: &ApplicationName) -> BTreeSet<SnapshotGuid> {
         let source = self.moving.get(name);
         let place = source.and_then(|_| self.goal.deployment.place_of(name));
-        let end = |copy: &VolumeCopy| newest_own(copy);
         self.observed
             .seen()
             .filter(|(other, _)| *other != node)
             .filter(|(other, _)| Some(*other) != source && Some(*other) != place)
-            .filter_map(|(_, state)| state.volumes.get(name).and_then(end))
+            .filter_map(|(_, state)| state.volumes.get(name).and_then(VolumeCopy::newest_own))
             .collect()
     }
 
@@ -96,11 +94,11 @@ impl Planner<'_> {
         };
         let turn = |guid: &SnapshotGuid| {
             let snapshot = source.snapshots.get(guid)?;
-            Some(counted(&snapshot.name))
+            Some(snapshot.counted())
         };
         let begin = self
             .copy(to, name)
-            .and_then(newest_own)
+            .and_then(VolumeCopy::newest_own)
             .and_then(|newest| turn(&newest));
         let ends = if self.somebody_is_unseen() {
             source.snapshots.keys().copied().collect()

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use crate::naming::machine;
 use crate::steps::Because;
-use crate::survey::{age, describe, name_of, newest_own, unseen_reason};
+use crate::survey::{age, describe, name_of, unseen_reason};
 use crate::{Action, Outcome, OutcomeKind, Plan, StepId};
 use flocker_model::{
     ApplicationName, ByteCount, Epoch, NodeId, NodeName, NodeObservation, NodeState, Observed,
@@ -92,7 +92,8 @@ fn record_owner(
         let copy = state.volumes.get(application);
         let is_behind = |copy: &&VolumeCopy| matches!(copy.role, VolumeRole::Replica { epoch: known, .. } if known < epoch);
         // The part of a first copy has nothing to say it with.
-        if copy.filter(is_behind).and_then(newest_own).is_none() {
+        let behind = copy.filter(is_behind);
+        if behind.and_then(VolumeCopy::newest_own).is_none() {
             continue;
         }
         let action = Action::RecordOwner {
@@ -308,7 +309,7 @@ fn refuse_living_owner(
         // It has what it is to take over.
         Some(copy)
             if latest.handoff.is_some()
-                && newest_own(copy) == latest.handoff
+                && copy.newest_own() == latest.handoff
                 && copy.written == ByteCount::ZERO =>
         {
             Err(WhyNotPromoted::HandedOff { to: owner.clone() })
@@ -326,7 +327,7 @@ fn usable_replica(state: &NodeState, copy: &VolumeCopy) -> Result<SnapshotGuid, 
         });
     }
     let touched = |problem| Err(WhyNotPromoted::Touched { problem });
-    let Some(newest) = newest_own(copy) else {
+    let Some(newest) = copy.newest_own() else {
         return Err(WhyNotPromoted::Partial);
     };
     if let Some(path) = &copy.mounted {

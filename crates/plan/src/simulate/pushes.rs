@@ -5,7 +5,6 @@ use flocker_model::{
     SnapshotState, VolumeCopy, VolumeRole,
 };
 
-use crate::survey::newest_own;
 use crate::{Action, PushKind};
 
 use super::volumes::empty_copy;
@@ -37,11 +36,9 @@ pub(super) fn push(
             let mut sent = cut(observed, (node, application), (*epoch, *kind))?;
             let owner = seen(observed, node)?.id;
             let there = seen(observed, to)?;
-            let base = there
-                .volumes
-                .get(application)
-                .and_then(|copy| copy.newest_snapshot);
-            let newest = sent.newest_snapshot;
+            let copy = there.volumes.get(application);
+            let base = copy.and_then(VolumeCopy::newest_own);
+            let newest = sent.newest_own();
             sent.snapshots.retain(|guid, _| {
                 bases.contains(guid) || Some(*guid) == newest || Some(*guid) == base
             });
@@ -87,10 +84,8 @@ fn cut(
     if kind == PushKind::Last && copy.mounted.is_some() {
         return Err("it is mounted".to_owned());
     }
-    // Something may have been written before another's snapshot.
-    let ends_with_own = copy.newest_snapshot.is_some() && copy.newest_snapshot == newest_own(copy);
-    let is_settled = ends_with_own && copy.written == ByteCount::ZERO && copy.mounted.is_none();
-    if !is_settled {
+    let is_quiet = copy.written == ByteCount::ZERO && copy.mounted.is_none();
+    if !is_quiet || copy.newest_own().is_none() {
         let snapshot = SnapshotState {
             name: format!("flocker-{epoch}-{fresh}"),
             created: fresh.0,
@@ -133,11 +128,16 @@ fn receive(
     if copy.written > ByteCount::ZERO || copy.mounted.is_some() {
         return Err("the target's copy was touched".to_owned());
     }
-    if copy.newest_snapshot == sent.newest_snapshot {
+    // Only Flocker's own snapshots are sent: others' neither end a copy nor continue one.
+    let (base, newest) = (copy.newest_own(), sent.newest_own());
+    if base == newest {
         return Ok(());
     }
-    let base = copy.newest_snapshot;
-    if base.is_some_and(|base| !sent.snapshots.contains_key(&base)) {
+    let continues = match base {
+        Some(base) => sent.snapshots.contains_key(&base),
+        None => copy.newest_snapshot.is_none(),
+    };
+    if !continues {
         return Err("the copies have nothing in common".to_owned());
     }
     let is_later = |guid: &SnapshotGuid| base.is_none_or(|base| *guid > base);
@@ -145,7 +145,7 @@ fn receive(
     copy.snapshots
         .extend(later.map(|(guid, snapshot)| (*guid, snapshot.clone())));
     copy.role = role;
-    copy.newest_snapshot = sent.newest_snapshot;
+    copy.newest_snapshot = newest;
     copy.referenced = sent.referenced;
     copy.maximum_size = None;
     copy.resumable = false;

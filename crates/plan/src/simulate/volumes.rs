@@ -7,7 +7,6 @@ use flocker_model::{
     VolumeRole,
 };
 
-use crate::survey::newest_own;
 use crate::{Action, Handoff, StepId, Yield};
 
 /// Does an action on a volume.
@@ -58,7 +57,7 @@ pub(super) fn on_volume(
             if matches!(copy.role, VolumeRole::Foreign { .. }) {
                 return Err("the dataset is not Flocker's".to_owned());
             }
-            let newest = newest_own(copy);
+            let newest = copy.newest_own();
             copy.snapshots
                 .retain(|guid, _| keep.contains(guid) || Some(*guid) == newest);
         }
@@ -155,9 +154,6 @@ fn resize(copy: &mut VolumeCopy, maximum_size: Option<ByteCount>) -> Result<(), 
 }
 
 /// Gives a volume up.
-///
-/// Nothing tells what was written between Flocker's newest snapshot and another's after it; a node
-/// looks, and refuses if anything was.
 fn release(
     copy: &mut VolumeCopy,
     (epoch, to): (Epoch, NodeId),
@@ -176,7 +172,7 @@ fn release(
             if copy.written > ByteCount::ZERO {
                 return Err("it was written since its newest snapshot".to_owned());
             }
-            let guid = newest_own(copy).ok_or("it has no snapshot")?;
+            let guid = copy.newest_own().ok_or("it has no snapshot")?;
             copy.role = VolumeRole::Replica {
                 owner: to,
                 epoch: epoch.next(),
@@ -254,7 +250,7 @@ fn check_untouched(copy: &VolumeCopy, guid: SnapshotGuid) -> Result<(), String> 
     if copy.mounted.is_some() {
         return Err("the copy is mounted".to_owned());
     }
-    if newest_own(copy) != Some(guid) {
+    if copy.newest_own() != Some(guid) {
         return Err("the copy ends with another snapshot".to_owned());
     }
     if copy.written > ByteCount::ZERO {

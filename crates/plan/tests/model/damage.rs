@@ -3,9 +3,10 @@
 use flocker_model::{ApplicationName, ByteCount, SnapshotGuid, VolumeCopy, VolumeRole};
 
 use crate::random::Random;
-use crate::world::{Place, World, is_owned};
+use crate::world::{Place, World, is_owned, take_others_snapshot};
 
-/// What can happen to a replica. What is handed off must not pass for whole after any of these.
+/// What can happen to a replica. What is handed off must not pass for whole after any of these but
+/// the last, which must hinder nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Damage {
     /// `zfs destroy` of its newest snapshot.
@@ -75,8 +76,11 @@ impl World {
         }
         let (node, name) = &place;
         let text = format!("damage to {name} on {node}: {damage:?}");
-        self.mendable.insert(name.clone());
-        self.damaged.insert(place);
+        // Another's snapshot is no damage, and nothing that people are to mend.
+        if damage != Damage::SnapshotTaken {
+            self.mendable.insert(name.clone());
+            self.damaged.insert(place);
+        }
         Some(text)
     }
 
@@ -111,10 +115,12 @@ impl World {
                 return false;
             }
             Damage::SnapshotDestroyed => {
-                if let Some(newest) = copy.newest_snapshot {
-                    copy.snapshots.remove(&newest);
+                let destroyed = copy.newest_own();
+                copy.snapshots.retain(|guid, _| Some(*guid) != destroyed);
+                // Another's after it stays.
+                if copy.newest_snapshot == destroyed {
+                    copy.newest_snapshot = copy.snapshots.keys().next_back().copied();
                 }
-                copy.newest_snapshot = copy.snapshots.keys().next_back().copied();
                 copy.written = ByteCount::new(1);
             }
             Damage::RolledBack => match random.of(&older) {
@@ -144,13 +150,10 @@ impl World {
                 let problem = "was not made by Flocker".to_owned();
                 copy.role = VolumeRole::Foreign { problem };
             }
-            // What was written before it, only a node can tell.
-            Damage::SnapshotTaken if !is_original && copy.written > ByteCount::ZERO => {
-                return false;
-            }
             Damage::SnapshotTaken => {
-                copy.newest_snapshot = Some(SnapshotGuid(u64::MAX - self.count()));
-                copy.written = ByteCount::ZERO;
+                if !take_others_snapshot(&mut copy, self.others_guid()) {
+                    return false;
+                }
             }
         }
         self.machine_mut(node).volumes.insert(name.clone(), copy);

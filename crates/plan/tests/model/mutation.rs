@@ -164,7 +164,7 @@ fn take_any_end(observed: &mut Observed) {
         .seen()
         .flat_map(|(_, state)| {
             let copies = state.volumes.iter();
-            copies.map(|(name, copy)| ((state.id, name.clone()), newest_own(copy)))
+            copies.map(|(name, copy)| ((state.id, name.clone()), copy.newest_own()))
         })
         .collect();
     for (name, copy) in copies_mut(observed) {
@@ -212,7 +212,7 @@ fn forget_unreachable(observed: &mut Observed) {
     let mut best: BTreeMap<_, (Option<SnapshotGuid>, NodeName)> = BTreeMap::new();
     for (node, state) in observed.seen() {
         for (name, copy) in &state.volumes {
-            let candidate = (newest_own(copy), node.clone());
+            let candidate = (copy.newest_own(), node.clone());
             let best = best
                 .entry(name.clone())
                 .or_insert_with(|| candidate.clone());
@@ -234,16 +234,11 @@ fn forget_unreachable(observed: &mut Observed) {
                 copy.role = VolumeRole::Replica {
                     owner: id,
                     epoch: epoch.next(),
-                    handoff: newest_own(copy),
+                    handoff: copy.newest_own(),
                 };
             }
         }
     }
-}
-
-/// Finds the newest of Flocker's snapshots.
-fn newest_own(copy: &VolumeCopy) -> Option<SnapshotGuid> {
-    copy.snapshots.keys().next_back().copied()
 }
 
 /// Lists all copies that were seen, for changing.
@@ -295,7 +290,8 @@ fn acquire_what_is_there(world: &World, node: &NodeName, action: &Action) -> Act
         handoff,
         ..
     } = &mut action
-        && let Some(end) = world.copy(node, application).as_ref().and_then(newest_own)
+        && let Some(copy) = world.copy(node, application)
+        && let Some(end) = copy.newest_own()
     {
         *handoff = Handoff::Recorded(end);
     }

@@ -84,6 +84,7 @@ impl<'a> Run<'a> {
     /// Deploys while things go wrong; tells whether that succeeded nevertheless.
     fn attempt(&mut self, deployment: &Deployment) -> Result<bool, Broken> {
         self.world.write(&mut self.random);
+        self.world.take_others_snapshots();
         if self.random.once_in(2) {
             self.unreachable.clear();
         }
@@ -181,6 +182,7 @@ impl<'a> Run<'a> {
     fn converge(&mut self, deployment: &Deployment) -> Result<(), Broken> {
         self.unreachable.clear();
         self.faults.clear();
+        self.world.take_others_snapshots();
         let mut mendings = 0;
         let (made, observed) = loop {
             let observed = self.world.gather(deployment, &BTreeSet::new());

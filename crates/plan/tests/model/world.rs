@@ -45,6 +45,8 @@ pub(crate) struct World {
     pub(crate) damaged: BTreeSet<Place>,
     /// Volumes of which any copy was ever changed so: people may have to mend them.
     pub(crate) mendable: BTreeSet<ApplicationName>,
+    /// Machines on which another program takes snapshots of everything, again and again.
+    snapshotted: BTreeSet<NodeName>,
     counted: u64,
     /// What machines remember, and what is expected of them when they boot.
     pub(crate) boots: Boots,
@@ -80,6 +82,11 @@ impl World {
             writers: BTreeSet::new(),
             damaged: BTreeSet::new(),
             mendable: BTreeSet::new(),
+            // By the seed itself: what else is left to chance does not depend on it.
+            snapshotted: (0..case.nodes)
+                .filter(|index| (case.seed >> index) & 1 == 1)
+                .map(node_name)
+                .collect(),
             counted: 0,
             boots: Boots::default(),
         }
@@ -219,7 +226,7 @@ impl World {
             .machine(node)
             .volumes
             .get(application)
-            .and_then(|copy| copy.newest_snapshot);
+            .and_then(VolumeCopy::newest_own);
         let content = self
             .contents
             .get(&(node.clone(), application.clone()))
@@ -236,7 +243,7 @@ impl World {
             .machine(to)
             .volumes
             .get(application)
-            .and_then(|copy| copy.newest_snapshot);
+            .and_then(VolumeCopy::newest_own);
         let content = newest.and_then(|newest| self.snapshots.get(&newest).copied());
         self.contents.insert(
             (to.clone(), application.clone()),
@@ -274,6 +281,21 @@ impl World {
             copy.referenced = copy.referenced.saturating_add(ByteCount::new(1));
             self.contents.entry(place).or_default().add(record);
         }
+    }
+
+    /// Another program takes a snapshot of every copy on the machines that have such a program.
+    pub(crate) fn take_others_snapshots(&mut self) {
+        for node in self.snapshotted.clone() {
+            let guid = self.others_guid();
+            for copy in self.machine_mut(&node).volumes.values_mut() {
+                take_others_snapshot(copy, guid);
+            }
+        }
+    }
+
+    /// Makes the identity of a snapshot that is not Flocker's.
+    pub(crate) fn others_guid(&mut self) -> SnapshotGuid {
+        SnapshotGuid(u64::MAX - self.count())
     }
 
     /// Cuts a machine's power; it boots again, with nothing running.
@@ -317,6 +339,16 @@ pub(crate) fn runs(state: &NodeState, application: &ApplicationName) -> bool {
         .containers
         .get(application)
         .is_some_and(|container| matches!(container.status, ContainerStatus::Running { .. }))
+}
+
+/// Takes a snapshot of a copy as other programs do; tells whether ZFS lets them, which it does not
+/// of a part of a first copy. What was written before it stays written.
+pub(crate) fn take_others_snapshot(copy: &mut VolumeCopy, guid: SnapshotGuid) -> bool {
+    let is_partial = copy.resumable && copy.snapshots.is_empty();
+    if !is_partial {
+        copy.newest_snapshot = Some(guid);
+    }
+    !is_partial
 }
 
 /// Tells whether a copy is the owner's.

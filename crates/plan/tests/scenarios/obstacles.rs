@@ -277,3 +277,40 @@ fn others_snapshots_are_no_obstacle_to_taking_over() {
     cluster.copy("2", "db").newest_snapshot = Some(SnapshotGuid(4711));
     assert_snapshot!(show(&cluster.plan(&on("2"))));
 }
+
+/// Programs that take snapshots of everything in a pool take them of replicas as well.
+#[test]
+fn others_snapshots_do_not_keep_a_volume_from_coming_back() {
+    let mut alone = moved();
+    let mut beside_others = moved();
+    for place in ["1", "2"] {
+        for node in ["1", "2"] {
+            beside_others.copy(node, "db").newest_snapshot = Some(SnapshotGuid(4711));
+        }
+        assert_eq!(beside_others.deploy(&on(place)), alone.deploy(&on(place)));
+    }
+}
+
+#[test]
+fn others_snapshots_of_what_was_written_to_a_replica_do_not_hide_it() {
+    let mut cluster = moved();
+    let replica = cluster.copy("1", "db");
+    replica.written = ByteCount::mebibytes(3);
+    replica.newest_snapshot = Some(SnapshotGuid(4711));
+    let text = show(&cluster.plan(&on("1")));
+    assert!(
+        text.contains("the replica of its volume was written to on 1.1.1.1"),
+        "{text}"
+    );
+    assert!(
+        text.contains(
+            "newest snapshot GUID 4711; Flocker's newest taken at 1970-01-01 00:00:01 UTC, \
+             3.0 MiB written since)"
+        ),
+        "{text}"
+    );
+    assert!(
+        text.contains("`flocker-cluster volume resolve db --set-aside 1.1.1.1`"),
+        "{text}"
+    );
+}

@@ -358,6 +358,30 @@ fn what_was_handed_off_and_lost_is_promoted_where_it_was() {
     cluster.deploy(&on("2"));
 }
 
+/// What a node says that finds this out when it is to acquire the volume is to set its copy aside.
+#[test]
+fn what_was_changed_after_it_was_handed_off_is_set_aside() {
+    let mut cluster = Cluster::running(3, &on("1"));
+    cluster.write();
+    let made = cluster.plan(&on("2"));
+    cluster.begin_until(&made, |action| {
+        matches!(action, Action::ReleaseVolume { .. })
+    });
+    let copy = cluster.copy("2", "db");
+    copy.written = ByteCount::mebibytes(3);
+    // Another program took one of that, too.
+    copy.newest_snapshot = Some(SnapshotGuid(99));
+    let since = taken(&mut cluster, "1");
+    let told = "`flocker-cluster volume promote db --on 1.1.1.1 --accept-loss-since ";
+    assert!(obstacles(&cluster.plan(&on("2"))).contains(told));
+    let aside = set_aside(&cluster, "2").unwrap();
+    cluster.finish(&aside);
+    assert!(obstacles(&cluster.plan(&on("2"))).contains(told));
+    let promotion = promote(&cluster, "1", since).unwrap();
+    cluster.finish(&promotion);
+    cluster.deploy(&on("2"));
+}
+
 #[test]
 fn setting_aside_that_is_refused() {
     let mut refusals = Vec::new();

@@ -103,32 +103,81 @@ fn an_inherited_handoff_is_none() {
     ));
 }
 
+/// A snapshot, taken in this transaction group, and what was written before it.
+fn snapshot(name: &str, createtxg: u64, written: u64) -> ListedSnapshot {
+    ListedSnapshot {
+        name: name.to_owned(),
+        guid: SnapshotGuid(createtxg),
+        createtxg,
+        creation: 10 * createtxg,
+        written: ByteCount::new(written),
+    }
+}
+
+/// The record of a dataset of `owner` with these snapshots, oldest first.
+fn record(owner: &str, snapshots: &[&ListedSnapshot], written: &str) -> Record {
+    let mut listed = listing(owner, &[("written", written, "-")]);
+    listed.snapshots = snapshots.iter().map(|&snapshot| snapshot.clone()).collect();
+    Record::new(&settings(), &"web".parse().unwrap(), &listed)
+}
+
 #[test]
 fn only_an_untouched_end_counts_as_settled() {
-    let web = "web".parse().unwrap();
-    let ours = ListedSnapshot {
-        name: "flocker-3-000002".to_owned(),
-        guid: SnapshotGuid(2),
-        createtxg: 20,
-        creation: 200,
-    };
-    let theirs = ListedSnapshot {
-        name: "autosnap".to_owned(),
-        guid: SnapshotGuid(9),
-        createtxg: 30,
-        creation: 300,
-    };
+    let ours = snapshot("flocker-3-000002", 20, 8192);
+    let theirs = snapshot("autosnap", 30, 0);
+    let after_writing = snapshot("autosnap", 30, 1);
     let settled = |written: &str, snapshots: &[&ListedSnapshot]| {
-        let mut listed = listing(SELF, &[("written", written, "-")]);
-        listed.snapshots = snapshots.iter().map(|&snapshot| snapshot.clone()).collect();
-        let record = Record::new(&settings(), &web, &listed);
+        let record = record(SELF, snapshots, written);
         record.settled_at().map(|snapshot| snapshot.guid)
     };
-    assert_eq!(settled("0", &[&ours]), Some(SnapshotGuid(2)));
+    let end = Some(ours.guid);
+    assert_eq!(settled("0", &[&ours]), end);
     assert_eq!(settled("1", &[&ours]), None);
-    assert_eq!(settled("0", &[&ours, &theirs]), None);
-    assert_eq!(settled("0", &[&theirs, &ours]), Some(SnapshotGuid(2)));
+    assert_eq!(settled("0", &[&ours, &theirs]), end);
+    assert_eq!(settled("1", &[&ours, &theirs]), None);
+    assert_eq!(settled("0", &[&ours, &after_writing]), None);
+    assert_eq!(settled("0", &[&ours, &after_writing, &theirs]), None);
+    assert_eq!(settled("0", &[&after_writing, &ours]), end);
     assert_eq!(settled("0", &[]), None);
+    assert_eq!(settled("0", &[&theirs]), None);
+}
+
+/// Another program's snapshot of what was written does not hide it.
+#[test]
+fn what_was_written_is_counted_from_flockers_own_snapshot() {
+    let ours = snapshot("flocker-3-000002", 20, 8192);
+    let daily = snapshot("autosnap_daily", 30, 3000);
+    let hourly = snapshot("autosnap_hourly", 40, 0);
+    let written = |snapshots: &[&ListedSnapshot]| {
+        let record = record(OTHER, snapshots, "500");
+        (record.copy.written.get(), record.copy.newest_snapshot)
+    };
+    let [own, other] = [&ours, &hourly].map(|snapshot| Some(snapshot.guid));
+    assert_eq!(written(&[&ours]), (500, own));
+    assert_eq!(written(&[&daily, &ours]), (500, own));
+    assert_eq!(written(&[&ours, &daily, &hourly]), (3500, other));
+    assert_eq!(written(&[&daily, &hourly]), (500, other));
+    assert_eq!(written(&[]), (500, None));
+}
+
+/// Importing a pool after a power cut rewrites a block; others take snapshots in between.
+#[test]
+fn what_importing_writes_is_forgiven_however_often_and_nothing_more() {
+    let ours = snapshot("flocker-3-000002", 20, 8192);
+    let rewritten = snapshot("autosnap_daily", 30, 4096);
+    let changed = snapshot("autosnap_hourly", 40, 12288);
+    let left = |snapshots: &[&ListedSnapshot]| {
+        let mut record = record(OTHER, snapshots, "4096");
+        let block = ByteCount::new(4096);
+        assert!(record.has_written_at_most(block));
+        record.forgive(block);
+        record.copy.written.get()
+    };
+    assert_eq!(left(&[&ours]), 0);
+    assert_eq!(left(&[&ours, &rewritten]), 0);
+    assert_eq!(left(&[&ours, &rewritten, &changed]), 12288);
+    let untouched = record(OTHER, &[&ours], "0");
+    assert!(!untouched.has_written_at_most(ByteCount::new(4096)));
 }
 
 #[test]

@@ -4,8 +4,8 @@ use flocker_model::{DeploymentId, Epoch, SetAsideName, VolumeRole};
 use flocker_zfs::{AcquireError, Change, Promote, SetAside, SetAsideError, Transfer, Zfs};
 
 use crate::support::{
-    Cluster, dataset, deployment, hand_over, newest, noise, observe, push, push_once, read, role,
-    run, snapshot, web, write,
+    Cluster, acquire, dataset, deployment, hand_over, newest, noise, observe, push, push_once, read,
+    release, role, run, snapshot, touch, web, write,
 };
 
 /// The promotion of what a node's replica is now.
@@ -223,4 +223,31 @@ async fn part_of_a_first_copy_is_set_aside() {
     assert_eq!(b.set_aside(&partial).await.unwrap(), Change::Changed);
     assert_eq!(observe(&b).await, None);
     assert_eq!(push(&a, &b).await, [Transfer::Full]);
+}
+
+/// Nobody owns the volume then, and what was handed off is whole where it came from.
+#[tokio::test]
+#[ignore = "needs a ZFS pool"]
+async fn what_was_changed_after_it_was_handed_off_is_set_aside() {
+    let Cluster { a, b } = Cluster::with_volume(b"one").await;
+    push(&a, &b).await;
+    let released = a.release(&web(), &release(1, &b)).await.unwrap();
+    touch(&b);
+    run(&format!("zfs snapshot {}@autosnap", dataset(&b)));
+    let refused = b.acquire(&web(), &acquire(2, released.snapshot)).await;
+    let Err(AcquireError::Touched { .. }) = &refused else {
+        panic!("{refused:?}");
+    };
+    let told = refused.unwrap_err().to_string();
+    assert!(
+        told.contains("`flocker-cluster volume resolve web --set-aside NODE`"),
+        "{told}"
+    );
+    let changed = setting_aside(&b, 1).await;
+    assert_eq!(b.set_aside(&changed).await.unwrap(), Change::Changed);
+
+    let promote = promotion(&a, 1002, None).await;
+    assert_eq!(a.promote(&web(), &promote).await.unwrap(), Change::Changed);
+    assert_eq!(hand_over(&a, &b, 1002).await, [Transfer::Full]);
+    assert_eq!(read(&b, "data").await, b"one");
 }

@@ -1,12 +1,12 @@
 //! Streams arrive whole, go on after an interruption, and never overwrite anything.
 
-use flocker_model::VolumeRole;
+use flocker_model::{ByteCount, VolumeRole};
 use flocker_zfs::{Change, PlanSendError, ReceiveError, ReceiveRequest, SendError, Transfer, Zfs};
 use tokio::io::AsyncReadExt;
 
 use crate::support::{
     Cluster, dataset, hand_over, newest, noise, observe, push, push_counted, push_once, read, role,
-    run, snapshot, web, write,
+    run, snapshot, touch, web, write,
 };
 
 const MEBIBYTE: usize = 1 << 20;
@@ -210,9 +210,66 @@ async fn others_snapshots_of_a_replica_do_not_stand_in_the_way() {
     let Cluster { a, b } = Cluster::with_volume(b"one").await;
     push(&a, &b).await;
     run(&format!("zfs snapshot {}@autosnap", dataset(&b)));
+    assert_eq!(observe(&b).await.unwrap().written, ByteCount::ZERO);
     write(&a, "data", b"two").await;
     hand_over(&a, &b, 1).await;
     assert_eq!(read(&b, "data").await, b"two");
+    // Nor on the way back.
+    run(&format!("zfs snapshot {}@autosnap", dataset(&a)));
+    write(&b, "data", b"three").await;
+    run(&format!("zfs snapshot {}@autosnap-late", dataset(&b)));
+    let back = hand_over(&b, &a, 2).await;
+    assert!(
+        matches!(back[..], [Transfer::Incremental { .. }]),
+        "{back:?}"
+    );
+    assert_eq!(read(&a, "data").await, b"three");
+}
+
+/// ZFS counts from the newest snapshot on, whoever took that.
+#[tokio::test]
+#[ignore = "needs a ZFS pool"]
+async fn others_snapshots_of_what_was_written_to_a_replica_do_not_hide_it() {
+    let Cluster { a, b } = Cluster::with_volume(b"one").await;
+    push(&a, &b).await;
+    let end = newest(&observe(&b).await.unwrap());
+    for name in ["autosnap-daily", "autosnap-hourly"] {
+        touch(&b);
+        run(&format!("zfs snapshot {}@{name}", dataset(&b)));
+    }
+    let ask = |property: &str| run(&format!("zfs get -Hpo value {property} {}", dataset(&b)));
+    assert_eq!(ask("written"), "0");
+    let copy = observe(&b).await.unwrap();
+    let measured = ask(&format!("written@{}", copy.snapshots[&end].name));
+    assert_eq!(copy.written.get().to_string(), measured);
+    assert_ne!(measured, "0");
+
+    // Before anything is sent, and also when nothing has to be.
+    let refused = b.prepare_incoming(&web()).await;
+    assert!(
+        matches!(refused, Err(ReceiveError::Touched { .. })),
+        "{refused:?}"
+    );
+    write(&a, "data", b"two").await;
+    snapshot(&a).await;
+    let refused = push_once(&a, &b, u64::MAX).await;
+    assert!(
+        matches!(refused, Err(ReceiveError::Touched { .. })),
+        "{refused:?}"
+    );
+    // A sender that did not ask is refused as well.
+    let request = ReceiveRequest {
+        application: web(),
+        owner: a.settings().node,
+        epoch: flocker_model::Epoch(1),
+        transfer: Transfer::Incremental { from: end },
+    };
+    let refused = b.receive(&request, tokio::io::empty()).await;
+    assert!(
+        matches!(refused, Err(ReceiveError::Touched { .. })),
+        "{refused:?}"
+    );
+    assert_eq!(observe(&b).await.unwrap(), copy);
 }
 
 #[tokio::test]

@@ -152,6 +152,15 @@ pub(crate) async fn write(zfs: &Zfs, name: &str, contents: &[u8]) {
     zfs.unmount(&web()).await.unwrap();
 }
 
+/// Writes to a replica, as an administrator's hand can.
+pub(crate) fn touch(zfs: &Zfs) {
+    run(&format!(
+        "zfs set readonly=off {0} && zfs mount {0} && echo x >> {1}/stray && zfs unmount {0}",
+        dataset(zfs),
+        zfs.mountpoint_of(&web()).display()
+    ));
+}
+
 /// Reads a file of the owned volume, which is mounted for that and unmounted again.
 pub(crate) async fn read(zfs: &Zfs, name: &str) -> Vec<u8> {
     let volume = zfs.open_owned_now(&web()).await.unwrap();

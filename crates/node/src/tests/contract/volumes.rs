@@ -31,6 +31,9 @@ trait Machines {
 
     /// Puts a file where the volume is to be mounted, or takes it away.
     fn obstruct(&self, machine: Machine, is_there: bool);
+
+    /// Takes a snapshot of the copy, as other programs do.
+    fn take_others_snapshot(&self, machine: Machine);
 }
 
 /// One of two machines.
@@ -409,6 +412,32 @@ async fn a_replica_remembers_a_later_owner(machines: &impl Machines) {
     );
 }
 
+async fn others_snapshots_are_in_nobodys_way(machines: &impl Machines) {
+    create(machines, b"one").await;
+    let first = snapshot(machines, A).await;
+    push(machines, (A, B), first).await;
+    for machine in [A, B] {
+        machines.take_others_snapshot(machine);
+        let copy = observe(machines, machine).await.unwrap();
+        assert_ne!(copy.newest_snapshot, Some(first));
+        assert_eq!(copy.newest_own(), Some(first));
+        assert_eq!(copy.written, ByteCount::ZERO);
+    }
+    assert_eq!(snapshot(machines, A).await, first);
+    for (way, epoch) in [((A, B), 1), ((B, A), 2)] {
+        write(machines, way.0, b"more").await;
+        machines.take_others_snapshot(way.0);
+        let copy = observe(machines, way.0).await.unwrap();
+        assert!(copy.written > ByteCount::ZERO, "{copy:?}");
+        let transfers = hand_over(machines, way, epoch).await;
+        assert!(
+            matches!(transfers[..], [Transfer::Incremental { .. }]),
+            "{transfers:?}"
+        );
+        machines.take_others_snapshot(way.0);
+    }
+}
+
 async fn a_stream_that_breaks_off_is_continued(machines: &impl Machines) {
     // More than ZFS gathers before it writes anything down.
     let data: Vec<u8> = (0..1_u32 << 19)
@@ -507,6 +536,7 @@ macro_rules! volumes_suite {
             only_the_snapshot_that_was_handed_off_is_acquired
             a_lost_owner_is_replaced_and_its_copy_set_aside
             a_replica_remembers_a_later_owner
+            others_snapshots_are_in_nobodys_way
             a_stream_that_breaks_off_is_continued
             an_owner_receives_nothing
             pruning_keeps_the_newest_and_what_is_to_be_kept
@@ -566,6 +596,14 @@ mod fake {
             let mut state = self.volumes(machine).host.state();
             state.disk.pool.obstructed = is_there.then(web).into_iter().collect();
         }
+
+        fn take_others_snapshot(&self, machine: Machine) {
+            let volumes = self.volumes(machine);
+            let guid = volumes.guids.next_of_others();
+            let mut state = volumes.host.state();
+            let dataset = state.disk.pool.volumes.get_mut(&web()).unwrap();
+            dataset.take_others_snapshot(guid);
+        }
     }
 
     volumes_suite! { new }
@@ -576,6 +614,7 @@ mod fake {
 mod pool {
     use std::fs::OpenOptions;
     use std::io::Write as _;
+    use std::process::Command;
     use std::sync::atomic::{AtomicU32, Ordering};
 
     use flocker_model::NodeId;
@@ -586,6 +625,7 @@ mod pool {
     use crate::tests::contract::skip;
 
     static PAIRS: AtomicU32 = AtomicU32::new(0);
+    static SNAPSHOTS: AtomicU32 = AtomicU32::new(0);
 
     /// Two machines on one pool.
     struct OnPool([Zfs; 2]);
@@ -639,6 +679,15 @@ mod pool {
             } else {
                 std::fs::remove_file(place.join("stray")).unwrap();
             }
+        }
+
+        fn take_others_snapshot(&self, machine: Machine) {
+            let number = SNAPSHOTS.fetch_add(1, Ordering::Relaxed);
+            let below = &self.volumes(machine).settings().dataset;
+            let name = format!("{below}/{}@autosnap-{number}", web());
+            let mut command = Command::new("zfs");
+            let taken = command.args(["snapshot", &name]).status().unwrap();
+            assert!(taken.success(), "{name}");
         }
     }
 

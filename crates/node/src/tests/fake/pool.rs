@@ -19,6 +19,11 @@ impl Guids {
     pub(super) fn next(&self) -> SnapshotGuid {
         SnapshotGuid(self.0.fetch_add(1, Ordering::Relaxed) + 1)
     }
+
+    /// Makes one for a snapshot that is not Flocker's: higher than all that are.
+    pub(crate) fn next_of_others(&self) -> SnapshotGuid {
+        SnapshotGuid(u64::MAX - self.next().0)
+    }
 }
 
 /// What may be wrong with a whole pool.
@@ -57,8 +62,10 @@ pub(crate) struct Dataset {
     pub(super) handoff: Option<SnapshotGuid>,
     pub(super) deployment: Option<DeploymentId>,
     pub(super) maximum_size: Option<ByteCount>,
-    /// Oldest first.
+    /// Flocker's, oldest first.
     pub(super) snapshots: Vec<Snapshot>,
+    /// The newest that others took since the last of those.
+    others_snapshot: Option<SnapshotGuid>,
     /// Everything that programs see in it.
     pub(crate) contents: Vec<u8>,
     /// How much of that is on the disk itself; the rest is in the intent log.
@@ -133,6 +140,7 @@ impl Dataset {
             deployment: None,
             maximum_size: None,
             snapshots: Vec::new(),
+            others_snapshot: None,
             contents: Vec::new(),
             on_disk: 0,
             log: Vec::new(),
@@ -172,11 +180,17 @@ impl Dataset {
             .filter_map(|snapshot| snapshot.name.strip_prefix(&prefix)?.parse::<u64>().ok())
             .max();
         self.on_disk = self.contents.len();
+        self.others_snapshot = None;
         self.snapshots.push(Snapshot {
             guid,
             name: format!("{prefix}{:06}", highest.unwrap_or(0) + 1),
             contents: self.contents.clone(),
         });
+    }
+
+    /// Takes a snapshot as other programs do.
+    pub(crate) fn take_others_snapshot(&mut self, guid: SnapshotGuid) {
+        self.others_snapshot = Some(guid);
     }
 
     /// Ends a transfer: what it brought is a snapshot now.
@@ -186,6 +200,7 @@ impl Dataset {
         };
         self.contents.extend(received);
         self.on_disk = self.contents.len();
+        self.others_snapshot = None;
         self.snapshots.push(Snapshot {
             guid: header.to,
             name: header.name,
@@ -193,8 +208,14 @@ impl Dataset {
         });
     }
 
+    /// The newest of Flocker's snapshots.
     pub(super) fn newest(&self) -> Option<SnapshotGuid> {
         self.snapshots.last().map(|snapshot| snapshot.guid)
+    }
+
+    /// The newest of anybody's.
+    pub(super) fn newest_of_all(&self) -> Option<SnapshotGuid> {
+        self.others_snapshot.or_else(|| self.newest())
     }
 
     pub(super) fn position(&self, guid: SnapshotGuid) -> Option<usize> {
@@ -202,7 +223,7 @@ impl Dataset {
         snapshots.position(|snapshot| snapshot.guid == guid)
     }
 
-    /// Bytes since the newest snapshot; the intent log does not count.
+    /// Bytes since the newest of Flocker's snapshots; the intent log does not count.
     pub(super) fn written(&self) -> ByteCount {
         let newest = self.snapshots.last();
         let before = newest.map_or(0, |snapshot| snapshot.contents.len());
@@ -239,7 +260,7 @@ impl Dataset {
         VolumeCopy {
             role: self.role(node),
             snapshots: self.snapshot_states().into_iter().collect(),
-            newest_snapshot: self.newest(),
+            newest_snapshot: self.newest_of_all(),
             written: self.written(),
             referenced: ByteCount::new(self.contents.len() as u64),
             maximum_size: self.maximum_size,

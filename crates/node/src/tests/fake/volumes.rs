@@ -361,7 +361,8 @@ impl Volumes for FakeVolumes {
             let Some(dataset) = pool.shown(name) else {
                 return Ok(Change::Unchanged);
             };
-            if dataset.role(self.node) != set_aside.role || dataset.newest() != set_aside.newest {
+            let is_other = dataset.newest_of_all() != set_aside.newest;
+            if dataset.role(self.node) != set_aside.role || is_other {
                 return Err(stale("it is another copy"));
             }
             if dataset.is_mounted {
