@@ -37,6 +37,7 @@ mod send_plan;
 mod set_aside;
 mod snapshot;
 mod stream_head;
+mod unfinished;
 mod volume;
 
 pub use acquire::{Acquire, AcquireError, Promote};
@@ -54,6 +55,7 @@ pub use send::{SendCompletion, SendError, Sending};
 pub use send_plan::{PlanSendError, SendPlan, Transfer};
 pub use set_aside::{SetAside, SetAsideCopy, SetAsideError};
 pub use snapshot::{Snapshot, SnapshotError};
+pub use unfinished::UnfinishedError;
 pub use volume::{
     Change, Found, OpenError, Owned, Replica, ResizeError, Stale, Volume, Zfs, ZfsSettings,
 };

@@ -17,6 +17,7 @@ use crate::kernel::{self, KernelFailed};
 use crate::names::Place;
 use crate::observe::Records;
 use crate::pump::pump;
+use crate::unfinished::UnfinishedError;
 use crate::volume::refquota;
 use crate::{Change, ObserveError, Stale, Transfer, Zfs};
 
@@ -98,6 +99,9 @@ pub enum ReceiveError {
     /// What an older transfer left could not be removed.
     #[error(transparent)]
     Discard(#[from] DiscardError),
+    /// What an interrupted making left could not be removed.
+    #[error(transparent)]
+    Unfinished(#[from] UnfinishedError),
 }
 
 impl From<CreateRootError> for ReceiveError {
@@ -122,7 +126,7 @@ pub enum DiscardError {
 
 impl Zfs {
     /// Tells what this node has of a volume. What was received whole just before a crash is given
-    /// its name first, so that it is not sent again.
+    /// its name first, so that it is not sent again; what an interrupted making left is removed.
     ///
     /// # Errors
     /// Fails when ZFS does not answer, or what is there is no replica or was touched.
@@ -131,6 +135,7 @@ impl Zfs {
         application: &ApplicationName,
     ) -> Result<Incoming, ReceiveError> {
         let records = self.finish_received(application).await?;
+        self.discard_unfinished(application, &records).await?;
         Ok(match (records.volume, records.receiving) {
             (None, None) => Incoming::default(),
             (None, Some(partial)) => Incoming {

@@ -6,7 +6,9 @@ use std::os::unix::fs::PermissionsExt;
 use flocker_model::{ByteCount, Epoch, PoolHealth, PoolProblem, VolumeRole};
 use flocker_zfs::{Change, CreateError, NewVolume, ObserveError, OpenError, Zfs, ZfsSettings};
 
-use crate::support::{Cluster, create, dataset, deployment, observe, role, run, snapshot, web};
+use crate::support::{
+    Cluster, create, dataset, deployment, hand_over, observe, push, role, run, snapshot, web,
+};
 
 async fn refuses_to_create(zfs: &Zfs) -> bool {
     let new = NewVolume {
@@ -70,6 +72,35 @@ async fn what_a_crash_left_of_making_is_finished() {
     );
     let left = run(&format!("zfs list -Hro name {root}"));
     assert_eq!(left.lines().count(), 2, "{left}");
+}
+
+/// Another node made the volume in the end, and now it comes here.
+#[tokio::test]
+#[ignore = "needs a ZFS pool"]
+async fn what_a_crash_left_of_making_is_not_in_the_way_of_what_arrives() {
+    let Cluster { a, b } = Cluster::with_volume(b"made elsewhere").await;
+    let root = &b.settings().dataset;
+    let (left, place) = (format!("{root}/_creating:web"), b.mountpoint_of(&web()));
+    run(&format!("zfs create -p -o mountpoint=none {root}"));
+    run(&format!(
+        "zfs create -o mountpoint={} '{left}'",
+        place.display()
+    ));
+    std::fs::write(place.join("file"), "").unwrap();
+    let refused = b.prepare_incoming(&web()).await.unwrap_err();
+    assert!(
+        refused.to_string().contains("has put files into it"),
+        "{refused}"
+    );
+    std::fs::remove_file(place.join("file")).unwrap();
+
+    push(&a, &b).await;
+    hand_over(&a, &b, 1).await;
+    let volume = b.open_owned(&web(), Epoch(2)).await.unwrap();
+    volume.mount().await.unwrap();
+    b.unmount(&web()).await.unwrap();
+    let datasets = run(&format!("zfs list -Hro name {root}"));
+    assert!(!datasets.contains("_creating"), "{datasets}");
 }
 
 #[tokio::test]

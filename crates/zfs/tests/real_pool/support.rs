@@ -65,10 +65,15 @@ pub(crate) struct Pool {
 
 impl Pool {
     pub(crate) fn new(purpose: &str) -> Self {
+        Self::with_options(purpose, "")
+    }
+
+    /// Makes a pool with options of `zpool create`.
+    pub(crate) fn with_options(purpose: &str, options: &str) -> Self {
         let name = format!("flocker-{purpose}-{}", std::process::id());
         let file = format!("/var/tmp/{name}.img");
         run(&format!(
-            "truncate -s 256M {file} && zpool create -O mountpoint=none {name} {file}"
+            "truncate -s 256M {file} && zpool create {options} -O mountpoint=none {name} {file}"
         ));
         Self { name, file }
     }
