@@ -67,6 +67,8 @@ fn run(verbose: u8, work: impl Future<Output = Exit>) -> Exit {
             EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level)),
         )
         .with_writer(io::stderr)
+        // It would panic where standard error is closed.
+        .log_internal_errors(false)
         .init();
     let runtime = tokio::runtime::Runtime::new();
     match runtime {

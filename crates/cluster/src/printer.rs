@@ -3,13 +3,8 @@
 //! Much of it is what nodes said, and some of that what programs on them said: nothing that a
 //! terminal would act on leaves this mouth.
 
-#![expect(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "this is the one place that may print"
-)]
-
 use std::collections::BTreeMap;
+use std::io::{self, Write};
 use std::time::Duration;
 
 use flocker_model::{ApplicationName, NodeName, one_line, printable};
@@ -133,13 +128,22 @@ impl Printer {
 
     /// Tells people what is going on.
     pub(crate) fn narrate(&self, text: &str) {
-        self.bars.suspend(|| eprintln!("{}", printable(text)));
+        self.bars.suspend(|| write_line(io::stderr().lock(), text));
     }
 
     /// Prints a line of the result.
     pub(crate) fn line(&self, text: &str) {
-        self.bars.suspend(|| println!("{}", printable(text)));
+        self.bars.suspend(|| write_line(io::stdout().lock(), text));
     }
+}
+
+/// Writes a line for whoever still reads.
+///
+/// Who reads may go away first: `deploy … | head -1`. `println!` would end the program then, between
+/// two steps of a deploy and without its return, so errors are dropped: what was begun on the nodes
+/// goes on, and the exit code tells how it ended.
+fn write_line(mut output: impl Write, text: &str) {
+    let _ = writeln!(output, "{}", printable(text));
 }
 
 /// Writes a failure. JSON leaves some of what a terminal acts on as it is, so that is written out
@@ -183,14 +187,36 @@ fn outcome_json(outcome: &Outcome) -> serde_json::Value {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
+    use std::io;
 
     use flocker_model::NodeName;
     use flocker_plan::{Outcome, OutcomeKind};
     use serde_json::json;
 
-    use super::{failure_json, outcome_json};
+    use super::{failure_json, outcome_json, write_line};
     use crate::exit::Exit;
     use crate::failure::Failure;
+
+    /// A pipe whose reader is gone.
+    struct Closed;
+
+    impl io::Write for Closed {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(io::ErrorKind::BrokenPipe.into())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Err(io::ErrorKind::BrokenPipe.into())
+        }
+    }
+
+    #[test]
+    fn a_reader_that_is_gone_is_no_failure() {
+        write_line(Closed, "Deployed `web` to node1.");
+        let mut read = Vec::new();
+        write_line(&mut read, "a title: \u{1b}]0;mine\u{7}");
+        assert_eq!(read, b"a title: \\u{1b}]0;mine\\u{7}\n");
+    }
 
     #[test]
     fn a_failure_as_json_has_nothing_in_it_that_a_terminal_acts_on() {

@@ -50,6 +50,8 @@ fn main() -> ExitCode {
             EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn")),
         )
         .with_writer(io::stderr)
+        // It would panic where standard error is closed.
+        .log_internal_errors(false)
         .with_ansi(false)
         .without_time()
         .init();

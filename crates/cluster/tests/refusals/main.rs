@@ -10,6 +10,7 @@
     reason = "a test reports by panicking, and its fixtures do, too"
 )]
 
+mod closed_output;
 #[expect(dead_code, reason = "the tests that it is written for use more of it")]
 #[path = "../../../remote/tests/sshd/fixture.rs"]
 mod fixture;
