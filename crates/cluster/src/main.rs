@@ -11,6 +11,7 @@ mod failure;
 mod gather;
 mod image_archive;
 mod images;
+mod plan_json;
 mod printer;
 mod refusal;
 mod schedule;

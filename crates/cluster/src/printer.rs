@@ -8,12 +8,14 @@ use std::io::{self, Write};
 use std::time::Duration;
 
 use flocker_model::{ApplicationName, NodeName, one_line, printable};
-use flocker_plan::{Outcome, OutcomeKind, Step, StepId};
+use flocker_plan::{Outcome, OutcomeKind, Plan, Step, StepId};
 use flocker_remote::protocol::Progress;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::json;
 
+use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::plan_json::render_plan;
 
 /// Prints what happens as it happens.
 pub(crate) struct Printer {
@@ -38,7 +40,7 @@ impl Printer {
     /// Prints an application's line once it is as wanted.
     pub(crate) fn outcome(&self, name: &ApplicationName, outcome: &Outcome) {
         if self.json {
-            self.line(&json!({ "application": name, "result": outcome_json(outcome) }).to_string());
+            self.line(&application_json(name, outcome).to_string());
         } else {
             self.line(&outcome.line(name));
         }
@@ -68,6 +70,22 @@ impl Printer {
                 "Put right what was amiss around them, in {steps} steps; -v shows them."
             ));
         }
+    }
+
+    /// Prints a plan that is not carried out.
+    ///
+    /// # Errors
+    ///
+    /// When something in it cannot be written as JSON.
+    pub(crate) fn plan(&self, plan: &Plan) -> serde_json::Result<()> {
+        if self.json {
+            self.line(&render_plan(plan)?);
+        } else if plan.steps().is_empty() {
+            self.line("Nothing to do.");
+        } else {
+            self.line(plan.to_string().trim_end());
+        }
+        Ok(())
     }
 
     /// Shows that a step begins.
@@ -119,6 +137,15 @@ impl Printer {
         self.narrate(&failure.to_string());
     }
 
+    /// Prints what is wrong with the configuration files. For people it is written out already.
+    pub(crate) fn diagnostics(&self, text: &str) {
+        if self.json {
+            let failure = Failure::new(Exit::Configuration, text);
+            self.line(&failure_json(&failure).to_string());
+        }
+        self.narrate(text);
+    }
+
     /// Tells people who want to know more.
     pub(crate) fn detail(&self, text: &str) {
         if self.verbose {
@@ -159,6 +186,11 @@ fn failure_json(failure: &Failure) -> serde_json::Value {
         "hint": failure.hint.as_deref().map(printable), "exit_code": failure.exit.code(),
     });
     json!({ "error": error })
+}
+
+/// Writes what happens to an application.
+pub(crate) fn application_json(name: &ApplicationName, outcome: &Outcome) -> serde_json::Value {
+    json!({ "application": name, "result": outcome_json(outcome) })
 }
 
 /// Writes an outcome without the names of a plan's steps, which mean nothing outside it.

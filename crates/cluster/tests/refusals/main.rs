@@ -11,6 +11,7 @@
 )]
 
 mod closed_output;
+mod configuration;
 #[expect(dead_code, reason = "the tests that it is written for use more of it")]
 #[path = "../../../remote/tests/sshd/fixture.rs"]
 mod fixture;
