@@ -3,6 +3,7 @@
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
+use flocker_config::Diagnostics;
 use flocker_model::{
     ContainerStatus, Health, NodeState, PoolProblem, PoollessNode, Secret, VolumeRole, one_line,
     printable, render_utc,
@@ -11,9 +12,12 @@ use flocker_remote::protocol::StepFailure;
 use flocker_zfs::SetAsideCopy;
 use serde::Serialize;
 
+use crate::configuration::NoDeployment;
 use crate::local::Complied;
 
-/// The exit code for "something stands in the way", as `flocker-cluster` has it.
+/// The exit code for "configuration error", as `flocker-cluster` has it.
+const CONFIGURATION: u8 = 3;
+/// The exit code for "something stands in the way".
 const BLOCKED: u8 = 4;
 /// The exit code for "a step failed".
 const STEP_FAILED: u8 = 5;
@@ -39,6 +43,22 @@ pub(crate) fn failure(failure: &StepFailure) {
     }
     if let Some(hint) = &failure.hint {
         print_note(&format!("  hint: {}", printable(hint)));
+    }
+}
+
+/// Prints why there is no deployment to comply with, and tells the exit code.
+pub(crate) fn no_deployment(why: &NoDeployment) -> ExitCode {
+    match why {
+        NoDeployment::Unreadable(unreadable) => failure(unreadable),
+        NoDeployment::Wrong(wrong) => diagnostics(wrong),
+    }
+    ExitCode::from(CONFIGURATION)
+}
+
+/// Prints what is wrong with configuration files, or is probably not meant. It says itself which.
+pub(crate) fn diagnostics(diagnostics: &Diagnostics) {
+    if !diagnostics.is_empty() {
+        print_note(&printable(diagnostics.to_string().trim_end()));
     }
 }
 
