@@ -1,5 +1,5 @@
-//! What stops a command before anything is done: the whole program, with a real OpenSSH server in
-//! the place of a node.
+//! What stops a command before anything is done: the whole program, and where it gets as far as a node
+//! a real OpenSSH server in the place of that.
 //!
 //! Needed on the machine: what the tests of the transport need.
 
