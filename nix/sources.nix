@@ -34,7 +34,7 @@ in
       ../README.md
       ../clippy.toml
       ../rustfmt.toml
-      ../docs/configuration.md
+      ../docs
       ../vm-images/debian
     ];
   };

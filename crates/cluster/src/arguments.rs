@@ -144,10 +144,13 @@ pub(crate) struct Ssh {
 }
 
 #[cfg(test)]
+mod documented;
+
+#[cfg(test)]
 mod tests {
     use clap::{CommandFactory as _, Parser as _};
 
-    use super::{Arguments, Command, Volume};
+    use super::{Arguments, Command, Volume, documented};
 
     fn parse(words: &str) -> Result<Command, String> {
         let words = words.split('|').map(str::trim);
@@ -159,6 +162,12 @@ mod tests {
     #[test]
     fn the_command_line_is_sound() {
         Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_line_in_the_documents_is_understood() {
+        let checked = documented::check::<Arguments>("flocker-cluster");
+        assert!(checked >= 12, "only {checked} were found");
     }
 
     #[test]

@@ -107,7 +107,7 @@ fn read_configuration(arguments: &Deploy, printer: &Printer) -> Result<Deploymen
         },
     )
     .map_err(|diagnostics| {
-        printer.narrate(diagnostics.to_string().trim_end());
+        printer.diagnostics(diagnostics.to_string().trim_end());
         Exit::Configuration
     })?;
     if !parsed.warnings.is_empty() {
@@ -126,12 +126,14 @@ fn show(deployment: &Deployment, gathered: &Gathered, printer: &Printer) -> Exit
     if let Some(exit) = refuse(&plan.blocked, gathered, printer) {
         return exit;
     }
-    if plan.steps().is_empty() {
-        printer.line("Nothing to do.");
-    } else {
-        printer.line(plan.to_string().trim_end());
+    match printer.plan(&plan) {
+        Ok(()) => Exit::Converged,
+        Err(error) => {
+            let failure = Failure::new(Exit::Internal, "cannot write the plan as JSON");
+            printer.failure(&failure.caused_by(&error));
+            Exit::Internal
+        }
     }
-    Exit::Converged
 }
 
 /// Carries the plan out and looks whether everything desired is true.

@@ -11,6 +11,7 @@ mod failure;
 mod gather;
 mod image_archive;
 mod images;
+mod plan_json;
 mod printer;
 mod refusal;
 mod schedule;
@@ -67,6 +68,8 @@ fn run(verbose: u8, work: impl Future<Output = Exit>) -> Exit {
             EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level)),
         )
         .with_writer(io::stderr)
+        // It would panic where standard error is closed.
+        .log_internal_errors(false)
         .init();
     let runtime = tokio::runtime::Runtime::new();
     match runtime {

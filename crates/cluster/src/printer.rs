@@ -3,22 +3,19 @@
 //! Much of it is what nodes said, and some of that what programs on them said: nothing that a
 //! terminal would act on leaves this mouth.
 
-#![expect(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "this is the one place that may print"
-)]
-
 use std::collections::BTreeMap;
+use std::io::{self, Write};
 use std::time::Duration;
 
 use flocker_model::{ApplicationName, NodeName, one_line, printable};
-use flocker_plan::{Outcome, OutcomeKind, Step, StepId};
+use flocker_plan::{Outcome, OutcomeKind, Plan, Step, StepId};
 use flocker_remote::protocol::Progress;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::json;
 
+use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::plan_json::render_plan;
 
 /// Prints what happens as it happens.
 pub(crate) struct Printer {
@@ -43,7 +40,7 @@ impl Printer {
     /// Prints an application's line once it is as wanted.
     pub(crate) fn outcome(&self, name: &ApplicationName, outcome: &Outcome) {
         if self.json {
-            self.line(&json!({ "application": name, "result": outcome_json(outcome) }).to_string());
+            self.line(&application_json(name, outcome).to_string());
         } else {
             self.line(&outcome.line(name));
         }
@@ -73,6 +70,22 @@ impl Printer {
                 "Put right what was amiss around them, in {steps} steps; -v shows them."
             ));
         }
+    }
+
+    /// Prints a plan that is not carried out.
+    ///
+    /// # Errors
+    ///
+    /// When something in it cannot be written as JSON.
+    pub(crate) fn plan(&self, plan: &Plan) -> serde_json::Result<()> {
+        if self.json {
+            self.line(&render_plan(plan)?);
+        } else if plan.steps().is_empty() {
+            self.line("Nothing to do.");
+        } else {
+            self.line(plan.to_string().trim_end());
+        }
+        Ok(())
     }
 
     /// Shows that a step begins.
@@ -124,6 +137,15 @@ impl Printer {
         self.narrate(&failure.to_string());
     }
 
+    /// Prints what is wrong with the configuration files. For people it is written out already.
+    pub(crate) fn diagnostics(&self, text: &str) {
+        if self.json {
+            let failure = Failure::new(Exit::Configuration, text);
+            self.line(&failure_json(&failure).to_string());
+        }
+        self.narrate(text);
+    }
+
     /// Tells people who want to know more.
     pub(crate) fn detail(&self, text: &str) {
         if self.verbose {
@@ -133,13 +155,22 @@ impl Printer {
 
     /// Tells people what is going on.
     pub(crate) fn narrate(&self, text: &str) {
-        self.bars.suspend(|| eprintln!("{}", printable(text)));
+        self.bars.suspend(|| write_line(io::stderr().lock(), text));
     }
 
     /// Prints a line of the result.
     pub(crate) fn line(&self, text: &str) {
-        self.bars.suspend(|| println!("{}", printable(text)));
+        self.bars.suspend(|| write_line(io::stdout().lock(), text));
     }
+}
+
+/// Writes a line for whoever still reads.
+///
+/// Who reads may go away first: `deploy … | head -1`. `println!` would end the program then, between
+/// two steps of a deploy and without its return, so errors are dropped: what was begun on the nodes
+/// goes on, and the exit code tells how it ended.
+fn write_line(mut output: impl Write, text: &str) {
+    let _ = writeln!(output, "{}", printable(text));
 }
 
 /// Writes a failure. JSON leaves some of what a terminal acts on as it is, so that is written out
@@ -155,6 +186,11 @@ fn failure_json(failure: &Failure) -> serde_json::Value {
         "hint": failure.hint.as_deref().map(printable), "exit_code": failure.exit.code(),
     });
     json!({ "error": error })
+}
+
+/// Writes what happens to an application.
+pub(crate) fn application_json(name: &ApplicationName, outcome: &Outcome) -> serde_json::Value {
+    json!({ "application": name, "result": outcome_json(outcome) })
 }
 
 /// Writes an outcome without the names of a plan's steps, which mean nothing outside it.
@@ -183,14 +219,36 @@ fn outcome_json(outcome: &Outcome) -> serde_json::Value {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
+    use std::io;
 
     use flocker_model::NodeName;
     use flocker_plan::{Outcome, OutcomeKind};
     use serde_json::json;
 
-    use super::{failure_json, outcome_json};
+    use super::{failure_json, outcome_json, write_line};
     use crate::exit::Exit;
     use crate::failure::Failure;
+
+    /// A pipe whose reader is gone.
+    struct Closed;
+
+    impl io::Write for Closed {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(io::ErrorKind::BrokenPipe.into())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Err(io::ErrorKind::BrokenPipe.into())
+        }
+    }
+
+    #[test]
+    fn a_reader_that_is_gone_is_no_failure() {
+        write_line(Closed, "Deployed `web` to node1.");
+        let mut read = Vec::new();
+        write_line(&mut read, "a title: \u{1b}]0;mine\u{7}");
+        assert_eq!(read, b"a title: \\u{1b}]0;mine\\u{7}\n");
+    }
 
     #[test]
     fn a_failure_as_json_has_nothing_in_it_that_a_terminal_acts_on() {

@@ -206,23 +206,55 @@ fn link_variables(links: &BTreeSet<Link>) -> BTreeMap<String, Secret> {
 mod tests {
     use super::*;
 
-    #[test]
-    fn links_are_announced_as_docker_did() {
+    /// The environment of the container of an application with a link, one variable a line.
+    fn environment_with_link(own: &[(&str, &str)]) -> Vec<String> {
         let port = Port::new(5432).unwrap();
-        let links = BTreeSet::from([Link {
-            target: "pgsql-trac".parse().unwrap(),
-            port,
-            local_port: port,
-        }]);
-        let variables: Vec<String> = link_variables(&links)
+        let application = Application {
+            image: "trac".parse().unwrap(),
+            command: None,
+            environment: own
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), Secret::from(*value)))
+                .collect(),
+            volume: None,
+            routes: BTreeMap::new(),
+            links: BTreeSet::from([Link {
+                target: "pgsql-trac".parse().unwrap(),
+                port: Port::new(5433).unwrap(),
+                local_port: port,
+            }]),
+            memory: None,
+            cpu: None,
+            restart: RestartPolicy::Always,
+        };
+        ContainerSpecification::new(&"trac".parse().unwrap(), &application)
+            .environment
             .into_iter()
             .map(|(name, value)| format!("{name}={}", value.reveal()))
-            .collect();
+            .collect()
+    }
+
+    #[test]
+    fn links_are_announced_as_docker_did() {
         assert_eq!(
-            variables,
+            environment_with_link(&[("LANG", "C.UTF-8")]),
             [
+                "LANG=C.UTF-8",
                 "PGSQL_TRAC_PORT_5432_TCP=tcp://127.0.0.1:5432",
                 "PGSQL_TRAC_PORT_5432_TCP_ADDR=127.0.0.1",
+                "PGSQL_TRAC_PORT_5432_TCP_PORT=5432",
+                "PGSQL_TRAC_PORT_5432_TCP_PROTO=tcp",
+            ]
+        );
+    }
+
+    #[test]
+    fn what_an_application_sets_itself_wins_over_its_links() {
+        assert_eq!(
+            environment_with_link(&[("PGSQL_TRAC_PORT_5432_TCP_ADDR", "localhost")]),
+            [
+                "PGSQL_TRAC_PORT_5432_TCP=tcp://127.0.0.1:5432",
+                "PGSQL_TRAC_PORT_5432_TCP_ADDR=localhost",
                 "PGSQL_TRAC_PORT_5432_TCP_PORT=5432",
                 "PGSQL_TRAC_PORT_5432_TCP_PROTO=tcp",
             ]

@@ -75,3 +75,25 @@ pub(crate) enum Command {
         image: ImageReference,
     },
 }
+
+#[cfg(test)]
+#[path = "../../cluster/src/arguments/documented.rs"]
+mod documented;
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::{Arguments, documented};
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_line_in_the_documents_is_understood() {
+        let checked = documented::check::<Arguments>("flocker-node");
+        assert!(checked >= 4, "only {checked} were found");
+    }
+}

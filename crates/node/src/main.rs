@@ -2,6 +2,7 @@
 
 mod arguments;
 mod claims;
+mod configuration;
 mod copying;
 mod execute;
 mod failure;
@@ -29,12 +30,12 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser as _};
-use flocker_model::{Contact, Look, NodeId};
+use flocker_model::{Contact, Deployment, Look, NodeId, NodeName};
 use flocker_remote::protocol::{Listener, StepFailure};
 use tracing_subscriber::EnvFilter;
 
 use arguments::{Arguments, Command};
-use failure::{OrFailure as _, failure_of};
+use failure::OrFailure as _;
 use linux::{DockerOnDemand, Linux};
 use machine::{Disk, Machine};
 use receive::Receiver;
@@ -50,6 +51,8 @@ fn main() -> ExitCode {
             EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn")),
         )
         .with_writer(io::stderr)
+        // It would panic where standard error is closed.
+        .log_internal_errors(false)
         .with_ansi(false)
         .without_time()
         .init();
@@ -103,6 +106,19 @@ async fn run(arguments: Arguments) -> Result<ExitCode, StepFailure> {
         receive::receive(&receiver, NodeId(from), (input, tokio::io::stdout())).await?;
         return Ok(ExitCode::SUCCESS);
     }
+    if let Command::Apply {
+        application_config,
+        deployment_config,
+        node,
+    } = arguments.command
+    {
+        let parsed = match configuration::read(&application_config, &deployment_config) {
+            Ok(parsed) => parsed,
+            Err(why) => return Ok(report::no_deployment(&why)),
+        };
+        report::diagnostics(&parsed.warnings);
+        return apply(&arguments.settings, &parsed.deployment, node).await;
+    }
     let machine = Machine::connect(&arguments.settings).await?;
     match arguments.command {
         Command::Observe { json } => return observe(&machine, json).await,
@@ -114,26 +130,31 @@ async fn run(arguments: Arguments) -> Result<ExitCode, StepFailure> {
             local::prepare(&machine, &application).await?;
         }
         Command::LoadImage { image } => receive::load_image(&machine.containers, &image).await?,
-        Command::Apply {
-            application_config,
-            deployment_config,
-            node,
-        } => {
-            let deployment = read_configuration(&application_config, &deployment_config)?;
-            let node = match node {
-                Some(node) => node,
-                None => own_name::find(&deployment).await?,
-            };
-            return Ok(report::complied(
-                &local::comply(&machine, &deployment, &node).await?,
-            ));
-        }
-        Command::Receive { .. } | Command::Completions { .. } | Command::Manual => {}
+        Command::Apply { .. }
+        | Command::Receive { .. }
+        | Command::Completions { .. }
+        | Command::Manual => {}
         Command::Restore => {
             return Ok(report::complied(&local::restore(&machine).await?));
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Makes what is local comply with `deployment`, in which this node is called `node`, or must be
+/// found if that was not said.
+async fn apply(
+    settings: &Path,
+    deployment: &Deployment,
+    node: Option<NodeName>,
+) -> Result<ExitCode, StepFailure> {
+    let machine = Machine::connect(settings).await?;
+    let node = match node {
+        Some(node) => node,
+        None => own_name::find(deployment).await?,
+    };
+    let complied = local::comply(&machine, deployment, &node).await?;
+    Ok(report::complied(&complied))
 }
 
 /// Looks at the node and prints what was seen.
@@ -152,25 +173,4 @@ async fn observe(machine: &Machine<Linux>, json: bool) -> Result<ExitCode, StepF
 fn contact(argument: Option<String>) -> Option<Contact> {
     let connection = argument.or_else(|| std::env::var("SSH_CONNECTION").ok())?;
     Contact::from_ssh_connection(&connection)
-}
-
-/// Reads both configuration files.
-fn read_configuration(
-    application: &Path,
-    deployment: &Path,
-) -> Result<flocker_model::Deployment, StepFailure> {
-    let read =
-        |path: &Path| std::fs::read(path).or_failed_to(format!("cannot read {}", path.display()));
-    let (application_bytes, deployment_bytes) = (read(application)?, read(deployment)?);
-    flocker_config::parse(
-        flocker_config::Source {
-            name: &application.display().to_string(),
-            bytes: &application_bytes,
-        },
-        flocker_config::Source {
-            name: &deployment.display().to_string(),
-            bytes: &deployment_bytes,
-        },
-    )
-    .map_err(|diagnostics| failure_of(diagnostics.to_string()))
 }

@@ -1,13 +1,9 @@
 //! The one mouth of the program for people.
 
-#![expect(
-    clippy::print_stdout,
-    clippy::print_stderr,
-    reason = "this is the one place that may print"
-)]
-
+use std::io::{self, Write as _};
 use std::process::ExitCode;
 
+use flocker_config::Diagnostics;
 use flocker_model::{
     ContainerStatus, Health, NodeState, PoolProblem, PoollessNode, Secret, VolumeRole, one_line,
     printable, render_utc,
@@ -16,42 +12,74 @@ use flocker_remote::protocol::StepFailure;
 use flocker_zfs::SetAsideCopy;
 use serde::Serialize;
 
+use crate::configuration::NoDeployment;
 use crate::local::Complied;
 
-/// The exit code for "something stands in the way", as `flocker-cluster` has it.
+/// The exit code for "configuration error", as `flocker-cluster` has it.
+const CONFIGURATION: u8 = 3;
+/// The exit code for "something stands in the way".
 const BLOCKED: u8 = 4;
 /// The exit code for "a step failed".
 const STEP_FAILED: u8 = 5;
 
+/// Writes a line of the result, for whoever still reads.
+///
+/// Who reads may go away first: `flocker-node observe | head`. `println!` would end the program then,
+/// in a way that looks like a defect of it.
+fn print_line(text: &str) {
+    let _ = writeln!(io::stdout().lock(), "{text}");
+}
+
+/// Writes a line to standard error in the same way.
+fn print_note(text: &str) {
+    let _ = writeln!(io::stderr().lock(), "{text}");
+}
+
 /// Prints a failure; peers, Docker and `zfs` may have had a say in it.
 pub(crate) fn failure(failure: &StepFailure) {
-    eprintln!("error: {}", printable(&failure.message));
+    print_note(&format!("error: {}", printable(&failure.message)));
     for cause in &failure.causes {
-        eprintln!("  caused by: {}", printable(cause));
+        print_note(&format!("  caused by: {}", printable(cause)));
     }
     if let Some(hint) = &failure.hint {
-        eprintln!("  hint: {}", printable(hint));
+        print_note(&format!("  hint: {}", printable(hint)));
+    }
+}
+
+/// Prints why there is no deployment to comply with, and tells the exit code.
+pub(crate) fn no_deployment(why: &NoDeployment) -> ExitCode {
+    match why {
+        NoDeployment::Unreadable(unreadable) => failure(unreadable),
+        NoDeployment::Wrong(wrong) => diagnostics(wrong),
+    }
+    ExitCode::from(CONFIGURATION)
+}
+
+/// Prints what is wrong with configuration files, or is probably not meant. It says itself which.
+pub(crate) fn diagnostics(diagnostics: &Diagnostics) {
+    if !diagnostics.is_empty() {
+        print_note(&printable(diagnostics.to_string().trim_end()));
     }
 }
 
 /// Prints what complying came to, and tells the exit code.
 pub(crate) fn complied(complied: &Complied) -> ExitCode {
     for line in &complied.lines {
-        println!("{line}");
+        print_line(line);
     }
     for blocked in &complied.blocked {
-        eprintln!("not done: {}", printable(&blocked.to_string()));
-        eprintln!("  hint: {}", printable(&blocked.hint()));
+        print_note(&format!("not done: {}", printable(&blocked.to_string())));
+        print_note(&format!("  hint: {}", printable(&blocked.hint())));
     }
     for one in &complied.failures {
         failure(one);
     }
     for (peer, one) in &complied.silent {
-        eprintln!(
+        print_note(&format!(
             "note: {peer} was not asked whether another node took over a volume of this one \
              meanwhile: {}",
             printable(&one.message)
-        );
+        ));
     }
     if !complied.failures.is_empty() {
         ExitCode::from(STEP_FAILED)
@@ -93,16 +121,19 @@ struct Shown<'a> {
 pub(crate) fn state(state: &NodeState, set_aside: &[SetAsideCopy], json: bool) {
     if json {
         match state_json(state, set_aside) {
-            Ok(text) => println!("{text}"),
-            Err(error) => eprintln!("error: {error}"),
+            Ok(text) => print_line(&text),
+            Err(error) => print_note(&format!("error: {error}")),
         }
         return;
     }
-    println!("node {} (flocker-node {})", state.id, state.version);
-    println!(
+    print_line(&format!(
+        "node {} (flocker-node {})",
+        state.id, state.version
+    ));
+    print_line(&format!(
         "volumes in {} ({} free)",
         state.pool.dataset, state.pool.available
-    );
+    ));
     for (name, copy) in &state.volumes {
         let role = match &copy.role {
             VolumeRole::Owned { epoch } => format!("owned, epoch {epoch}"),
@@ -114,16 +145,16 @@ pub(crate) fn state(state: &NodeState, set_aside: &[SetAsideCopy], json: bool) {
             }
         };
         let mounted = copy.mounted.as_deref().unwrap_or("not mounted");
-        println!("  {name}: {role}, {}, {mounted}", copy.referenced);
+        print_line(&format!("  {name}: {role}, {}, {mounted}", copy.referenced));
     }
     for copy in set_aside {
         let (name, since) = (&copy.name, render_utc(copy.name.at));
-        println!(
+        print_line(&format!(
             "  set aside: {} of {}, epoch {}, since {since}, {}",
             copy.dataset, name.application, name.epoch, copy.referenced
-        );
+        ));
     }
-    println!("applications");
+    print_line("applications");
     for (name, container) in &state.containers {
         let status = match &container.status {
             ContainerStatus::Running { since, health } => {
@@ -137,11 +168,11 @@ pub(crate) fn state(state: &NodeState, set_aside: &[SetAsideCopy], json: bool) {
             }
             ContainerStatus::Stopped { exit_code } => format!("stopped with status {exit_code}"),
         };
-        println!("  {name}: {status}, unit {:?}", container.unit);
+        print_line(&format!("  {name}: {status}, unit {:?}", container.unit));
     }
     match &state.network {
-        Some(network) => println!("{} routed ports", network.routes.len()),
-        None => println!("no routing table"),
+        Some(network) => print_line(&format!("{} routed ports", network.routes.len())),
+        None => print_line("no routing table"),
     }
 }
 

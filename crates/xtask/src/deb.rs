@@ -2,7 +2,7 @@
 //!
 //! **Source**: Debian Policy, deb(5), dpkg-deb(1), reproducible-builds.org's `SOURCE_DATE_EPOCH`.
 
-mod linked_libraries;
+pub(crate) mod linked_libraries;
 mod tree;
 
 use std::path::{Path, PathBuf};

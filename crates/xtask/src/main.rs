@@ -13,6 +13,7 @@ mod markdown;
 mod nix_image;
 mod process;
 mod programs;
+mod still_compiling;
 mod terminal;
 mod test;
 mod workspace;

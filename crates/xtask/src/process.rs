@@ -8,6 +8,7 @@ use std::process::{Child, ChildStdout, Command, ExitCode, ExitStatus, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::Duration;
 
+use crate::still_compiling::StillCompiling;
 use crate::terminal;
 use crate::workspace;
 
@@ -43,6 +44,8 @@ fn is_about_a_package(name: &OsStr) -> bool {
 #[derive(Debug)]
 pub(crate) struct Program {
     command: Command,
+    /// Whether it compiles something before it does anything else.
+    compiles: bool,
 }
 
 impl Program {
@@ -50,7 +53,10 @@ impl Program {
     pub(crate) fn new(name: impl AsRef<OsStr>) -> Self {
         let mut command = Command::new(name);
         command.current_dir(workspace::root()).stdin(Stdio::null());
-        Self { command }
+        Self {
+            command,
+            compiles: false,
+        }
     }
 
     /// The cargo that started this program, so that a chosen toolchain stays chosen.
@@ -64,6 +70,7 @@ impl Program {
     pub(crate) fn cargo() -> Self {
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
         let mut program = Self::new(cargo);
+        program.compiles = true;
         for (name, _) in std::env::vars_os() {
             if is_about_a_package(&name) {
                 program.command.env_remove(name);
@@ -110,6 +117,7 @@ impl Program {
     /// Shows the command line and runs the program with its output on the terminal.
     pub(crate) fn run(&mut self) -> Result<(), RunError> {
         terminal::line(&format!("$ {}", self.describe()));
+        let _compiling = self.tell_while_it_compiles();
         let status = self
             .command
             .status()
@@ -120,6 +128,7 @@ impl Program {
     /// Runs the program, shows its standard output line by line, and returns those lines.
     pub(crate) fn run_collecting(&mut self) -> Result<(ExitStatus, Vec<String>), RunError> {
         terminal::line(&format!("$ {}", self.describe()));
+        let mut compiling = self.tell_while_it_compiles();
         let mut child = self
             .command
             .stdout(Stdio::piped())
@@ -133,6 +142,8 @@ impl Program {
             while left_alone > 0 {
                 match incoming.recv_timeout(PATIENCE) {
                     Ok(line) => {
+                        // Whatever was to be compiled is running.
+                        drop(compiling.take());
                         terminal::line(&line);
                         lines.push(line);
                     }
@@ -178,6 +189,7 @@ impl Program {
 
     /// Runs the program quietly and returns its standard output.
     pub(crate) fn read(&mut self) -> Result<String, RunError> {
+        let _compiling = self.tell_while_it_compiles();
         let output = self
             .command
             .stderr(Stdio::inherit())
@@ -218,6 +230,11 @@ impl Program {
             .stderr(Stdio::null())
             .output()
             .is_ok_and(|output| output.status.success() && output.stdout == expected.as_bytes())
+    }
+
+    /// Says that it still compiles, if it does and does not show that itself.
+    fn tell_while_it_compiles(&self) -> Option<StillCompiling> {
+        self.compiles.then(StillCompiling::begin).flatten()
     }
 
     fn require_success(&self, status: ExitStatus) -> Result<(), RunError> {

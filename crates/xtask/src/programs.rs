@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use cargo_metadata::MetadataCommand;
 
+use crate::deb::linked_libraries::{self, LinkError};
 use crate::failpoints::{self, FailpointsError};
 use crate::process::{Program, RunError};
 use crate::workspace;
@@ -19,6 +20,8 @@ pub(crate) enum ProgramsError {
     Copy(#[source] std::io::Error),
     #[error("what was built is not what was wanted")]
     Failpoints(#[source] FailpointsError),
+    #[error("flocker-cluster does not run where there is no node's software")]
+    Links(#[source] LinkError),
 }
 
 /// What the programs are built for.
@@ -65,10 +68,14 @@ const ASIDE: &str = "failpoints";
 /// The programs, by their packages.
 const PROGRAMS: [&str; 3] = ["flocker-node", "flocker-cluster", "flocker-lab"];
 
+/// The one that runs on the operator's machine, which has neither ZFS nor nftables.
+const OPERATORS: &str = "flocker-cluster";
+
 /// Those of them that the fault matrix holds.
 const HELD: [&str; 2] = ["flocker-node", "flocker-cluster"];
 
-/// Builds all of them, makes sure that only those for the fault matrix have failpoints, and says in which directory they are.
+/// Builds all of them, makes sure that only those for the fault matrix have failpoints and that the
+/// operator's runs everywhere, and says in which directory they are.
 ///
 /// Always all at once, and this program with them: cargo chooses the features of shared dependencies
 /// by what it builds in one run, so that one program after another would compile most dependencies
@@ -94,6 +101,7 @@ pub(crate) fn build(purpose: Purpose) -> Result<PathBuf, ProgramsError> {
         failpoints::check(&built.join(program), purpose == Purpose::Faults)
             .map_err(ProgramsError::Failpoints)?;
     }
+    linked_libraries::require_everywhere(&built.join(OPERATORS)).map_err(ProgramsError::Links)?;
     if purpose != Purpose::Faults {
         return Ok(built);
     }

@@ -5,6 +5,7 @@ mod contract;
 mod deny;
 mod fuzz;
 mod images;
+mod machines;
 mod nix;
 mod outcome;
 mod pool;
@@ -63,11 +64,9 @@ pub(crate) fn run(selection: &TierSelection) -> ExitCode {
 fn run_tier(tier: TierName) -> Report {
     terminal::heading(&format!("{tier}: {}", tier.purpose()));
     let started = Instant::now();
-    let missing = install::missing_names(tier.needs());
-    let outcome = if missing.is_empty() {
-        tier.run()
-    } else {
-        Outcome::skipped(format!("these are missing: {}", missing.join(" ")))
+    let outcome = match obstacle(tier) {
+        None => tier.run(),
+        Some(why) => Outcome::skipped(why),
     };
     for note in &outcome.notes {
         terminal::loud(&format!("{tier}: {note}"));
@@ -77,6 +76,16 @@ fn run_tier(tier: TierName) -> Report {
         outcome,
         duration: started.elapsed(),
     }
+}
+
+/// Why a tier cannot run on this machine, if so.
+fn obstacle(tier: TierName) -> Option<String> {
+    let missing = install::missing_names(tier.needs());
+    if !missing.is_empty() {
+        return Some(format!("these are missing: {}", missing.join(" ")));
+    }
+    let needs_machines = tier.needs().contains(&Need::Machines);
+    needs_machines.then(machines::why_not).flatten()
 }
 
 /// The platform that this machine's compiler builds for.

@@ -1,5 +1,5 @@
-//! What stops a command before anything is done: the whole program, with a real OpenSSH server in
-//! the place of a node.
+//! What stops a command before anything is done: the whole program, and where it gets as far as a node
+//! a real OpenSSH server in the place of that.
 //!
 //! Needed on the machine: what the tests of the transport need.
 
@@ -10,6 +10,8 @@
     reason = "a test reports by panicking, and its fixtures do, too"
 )]
 
+mod closed_output;
+mod configuration;
 #[expect(dead_code, reason = "the tests that it is written for use more of it")]
 #[path = "../../../remote/tests/sshd/fixture.rs"]
 mod fixture;

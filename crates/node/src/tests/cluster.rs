@@ -21,7 +21,7 @@ use super::fake::{
 };
 use super::wish::{APPLICATIONS, application_name, name, node_name, port};
 use crate::execute::run_action;
-use crate::local::{Complied, prepare, restore};
+use crate::local::{Complied, comply, prepare, restore};
 use crate::machine::Machine;
 use crate::platform::{Containers as _, Units as _};
 use crate::settings::Settings;
@@ -220,6 +220,11 @@ impl Cluster {
     /// The same where something may go wrong.
     pub(super) async fn try_to_restore(&self, name: &NodeName) -> Result<Complied, StepFailure> {
         restore(self.machine(name)).await
+    }
+
+    /// Runs `flocker-node apply` on a machine that is called so in the deployment.
+    pub(super) async fn comply(&self, name: &NodeName, deployment: &Deployment) -> Complied {
+        comply(self.machine(name), deployment, name).await.unwrap()
     }
 
     /// Runs `flocker-node prepare` on a machine, as an application's unit does.

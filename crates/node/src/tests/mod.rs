@@ -1,6 +1,7 @@
 //! The executors on machines in memory, and what these and real ones must have in common.
 
 mod cluster;
+mod complying;
 mod contending;
 mod contract;
 mod ending;

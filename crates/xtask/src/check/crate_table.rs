@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use cargo_metadata::{DependencyKind, Metadata, Package, PackageId};
+use cargo_metadata::{DependencyKind, Metadata, Package};
 
 use super::Repository;
 use super::finding::Finding;
@@ -38,6 +38,40 @@ const EFFECT_CRATES: [&str; 20] = [
     "zfs-core",
 ];
 
+/// The operator's program, which runs where there is no node's software.
+const OPERATORS_CRATE: [&str; 1] = ["flocker-cluster"];
+
+/// How the names of crates begin through which a program needs a C library of ZFS or nftables.
+const C_LIBRARY_CRATES: [&str; 4] = ["zfs-core", "nvpair", "nftnl", "mnl"];
+
+/// Crates of ours that are for nodes alone.
+const NODE_CRATES: [&str; 3] = ["flocker-docker", "flocker-net", "flocker-zfs"];
+
+/// What must not be anywhere below some crates.
+struct Rule {
+    crates: &'static [&'static str],
+    forbids: fn(&str) -> bool,
+    why: &'static str,
+}
+
+const RULES: [Rule; 2] = [
+    Rule {
+        crates: &PURE_CRATES,
+        forbids: |name| EFFECT_CRATES.contains(&name),
+        why: "a crate that decides must not act",
+    },
+    Rule {
+        crates: &OPERATORS_CRATE,
+        forbids: |name| {
+            NODE_CRATES.contains(&name)
+                || C_LIBRARY_CRATES
+                    .iter()
+                    .any(|beginning| name.starts_with(beginning))
+        },
+        why: "an operator's machine need not have what nodes have",
+    },
+];
+
 pub(super) fn check(repository: &Repository) -> Vec<Finding> {
     let Some(rows) = markdown::parse_table(repository.text(DOCUMENT), HEADING) else {
         let message = format!("there is no table below a heading `{HEADING}`");
@@ -45,7 +79,7 @@ pub(super) fn check(repository: &Repository) -> Vec<Finding> {
     };
     let crates = observe_crates(repository);
     let mut findings = compare(&rows, &crates);
-    findings.extend(check_purity(&repository.metadata));
+    findings.extend(check_rules(&repository.metadata));
     findings
 }
 
@@ -128,66 +162,96 @@ fn compare(rows: &[Row], crates: &BTreeMap<String, CrateFacts>) -> Vec<Finding> 
     findings
 }
 
-fn check_purity(metadata: &Metadata) -> Vec<Finding> {
+fn check_rules(metadata: &Metadata) -> Vec<Finding> {
+    let Some(needs) = Needs::of(metadata) else {
+        let message = "cargo did not resolve the dependencies";
+        return vec![Finding::new("Cargo.toml", 1, message)];
+    };
     let mut findings = Vec::new();
     for package in metadata.workspace_packages() {
-        if !PURE_CRATES.contains(&package.name.as_str()) {
-            continue;
-        }
-        for path in effect_paths(metadata, &package.id) {
-            let manifest = package
-                .manifest_path
-                .strip_prefix(&metadata.workspace_root)
-                .unwrap_or(&package.manifest_path);
-            let message = format!("a crate that decides must not act: {}", path.join(" → "));
+        let manifest = package
+            .manifest_path
+            .strip_prefix(&metadata.workspace_root)
+            .unwrap_or(&package.manifest_path);
+        for message in needs.broken_rules(&package.id.repr) {
             findings.push(Finding::new(manifest, 1, message));
         }
     }
     findings
 }
 
-/// The chains of normal dependencies that lead from a package to crates with effects.
-fn effect_paths(metadata: &Metadata, start: &PackageId) -> Vec<Vec<String>> {
-    let Some(resolve) = &metadata.resolve else {
-        return vec![vec!["cargo did not resolve the dependencies".to_owned()]];
-    };
-    let names: BTreeMap<_, _> = metadata
-        .packages
-        .iter()
-        .map(|package| (&package.id, package.name.to_string()))
-        .collect();
-    let nodes: BTreeMap<_, _> = resolve.nodes.iter().map(|node| (&node.id, node)).collect();
-    let name = |id: &PackageId| names.get(id).cloned().unwrap_or_default();
-    let mut paths = Vec::new();
-    let mut seen = BTreeSet::from([start]);
-    let mut waiting = vec![(start, vec![name(start)])];
-    while let Some((id, path)) = waiting.pop() {
-        let Some(node) = nodes.get(id) else { continue };
-        for dependency in &node.deps {
-            let is_normal = dependency
-                .dep_kinds
-                .iter()
-                .any(|kind| kind.kind == DependencyKind::Normal);
-            if !is_normal || !seen.insert(&dependency.pkg) {
-                continue;
-            }
-            let mut next = path.clone();
-            next.push(name(&dependency.pkg));
-            if EFFECT_CRATES.contains(&name(&dependency.pkg).as_str()) {
-                paths.push(next);
-            } else {
-                waiting.push((&dependency.pkg, next));
+/// Which packages are below which in programs: needed neither for a build script nor for tests.
+struct Needs<'a> {
+    /// The name of each package by its id.
+    names: BTreeMap<&'a str, &'a str>,
+    /// The ids of the packages that each needs.
+    needs: BTreeMap<&'a str, Vec<&'a str>>,
+}
+
+impl<'a> Needs<'a> {
+    /// What cargo resolved, if it did.
+    fn of(metadata: &'a Metadata) -> Option<Self> {
+        let packages = metadata.packages.iter();
+        let names = packages
+            .map(|package| (package.id.repr.as_str(), package.name.as_str()))
+            .collect();
+        let mut needs = BTreeMap::new();
+        for node in &metadata.resolve.as_ref()?.nodes {
+            let normal = node.deps.iter().filter(|dependency| {
+                let mut kinds = dependency.dep_kinds.iter();
+                kinds.any(|kind| kind.kind == DependencyKind::Normal)
+            });
+            let ids: Vec<_> = normal.map(|it| it.pkg.repr.as_str()).collect();
+            needs.insert(node.id.repr.as_str(), ids);
+        }
+        Some(Self { names, needs })
+    }
+
+    fn name(&self, id: &str) -> &'a str {
+        self.names.get(id).copied().unwrap_or_default()
+    }
+
+    /// Says what must not be below a package, and is.
+    fn broken_rules(&self, id: &'a str) -> Vec<String> {
+        RULES
+            .iter()
+            .filter(|rule| rule.crates.contains(&self.name(id)))
+            .flat_map(|rule| {
+                let paths = self.paths(id, rule.forbids).into_iter();
+                paths.map(move |path| format!("{}: {}", rule.why, path.join(" → ")))
+            })
+            .collect()
+    }
+
+    /// The chains that lead from a package to packages with a forbidden name.
+    fn paths(&self, start: &'a str, forbids: fn(&str) -> bool) -> Vec<Vec<&'a str>> {
+        let mut paths = Vec::new();
+        let mut seen = BTreeSet::from([start]);
+        let mut waiting = vec![(start, vec![self.name(start)])];
+        while let Some((id, path)) = waiting.pop() {
+            for needed in self.needs.get(id).into_iter().flatten().copied() {
+                if !seen.insert(needed) {
+                    continue;
+                }
+                let name = self.name(needed);
+                let mut next = path.clone();
+                next.push(name);
+                if forbids(name) {
+                    paths.push(next);
+                } else {
+                    waiting.push((needed, next));
+                }
             }
         }
+        paths
     }
-    paths
 }
 
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
 
-    use super::{CrateFacts, compare};
+    use super::{CrateFacts, Needs, compare};
     use crate::markdown::parse_table;
 
     fn crates(entries: &[(&str, &[&str])]) -> BTreeMap<String, CrateFacts> {
@@ -236,5 +300,56 @@ mod tests {
     fn stale_rows_and_targets_are_found() {
         let found = messages("| `a` | | `gone` |\n| `old` | Was. | |\n", &[("a", &[])]);
         assert_eq!(found.len(), 3, "{found:?}");
+    }
+
+    /// What is wrong with a crate, where these need those.
+    fn broken(package: &'static str, needs: &[(&'static str, &[&'static str])]) -> Vec<String> {
+        let all = needs
+            .iter()
+            .flat_map(|(name, needed)| needed.iter().chain([name]));
+        let needs = Needs {
+            names: all.map(|name| (*name, *name)).collect(),
+            needs: needs
+                .iter()
+                .map(|(name, needed)| (*name, needed.to_vec()))
+                .collect(),
+        };
+        needs.broken_rules(package)
+    }
+
+    #[test]
+    fn what_only_nodes_have_is_not_below_the_operators_program() {
+        let needs: [(&str, &[&str]); 4] = [
+            ("flocker-cluster", &["bollard", "flocker-remote"]),
+            ("flocker-node", &["flocker-zfs", "flocker-remote"]),
+            ("flocker-remote", &["flocker-plan", "tokio"]),
+            ("flocker-zfs", &["zfs-core"]),
+        ];
+        assert_eq!(broken("flocker-cluster", &needs), [""; 0]);
+        assert_eq!(broken("flocker-node", &needs), [""; 0]);
+        for forbidden in ["zfs-core-sys", "nvpair", "nftnl-sys", "mnl", "flocker-net"] {
+            let deep = ["serde", forbidden];
+            let mut needs = needs.to_vec();
+            needs.push(("flocker-plan", &deep));
+            assert_eq!(
+                broken("flocker-cluster", &needs),
+                [format!(
+                    "an operator's machine need not have what nodes have: flocker-cluster → \
+                     flocker-remote → flocker-plan → {forbidden}"
+                )]
+            );
+        }
+    }
+
+    #[test]
+    fn a_crate_that_decides_has_nothing_below_it_that_acts() {
+        let needs: [(&str, &[&str]); 2] = [
+            ("flocker-plan", &["flocker-model", "serde"]),
+            ("flocker-model", &["tokio"]),
+        ];
+        assert_eq!(
+            broken("flocker-plan", &needs),
+            ["a crate that decides must not act: flocker-plan → flocker-model → tokio"]
+        );
     }
 }

@@ -1,4 +1,4 @@
-//! Which packages own the libraries that a program is linked to.
+//! Which libraries a program is linked to, and which packages own them.
 //!
 //! dpkg-shlibdeps knows only the names of the release it runs on; a package built on Debian 12
 //! must also be installable on Debian 13, so the names of both are in a table here.
@@ -12,12 +12,15 @@ use crate::process::{Program, RunError};
 /// `libzfs.so` is left out on purpose: its number changes with each ZFS release, so a program
 /// linked to it on one release of Debian does not start on the next.
 const LIBRARIES: [(&str, &str); 5] = [
-    ("libgcc_s.so.1", "libgcc-s1"),
+    (COMPILERS_LIBRARY, "libgcc-s1"),
     ("libmnl.so.0", "libmnl0"),
     ("libnftnl.so.11", "libnftnl11 (>= 1.2.4)"),
     ("libnvpair.so.3", "libnvpair3linux"),
     ("libzfs_core.so.3", "libzfs6linux | libzfs4linux"),
 ];
+
+/// The compiler's own library, without which few programs are installed.
+const COMPILERS_LIBRARY: &str = "libgcc_s.so.1";
 
 /// Parts of the C library itself.
 const C_LIBRARY: [&str; 5] = [
@@ -38,23 +41,52 @@ pub(crate) enum LinkError {
          with the packages that have it on each release of Debian, or do not link to it"
     )]
     Unknown(String),
+    #[error("it is linked to {0}, which is not on every machine")]
+    NotEverywhere(String),
 }
 
 /// The entries of `Depends:` for the libraries of a program.
 pub(super) fn observe_depends(program: &Path) -> Result<Vec<String>, LinkError> {
-    let listing = Program::new("readelf")
+    parse_depends(&observe_listing(program)?)
+}
+
+/// Makes sure that a program runs on every machine with the C library, whatever else is there.
+///
+/// # Errors
+///
+/// When it is linked to another library, or that cannot be found out.
+pub(crate) fn require_everywhere(program: &Path) -> Result<(), LinkError> {
+    check_everywhere(&observe_listing(program)?)
+}
+
+fn observe_listing(program: &Path) -> Result<String, LinkError> {
+    Program::new("readelf")
         .env("LC_ALL", "C")
         .args(["--wide", "--dynamic", "--version-info"])
         .args([program])
         .read()
-        .map_err(LinkError::Read)?;
-    parse_depends(&listing)
+        .map_err(LinkError::Read)
+}
+
+/// The names of the libraries that a program is linked to.
+fn needed(listing: &str) -> impl Iterator<Item = &str> {
+    listing
+        .lines()
+        .filter(|line| line.contains("(NEEDED)"))
+        .map(|line| line.split(['[', ']']).nth(1).unwrap_or(line))
+}
+
+fn check_everywhere(listing: &str) -> Result<(), LinkError> {
+    let is_everywhere = |name: &str| C_LIBRARY.contains(&name) || name == COMPILERS_LIBRARY;
+    match needed(listing).find(|name| !is_everywhere(name)) {
+        None => Ok(()),
+        Some(name) => Err(LinkError::NotEverywhere(name.to_owned())),
+    }
 }
 
 fn parse_depends(listing: &str) -> Result<Vec<String>, LinkError> {
     let mut depends = vec![c_library(listing)];
-    for line in listing.lines().filter(|line| line.contains("(NEEDED)")) {
-        let name = line.split(['[', ']']).nth(1).unwrap_or(line);
+    for name in needed(listing) {
         if C_LIBRARY.contains(&name) {
             continue;
         }
@@ -85,7 +117,7 @@ fn c_library(listing: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::parse_depends;
+    use super::{check_everywhere, parse_depends};
 
     const LISTING: &str = "\
  0x0000000000000001 (NEEDED)             Shared library: [libnvpair.so.3]
@@ -112,5 +144,15 @@ mod tests {
                 .to_string()
                 .starts_with("libzfs.so.4 is not in the table")
         );
+    }
+
+    #[test]
+    fn only_the_c_library_is_on_every_machine() {
+        let refused = check_everywhere(LISTING).unwrap_err().to_string();
+        assert!(refused.starts_with("it is linked to libnvpair.so.3, "));
+        for library in ["libgcc_s.so.1", "libm.so.6", "ld-linux-x86-64.so.2"] {
+            check_everywhere(&LISTING.replace("libnvpair.so.3", library)).unwrap();
+        }
+        check_everywhere("There is no dynamic section in this file.\n").unwrap();
     }
 }

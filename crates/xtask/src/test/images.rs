@@ -1,7 +1,7 @@
 //! The images of the virtual machines, built beside the tests that need none.
 
-use super::TierName;
-use crate::install::{self, Need};
+use super::{TierName, obstacle};
+use crate::install::Need;
 use crate::lab;
 use crate::process::{Beside, Program};
 use crate::terminal;
@@ -27,9 +27,9 @@ impl Images {
         let needs_machines = |tier: TierName| tier.needs().contains(&Need::Machines);
         let wanted = all.iter().any(|tier| needs_machines(*tier));
         let lab_is_built = all.contains(&TierName::Unit) && next > TierName::Unit;
-        let missing = install::missing_names(TierName::Vm.needs());
+        let can_run = || obstacle(TierName::Vm).is_none();
         *self = match std::mem::take(self) {
-            Self::NotBegun if wanted && lab_is_built && missing.is_empty() => begin(),
+            Self::NotBegun if wanted && lab_is_built && can_run() => begin(),
             Self::Begun(building) if needs_machines(next) => {
                 terminal::heading("the virtual machines' images");
                 if !building.succeeded() {

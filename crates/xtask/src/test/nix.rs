@@ -124,7 +124,26 @@ fn summary(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::summary;
+    use super::{summary, workspace};
+
+    #[test]
+    fn the_readmes_node_is_one_that_is_evaluated() {
+        let read = |path: &str| std::fs::read_to_string(workspace::root().join(path)).unwrap();
+        let plain = read("nix/evaluation/plain.nix").replace("lib.mkDefault ", "");
+        let readme = read("README.md");
+        let (_, node) = readme.split_once("and in `node1.nix`").unwrap();
+        let (_, block) = node.split_once("```nix\n").unwrap();
+        let (block, _) = block.split_once("```").unwrap();
+        let mut checked = 0;
+        for line in block.lines() {
+            // A key is shortened there, and comments say what people have to know.
+            let line = line.split(" #").next().unwrap_or_default();
+            let line = line.trim().replace("...", "");
+            assert!(plain.contains(&line), "`{line}` is not in\n{plain}");
+            checked += usize::from(line.contains(" = ") && line.ends_with(';'));
+        }
+        assert_eq!(checked, 4, "{block}");
+    }
 
     #[test]
     fn what_is_wrong_is_what_the_last_error_says() {
