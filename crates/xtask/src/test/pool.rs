@@ -26,7 +26,7 @@ type Failure = Box<dyn Error + Send + Sync>;
 
 /// The modules whose tests the first of two nodes runs, about half of them by time; the second runs
 /// all others. An emulated node has one processor, and keeps one of the machine's busy.
-const FIRST_NODES_MODULES: [&str; 3] = ["making::", "pools::", "sending::"];
+const FIRST_NODES_MODULES: [&str; 4] = ["handing_over::", "making::", "pools::", "sending::"];
 
 /// Builds the tests, starts two nodes, runs them there, and removes the nodes.
 pub(super) fn run() -> Outcome {
