@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use flocker_model::{ApplicationName, AppliedDeployment, Observed};
+use flocker_model::{ApplicationName, AppliedDeployment, ContainerSpecification, Observed};
 
 use crate::survey::{Whereabouts, locate};
 use crate::{Goal, Plan, Scope};
@@ -64,6 +64,13 @@ fn can_return(name: &ApplicationName, applied: &AppliedDeployment, observed: &Ob
     };
     // Another node's memory of its own past says nothing about this one.
     if state.applied.as_ref().map(|applied| &applied.id) != Some(&applied.id) {
+        return false;
+    }
+    // What runs there since the deployment that was applied in full may have changed the data, and
+    // the version before it may not be able to read that.
+    let wanted = ContainerSpecification::new(name, application).digest();
+    let found = state.containers.get(name);
+    if found.is_some_and(|container| container.configuration != wanted) {
         return false;
     }
     application.volume.is_none()

@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 use flocker_plan::{Action, PushKind, plan_return};
 use insta::assert_snapshot;
 
-use crate::cluster::{Cluster, database, deployment, name, show};
+use crate::cluster::{
+    Cluster, application, database, deployment, name, show, with_route, with_volume,
+};
 
 fn on(node: &str) -> flocker_model::Deployment {
     deployment(
@@ -128,4 +130,35 @@ fn a_failed_move_turns_back_until_the_release() {
     assert_snapshot!(back(&stopped));
     let released = died_after(|action| matches!(action, Action::ReleaseVolume { .. }));
     assert_eq!(back(&released), "");
+}
+
+/// The second version runs, and is recorded nowhere: another application of that deploy failed. Its
+/// move fails as well.
+fn died_with_an_unrecorded_version() -> Cluster {
+    let newer = with_route(with_volume(application("postgres:2")), 5432);
+    let newer_on = |node: &str| {
+        deployment(
+            &[("db", newer.clone())],
+            &[("1", &[]), ("2", &[]), (node, &["db"])],
+        )
+    };
+    let mut cluster = Cluster::running(2, &on("1"));
+    let changed = cluster.plan(&newer_on("1"));
+    let is_record = |action: &Action| matches!(action, Action::RecordDeployment { .. });
+    let steps = changed.steps();
+    let before = steps.iter().position(|step| is_record(&step.action));
+    cluster.begin(&changed, before.unwrap());
+    cluster.write();
+    let moved = cluster.plan(&newer_on("2"));
+    cluster.begin_until(&moved, |action| {
+        matches!(action, Action::StopApplication { .. })
+    });
+    cluster
+}
+
+#[test]
+fn a_return_starts_no_other_version_than_the_one_that_was_stopped() {
+    let cluster = died_with_an_unrecorded_version();
+    let plans = plan_return(&BTreeSet::from([name("db")]), &cluster.observed);
+    assert_eq!(plans, vec![]);
 }
