@@ -6,6 +6,7 @@
     reason = "this is the one place that may print"
 )]
 
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use flocker_model::{
@@ -159,14 +160,15 @@ pub(crate) fn state_json(
 /// Leaves out the values of environments: a command's output ends where others may read it.
 fn without_secrets(state: &NodeState) -> NodeState {
     let mut state = state.clone();
-    let applications = state
+    let applied = state
         .applied
         .iter_mut()
-        .flat_map(|applied| applied.deployment.applications.values_mut());
-    for application in applications {
-        for value in application.environment.values_mut() {
-            *value = Secret::withheld();
-        }
+        .flat_map(|applied| applied.deployment.applications.values_mut())
+        .map(|application| &mut application.environment);
+    let remembered = state.remembered.applications.values_mut();
+    let remembered = remembered.map(|remembered| &mut remembered.specification.environment);
+    for value in applied.chain(remembered).flat_map(BTreeMap::values_mut) {
+        *value = Secret::withheld();
     }
     state
 }

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use flocker_model::{
-    ApplicationName, ByteCount, Contact, ContainerStatus, Deployment, ImageId, NodeId, NodeName,
-    NodeObservation, NodeState, Observed, PoolHealth, PoolState, SnapshotGuid, SshIdentity,
-    UnitState, VolumeCopy, VolumeRole,
+    ApplicationName, ByteCount, Contact, ContainerStatus, Deployment, ImageId, NodeId, NodeMemory,
+    NodeName, NodeObservation, NodeState, Observed, PoolHealth, PoolState, SnapshotGuid,
+    SshIdentity, UnitState, VolumeCopy, VolumeRole,
 };
 use flocker_plan::{Action, Refusal, StepId, Yield, simulate};
 
@@ -46,7 +46,7 @@ pub(crate) struct World {
     /// Volumes of which any copy was ever changed so: people may have to mend them.
     pub(crate) mendable: BTreeSet<ApplicationName>,
     counted: u64,
-    /// What machines remember, and what is expected of them when they boot.
+    /// What is expected of machines when they boot.
     pub(crate) boots: Boots,
 }
 
@@ -351,6 +351,7 @@ fn fresh_machine(index: usize) -> NodeState {
         images: BTreeMap::new(),
         members: BTreeMap::new(),
         applied: None,
+        remembered: NodeMemory::default(),
     }
 }
 
