@@ -328,17 +328,16 @@ async fn recover(driver: &mut Driver<'_>, plan: &Plan, ended: Driven) -> Exit {
     driver.announce = false;
     let mut returned: BTreeMap<ApplicationName, NodeName> = BTreeMap::new();
     let mut failed_again = BTreeSet::new();
-    for return_plan in plan_return(&ended.unfinished, &driver.gathered.observed) {
-        let back = driver.drive(&return_plan).await;
-        for failure in &back.failures {
-            driver.printer.failure(failure);
-        }
-        for (name, outcome) in &return_plan.outcomes {
-            if back.unfinished.contains(name) {
-                failed_again.insert(name.clone());
-            } else {
-                returned.insert(name.clone(), outcome.node.clone());
-            }
+    let return_plan = plan_return(plan, &ended.unfinished, &driver.gathered.observed);
+    let back = driver.drive(&return_plan).await;
+    for failure in &back.failures {
+        driver.printer.failure(failure);
+    }
+    for (name, outcome) in &return_plan.outcomes {
+        if back.unfinished.contains(name) {
+            failed_again.insert(name.clone());
+        } else {
+            returned.insert(name.clone(), outcome.node.clone());
         }
     }
     reach(|| "deploy.recover.returned".to_owned()).await;

@@ -25,7 +25,7 @@ pub struct RememberedApplication {
 /// All that a node remembers for its next boot.
 ///
 /// Written step by step while others deploy, and so true after a deploy that never finished, too.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct NodeMemory {
     /// The applications that it was asked to start and has not been told to forget.
     pub applications: BTreeMap<ApplicationName, RememberedApplication>,

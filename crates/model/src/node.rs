@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     ApplicationName, AppliedDeployment, ByteCount, Contact, ContainerLinks, Digest, ImageId,
-    ImageReference, Members, NodeId, NodeNetwork, Port, SshIdentity, VolumeCopy,
+    ImageReference, Members, NodeId, NodeMemory, NodeNetwork, Port, SshIdentity, VolumeCopy,
 };
 
 /// What keeps volumes from being written to a pool, or even from being looked at.
@@ -179,6 +179,8 @@ pub struct NodeState {
     pub members: Members,
     /// The last deployment that was applied in full here.
     pub applied: Option<AppliedDeployment>,
+    /// What it was asked to run, by whatever deployment, whether that was applied in full or not.
+    pub remembered: NodeMemory,
 }
 
 /// Something that is not a volume where a volume has to be mounted.

@@ -49,7 +49,7 @@ mod tests {
 
     use crate::{
         Application, ApplicationName, AppliedDeployment, ContainerSpecification, Deployment,
-        RestartPolicy,
+        RememberedApplication, RestartPolicy,
     };
 
     const SECRET: &str = "correct horse battery staple";
@@ -81,11 +81,18 @@ mod tests {
             node: "node1".parse().unwrap(),
         };
         let specification = ContainerSpecification::new(&name, &application());
+        let remembered = RememberedApplication {
+            specification: specification.clone(),
+            links: BTreeMap::new(),
+            volume: None,
+            retired: false,
+        };
         for text in [
             format!("{:?}", application()),
             format!("{deployment:#?}"),
             format!("{applied:?}"),
             format!("{specification:#?}"),
+            format!("{remembered:?}"),
         ] {
             assert!(text.contains("PASSWORD"), "the variable's name: {text}");
             assert!(!text.contains(SECRET), "{text}");

@@ -54,6 +54,7 @@ impl<P: Platform> Machine<P> {
             images: images?,
             members: self.store.members().or_failure()?,
             applied: self.store.applied().or_failure()?,
+            remembered: self.store.memory().or_failure()?,
         })))
     }
 

@@ -1,5 +1,6 @@
 //! The one mouth of the program for people.
 
+use std::collections::BTreeMap;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
@@ -190,14 +191,15 @@ pub(crate) fn state_json(
 /// Leaves out the values of environments: a command's output ends where others may read it.
 fn without_secrets(state: &NodeState) -> NodeState {
     let mut state = state.clone();
-    let applications = state
+    let applied = state
         .applied
         .iter_mut()
-        .flat_map(|applied| applied.deployment.applications.values_mut());
-    for application in applications {
-        for value in application.environment.values_mut() {
-            *value = Secret::withheld();
-        }
+        .flat_map(|applied| applied.deployment.applications.values_mut())
+        .map(|application| &mut application.environment);
+    let remembered = state.remembered.applications.values_mut();
+    let remembered = remembered.map(|remembered| &mut remembered.specification.environment);
+    for value in applied.chain(remembered).flat_map(BTreeMap::values_mut) {
+        *value = Secret::withheld();
     }
     state
 }

@@ -1,8 +1,9 @@
 //! Decides what to do, given what is wanted and what was seen; does nothing itself.
 //!
 //! [`plan`] is pure and deterministic. The same code serves `flocker-cluster plan`, `deploy`,
-//! `flocker-node apply`, the return after a failure, and the model checker. [`plan_restore`] plans what
-//! a node does by itself at a boot, by what it remembers.
+//! `flocker-node apply`, and the model checker. [`plan_restore`] plans what a node does by itself at a
+//! boot, and [`plan_return`] what is started again after a deploy that failed; both by what nodes
+//! remember.
 //!
 //! What only the operator may decide is planned by [`plan_promotion`] and [`plan_setting_aside`],
 //! when it was asked for and never otherwise.
@@ -32,5 +33,5 @@ pub use outcome::{Outcome, OutcomeKind};
 pub use planner::{plan, plan_restore, plan_return};
 pub use promotion::{NotPromoted, Promotion, WhyNotPromoted, plan_promotion};
 pub use setting_aside::{NotSetAside, SettingAside, WhyNotSetAside, plan_setting_aside};
-pub use simulate::{Refusal, remember, simulate};
+pub use simulate::{Refusal, simulate};
 pub use steps::{Plan, Step, StepId};

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use flocker_model::{
-    ByteCount, NodeId, NodeState, PoolHealth, PoolProblem, PoolState, PoollessNode, SshIdentity,
+    ByteCount, NodeId, NodeMemory, NodeState, PoolHealth, PoolProblem, PoolState, PoollessNode,
+    SshIdentity,
 };
 use flocker_plan::StepId;
 use flocker_remote::protocol::{FrameWriter, LockPurpose, Progress, RefusedReason, StepFailure};
@@ -48,6 +49,7 @@ fn state() -> Box<NodeState> {
         images: std::collections::BTreeMap::new(),
         members: std::collections::BTreeMap::new(),
         applied: None,
+        remembered: NodeMemory::default(),
     })
 }
 
@@ -252,7 +254,7 @@ async fn a_node_that_speaks_another_protocol_is_told_with_both_versions() {
     let told = told_of(&said(&[Event::Refused { reason }]).await).await;
     let told = told.replace(env!("CARGO_PKG_VERSION"), "OURS");
     insta::assert_snapshot!(told, @r"
-    error: node1: it has flocker-node 0.0.9, which speaks protocol 1, and this is flocker-cluster OURS, which speaks protocol 2
+    error: node1: it has flocker-node 0.0.9, which speaks protocol 1, and this is flocker-cluster OURS, which speaks protocol 3
       hint: install the same release of Flocker on node1 and on this machine
     ");
 }

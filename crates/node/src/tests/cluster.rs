@@ -7,8 +7,8 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use flocker_model::{
-    ApplicationName, Contact, Deployment, ImageId, ImageReference, NodeMemory, NodeName, Observed,
-    UnitState, VolumeRole,
+    ApplicationName, Contact, Deployment, ImageId, ImageReference, NodeName, Observed, UnitState,
+    VolumeRole,
 };
 use flocker_plan::{Action, Goal, Handoff, ImageSource, Plan, Scope, StepId, Yield, plan};
 use flocker_remote::protocol::StepFailure;
@@ -284,14 +284,6 @@ impl Cluster {
             observed.nodes.insert(name.clone(), look.into());
         }
         observed
-    }
-
-    /// What every machine remembers for its next boot.
-    pub(super) fn memories(&self) -> BTreeMap<NodeName, NodeMemory> {
-        let nodes = self.nodes.iter();
-        nodes
-            .map(|(name, node)| (name.clone(), node.machine.store.memory().unwrap()))
-            .collect()
     }
 
     /// Runs one step as `flocker-cluster` has it run.

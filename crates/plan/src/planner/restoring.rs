@@ -7,6 +7,7 @@ use flocker_model::{
     NodeState, Observed, Port, RememberedApplication, VolumeRole,
 };
 
+use crate::network::ApplicationPorts;
 use crate::steps::Because;
 use crate::survey::{Whereabouts, foreign_dataset, locate, unseen_reason, unusable_pool};
 use crate::{
@@ -34,16 +35,8 @@ pub fn plan_restore(node: &NodeName, memory: &NodeMemory, observed: &Observed) -
         });
         return plan;
     };
-    let mut restorer = Restorer {
-        node,
-        memory,
-        observed,
-        state,
-        table: None,
-        images: BTreeMap::new(),
-        plan,
-    };
-    restorer.restore_table();
+    let mut restorer = Restorer::new((node, state), observed, plan);
+    restorer.restore_table(memory);
     for name in in_link_order(memory) {
         if let Some(remembered) = memory.applications.get(name)
             && !remembered.retired
@@ -71,25 +64,40 @@ fn unseen(node: &NodeName, observed: &Observed) -> BlockedKind {
 }
 
 /// A plan of what a node brings back, in the making.
-struct Restorer<'a> {
+pub(super) struct Restorer<'a> {
     node: &'a NodeName,
-    memory: &'a NodeMemory,
     observed: &'a Observed,
     state: &'a NodeState,
     /// The step that brings the routing table back, if one is needed.
     table: Option<StepId>,
     /// The steps that bring images that are gone.
     images: BTreeMap<&'a ImageReference, StepId>,
-    plan: Plan,
+    pub(super) plan: Plan,
 }
 
 impl<'a> Restorer<'a> {
+    /// Goes on with a plan for one node.
+    pub(super) fn new(
+        (node, state): (&'a NodeName, &'a NodeState),
+        observed: &'a Observed,
+        plan: Plan,
+    ) -> Self {
+        Self {
+            node,
+            observed,
+            state,
+            table: None,
+            images: BTreeMap::new(),
+            plan,
+        }
+    }
+
     /// Brings the routing table back, whole: what does not run yet has no entry in it until it has
     /// an address.
     ///
     /// Before anything is started: the first thing that a container may do is use its links.
-    fn restore_table(&mut self) {
-        if let (None, Some(network)) = (&self.state.network, &self.memory.network) {
+    fn restore_table(&mut self, memory: &NodeMemory) {
+        if let (None, Some(network)) = (&self.state.network, &memory.network) {
             let action = Action::ProgramNetwork {
                 network: network.clone(),
             };
@@ -142,7 +150,7 @@ impl<'a> Restorer<'a> {
 
     /// Tells whether the node has what an application is to write to, as far as it can say: it
     /// fails where that should be here and is not, and where it cannot be used.
-    fn has_its_volume(
+    pub(super) fn has_its_volume(
         &self,
         name: &ApplicationName,
         remembered: &RememberedApplication,
@@ -192,7 +200,7 @@ impl<'a> Restorer<'a> {
     ///
     /// It does not wait for what its links lead to: the order of the steps has that first, and one
     /// that fails is to keep no other down.
-    fn start(
+    pub(super) fn start(
         &mut self,
         remembered: &'a RememberedApplication,
         need: Need,
@@ -241,17 +249,11 @@ impl<'a> Restorer<'a> {
 
     /// Lets ports go that lead to an application here and are held, by a move of it that never came
     /// to its end.
-    fn let_ports_go(&mut self, name: &ApplicationName, after: &[StepId]) {
+    pub(super) fn let_ports_go(&mut self, name: &ApplicationName, after: &[StepId]) {
         let Some(network) = &self.state.network else {
             return;
         };
-        let leads_here = |(_, endpoint): &(&Port, &Endpoint)| matches!(endpoint, Endpoint::Local { application, .. } if application == name);
-        let own = |endpoints: &BTreeMap<Port, Endpoint>| -> BTreeMap<Port, Endpoint> {
-            let own = endpoints.iter().filter(leads_here);
-            own.map(|(port, endpoint)| (*port, endpoint.clone()))
-                .collect()
-        };
-        let (routes, links) = (own(&network.routes), own(&network.links));
+        let ApplicationPorts { routes, links } = ports_here(name, network);
         if is_held(network, &routes) || is_held(network, &links) {
             let action = Action::SwitchRoutes {
                 application: name.clone(),
@@ -265,6 +267,20 @@ impl<'a> Restorer<'a> {
     /// Adds a step.
     fn add(&mut self, action: Action, after: &[StepId], why: &str) -> StepId {
         self.plan.add(self.node, action, Because { after, why })
+    }
+}
+
+/// Finds the ports of a node's table that lead to an application on that node.
+pub(super) fn ports_here(name: &ApplicationName, network: &NodeNetwork) -> ApplicationPorts {
+    let leads_here = |(_, endpoint): &(&Port, &Endpoint)| matches!(endpoint, Endpoint::Local { application, .. } if application == name);
+    let own = |endpoints: &BTreeMap<Port, Endpoint>| -> BTreeMap<Port, Endpoint> {
+        let own = endpoints.iter().filter(leads_here);
+        own.map(|(port, endpoint)| (*port, endpoint.clone()))
+            .collect()
+    };
+    ApplicationPorts {
+        routes: own(&network.routes),
+        links: own(&network.links),
     }
 }
 

@@ -1,71 +1,210 @@
-//! Starting applications again where they ran, after a move that failed before its release.
+//! Starting applications again where they ran, after a deploy that failed.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
 
-use flocker_model::{ApplicationName, AppliedDeployment, Observed};
+use flocker_model::{
+    ApplicationName, Endpoint, NodeName, NodeNetwork, NodeState, Observed, Port,
+    RememberedApplication,
+};
 
-use crate::survey::{Whereabouts, locate};
-use crate::{Goal, Plan, Scope};
+use crate::steps::Because;
+use crate::survey::is_down;
+use crate::{Action, Outcome, OutcomeKind, Plan, StepId};
 
-use super::in_link_order;
-use super::state::Planner;
+use super::need::{Need, need};
+use super::restoring::{Restorer, ports_here};
+use super::state::address_of;
 
-/// Plans how the applications that a failed deploy left stopped run again where their last applied
-/// deployment had them, if their volume is still owned there.
+/// Plans how the applications that a failed deploy left stopped run again where they ran, for as
+/// long as their volume is owned there, and how the ports that it held for them are let go.
 ///
-/// Gives one plan for each last applied deployment that differs; mostly one, none after a first
-/// deploy.
-pub fn plan_return(failed: &BTreeSet<ApplicationName>, observed: &Observed) -> Vec<Plan> {
-    let mut remembered: Vec<&AppliedDeployment> = Vec::new();
-    for (_, state) in observed.seen() {
-        if let Some(applied) = &state.applied
-            && !remembered.iter().any(|other| other.id == applied.id)
+/// `made` is what the deploy planned, and `failed` are the applications that did not become as it
+/// wanted them. What ran is what the nodes remember, as at a boot: a deployment is recorded only
+/// when all of it was applied, so that the last one that was may know nothing of it. Only what is
+/// there as it was stopped is started: nothing is made anew, and no other version of it.
+pub fn plan_return(made: &Plan, failed: &BTreeSet<ApplicationName>, observed: &Observed) -> Plan {
+    let mut plan = Plan::default();
+    for name in failed {
+        let places = observed
+            .seen()
+            .filter_map(|node| Place::find(name, node, (made, observed)));
+        let places: Vec<Place<'_>> = places.collect();
+        if let [place] = places.as_slice()
+            && is_down_elsewhere(name, place.node, observed)
         {
-            remembered.push(applied);
+            place.bring_back(name, observed, &mut plan);
         }
     }
-    remembered
-        .into_iter()
-        .map(|applied| return_to(applied, failed, observed))
-        .filter(|plan| !plan.steps().is_empty())
-        .collect()
+    plan
 }
 
-/// Plans the return of those failed applications that `applied` placed on a node that still has
-/// what they need.
-fn return_to(
-    applied: &AppliedDeployment,
-    failed: &BTreeSet<ApplicationName>,
-    observed: &Observed,
-) -> Plan {
-    let goal = Goal {
-        deployment: &applied.deployment,
-        scope: Scope::Cluster,
-    };
-    let mut planner = Planner::new(&goal, observed);
-    for name in in_link_order(goal.deployment) {
-        if failed.contains(&name) && can_return(&name, applied, observed) {
-            planner.place_or_report(&name);
+/// Tells whether no other node that was seen runs the application, or would.
+fn is_down_elsewhere(name: &ApplicationName, place: &NodeName, observed: &Observed) -> bool {
+    let mut others = observed.seen().filter(|(node, _)| *node != place);
+    others.all(|(_, state)| is_down(state, name))
+}
+
+/// A node that an application can be brought back on, or runs on.
+struct Place<'a> {
+    node: &'a NodeName,
+    state: &'a NodeState,
+    remembered: &'a RememberedApplication,
+    need: Need,
+    /// Whether the deploy that failed was to start it there so: it did not run so before.
+    is_new: bool,
+}
+
+impl<'a> Place<'a> {
+    /// Tells what a node has of an application, if nothing but a start is missing.
+    fn find(
+        name: &ApplicationName,
+        (node, state): (&'a NodeName, &'a NodeState),
+        (made, observed): (&Plan, &'a Observed),
+    ) -> Option<Self> {
+        let remembered = state.remembered.applications.get(name)?;
+        let restorer = Restorer::new((node, state), observed, Plan::default());
+        if remembered.retired || !restorer.has_its_volume(name, remembered).is_ok_and(|has| has) {
+            return None;
+        }
+        let place = Self {
+            node,
+            state,
+            remembered,
+            need: need(Some(state), &remembered.specification, &remembered.links),
+            is_new: starts(made, node, remembered),
+        };
+        let can_return = match place.need {
+            Need::Nothing | Need::Relink => true,
+            // What has just failed to start would do so once more.
+            Need::Start | Need::Restart => !place.is_new,
+            // What is there is not what ran last.
+            Need::Create | Need::Recreate => false,
+        };
+        can_return.then_some(place)
+    }
+
+    /// Adds the steps after which the application runs, and every node sends its clients on to it.
+    fn bring_back(&self, name: &ApplicationName, observed: &'a Observed, plan: &mut Plan) {
+        let first = plan.steps().len();
+        let place = (self.node, self.state);
+        let mut restorer = Restorer::new(place, observed, std::mem::take(plan));
+        let started = match self.need {
+            Need::Start | Need::Restart => {
+                Some(restorer.start(self.remembered, self.need, Vec::new()))
+            }
+            _ => None,
+        };
+        let after: Vec<StepId> = started.into_iter().collect();
+        restorer.let_ports_go(name, &after);
+        *plan = restorer.plan;
+        self.let_ports_go_elsewhere((name, &after), observed, plan);
+
+        let steps = plan.steps()[first..].iter().map(|step| step.id);
+        let done_after: BTreeSet<StepId> = steps.collect();
+        // What the deploy changed is not as it was, even if it runs.
+        if done_after.is_empty() || self.is_new {
+            return;
+        }
+        let kind = match started {
+            Some(_) => OutcomeKind::Started,
+            None => OutcomeKind::Changed,
+        };
+        let outcome = Outcome {
+            kind,
+            node: self.node.clone(),
+            done_after,
+        };
+        plan.outcomes.insert(name.clone(), outcome);
+    }
+
+    /// Lets the ports go that the other nodes hold for the application; they lead to its node then,
+    /// wherever they led before.
+    fn let_ports_go_elsewhere(
+        &self,
+        (name, after): (&ApplicationName, &[StepId]),
+        observed: &Observed,
+        plan: &mut Plan,
+    ) {
+        let address = address_of(self.node, observed);
+        let (Some(network), Some(address)) = (&self.state.network, address) else {
+            return;
+        };
+        let here = ports_here(name, network);
+        for (node, state) in observed.seen().filter(|(node, _)| *node != self.node) {
+            let Some(network) = &state.network else {
+                continue;
+            };
+            let held = |ports: &BTreeMap<Port, Endpoint>, table: Table| {
+                let held = ports.keys().filter(|port| {
+                    network.held.contains(*port)
+                        && leads_to(name, (node, **port), (table, observed))
+                });
+                towards(address, held)
+            };
+            let routes = held(&here.routes, |network| &network.routes);
+            let links = held(&here.links, |network| &network.links);
+            if routes.is_empty() && links.is_empty() {
+                continue;
+            }
+            let action = Action::SwitchRoutes {
+                application: name.clone(),
+                routes,
+                links,
+            };
+            let why = "it answers there, and its ports are held";
+            plan.add(node, action, Because { after, why });
         }
     }
-    planner.plan
 }
 
-/// Tells whether nothing has to move for the application to run where it ran.
-fn can_return(name: &ApplicationName, applied: &AppliedDeployment, observed: &Observed) -> bool {
-    let (Some(application), Some(place)) = (
-        applied.deployment.applications.get(name),
-        applied.deployment.place_of(name),
-    ) else {
-        return false;
+/// Tells whether a plan was to start what a node remembers.
+fn starts(plan: &Plan, node: &NodeName, remembered: &RememberedApplication) -> bool {
+    plan.steps().iter().any(|step| {
+        step.node == *node
+            && matches!(&step.action, Action::StartApplication { specification, volume, .. }
+                if *specification == remembered.specification && *volume == remembered.volume)
+    })
+}
+
+/// The routes of a node's table, or the wire side of its links.
+type Table = fn(&NodeNetwork) -> &BTreeMap<Port, Endpoint>;
+
+/// Sends ports on to the node with this address.
+fn towards<'a>(
+    address: Ipv4Addr,
+    ports: impl Iterator<Item = &'a Port>,
+) -> BTreeMap<Port, Endpoint> {
+    let endpoint = |port: &Port| Endpoint::Remote {
+        address,
+        port: *port,
     };
-    let Some(state) = observed.node(place) else {
-        return false;
-    };
-    // Another node's memory of its own past says nothing about this one.
-    if state.applied.as_ref().map(|applied| &applied.id) != Some(&applied.id) {
-        return false;
+    ports.map(|port| (*port, endpoint(port))).collect()
+}
+
+/// Tells whether a port of a node leads to an application, if need be through other nodes: after
+/// several moves that failed it may lead to where the application once ran. What leads to another
+/// application, which has the port now, is none of this.
+fn leads_to<'a>(
+    name: &ApplicationName,
+    (mut node, mut port): (&'a NodeName, Port),
+    (table, observed): (Table, &'a Observed),
+) -> bool {
+    // No further than there are nodes, or it goes round.
+    for _ in 0..observed.nodes.len() {
+        let network = observed.node(node).and_then(|state| state.network.as_ref());
+        match network.and_then(|network| table(network).get(&port)) {
+            Some(Endpoint::Local { application, .. }) => return application == name,
+            Some(Endpoint::Remote { address, port: to }) => {
+                let mut seen = observed.seen().map(|(node, _)| node);
+                let Some(next) = seen.find(|next| address_of(next, observed) == Some(*address))
+                else {
+                    return false;
+                };
+                (node, port) = (next, *to);
+            }
+            None => return false,
+        }
     }
-    application.volume.is_none()
-        || matches!(locate(name, observed), Whereabouts::Owned { node, .. } if node == *place)
+    false
 }

@@ -1,6 +1,7 @@
 //! What the planner knows and has decided so far.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
 
 use flocker_model::{
     ApplicationName, ByteCount, DeploymentId, ImageReference, NodeName, NodeNetwork, NodeState,
@@ -130,20 +131,22 @@ impl<'a> Planner<'a> {
     }
 }
 
-/// Collects the address of each node: its name if that is one, else where it was reached, else
-/// what a node remembers of it.
+/// Finds the address of a node: its name if that is one, else where it was reached, else what a
+/// node remembers of it.
+pub(super) fn address_of(name: &NodeName, observed: &Observed) -> Option<Ipv4Addr> {
+    let contacted = || Some(observed.node(name)?.contact?.address);
+    let remembered = || {
+        observed
+            .seen()
+            .find_map(|(_, state)| Some(state.members.get(name)?.contact.address))
+    };
+    name.as_address().or_else(contacted).or_else(remembered)
+}
+
+/// Collects the address of each node.
 fn known_addresses(goal: &Goal<'_>, observed: &Observed) -> Addresses {
     let names = goal.deployment.nodes.keys().chain(observed.nodes.keys());
     names
-        .filter_map(|name| {
-            let contacted = || Some(observed.node(name)?.contact?.address);
-            let remembered = || {
-                observed
-                    .seen()
-                    .find_map(|(_, state)| Some(state.members.get(name)?.contact.address))
-            };
-            let address = name.as_address().or_else(contacted).or_else(remembered)?;
-            Some((name.clone(), address))
-        })
+        .filter_map(|name| Some((name.clone(), address_of(name, observed)?)))
         .collect()
 }

@@ -10,7 +10,7 @@ use crate::{Action, StopKind};
 ///
 /// The node does so before anything else that cannot be undone; what was handed over is retired
 /// afterwards, because until then a boot may start it.
-pub fn remember(memory: &mut NodeMemory, action: &Action) {
+pub(super) fn remember(memory: &mut NodeMemory, action: &Action) {
     match action {
         Action::StartApplication {
             specification,

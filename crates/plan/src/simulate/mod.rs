@@ -13,11 +13,11 @@ use std::collections::BTreeMap;
 use flocker_model::{ImageReference, NodeName, NodeState, Observed};
 use thiserror::Error;
 
-pub use memory::remember;
-
 use crate::{Action, StepId, Yield};
+use memory::remember;
 
-/// An action whose expected state is not what it finds; nothing was done.
+/// An action whose expected state is not what it finds; nothing was done, but that a start is
+/// remembered by then.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("{node} refuses to {action}: {reason}")]
 pub struct Refusal {
@@ -51,7 +51,12 @@ pub fn simulate(
         }
         _ => {
             let state = seen(observed, node).map_err(refuse)?;
-            on_one_node(state, action, yields).map_err(refuse)
+            if matches!(action, Action::StartApplication { .. }) {
+                remember(&mut state.remembered, action);
+            }
+            let yielded = on_one_node(state, action, yields).map_err(refuse)?;
+            remember(&mut state.remembered, action);
+            Ok(yielded)
         }
     }
 }

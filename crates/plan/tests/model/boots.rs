@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use flocker_model::{
-    ApplicationName, ContainerSpecification, Digest, Endpoint, Epoch, NodeMemory, NodeName,
-    NodeNetwork, NodeObservation, Observed, Port,
+    ApplicationName, ContainerSpecification, Digest, Endpoint, Epoch, NodeName, NodeNetwork,
+    NodeObservation, Observed, Port,
 };
-use flocker_plan::{Action, StopKind, plan_restore, remember};
+use flocker_plan::{Action, StopKind, plan_restore};
 
 use crate::case::node_name;
 use crate::drive::Driven;
@@ -27,8 +27,6 @@ struct Started {
 /// What an onlooker expects of boots. By what was done, not by what machines remember of it.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Boots {
-    /// What machines remember.
-    pub(crate) memories: BTreeMap<NodeName, NodeMemory>,
     /// What must run again.
     started: BTreeMap<Place, Started>,
     /// What may run, because somebody began to start it.
@@ -40,7 +38,6 @@ pub(crate) struct Boots {
 impl Boots {
     /// Notes a step that was done, or, unless `whole`, begun.
     pub(crate) fn note(&mut self, node: &NodeName, action: &Action, whole: bool) {
-        remember(self.memories.entry(node.clone()).or_default(), action);
         match action {
             Action::StartApplication {
                 specification,
@@ -81,6 +78,14 @@ impl Boots {
         let place = (node.clone(), application.clone());
         self.started.remove(&place);
         self.begun.remove(&place);
+    }
+
+    /// Lists what was started whole and not taken away since: where, from what, and in which turn of
+    /// its volume.
+    pub(crate) fn started(&self) -> impl Iterator<Item = (&Place, &Digest, Option<Epoch>)> {
+        self.started.iter().filter_map(|(place, started)| {
+            Some((place, started.configuration.as_ref()?, started.volume))
+        })
     }
 
     /// Notes where the ports of a machine led that loses its power.
@@ -142,17 +147,14 @@ impl Run<'_> {
             }
             return self.look_at_boot(node, &known);
         }
-        let mut memory = known.memories.get(node).cloned();
+        let mut memory = self.world.machine(node).remembered.clone();
         if self.mutation == Some(Mutation::RestoreWhatWasTakenAway) {
-            for remembered in memory
-                .iter_mut()
-                .flat_map(|it| it.applications.values_mut())
-            {
+            for remembered in memory.applications.values_mut() {
                 remembered.retired = false;
             }
         }
         let observed = self.look_alone(node, []);
-        let planned = plan_restore(node, &memory.unwrap_or_default(), &observed);
+        let planned = plan_restore(node, &memory, &observed);
         let made = Made::unchanged(planned);
         self.inspect(&made, &observed)?;
         let Driven { failed, .. } = self.drive(&made, false)?;

@@ -29,6 +29,8 @@ pub(crate) enum Invariant {
     NothingLeaks,
     /// I2, I3.
     Restores,
+    /// I1, I4.
+    Returns,
     /// I6.
     SecondDoesNothing,
     /// All of them, as rules for plans.

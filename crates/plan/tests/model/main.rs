@@ -15,6 +15,7 @@ mod mutation;
 mod partial;
 mod random;
 mod records;
+mod returns;
 mod run;
 mod world;
 
@@ -74,6 +75,11 @@ fn interrupted_plans_converge() {
 #[test]
 fn a_boot_brings_back_what_ran_and_nothing_else() {
     require(Invariant::Restores);
+}
+
+#[test]
+fn a_return_brings_back_what_was_stopped_as_it_was() {
+    require(Invariant::Returns);
 }
 
 #[test]

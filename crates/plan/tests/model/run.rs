@@ -3,10 +3,9 @@
 use std::collections::BTreeSet;
 
 use flocker_model::{Deployment, NodeName, NodeObservation, Observed};
-use flocker_plan::{Action, Goal, Scope, Step, check, plan_return};
+use flocker_plan::{Action, Goal, Scope, Step, check};
 
 use crate::case::{Case, Fault, node_name};
-use crate::drive::Driven;
 use crate::invariants::{Broken, Invariant};
 use crate::mutation::{Made, Mutation};
 use crate::random::Random;
@@ -104,7 +103,8 @@ impl<'a> Run<'a> {
                 self.try_boots()?;
             }
             if !driven.operator_died {
-                self.recover(&driven, &observed)?;
+                let again = self.look_again(&observed, &driven.lost);
+                self.recover((&made, &driven), &again)?;
             }
             return Ok(false);
         }
@@ -164,18 +164,6 @@ impl<'a> Run<'a> {
         if let Some(text) = self.world.damage(about, fault) {
             self.tell(|| text);
         }
-    }
-
-    /// After a failure, starts again what can run where it ran.
-    fn recover(&mut self, driven: &Driven, before: &Observed) -> Result<(), Broken> {
-        let again = self.look_again(before, &driven.lost);
-        for back in plan_return(&driven.unfinished, &again) {
-            self.tell(|| "return".to_owned());
-            let back = Made::unchanged(back);
-            self.inspect(&back, &again)?;
-            self.drive(&back, false)?;
-        }
-        Ok(())
     }
 
     /// Deploys with nothing going wrong: that must be enough, and a second time does nothing.

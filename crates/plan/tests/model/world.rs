@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use flocker_model::{
-    ApplicationName, ByteCount, Contact, ContainerStatus, Deployment, ImageId, NodeId, NodeName,
-    NodeObservation, NodeState, Observed, PoolHealth, PoolState, SnapshotGuid, SshIdentity,
-    UnitState, VolumeCopy, VolumeRole,
+    ApplicationName, ByteCount, Contact, ContainerStatus, Deployment, ImageId, NodeId, NodeMemory,
+    NodeName, NodeObservation, NodeState, Observed, PoolHealth, PoolState, SnapshotGuid,
+    SshIdentity, UnitState, VolumeCopy, VolumeRole,
 };
 use flocker_plan::{Action, Refusal, StepId, Yield, simulate};
 
@@ -48,7 +48,7 @@ pub(crate) struct World {
     /// Machines on which another program takes snapshots of everything, again and again.
     snapshotted: BTreeSet<NodeName>,
     counted: u64,
-    /// What machines remember, and what is expected of them when they boot.
+    /// What is expected of machines when they boot.
     pub(crate) boots: Boots,
 }
 
@@ -386,6 +386,7 @@ fn fresh_machine(index: usize) -> NodeState {
         images: BTreeMap::new(),
         members: BTreeMap::new(),
         applied: None,
+        remembered: NodeMemory::default(),
     }
 }
 

@@ -7,9 +7,7 @@ use flocker_model::{
     NodeMemory, NodeName, NodeObservation, NodeState, Observed, PoolHealth, PoolProblem, PoolState,
     PoollessNode, Port, RestartPolicy, SshIdentity, UnitState, VolumeCopy,
 };
-use flocker_plan::{
-    Action, Goal, Plan, Scope, StepId, Yield, check, plan, plan_restore, remember, simulate,
-};
+use flocker_plan::{Action, Goal, Plan, Scope, StepId, Yield, check, plan, plan_restore, simulate};
 
 /// Reads a name that is written here.
 pub(crate) fn name<T: TryFrom<String>>(text: &str) -> T {
@@ -138,8 +136,8 @@ pub(crate) fn seed(database_on: &str) -> Deployment {
 #[derive(Debug, Clone)]
 pub(crate) struct Cluster {
     pub(crate) observed: Observed,
-    /// What the machines remember for their next boot.
-    memories: BTreeMap<NodeName, NodeMemory>,
+    /// What machines remember of which nothing else is seen.
+    unseen: BTreeMap<NodeName, NodeMemory>,
 }
 
 impl Cluster {
@@ -147,7 +145,7 @@ impl Cluster {
     pub(crate) fn new(count: u8) -> Self {
         let mut cluster = Self {
             observed: Observed::default(),
-            memories: BTreeMap::new(),
+            unseen: BTreeMap::new(),
         };
         for number in 1..=count {
             cluster.join(number);
@@ -182,6 +180,7 @@ impl Cluster {
             images: BTreeMap::new(),
             members: BTreeMap::new(),
             applied: None,
+            remembered: NodeMemory::default(),
         };
         let seen = NodeObservation::Seen(Box::new(state));
         self.observed.nodes.insert(node, seen);
@@ -239,6 +238,8 @@ impl Cluster {
             problem,
             members: state.members.clone(),
         };
+        let remembered = std::mem::take(&mut state.remembered);
+        self.unseen.insert(node_name(number), remembered);
         let lost = NodeObservation::WithoutPool(Box::new(poolless));
         self.observed.nodes.insert(node_name(number), lost);
     }
@@ -305,7 +306,9 @@ impl Cluster {
                 *observation = NodeObservation::NotAsked;
             }
         }
-        let memory = self.memories.get(&node).cloned().unwrap_or_default();
+        let seen = self.observed.node(&node).map(|state| &state.remembered);
+        let memory = seen.or_else(|| self.unseen.get(&node));
+        let memory = memory.cloned().unwrap_or_default();
         let made = plan_restore(&node, &memory, &alone.observed);
         let violations = check(&made, &alone.observed);
         assert!(violations.is_empty(), "{violations:?}\n{made}");
@@ -326,10 +329,6 @@ impl Cluster {
             let yielded = simulate(&mut self.observed, (&step.node, &step.action), &yields);
             let yielded = yielded.unwrap_or_else(|refusal| panic!("{refusal}\n{made}"));
             yields.insert(step.id, yielded);
-            remember(
-                self.memories.entry(step.node.clone()).or_default(),
-                &step.action,
-            );
         }
     }
 
