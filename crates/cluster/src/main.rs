@@ -12,9 +12,11 @@ mod gather;
 mod image_archive;
 mod images;
 mod printer;
+mod recover;
 mod refusal;
 mod schedule;
 mod session;
+mod standing;
 mod volume;
 
 use std::io::{self, Write as _};
