@@ -1,15 +1,18 @@
 //! Asking several nodes at once for a session, and giving way where somebody else has one of them.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use flocker_model::{Look, NodeName};
 use flocker_remote::protocol::LockHolder;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 
+use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::refusal::{NotBegun, Presence};
-use crate::session::{Caller, Channels, Incoming, Session, WAITING_MESSAGES};
+use crate::session::{Caller, Channels, Incoming, Session};
 
 /// What one node's beginning came to.
 pub(crate) type Begun = Beginning<(Session, Look)>;
@@ -23,27 +26,37 @@ pub(crate) struct Asking<'a, Busy> {
     channels: Channels,
     waiting: mpsc::Receiver<(NodeName, LockHolder)>,
     busy: Busy,
+    patience: Option<Duration>,
 }
 
 impl<'a, Busy: Fn(&NodeName, &LockHolder)> Asking<'a, Busy> {
-    /// Asks as `caller`; `busy` is told of nodes that have to be waited for. Also returns what the
-    /// nodes say from then on.
+    /// Asks as `caller`; `busy` is told of nodes that have to be waited for, and `incoming` what the
+    /// nodes say once their sessions have begun.
     pub(crate) fn new(
         caller: &'a Caller,
+        incoming: mpsc::Sender<(NodeName, Incoming)>,
         busy: Busy,
-    ) -> (Self, mpsc::Receiver<(NodeName, Incoming)>) {
-        let (incoming_sender, incoming) = mpsc::channel(WAITING_MESSAGES);
+    ) -> Self {
         let (waiting_sender, waiting) = mpsc::channel(1);
-        let asking = Self {
+        Self {
             caller,
             channels: Channels {
-                incoming: incoming_sender,
+                incoming,
                 waiting: waiting_sender,
             },
             waiting,
             busy,
-        };
-        (asking, incoming)
+            patience: None,
+        }
+    }
+
+    /// Gives every node up that has not begun after so long, whatever it is that it waits for.
+    #[must_use]
+    pub(crate) fn within(self, patience: Duration) -> Self {
+        Self {
+            patience: Some(patience),
+            ..self
+        }
     }
 
     /// Begins a session with each of these nodes, all at once; returns those that came to an end,
@@ -56,8 +69,13 @@ impl<'a, Busy: Fn(&NodeName, &LockHolder)> Asking<'a, Busy> {
         let mut beginnings = JoinSet::new();
         for node in nodes {
             let (caller, channels) = (self.caller.clone(), self.channels.clone());
+            let patience = self.patience;
             beginnings.spawn(async move {
-                let begun = Session::begin(&node, &caller, channels).await;
+                let beginning = Session::begin(&node, &caller, channels);
+                let begun = match patience {
+                    None => beginning.await,
+                    Some(patience) => in_time(&node, beginning, patience).await,
+                };
                 (node, begun)
             });
         }
@@ -72,6 +90,21 @@ pub(crate) enum Rule {
     GiveWay,
     /// Nothing: that one was asked only to learn what it is.
     GoOn,
+}
+
+/// Waits for a beginning, but not for longer than `patience`.
+///
+/// Dropped in the middle, it takes no lock, or gives it back.
+async fn in_time<T>(
+    node: &NodeName,
+    beginning: impl Future<Output = Result<T, NotBegun>>,
+    patience: Duration,
+) -> Result<T, NotBegun> {
+    timeout(patience, beginning).await.unwrap_or_else(|_| {
+        let message = format!("{node}: no session began within {} s", patience.as_secs());
+        // What is not there at all is given up sooner, by whoever connects.
+        Err(Failure::new(Exit::Unreachable, message).into())
+    })
 }
 
 /// Waits for all beginnings, or until way has to be given to somebody; returns those that came to an
@@ -112,10 +145,8 @@ async fn collect<T: Send + 'static>(
 #[cfg(test)]
 mod tests {
     use std::future::pending;
-    use std::time::Duration;
 
     use super::*;
-    use crate::exit::Exit;
 
     /// Longer than anything here takes.
     const DEADLINE: Duration = Duration::from_secs(60);
@@ -161,6 +192,26 @@ mod tests {
         // What was given is returned, to be ended; what was not is dropped.
         let names: Vec<&str> = all.iter().map(|(node, _)| node.as_str()).collect();
         assert_eq!(names, ["given", "lost"]);
+        assert_eq!(dropped.recv().await, None);
+    }
+
+    /// Whoever recovers from a failure has others to start again.
+    #[tokio::test(start_paused = true)]
+    async fn a_node_that_never_begins_is_given_up_in_time() {
+        let name = NodeName::try_from("mute".to_owned()).unwrap();
+        let (held, mut dropped) = mpsc::channel::<()>(1);
+        let beginning = async move {
+            let _held = held;
+            pending::<Result<(), NotBegun>>().await
+        };
+        let begun = in_time(&name, beginning, DEADLINE / 2);
+        let begun = tokio::time::timeout(DEADLINE, begun).await.unwrap();
+        let given_up = begun.unwrap_err();
+        assert_eq!(
+            given_up.failure.message,
+            "mute: no session began within 30 s"
+        );
+        assert_eq!(given_up.presence, Presence::Answers);
         assert_eq!(dropped.recv().await, None);
     }
 

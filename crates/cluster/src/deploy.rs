@@ -6,18 +6,17 @@ use std::sync::Arc;
 
 use flocker_config::Source;
 use flocker_failpoint::reach;
-use flocker_model::{ApplicationName, Deployment, NodeName, Observed};
-use flocker_plan::{
-    Blocked, BlockedKind, Goal, Outcome, OutcomeKind, Plan, Scope, plan, plan_return,
-};
+use flocker_model::{ApplicationName, Deployment};
+use flocker_plan::{Blocked, BlockedKind, Goal, Outcome, OutcomeKind, Plan, Scope, plan};
 
 use crate::arguments::Deploy;
-use crate::drive::{Driven, Driver};
+use crate::drive::Driver;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::gather::{Gathered, gather};
 use crate::images::OperatorImages;
 use crate::printer::Printer;
+use crate::recover::{recover, show_standings, show_ways_back};
 use crate::refusal::busy;
 use crate::session::Caller;
 
@@ -254,6 +253,7 @@ async fn verify(driver: &mut Driver<'_>, goal: &Goal<'_>, done: &Plan) -> Exit {
         for failure in &ended.failures {
             driver.printer.failure(failure);
         }
+        show_standings(driver, ended.unfinished.iter());
         show_ways_back(driver, done, ended.unfinished.iter());
         return Exit::StepFailed;
     }
@@ -274,6 +274,13 @@ async fn verify(driver: &mut Driver<'_>, goal: &Goal<'_>, done: &Plan) -> Exit {
             .causes
             .extend(left.blocked.iter().map(Blocked::to_string));
         driver.printer.failure(&failure);
+    } else {
+        let text = "every step succeeded; deploy again to see whether everything is as wanted";
+        driver.printer.narrate(text);
+        let observed = &driver.gathered.observed;
+        let outcomes = done.outcomes.iter();
+        let unseen = outcomes.filter(|(_, outcome)| observed.node(&outcome.node).is_none());
+        show_standings(driver, unseen.map(|(name, _)| name));
     }
     Exit::StepFailed
 }
@@ -286,81 +293,4 @@ async fn look_again(driver: &mut Driver<'_>, goal: &Goal<'_>) -> (Vec<Failure>, 
     }
     let left = plan(goal, &driver.gathered.observed);
     (failures, left)
-}
-
-/// Says how applications that were moved, and fail where they are now, get back to where they ran.
-fn show_ways_back<'a>(
-    driver: &Driver<'_>,
-    plan: &Plan,
-    failing: impl Iterator<Item = &'a ApplicationName>,
-) {
-    for name in failing {
-        let outcome = plan.outcomes.get(name);
-        if let Some(text) = outcome.and_then(|it| way_back(name, it, &driver.gathered.observed)) {
-            driver.printer.narrate(&text);
-        }
-    }
-}
-
-/// Says how an application gets back to the node that it came from, if its data has left that.
-fn way_back(name: &ApplicationName, outcome: &Outcome, observed: &Observed) -> Option<String> {
-    let OutcomeKind::Redeployed { from } = &outcome.kind else {
-        return None;
-    };
-    let node = &outcome.node;
-    observed.node(node)?.volumes.get(name)?.owned_epoch()?;
-    Some(format!(
-        "`{name}` and its data are on {node} now; to run it on {from} again, with all that it has \
-         written, deploy the configuration that placed it there"
-    ))
-}
-
-/// After a failure: prints it, starts again what can run where it ran, and says how things are.
-async fn recover(driver: &mut Driver<'_>, plan: &Plan, ended: Driven) -> Exit {
-    reach(|| "deploy.recover.begun".to_owned()).await;
-    for failure in &ended.failures {
-        driver.printer.failure(failure);
-    }
-    for failure in driver.observe_again().await {
-        driver.printer.failure(&failure);
-    }
-    reach(|| "deploy.recover.observed".to_owned()).await;
-    driver.announce = false;
-    let mut returned: BTreeMap<ApplicationName, NodeName> = BTreeMap::new();
-    let mut failed_again = BTreeSet::new();
-    let return_plan = plan_return(plan, &ended.unfinished, &driver.gathered.observed);
-    let back = driver.drive(&return_plan).await;
-    for failure in &back.failures {
-        driver.printer.failure(failure);
-    }
-    for (name, outcome) in &return_plan.outcomes {
-        if back.unfinished.contains(name) {
-            failed_again.insert(name.clone());
-        } else {
-            returned.insert(name.clone(), outcome.node.clone());
-        }
-    }
-    reach(|| "deploy.recover.returned".to_owned()).await;
-    for name in &ended.unfinished {
-        let text = match returned.get(name) {
-            Some(node) => format!("`{name}` was not changed; it runs on {node} as before"),
-            None if failed_again.contains(name) => {
-                format!("`{name}` does not run: it could not be started where it ran before either")
-            }
-            None => {
-                format!("`{name}` is not as wanted; its data is kept, and deploying again goes on")
-            }
-        };
-        driver.printer.narrate(&text);
-    }
-    let stranded = ended.unfinished.iter();
-    show_ways_back(
-        driver,
-        plan,
-        stranded.filter(|name| !returned.contains_key(*name)),
-    );
-    driver
-        .printer
-        .narrate("run the same deploy again once the cause is mended");
-    Exit::StepFailed
 }

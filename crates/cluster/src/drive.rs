@@ -6,7 +6,7 @@ use std::sync::Arc;
 use flocker_failpoint::reach;
 use flocker_model::{ApplicationName, Look, NodeName, NodeObservation};
 use flocker_plan::{Action, ImageSource, Plan, Step, Yield};
-use flocker_remote::protocol::{Change, Event, Request, StepDone, StepFailure};
+use flocker_remote::protocol::{Change, Event, LockHolder, Request, StepDone, StepFailure};
 use tokio::sync::mpsc;
 
 use crate::exit::Exit;
@@ -14,6 +14,7 @@ use crate::failure::Failure;
 use crate::gather::Gathered;
 use crate::images::OperatorImages;
 use crate::printer::Printer;
+use crate::refusal::busy;
 use crate::schedule::{Schedule, Status};
 use crate::session::Incoming;
 
@@ -214,17 +215,40 @@ impl Driver<'_> {
         }
     }
 
-    /// Looks at every node that is still connected again.
+    /// Looks at every node again; returns why some were not seen.
+    ///
+    /// A node whose session has ended is asked for another one, once: its process may have been
+    /// killed, or the way to it cut, and it may be the one on which something has to start again.
     pub(crate) async fn observe_again(&mut self) -> Vec<Failure> {
+        let known = self.known_nodes();
+        let mut failures = self.observe_connected().await;
+        failures.extend(self.ask_lost_again(known).await);
+        failures
+    }
+
+    /// Lists the nodes that have answered so far.
+    pub(crate) fn known_nodes(&self) -> BTreeSet<NodeName> {
+        let Gathered {
+            sessions, observed, ..
+        } = &*self.gathered;
+        let identified = observed.identities().map(|(node, ..)| node);
+        identified.chain(sessions.keys()).cloned().collect()
+    }
+
+    /// Tells whether the session of one of these nodes has ended.
+    pub(crate) fn has_lost(&self, known: &BTreeSet<NodeName>) -> bool {
+        let sessions = &self.gathered.sessions;
+        known.iter().any(|node| !sessions.contains_key(node))
+    }
+
+    /// Looks at every node that is still connected again; returns why some were not seen.
+    pub(crate) async fn observe_connected(&mut self) -> Vec<Failure> {
         let mut failures = Vec::new();
         let mut waiting = BTreeSet::new();
         for (node, session) in &mut self.gathered.sessions {
-            match session.request(&Request::Observe).await {
-                Ok(()) => {
-                    waiting.insert(node.clone());
-                }
-                Err(failure) => failures.push(failure),
-            }
+            // Should this fail, the session is ending, and its end comes in like an answer.
+            let _ = session.request(&Request::Observe).await;
+            waiting.insert(node.clone());
         }
         let mut looks: BTreeMap<NodeName, Look> = BTreeMap::new();
         while !waiting.is_empty() {
@@ -250,8 +274,12 @@ impl Driver<'_> {
                 },
                 Incoming::Lost(failure) => {
                     waiting.remove(&node);
+                    // It may have been lost after its answer.
+                    looks.remove(&node);
                     self.gathered.sessions.remove(&node);
-                    failures.push(failure);
+                    let text = format!("warning: {node} was lost while it was looked at:");
+                    self.printer.narrate(&text);
+                    self.printer.narrate(&failure.to_string());
                 }
             }
         }
@@ -259,18 +287,42 @@ impl Driver<'_> {
         failures
     }
 
-    /// Takes over what was seen now; a node that did not answer this time is unreachable.
+    /// Takes over what was seen now; a node that did not answer this time is unreachable, unless it
+    /// said that it cannot look at itself.
     fn replace_observations(&mut self, looks: BTreeMap<NodeName, Look>) {
-        for observation in self.gathered.observed.nodes.values_mut() {
-            if observation.identity().is_some() {
-                *observation = NodeObservation::Unreachable {
-                    reason: "it was lost during the deploy".to_owned(),
-                };
+        let Gathered {
+            sessions, observed, ..
+        } = &mut *self.gathered;
+        for (node, observation) in &mut observed.nodes {
+            if observation.identity().is_none() {
+                continue;
             }
+            *observation = if sessions.contains_key(node) {
+                let reason = "its state cannot be observed".to_owned();
+                NodeObservation::Unusable { reason }
+            } else {
+                let reason = "it was lost during the deploy".to_owned();
+                NodeObservation::Unreachable { reason }
+            };
         }
         for (node, look) in looks {
             self.gathered.note_look(node, look);
         }
+    }
+
+    /// Asks those of these nodes that are not connected once more; returns why some do not answer.
+    pub(crate) async fn ask_lost_again(&mut self, known: BTreeSet<NodeName>) -> Vec<Failure> {
+        let Self {
+            gathered, printer, ..
+        } = self;
+        let mut lost = known;
+        lost.retain(|node| !gathered.sessions.contains_key(node));
+        for node in &lost {
+            printer.narrate(&format!("{node}: it was lost, and is asked once more"));
+        }
+        let printer: &Printer = printer;
+        let tell = |node: &NodeName, holder: &LockHolder| printer.narrate(&busy(node, holder));
+        gathered.ask_again(lost, tell).await
     }
 }
 

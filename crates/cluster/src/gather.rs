@@ -1,11 +1,11 @@
 //! Looking at every node at once.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use flocker_model::{Look, NodeId, NodeName, NodeObservation, Observed, PoollessNode};
 use flocker_plan::{Blocked, BlockedKind};
-use flocker_remote::protocol::LockHolder;
+use flocker_remote::protocol::{LockHolder, SILENCE};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
@@ -13,7 +13,13 @@ use crate::asking::{Asking, Begun, Rule};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::refusal::{NotBegun, Presence};
-use crate::session::{Caller, Incoming, Session};
+use crate::session::{Caller, Incoming, Session, WAITING_MESSAGES};
+
+/// How long a node that was lost may take to begin another session: for connecting, for what is left
+/// of the former one to end, which has a limit of its own at the node, and for a look.
+///
+/// One that does not answer at all costs no more than the time to connect.
+const ASKED_AGAIN: Duration = SILENCE;
 
 /// The nodes that answered, what was seen of them, and why the others did not.
 pub(crate) struct Gathered {
@@ -25,6 +31,10 @@ pub(crate) struct Gathered {
     pub(crate) failures: BTreeMap<NodeName, Failure>,
     /// What the nodes say from now on.
     pub(crate) incoming: mpsc::Receiver<(NodeName, Incoming)>,
+    /// Where their sessions tell it.
+    said: mpsc::Sender<(NodeName, Incoming)>,
+    /// Who asks them.
+    caller: Caller,
 }
 
 /// Begins a session with each of these nodes, then with every other machine that they remember,
@@ -41,13 +51,8 @@ pub(crate) async fn gather(
     caller: &Caller,
     busy: impl Fn(&NodeName, &LockHolder),
 ) -> Result<Gathered, Failure> {
-    let (mut asking, incoming) = Asking::new(caller, busy);
-    let mut gathered = Gathered {
-        sessions: BTreeMap::new(),
-        observed: Observed::default(),
-        failures: BTreeMap::new(),
-        incoming,
-    };
+    let mut gathered = Gathered::nobody(caller.clone());
+    let mut asking = Asking::new(caller, gathered.said.clone(), busy);
     let mut asked = BTreeSet::new();
     let mut next = nodes;
     while !next.is_empty() {
@@ -74,6 +79,19 @@ pub(crate) async fn gather(
 }
 
 impl Gathered {
+    /// Begins with nobody asked.
+    pub(crate) fn nobody(caller: Caller) -> Self {
+        let (said, incoming) = mpsc::channel(WAITING_MESSAGES);
+        Self {
+            sessions: BTreeMap::new(),
+            observed: Observed::default(),
+            failures: BTreeMap::new(),
+            incoming,
+            said,
+            caller,
+        }
+    }
+
     /// Notes what one node's beginning came to.
     fn note(&mut self, (node, begun): Begun) {
         let observation = match begun {
@@ -175,6 +193,33 @@ impl Gathered {
         }
     }
 
+    /// Asks nodes once more whose sessions have ended after this run had gone on, and goes on with
+    /// those that answer; returns why the others do not.
+    ///
+    /// Nobody gives way any more. Whoever was faster and has a node's lock by now keeps it, and what
+    /// is left of our own session there is waited for, but not for long: see
+    /// [`flocker_remote::protocol::turn`].
+    pub(crate) async fn ask_again(
+        &mut self,
+        lost: BTreeSet<NodeName>,
+        busy: impl Fn(&NodeName, &LockHolder),
+    ) -> Vec<Failure> {
+        let caller = self.caller.clone();
+        let mut asking = Asking::new(&caller, self.said.clone(), busy).within(ASKED_AGAIN);
+        let (begun, _) = asking.ask(lost, Rule::GoOn).await;
+        let mut failures = Vec::new();
+        for (node, begun) in begun {
+            if let Err(not_begun) = &begun {
+                failures.push(not_begun.failure.clone());
+            }
+            self.note((node.clone(), begun));
+            if let Some(session) = self.sessions.get_mut(&node) {
+                session.go_on().await;
+            }
+        }
+        failures
+    }
+
     /// Ends every session; returns how many requests each node was sent.
     pub(crate) async fn end(self) -> BTreeMap<NodeName, u32> {
         let Self {
@@ -216,13 +261,7 @@ mod tests {
 
     /// Nothing has been asked yet.
     fn nothing() -> Gathered {
-        let (_, incoming) = mpsc::channel(1);
-        Gathered {
-            sessions: BTreeMap::new(),
-            observed: Observed::default(),
-            failures: BTreeMap::new(),
-            incoming,
-        }
+        Gathered::nobody(Caller::default())
     }
 
     fn name(text: &str) -> NodeName {

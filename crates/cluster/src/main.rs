@@ -13,9 +13,11 @@ mod image_archive;
 mod images;
 mod plan_json;
 mod printer;
+mod recover;
 mod refusal;
 mod schedule;
 mod session;
+mod standing;
 mod volume;
 
 use std::io::{self, Write as _};

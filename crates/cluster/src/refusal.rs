@@ -25,7 +25,8 @@ pub(crate) enum Presence {
     Answers,
     /// A node that somebody else is changing.
     Busy,
-    /// A node that this run is changing, under another name.
+    /// A node that this run is changing: under another name, or by what is left of a session that was
+    /// cut off.
     Ourselves,
 }
 
@@ -61,10 +62,9 @@ fn presence_of(reason: &RefusedReason, caller: &Caller) -> Presence {
 /// Explains why a node refused the session.
 fn refused(node: &NodeName, reason: &RefusedReason, caller: &Caller) -> Failure {
     match reason {
-        RefusedReason::Locked { .. } if presence_of(reason, caller) == Presence::Ourselves => {
-            let message = format!("{node} is a second name of a machine that is named already");
-            Failure::new(Exit::Blocked, message).hint("name each machine once in the deployment")
-        }
+        RefusedReason::Locked {
+            holder: Some(holder),
+        } if holder.session == caller.session => locked_by_ourselves(node, holder),
         RefusedReason::Locked { holder } => locked(node, holder.as_ref()),
         RefusedReason::ProtocolVersion(theirs) => {
             let message = format!(
@@ -97,10 +97,35 @@ pub(crate) fn busy(node: &NodeName, holder: &LockHolder) -> String {
             "{node}: waiting until it has made itself comply with its last configuration, as after \
              a boot (since {since}, process {process} on {node})"
         ),
-        LockPurpose::Begin | LockPurpose::Deploy => format!(
+        LockPurpose::Begin => format!(
             "{node}: waiting for {operator}, who began at the same time, to give way or to go on \
              (since {since}, process {process} on {node})"
         ),
+        // Nobody waits for anybody else's deploy.
+        LockPurpose::Deploy => format!(
+            "{node}: waiting until what this command began there before it was cut off has ended \
+             (since {since}, process {process} on {node})"
+        ),
+    }
+}
+
+/// Explains that this run has the node's lock already.
+fn locked_by_ourselves(node: &NodeName, holder: &LockHolder) -> Failure {
+    match holder.purpose {
+        // It asks again only where it was cut off.
+        LockPurpose::Deploy => {
+            let process = holder.process;
+            let message = format!(
+                "{node}: what this command began there before it was cut off has not ended (process \
+                 {process} on {node})"
+            );
+            Failure::new(Exit::Blocked, message)
+                .hint("run the same command again when that has ended")
+        }
+        LockPurpose::Begin | LockPurpose::Comply => {
+            let message = format!("{node} is a second name of a machine that is named already");
+            Failure::new(Exit::Blocked, message).hint("name each machine once in the deployment")
+        }
     }
 }
 

@@ -34,7 +34,7 @@ pub(crate) enum Incoming {
 }
 
 /// What all sessions of one run share.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Caller {
     /// How nodes are reached.
     pub(crate) ssh: SshOptions,

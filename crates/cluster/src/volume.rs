@@ -230,10 +230,7 @@ fn what_next(decision: &Decision<'_>, kind: &OutcomeKind) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use flocker_model::NodeObservation;
-    use tokio::sync::mpsc;
 
     use super::*;
 
@@ -243,7 +240,6 @@ mod tests {
 
     /// Decides with everything in sight but for these.
     fn decided(must_see_all: bool, failures: &[(&str, bool)]) -> Result<Plan, Vec<Failure>> {
-        let (_, incoming) = mpsc::channel(1);
         let failed = |name: &str| {
             Failure::new(Exit::Unreachable, format!("{name}: no answer")).hint("look at it")
         };
@@ -255,21 +251,15 @@ mod tests {
                 NodeObservation::Unreachable { reason }
             }
         };
-        let gathered = Gathered {
-            sessions: BTreeMap::new(),
-            observed: Observed {
-                nodes: failures
-                    .iter()
-                    .map(|(name, answered)| (node(name), look(*answered)))
-                    .collect(),
-                ..Observed::default()
-            },
-            failures: failures
-                .iter()
-                .map(|(name, _)| (node(name), failed(name)))
-                .collect(),
-            incoming,
-        };
+        let mut gathered = Gathered::nobody(Caller::default());
+        gathered.observed.nodes = failures
+            .iter()
+            .map(|(name, answered)| (node(name), look(*answered)))
+            .collect();
+        gathered.failures = failures
+            .iter()
+            .map(|(name, _)| (node(name), failed(name)))
+            .collect();
         let application = ApplicationName::try_from("db".to_owned()).unwrap();
         let decision = Decision {
             application: &application,

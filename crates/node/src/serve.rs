@@ -165,7 +165,7 @@ async fn begin_session(
         return Ok(Ok(None));
     }
     let mut told = None;
-    // For all who begin at the same time together: it has an end whoever comes.
+    // For all who are waited for together: it has an end whoever comes.
     let mut giving_way = None;
     loop {
         let holder = match machine.store.lock_node(&holder(begin)).or_failure()? {
@@ -182,14 +182,20 @@ async fn begin_session(
         let place = machine.store.node_lock();
         match turn {
             Turn::AfterTheNode => wait_blocking(move || place.wait_until_free()).await?,
-            Turn::First => {
+            Turn::First | Turn::AfterItself => {
                 let until = *giving_way.get_or_insert_with(|| Instant::now() + GIVING_WAY);
-                let decided = wait_blocking(move || place.wait_until_decided());
-                let Ok(decided) = timeout_at(until, decided).await else {
+                let waiting = wait_blocking(move || {
+                    if turn == Turn::First {
+                        place.wait_until_decided()
+                    } else {
+                        place.wait_until_free()
+                    }
+                });
+                let Ok(waited) = timeout_at(until, waiting).await else {
                     let holder = Some(holder);
                     return Ok(Err(RefusedReason::Locked { holder }));
                 };
-                decided?;
+                waited?;
             }
             Turn::Refused => {
                 let holder = Some(holder);

@@ -1,10 +1,10 @@
 //! What comes of what nodes say while a plan is driven.
 
-use flocker_model::Observed;
 use flocker_plan::StepId;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::session::Caller;
 
 /// Makes a plan that stops `web` on a node and removes it there.
 fn plan_to_remove() -> Plan {
@@ -25,13 +25,7 @@ fn plan_to_remove() -> Plan {
 
 /// What a test needs around a driver: no node is connected.
 fn nobody() -> (Gathered, Printer) {
-    let (_, incoming) = mpsc::channel(1);
-    let gathered = Gathered {
-        sessions: BTreeMap::new(),
-        observed: Observed::default(),
-        failures: BTreeMap::new(),
-        incoming,
-    };
+    let gathered = Gathered::nobody(Caller::default());
     (gathered, Printer::new(false, false))
 }
 

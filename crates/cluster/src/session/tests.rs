@@ -235,6 +235,28 @@ async fn who_loses_a_node_is_told_to_whom_and_since_when() {
     ");
 }
 
+/// A machine that has two names was asked by none of them before, and one that was cut off was.
+#[tokio::test]
+async fn who_has_a_nodes_lock_already_is_told_why() {
+    let refused = async |purpose| {
+        let holder = LockHolder {
+            session: caller().session,
+            ..other(purpose, "me@here")
+        };
+        let holder = Some(holder);
+        let reason = RefusedReason::Locked { holder };
+        told_of(&said(&[Event::Refused { reason }]).await).await
+    };
+    insta::assert_snapshot!(refused(LockPurpose::Begin).await, @r"
+    error: node1 is a second name of a machine that is named already
+      hint: name each machine once in the deployment
+    ");
+    insta::assert_snapshot!(refused(LockPurpose::Deploy).await, @r"
+    error: node1: what this command began there before it was cut off has not ended (process 4711 on node1)
+      hint: run the same command again when that has ended
+    ");
+}
+
 #[tokio::test]
 async fn who_waits_for_a_node_is_told_for_what() {
     let node = node();
@@ -243,6 +265,8 @@ async fn who_waits_for_a_node_is_told_for_what() {
     insta::assert_snapshot!(complying, @"node1: waiting until it has made itself comply with its last configuration, as after a boot (since 2026-11-23 02:56:30 UTC, process 4711 on node1)");
     let beginning = waiting(LockPurpose::Begin, "kim@laptop");
     insta::assert_snapshot!(beginning, @"node1: waiting for kim@laptop, who began at the same time, to give way or to go on (since 2026-11-23 02:56:30 UTC, process 4711 on node1)");
+    let ours = waiting(LockPurpose::Deploy, "me@here");
+    insta::assert_snapshot!(ours, @"node1: waiting until what this command began there before it was cut off has ended (since 2026-11-23 02:56:30 UTC, process 4711 on node1)");
 }
 
 #[tokio::test]

@@ -24,6 +24,9 @@ use crate::serve::converse;
 
 /// Enough for a beginning.
 const PIPE: usize = 4096;
+/// Who asks.
+const OPERATOR: &str = "kim@laptop";
+const SESSION: &str = "a";
 /// How long a session may take to end.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -39,6 +42,15 @@ fn holder(purpose: LockPurpose) -> LockHolder {
     }
 }
 
+/// What a session of the run in these tests leaves that had gone on and was cut off.
+fn left_of_itself() -> LockHolder {
+    LockHolder {
+        operator: OPERATOR.to_owned(),
+        session: SESSION.to_owned(),
+        ..holder(LockPurpose::Deploy)
+    }
+}
+
 /// Asks for a session that may change the node.
 async fn begin() -> (FrameWriter<DuplexStream, Request>, DuplexStream) {
     begin_at(2_000_000).await
@@ -50,8 +62,8 @@ async fn begin_at(started: u64) -> (FrameWriter<DuplexStream, Request>, DuplexSt
     let mut writer = FrameWriter::new(ours);
     let begin = Begin {
         speaks: Speaks::ours(),
-        operator: "kim@laptop".to_owned(),
-        session: "a".to_owned(),
+        operator: OPERATOR.to_owned(),
+        session: SESSION.to_owned(),
         started,
         exclusive: true,
     };
@@ -150,6 +162,42 @@ async fn who_began_earlier_waits_for_a_later_one_and_not_for_ever() {
     let reason = RefusedReason::Locked {
         holder: Some(looking),
     };
+    assert_eq!(events.recv().await, Some(Event::Refused { reason }));
+    assert_eq!(served.await.unwrap(), Ok(()));
+    assert!(begun.elapsed() >= GIVING_WAY);
+}
+
+/// A connection that broke in the middle of a step: the step is finished, and whoever asks again is
+/// not told that somebody else is at it.
+#[tokio::test]
+async fn who_asks_again_waits_for_what_is_left_of_itself() {
+    let cluster = Cluster::new(1);
+    let machine = cluster.machine(&node_name(0));
+    let left = left_of_itself();
+    let lock = machine.store.lock_node(&left).unwrap().unwrap();
+    let (writer, input) = begin().await;
+    let (mut events, served) = serve(machine, input);
+    assert_eq!(events.recv().await, Some(Event::Waiting { holder: left }));
+    drop(lock);
+    let said = timeout(PATIENCE, events.recv()).await.unwrap();
+    assert!(matches!(said, Some(Event::Observed { .. })), "{said:?}");
+    drop(writer);
+    assert_eq!(served.await.unwrap(), Ok(()));
+}
+
+/// A command of one that was killed may hang.
+#[tokio::test(start_paused = true)]
+async fn what_is_left_of_itself_is_not_waited_for_for_ever() {
+    let cluster = Cluster::new(1);
+    let machine = cluster.machine(&node_name(0));
+    let left = left_of_itself();
+    let _lock = machine.store.lock_node(&left).unwrap().unwrap();
+    let (_writer, input) = begin().await;
+    let begun = Instant::now();
+    let (mut events, served) = serve(machine, input);
+    let holder = left.clone();
+    assert_eq!(events.recv().await, Some(Event::Waiting { holder }));
+    let reason = RefusedReason::Locked { holder: Some(left) };
     assert_eq!(events.recv().await, Some(Event::Refused { reason }));
     assert_eq!(served.await.unwrap(), Ok(()));
     assert!(begun.elapsed() >= GIVING_WAY);

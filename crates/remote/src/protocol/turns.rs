@@ -11,6 +11,11 @@
 //!    those that go after it. A session that has gone on is waited for by nobody.
 //! 4. An operator who is refused a node because of another operator gives way: it frees all that it
 //!    has, at once, and waits for no other answer.
+//! 5. An operator who has gone on, and whose session with a node was cut off, may ask that node once
+//!    more in the same run. What is left of the former session has the lock for a while: the step
+//!    that it was at, which is finished, or a command of a process that was killed. That is [waited
+//!    for](Turn::AfterItself). Whoever else was faster has the node by the rules above, and the
+//!    operator goes on without it.
 //!
 //! **Nobody waits for ever.** Among sessions, an earlier one waits for a later one and never the
 //! other way round, so that there is no circle. What the last of a row of waiting ones waits for
@@ -25,7 +30,8 @@
 //! way does not go on, and who has gone on has every lock that it asked for. Machines that one of
 //! them cannot reach do not matter, as it has no lock there, and neither does it matter how far
 //! their sets overlap. An operator who is killed frees its locks like one who gives way: the kernel
-//! and the SSH server see to it.
+//! and the SSH server see to it. So does one that is cut off from a machine, which is then as if it
+//! had not been asked for.
 //!
 //! **Of more than two, at least one goes on**: the earliest of those that still ask is refused only
 //! by one who has gone on. Others may give way to one who then gives way itself.
@@ -55,6 +61,9 @@ pub enum Turn {
     AfterTheNode,
     /// It waits, but not for longer than [`GIVING_WAY`]: the other will give way or go on.
     First,
+    /// It waits, but not for longer than [`GIVING_WAY`]: what has the lock is left of a session of
+    /// its own run that was cut off, and ends.
+    AfterItself,
     /// It is refused.
     Refused,
 }
@@ -63,6 +72,8 @@ pub enum Turn {
 pub fn turn(begin: &Begin, holder: &LockHolder) -> Turn {
     match holder.purpose {
         LockPurpose::Comply => Turn::AfterTheNode,
+        // Before it has gone on, a run that has the lock already knows the node by two names.
+        LockPurpose::Deploy if begin.session == holder.session => Turn::AfterItself,
         LockPurpose::Begin if begin.goes_before(holder) => Turn::First,
         LockPurpose::Begin | LockPurpose::Deploy => Turn::Refused,
     }

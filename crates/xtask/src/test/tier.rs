@@ -18,16 +18,17 @@ use crate::terminal;
 /// How many interrupted plans the model checker must have run.
 const MODEL_CASES: u64 = 100_000;
 
-/// The files that try our programs with OpenSSH's: what another node's key can do, and what becomes
-/// of a command when a node has another host key or another operator.
-const OPENSSH_TARGETS: [&str; 2] = ["forced_command", "refusals"];
+/// The files that try our programs with OpenSSH's: what another node's key can do, what becomes of a
+/// command when a node has another host key or another operator, and of a deploy that loses a node.
+const OPENSSH_TARGETS: [&str; 3] = ["forced_command", "refusals", "recovery"];
 
 /// Files of integration tests that belong to other tiers than their crates' other tests.
-const OTHER_TIERS_TARGETS: [&str; 4] = [
+const OTHER_TIERS_TARGETS: [&str; 5] = [
     pool::TARGET,
     MACHINES_TARGET,
     OPENSSH_TARGETS[0],
     OPENSSH_TARGETS[1],
+    OPENSSH_TARGETS[2],
 ];
 
 /// The file with the tests of the lab itself, and the feature without which it is empty.

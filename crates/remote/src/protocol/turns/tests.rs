@@ -251,7 +251,7 @@ impl Model<'_> {
             Some((other, purpose)) => {
                 match (self.rule)(&begin(operator), &holder(other, purpose)) {
                     Turn::Refused => refuse(session),
-                    Turn::First | Turn::AfterTheNode => {}
+                    Turn::First | Turn::AfterTheNode | Turn::AfterItself => {}
                 }
             }
         }
@@ -508,4 +508,14 @@ fn sessions_that_began_in_one_millisecond_are_told_apart_by_name() {
     assert_eq!(turn(&mine, &other), Turn::Refused, "it has gone on");
     other.purpose = LockPurpose::Comply;
     assert_eq!(turn(&mine, &other), Turn::AfterTheNode);
+}
+
+/// A run that knows a node by two names is not to wait for itself, and one that was cut off is.
+#[test]
+fn who_has_gone_on_and_asks_again_waits_for_what_is_left_of_itself() {
+    let left = holder(0, LockPurpose::Deploy);
+    assert_eq!(turn(&begin(0), &left), Turn::AfterItself);
+    assert_eq!(turn(&begin(1), &left), Turn::Refused);
+    let second_name = holder(0, LockPurpose::Begin);
+    assert_eq!(turn(&begin(0), &second_name), Turn::Refused);
 }

@@ -1,0 +1,141 @@
+//! After a failure: what can run where it ran is started again, and it is said how things are.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use flocker_failpoint::reach;
+use flocker_model::{ApplicationName, NodeName, Observed};
+use flocker_plan::{Outcome, OutcomeKind, Plan, plan_return};
+
+use crate::drive::{Driven, Driver};
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::standing::standing;
+
+/// What came of starting applications again where they ran.
+#[derive(Debug, Default)]
+struct Returned {
+    /// Those that run there, and where that is.
+    running: BTreeMap<ApplicationName, NodeName>,
+    /// Those that do not.
+    failed: BTreeSet<ApplicationName>,
+}
+
+/// After a failure: prints it, starts again what can run where it ran, and says how things are.
+pub(crate) async fn recover(driver: &mut Driver<'_>, plan: &Plan, ended: Driven) -> Exit {
+    reach(|| "deploy.recover.begun".to_owned()).await;
+    for failure in &ended.failures {
+        driver.printer.failure(failure);
+    }
+    driver.announce = false;
+    let known = driver.known_nodes();
+    let failures = driver.observe_connected().await;
+    tell(driver, &failures);
+    reach(|| "deploy.recover.observed".to_owned()).await;
+    let mut returned = return_all(driver, plan, &ended.unfinished).await;
+    // Only then: what can run again at once does not wait for a machine that may have lost its power.
+    if driver.has_lost(&known) {
+        let mut failures = driver.observe_connected().await;
+        failures.extend(driver.ask_lost_again(known).await);
+        tell(driver, &failures);
+        let mut waiting = ended.unfinished.clone();
+        waiting.retain(|name| !returned.running.contains_key(name));
+        let later = return_all(driver, plan, &waiting).await;
+        returned.running.extend(later.running);
+        returned.failed.extend(later.failed);
+    }
+    if !returned.failed.is_empty() {
+        // What is said of it must be so.
+        let failures = driver.observe_connected().await;
+        tell(driver, &failures);
+    }
+    reach(|| "deploy.recover.returned".to_owned()).await;
+    for name in &returned.failed {
+        let text = format!("`{name}` could not be started where it ran before either");
+        driver.printer.narrate(&text);
+    }
+    for name in &ended.unfinished {
+        let text = match returned.running.get(name) {
+            Some(node) => format!("`{name}` was not changed; it runs on {node} as before"),
+            None => {
+                let standing = standing(name, &driver.gathered.observed);
+                format!("{standing}; deploying again goes on")
+            }
+        };
+        driver.printer.narrate(&text);
+    }
+    let stranded = ended.unfinished.iter();
+    show_ways_back(
+        driver,
+        plan,
+        stranded.filter(|name| !returned.running.contains_key(*name)),
+    );
+    driver
+        .printer
+        .narrate("run the same deploy again once the cause is mended");
+    Exit::StepFailed
+}
+
+/// Prints why some nodes were not seen.
+fn tell(driver: &Driver<'_>, failures: &[Failure]) {
+    for failure in failures {
+        driver.printer.failure(failure);
+    }
+}
+
+/// Starts again what can run where it ran.
+async fn return_all(
+    driver: &mut Driver<'_>,
+    plan: &Plan,
+    unfinished: &BTreeSet<ApplicationName>,
+) -> Returned {
+    let mut returned = Returned::default();
+    let return_plan = plan_return(plan, unfinished, &driver.gathered.observed);
+    let back = driver.drive(&return_plan).await;
+    tell(driver, &back.failures);
+    for (name, outcome) in &return_plan.outcomes {
+        if back.unfinished.contains(name) {
+            returned.failed.insert(name.clone());
+        } else {
+            returned.running.insert(name.clone(), outcome.node.clone());
+        }
+    }
+    returned
+}
+
+/// Says of each of these applications whether it runs, and where its data is.
+pub(crate) fn show_standings<'a>(
+    driver: &Driver<'_>,
+    names: impl Iterator<Item = &'a ApplicationName>,
+) {
+    for name in names {
+        let text = standing(name, &driver.gathered.observed);
+        driver.printer.narrate(&text);
+    }
+}
+
+/// Says how applications that were moved, and fail where they are now, get back to where they ran.
+pub(crate) fn show_ways_back<'a>(
+    driver: &Driver<'_>,
+    plan: &Plan,
+    failing: impl Iterator<Item = &'a ApplicationName>,
+) {
+    for name in failing {
+        let outcome = plan.outcomes.get(name);
+        if let Some(text) = outcome.and_then(|it| way_back(name, it, &driver.gathered.observed)) {
+            driver.printer.narrate(&text);
+        }
+    }
+}
+
+/// Says how an application gets back to the node that it came from, if its data has left that.
+fn way_back(name: &ApplicationName, outcome: &Outcome, observed: &Observed) -> Option<String> {
+    let OutcomeKind::Redeployed { from } = &outcome.kind else {
+        return None;
+    };
+    let node = &outcome.node;
+    observed.node(node)?.volumes.get(name)?.owned_epoch()?;
+    Some(format!(
+        "`{name}` and its data are on {node} now; to run it on {from} again, with all that it has \
+         written, deploy the configuration that placed it there"
+    ))
+}

@@ -1,0 +1,163 @@
+//! Whether an application runs, and where its data is, in words. Pure.
+
+use flocker_model::{
+    ApplicationName, ContainerState, ContainerStatus, NodeId, NodeName, Observed, UnitState,
+    VolumeCopy, VolumeRole,
+};
+
+/// Says of an application whether it runs, and where its data is, as far as that was seen.
+pub(crate) fn standing(name: &ApplicationName, observed: &Observed) -> String {
+    let running = nodes_with(name, observed, ContainerState::is_up);
+    if !running.is_empty() {
+        return format!("`{name}` runs on {}", list(&running));
+    }
+    match data_of(name, observed) {
+        Data::Unseen(owner) => {
+            let owner = match owner {
+                Some(owner) => format!("{owner}, which owns its data,"),
+                None => "the node that owns its data".to_owned(),
+            };
+            format!("it is not known whether `{name}` runs: {owner} could not be seen")
+        }
+        Data::Owned(node) => {
+            let how = how_it_is_down(name, node, observed);
+            format!("`{name}` {how} {node}, which owns its data")
+        }
+        Data::HandedOff { from, to } => format!(
+            "`{name}` does not run: {from} has given its data up to {to}, which has not taken it \
+             yet"
+        ),
+        Data::Unclear => format!(
+            "`{name}` does not run where it was seen, and its copies disagree on who owns its data"
+        ),
+        Data::NoCopy => without_data(name, observed),
+    }
+}
+
+/// Who owns an application's data, by the copies that were seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Data<'a> {
+    /// There is no copy of it, as far as that was seen.
+    NoCopy,
+    /// This node.
+    Owned(&'a NodeName),
+    /// A node that was not seen, called so if anybody knows its name.
+    Unseen(Option<&'a NodeName>),
+    /// The one has given it up, the other was seen and has not taken it.
+    HandedOff {
+        from: &'a NodeName,
+        to: &'a NodeName,
+    },
+    /// The copies contradict each other.
+    Unclear,
+}
+
+/// Works out who owns an application's data: whoever the copy of the latest turn says.
+fn data_of<'a>(name: &ApplicationName, observed: &'a Observed) -> Data<'a> {
+    let copies: Vec<(&NodeName, NodeId, &VolumeCopy)> = observed
+        .seen()
+        .filter_map(|(node, state)| Some((node, state.id, state.volumes.get(name)?)))
+        .collect();
+    let claims = || {
+        copies.iter().filter_map(|(_, id, copy)| match copy.role {
+            VolumeRole::Owned { epoch } => Some((epoch, *id)),
+            VolumeRole::Replica { owner, epoch, .. } => Some((epoch, owner)),
+            VolumeRole::Foreign { .. } => None,
+        })
+    };
+    let Some((latest, owner)) = claims().max() else {
+        return Data::NoCopy;
+    };
+    if claims().any(|(epoch, other)| epoch == latest && other != owner) {
+        return Data::Unclear;
+    }
+    let Some((to, _)) = observed.seen().find(|(_, state)| state.id == owner) else {
+        return Data::Unseen(name_of(owner, observed));
+    };
+    let owns = |copy: &VolumeCopy| copy.owned_epoch() == Some(latest);
+    if copies.iter().any(|(node, _, copy)| *node == to && owns(copy)) {
+        return Data::Owned(to);
+    }
+    let handed_off = |copy: &VolumeCopy| {
+        matches!(copy.role, VolumeRole::Replica { epoch, handoff: Some(_), .. } if epoch == latest)
+    };
+    match copies.iter().find(|(_, _, copy)| handed_off(copy)) {
+        Some((from, ..)) => Data::HandedOff { from: *from, to },
+        None => Data::Unclear,
+    }
+}
+
+/// Finds what a machine is called: by its own answer, or else by what others remember.
+fn name_of(id: NodeId, observed: &Observed) -> Option<&NodeName> {
+    let itself = observed.identities().find(|(_, its, _)| *its == id);
+    let remembered = || {
+        let mut members = observed.identities().flat_map(|(_, _, members)| members);
+        members.find(|(_, member)| member.id == id)
+    };
+    itself
+        .map(|(name, ..)| name)
+        .or_else(|| remembered().map(|(name, _)| name))
+}
+
+/// Says how an application is down on a node that was seen, up to the node's name.
+fn how_it_is_down(name: &ApplicationName, node: &NodeName, observed: &Observed) -> &'static str {
+    let state = observed.node(node);
+    match state.and_then(|state| state.containers.get(name)) {
+        None => "does not run on",
+        Some(container) if is_stopped(container) => "is stopped on",
+        // It is being started or stopped, or ends again and again.
+        Some(_) => "does not run as it should on",
+    }
+}
+
+/// Tells whether nothing but a plan, or a person, starts a container.
+fn is_stopped(container: &ContainerState) -> bool {
+    matches!(container.status, ContainerStatus::Stopped { .. })
+        && matches!(
+            container.unit,
+            UnitState::Inactive | UnitState::Failed | UnitState::Missing
+        )
+}
+
+/// Says how an application is of which no copy of a volume was seen, and that does not run where it
+/// was looked for.
+fn without_data(name: &ApplicationName, observed: &Observed) -> String {
+    let nodes = observed.nodes.iter();
+    let unseen: Vec<&NodeName> = nodes
+        .filter(|(_, observation)| observation.seen().is_none())
+        .map(|(node, _)| node)
+        .collect();
+    if !unseen.is_empty() {
+        let unseen = list(&unseen);
+        return format!("it is not known whether `{name}` runs: {unseen} could not be seen");
+    }
+    match nodes_with(name, observed, |_| true).first() {
+        Some(node) => format!("`{name}` {} {node}", how_it_is_down(name, node, observed)),
+        None => format!("`{name}` does not run on any node"),
+    }
+}
+
+/// Lists the nodes that were seen and have such a container of an application.
+fn nodes_with<'a>(
+    name: &ApplicationName,
+    observed: &'a Observed,
+    is_such: impl Fn(&ContainerState) -> bool,
+) -> Vec<&'a NodeName> {
+    observed
+        .seen()
+        .filter(|(_, state)| state.containers.get(name).is_some_and(&is_such))
+        .map(|(node, _)| node)
+        .collect()
+}
+
+/// Writes names as people list them.
+fn list(names: &[&NodeName]) -> String {
+    let names: Vec<&str> = names.iter().map(|name| name.as_str()).collect();
+    match names.as_slice() {
+        [first @ .., last] if !first.is_empty() => format!("{} and {last}", first.join(", ")),
+        _ => names.concat(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

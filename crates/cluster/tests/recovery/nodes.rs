@@ -1,0 +1,337 @@
+//! Two nodes in memory, each behind an OpenSSH server of its own.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use flocker_model::{
+    ApplicationName, ByteCount, Contact, ContainerState, ImageId, NodeId, NodeName,
+    NodeObservation, NodeState, Observed, PoolHealth, PoolState, Port, SshIdentity,
+};
+use flocker_plan::{Action, StepId, simulate};
+use flocker_remote::protocol::{
+    Change, Event, FrameReader, FrameWriter, LockHolder, LockPurpose, RefusedReason, Request,
+    StepDone, StepFailure,
+};
+use tempfile::TempDir;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Runtime;
+
+use crate::fixture::{Server, ServerSettings};
+
+/// What is deployed.
+const APPLICATION: &str = "db: {image: busybox, volume: /data, routes: [5432]}\n";
+
+/// What becomes of a node whose process has been killed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Afterwards {
+    /// The next one answers.
+    Answers,
+    /// Each ends without a word.
+    IsMute,
+    /// Somebody else was faster and has its lock.
+    IsTaken,
+}
+
+/// A process that is killed when it is asked for something, before it has done that.
+#[derive(Debug)]
+struct Death {
+    node: NodeName,
+    asked_for: &'static str,
+    afterwards: Afterwards,
+}
+
+/// The nodes, and what befalls them.
+#[derive(Debug, Default)]
+struct World {
+    observed: Observed,
+    death: Option<Death>,
+    befallen: BTreeMap<NodeName, Afterwards>,
+}
+
+/// What a node makes of a request.
+enum Answer {
+    Event(Box<Event>),
+    Nothing,
+    Death,
+}
+
+/// How the program ended.
+pub(crate) struct Ended {
+    pub(crate) code: Option<i32>,
+    /// What it wrote on standard output.
+    pub(crate) result: String,
+    /// What it wrote on standard error.
+    pub(crate) said: String,
+}
+
+/// Both nodes.
+pub(crate) struct Nodes {
+    servers: [Server; 2],
+    directory: TempDir,
+    world: Arc<Mutex<World>>,
+    _runtime: Runtime,
+}
+
+impl Nodes {
+    /// Starts them, with nothing on them.
+    pub(crate) fn new() -> Self {
+        let runtime = Runtime::new().unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        let world = Arc::new(Mutex::new(World::default()));
+        let servers = [1, 2].map(|number| {
+            let node = node_name(&format!("node{number}"));
+            let seen = NodeObservation::Seen(Box::new(empty(number)));
+            lock(&world).observed.nodes.insert(node.clone(), seen);
+            let port = listen(&runtime, node, &world);
+            let script = directory.path().join(format!("relay{number}"));
+            fs::write(&script, relay(port)).unwrap();
+            Server::start_with(&ServerSettings {
+                extra: &format!("ForceCommand bash {}", script.display()),
+                ..ServerSettings::default()
+            })
+        });
+        introduce(&servers);
+        Self {
+            servers,
+            directory,
+            world,
+            _runtime: runtime,
+        }
+    }
+
+    /// Has a node's process end when it is next asked for something.
+    pub(crate) fn kill(&self, (node, asked_for): (&str, &'static str), afterwards: Afterwards) {
+        lock(&self.world).death = Some(Death {
+            node: node_name(node),
+            asked_for,
+            afterwards,
+        });
+    }
+
+    /// Makes the nodes as good as new. Whatever was to befall them has.
+    pub(crate) fn mend(&self) {
+        let mut world = lock(&self.world);
+        assert!(world.death.is_none(), "{:?} did not happen", world.death);
+        world.befallen.clear();
+    }
+
+    /// Tells whether `db` runs on a node that owns its volume.
+    pub(crate) fn runs_on(&self, node: &str) -> bool {
+        let name: ApplicationName = "db".parse().unwrap();
+        let world = lock(&self.world);
+        let state = world.observed.node(&node_name(node)).unwrap();
+        let container = state.containers.get(&name);
+        let copy = state.volumes.get(&name);
+        container.is_some_and(ContainerState::is_up)
+            && copy.is_some_and(|copy| copy.owned_epoch().is_some() && copy.mounted.is_some())
+    }
+
+    /// Deploys `db` to a node.
+    pub(crate) fn deploy(&self, node: &str) -> Ended {
+        let placed = |name: &str| if name == node { "[db]" } else { "[]" };
+        let (first, second) = (placed("node1"), placed("node2"));
+        let deployment = format!("nodes: {{node1: {first}, node2: {second}}}\n");
+        let own = &self.servers[0];
+        let ended = Command::new(env!("CARGO_BIN_EXE_flocker-cluster"))
+            .arg("deploy")
+            .arg(self.file("application.yml", APPLICATION))
+            .arg(self.file("deployment.yml", &deployment))
+            .arg("--ssh-config")
+            .arg(own.path("config"))
+            .arg("--known-hosts")
+            .arg(own.path("known_hosts"))
+            .arg("--identity")
+            .arg(own.path("id"))
+            .env("HOME", own.directory.path())
+            .env_remove("SSH_AUTH_SOCK")
+            .output()
+            .unwrap();
+        Ended {
+            code: ended.status.code(),
+            result: String::from_utf8(ended.stdout).unwrap(),
+            said: String::from_utf8(ended.stderr).unwrap(),
+        }
+    }
+
+    fn file(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.directory.path().join(name);
+        fs::write(&path, text).unwrap();
+        path
+    }
+}
+
+/// Has both servers let the key of the first in, and writes down where they are.
+fn introduce(servers: &[Server; 2]) {
+    let [first, second] = servers;
+    fs::copy(first.path("id.pub"), second.path("authorized_keys")).unwrap();
+    let known = servers.each_ref().map(|server| {
+        let key = server.host_key_text("ed25519");
+        format!("{} {key}\n", server.known_name())
+    });
+    first.write_known_hosts(&known.concat());
+    let config: String = (1..)
+        .zip(servers)
+        .map(|(number, server)| {
+            let port = server.port;
+            format!("Host node{number}\n  HostName 127.0.0.1\n  Port {port}\n")
+        })
+        .collect();
+    fs::write(first.path("config"), config).unwrap();
+}
+
+/// A command that is whatever listens at a port of this machine, until either side ends.
+fn relay(port: u16) -> String {
+    format!(
+        "exec 3<>/dev/tcp/127.0.0.1/{port} 4<&0\ncat <&4 >&3 &\ncat <&3 &\nwait -n\n\
+         kill $(jobs -p) 2>/dev/null\n"
+    )
+}
+
+fn lock(world: &Mutex<World>) -> MutexGuard<'_, World> {
+    // A test that has failed says more than the next one that finds the lock poisoned.
+    world.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn node_name(name: &str) -> NodeName {
+    name.parse().unwrap()
+}
+
+/// A node on which there is nothing but an image.
+fn empty(number: u8) -> NodeState {
+    let address = [10, 0, 0, number].into();
+    let ssh_port = Port::new(22).unwrap();
+    let image = ImageId("busybox".to_owned());
+    NodeState {
+        id: NodeId(uuid::Uuid::from_u128(u128::from(number))),
+        version: "1".to_owned(),
+        contact: Some(Contact { address, ssh_port }),
+        ssh: SshIdentity {
+            public_key: format!("ssh-ed25519 node{number}"),
+            host_keys: Vec::new(),
+        },
+        pool: PoolState {
+            dataset: "tank/flocker".to_owned(),
+            health: PoolHealth::Usable,
+            available: ByteCount::mebibytes(1024),
+        },
+        volumes: BTreeMap::new(),
+        obstructed: BTreeMap::new(),
+        containers: BTreeMap::new(),
+        network: None,
+        listening: BTreeSet::from([ssh_port]),
+        images: BTreeMap::from([("busybox:latest".parse().unwrap(), image)]),
+        members: BTreeMap::new(),
+        applied: None,
+    }
+}
+
+/// Serves a node's sessions at a port of this machine.
+fn listen(runtime: &Runtime, node: NodeName, world: &Arc<Mutex<World>>) -> u16 {
+    let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let world = Arc::clone(world);
+    runtime.spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            tokio::spawn(serve(stream, node.clone(), Arc::clone(&world)));
+        }
+    });
+    port
+}
+
+/// Serves one session.
+async fn serve(stream: TcpStream, node: NodeName, world: Arc<Mutex<World>>) {
+    let (input, output) = stream.into_split();
+    let mut reader = FrameReader::<_, Request>::new(input);
+    let mut writer = FrameWriter::<_, Event>::new(output);
+    let mut has_gone_on = false;
+    while let Ok(Some(request)) = reader.next().await {
+        has_gone_on |= request == Request::GoOn;
+        let answer = lock(&world).answer((&node, has_gone_on), &request);
+        match answer {
+            Answer::Event(event) => {
+                if writer.send(&event).await.is_err() {
+                    return;
+                }
+            }
+            Answer::Nothing => {}
+            Answer::Death => return,
+        }
+    }
+}
+
+impl World {
+    fn answer(&mut self, (node, has_gone_on): (&NodeName, bool), request: &Request) -> Answer {
+        let asked_for = match request {
+            Request::Begin(_) => "begin",
+            Request::GoOn => "go-on",
+            Request::Observe => "observe",
+            Request::Run { action, .. } => action.kind(),
+        };
+        let dies = |death: &mut Death| death.node == *node && death.asked_for == asked_for;
+        if let Some(death) = self.death.take_if(dies) {
+            self.befallen.insert(death.node, death.afterwards);
+            return Answer::Death;
+        }
+        let event = match request {
+            Request::Begin(_) => match self.befallen.get(node) {
+                Some(Afterwards::IsMute) => return Answer::Death,
+                Some(Afterwards::IsTaken) => taken(),
+                Some(Afterwards::Answers) | None => self.look(node),
+            },
+            Request::GoOn => return Answer::Nothing,
+            Request::Observe => self.look(node),
+            Request::Run { step, action } if has_gone_on => {
+                self.run(node, (*step, action.as_ref()))
+            }
+            Request::Run { step, .. } => failed(*step, "the session has not gone on"),
+        };
+        Answer::Event(Box::new(event))
+    }
+
+    fn look(&self, node: &NodeName) -> Event {
+        let state = self.observed.node(node).unwrap().clone();
+        Event::Observed {
+            state: Box::new(state),
+        }
+    }
+
+    fn run(&mut self, node: &NodeName, (step, action): (StepId, &Action)) -> Event {
+        match simulate(&mut self.observed, (node, action), &BTreeMap::new()) {
+            Ok(yielded) => Event::Done {
+                step,
+                done: StepDone {
+                    change: Change::Changed,
+                    yielded,
+                },
+            },
+            Err(refusal) => failed(step, &refusal.to_string()),
+        }
+    }
+}
+
+fn failed(step: StepId, message: &str) -> Event {
+    let failure = StepFailure {
+        message: message.to_owned(),
+        causes: Vec::new(),
+        hint: None,
+        stale: false,
+    };
+    Event::Failed { step, failure }
+}
+
+fn taken() -> Event {
+    let holder = LockHolder {
+        purpose: LockPurpose::Deploy,
+        operator: "kim@laptop".to_owned(),
+        session: "another".to_owned(),
+        started: 1_795_402_590_000,
+        since: 1_795_402_590,
+        process: 4711,
+    };
+    let holder = Some(holder);
+    let reason = RefusedReason::Locked { holder };
+    Event::Refused { reason }
+}
