@@ -130,6 +130,7 @@ mod tests {
             images: BTreeMap::new(),
             members: BTreeMap::new(),
             applied: None,
+            remembered: flocker_model::NodeMemory::default(),
         }
     }
 

@@ -54,12 +54,11 @@ pub(crate) async fn recover(driver: &mut Driver<'_>, plan: &Plan, ended: Driven)
         driver.printer.narrate(&text);
     }
     for name in &ended.unfinished {
-        let text = match returned.running.get(name) {
-            Some(node) => format!("`{name}` was not changed; it runs on {node} as before"),
-            None => {
-                let standing = standing(name, &driver.gathered.observed);
-                format!("{standing}; deploying again goes on")
-            }
+        let text = if let Some(node) = returned.running.get(name) {
+            format!("`{name}` was not changed; it runs on {node} as before")
+        } else {
+            let standing = standing(name, &driver.gathered.observed);
+            format!("{standing}; deploying again goes on")
         };
         driver.printer.narrate(&text);
     }

@@ -75,14 +75,15 @@ fn data_of<'a>(name: &ApplicationName, observed: &'a Observed) -> Data<'a> {
         return Data::Unseen(name_of(owner, observed));
     };
     let owns = |copy: &VolumeCopy| copy.owned_epoch() == Some(latest);
-    if copies.iter().any(|(node, _, copy)| *node == to && owns(copy)) {
+    if copies
+        .iter()
+        .any(|(node, _, copy)| *node == to && owns(copy))
+    {
         return Data::Owned(to);
     }
-    let handed_off = |copy: &VolumeCopy| {
-        matches!(copy.role, VolumeRole::Replica { epoch, handoff: Some(_), .. } if epoch == latest)
-    };
+    let handed_off = |copy: &VolumeCopy| matches!(copy.role, VolumeRole::Replica { epoch, handoff: Some(_), .. } if epoch == latest);
     match copies.iter().find(|(_, _, copy)| handed_off(copy)) {
-        Some((from, ..)) => Data::HandedOff { from: *from, to },
+        Some((from, ..)) => Data::HandedOff { from, to },
         None => Data::Unclear,
     }
 }

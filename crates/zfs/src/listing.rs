@@ -229,11 +229,16 @@ mod tests {
             assert_eq!(error.problem, "has a number of bytes that is none");
         }
         let said = |row: &str| {
-            let snapshot = "t/f/a@s\tguid\t1\t-\nt/f/a@s\tcreatetxg\t2\t-\nt/f/a@s\tcreation\t3\t-\n";
+            let snapshot =
+                "t/f/a@s\tguid\t1\t-\nt/f/a@s\tcreatetxg\t2\t-\nt/f/a@s\tcreation\t3\t-\n";
             parse_listing(&format!("t/f/a\ttype\tfilesystem\t-\n{snapshot}{row}"))
         };
         assert!(said("t/f/a@s\twritten\t0\t-\n").is_ok());
-        for nonsense in ["", "t/f/a@s\twritten\t-\t-\n", "t/f/a@s\twritten\t1.5G\t-\n"] {
+        for nonsense in [
+            "",
+            "t/f/a@s\twritten\t-\t-\n",
+            "t/f/a@s\twritten\t1.5G\t-\n",
+        ] {
             let error = said(nonsense).unwrap_err();
             assert_eq!(error.problem, "starts a snapshot without what was written");
         }

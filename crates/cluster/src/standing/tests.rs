@@ -52,6 +52,7 @@ fn nodes(count: u8) -> Observed {
         images: BTreeMap::new(),
         members: members.clone(),
         applied: None,
+        remembered: flocker_model::NodeMemory::default(),
     };
     let seen = |number| NodeObservation::Seen(Box::new(state(number)));
     Observed {

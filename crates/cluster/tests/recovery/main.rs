@@ -50,7 +50,11 @@ fn expect_to_go_on(nodes: &Nodes) {
     assert!(!nodes.runs_on("node1"));
     let again = nodes.deploy("node2");
     expect_converged(&again);
-    assert!(again.result.contains("Nothing changed."), "{}", again.result);
+    assert!(
+        again.result.contains("Nothing changed."),
+        "{}",
+        again.result
+    );
 }
 
 #[test]

@@ -172,13 +172,11 @@ fn introduce(servers: &[Server; 2]) {
         format!("{} {key}\n", server.known_name())
     });
     first.write_known_hosts(&known.concat());
-    let config: String = (1..)
-        .zip(servers)
-        .map(|(number, server)| {
-            let port = server.port;
-            format!("Host node{number}\n  HostName 127.0.0.1\n  Port {port}\n")
-        })
-        .collect();
+    let host = |number: u8, server: &Server| {
+        let port = server.port;
+        format!("Host node{number}\n  HostName 127.0.0.1\n  Port {port}\n")
+    };
+    let config = host(1, first) + &host(2, second);
     fs::write(first.path("config"), config).unwrap();
 }
 
@@ -225,6 +223,7 @@ fn empty(number: u8) -> NodeState {
         images: BTreeMap::from([("busybox:latest".parse().unwrap(), image)]),
         members: BTreeMap::new(),
         applied: None,
+        remembered: flocker_model::NodeMemory::default(),
     }
 }
 

@@ -183,9 +183,8 @@ impl Checker<'_> {
         is_made_already
             || here.is_none()
             || here == there
-            || steps.any(|other| {
-                brings_image(other, place, image) || brings_image(other, from, image)
-            })
+            || steps
+                .any(|other| brings_image(other, place, image) || brings_image(other, from, image))
     }
 
     /// Returns which image a node was seen to have by a name.

@@ -1,6 +1,8 @@
 //! What must hold of steps on volumes.
 
-use flocker_model::{ApplicationName, Epoch, NodeId, NodeName, SnapshotGuid, VolumeCopy, VolumeRole};
+use flocker_model::{
+    ApplicationName, Epoch, NodeId, NodeName, SnapshotGuid, VolumeCopy, VolumeRole,
+};
 
 use crate::{Action, Handoff, PushKind, Step, StepId};
 

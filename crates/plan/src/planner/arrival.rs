@@ -381,9 +381,11 @@ fn refuse_diverged(
     let describe = |node, copy| describe(observed, (node, application), copy);
     // Others take snapshots of replicas as well, which the owner cannot have and need not.
     match replica.newest_own() {
-        Some(_) if replica.written > ByteCount::ZERO => Err(Box::new(BlockedKind::ReplicaWritten {
-            replica: describe(place, replica),
-        })),
+        Some(_) if replica.written > ByteCount::ZERO => {
+            Err(Box::new(BlockedKind::ReplicaWritten {
+                replica: describe(place, replica),
+            }))
+        }
         Some(newest) if owner.snapshots.contains_key(&newest) => Ok(()),
         None if replica.resumable => Ok(()),
         _ => Err(Box::new(BlockedKind::NothingInCommon {

@@ -64,7 +64,11 @@ impl<'a> Place<'a> {
     ) -> Option<Self> {
         let remembered = state.remembered.applications.get(name)?;
         let restorer = Restorer::new((node, state), observed, Plan::default());
-        if remembered.retired || !restorer.has_its_volume(name, remembered).is_ok_and(|has| has) {
+        if remembered.retired
+            || !restorer
+                .has_its_volume(name, remembered)
+                .is_ok_and(|has| has)
+        {
             return None;
         }
         let place = Self {

@@ -160,7 +160,8 @@ fn run_unrecorded(cluster: &mut Cluster, deployment: &Deployment) {
     let is_record = |action: &Action| matches!(action, Action::RecordDeployment { .. });
     let mut steps = made.steps().iter();
     let before = steps.position(|step| is_record(&step.action));
-    cluster.begin(&made, before.unwrap());
+    let before = before.unwrap_or_else(|| panic!("nothing is recorded in\n{made}"));
+    cluster.begin(&made, before);
     cluster.write();
 }
 

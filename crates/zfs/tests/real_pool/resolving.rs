@@ -4,8 +4,8 @@ use flocker_model::{DeploymentId, Epoch, SetAsideName, VolumeRole};
 use flocker_zfs::{AcquireError, Change, Promote, SetAside, SetAsideError, Transfer, Zfs};
 
 use crate::support::{
-    Cluster, acquire, dataset, deployment, hand_over, newest, noise, observe, push, push_once, read,
-    release, role, run, snapshot, touch, web, write,
+    Cluster, acquire, dataset, deployment, hand_over, newest, noise, observe, push, push_once,
+    read, release, role, run, snapshot, touch, web, write,
 };
 
 /// The promotion of what a node's replica is now.
