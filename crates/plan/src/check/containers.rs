@@ -116,12 +116,12 @@ impl Checker<'_> {
             .steps()
             .iter()
             .filter(|other| brings_image(other, place, image));
-        let has_image = brought.clone().all(|other| self.precedes(other, step))
-            && self.keeps_its_image((&step.node, place), specification);
         let pushes = self.steps_on(&step.node).any(|other| {
             matches!(&other.action, Action::PushVolume { application, kind: PushKind::Last, .. }
                 if application == name)
         });
+        let has_image = brought.clone().all(|other| self.precedes(other, step))
+            && (!pushes || self.keeps_its_image((&step.node, place), specification));
         let ahead = self.has_before(step, &step.node, |action| {
             matches!(action, Action::PushVolume { application, kind: PushKind::Ahead, .. }
                 if application == name)
@@ -178,13 +178,16 @@ impl Checker<'_> {
         let is_made_already = self
             .state(place)
             .is_some_and(|state| state.containers.contains_key(&specification.application));
-        let mut steps = self.plan.steps().iter();
         let (here, there) = (self.image_on(from, image), self.image_on(place, image));
+        let mut steps = self.plan.steps().iter();
         is_made_already
             || here.is_none()
             || here == there
-            || steps
-                .any(|other| brings_image(other, place, image) || brings_image(other, from, image))
+            || steps.any(|other| {
+                brings_image(other, place, image)
+                    || brings_image(other, from, image)
+                    || is_made_from_it_too(other, place, specification)
+            })
     }
 
     /// Returns which image a node was seen to have by a name.
@@ -221,4 +224,16 @@ fn brings_image(step: &Step, node: &NodeName, image: &ImageReference) -> bool {
         Action::PushImage { image: theirs, to } => theirs == image && to == node,
         _ => false,
     }
+}
+
+/// Tells whether a step starts another application from an image of that name on a node: of two that
+/// need different ones, one has to give way.
+fn is_made_from_it_too(
+    step: &Step,
+    node: &NodeName,
+    specification: &ContainerSpecification,
+) -> bool {
+    step.node == *node
+        && matches!(&step.action, Action::StartApplication { specification: other, .. }
+            if other.application != specification.application && other.image == specification.image)
 }

@@ -17,33 +17,32 @@ impl Planner<'_> {
     /// image that ran so far, and it needs no registry. For the same reason an application that moves
     /// gets the image that its origin has by that name, even where the node has another one of that
     /// name: a database must not meet its data with another version because somebody once pulled
-    /// `latest` there.
+    /// `latest` there. Of several applications that meet on a node with different images of one name,
+    /// the first decides.
     pub(super) fn bring_image(
         &mut self,
         node: &NodeName,
         image: &ImageReference,
         origin: Option<&NodeName>,
     ) -> Option<StepId> {
+        let key = (node.clone(), image.clone());
+        if let Some(decided) = self.images.get(&key) {
+            return *decided;
+        }
         let is_there = self.image_on(node, image).is_some();
         let origin = origin.filter(|origin| self.has_another(origin, node, image));
-        if is_there && origin.is_none() {
-            return None;
-        }
-        let key = (node.clone(), image.clone());
-        if let Some(step) = self.images.get(&key) {
-            return Some(*step);
-        }
         let step = match (origin, self.peer_with(node, image)) {
+            (None, _) if is_there => None,
             (Some(origin), _) if is_there => {
                 let why = "the application ran with another image of that name so far";
-                self.push_image((origin, node), image, why)
+                Some(self.push_image((origin, node), image, why))
             }
-            (Some(peer), _) => self.push_image((peer, node), image, LACKS),
-            (None, Some(peer)) => self.push_image((&peer, node), image, LACKS),
-            (None, None) => self.ensure_image(node, image),
+            (Some(peer), _) => Some(self.push_image((peer, node), image, LACKS)),
+            (None, Some(peer)) => Some(self.push_image((&peer, node), image, LACKS)),
+            (None, None) => Some(self.ensure_image(node, image)),
         };
         self.images.insert(key, step);
-        Some(step)
+        step
     }
 
     /// Finds another node that can stream the image.
@@ -66,8 +65,14 @@ impl Planner<'_> {
         let there = self.image_on(origin, image);
         there.is_some()
             && there != self.image_on(node, image)
-            && !self.images.contains_key(&(origin.clone(), image.clone()))
+            && !self.replaces_image(origin, image)
             && self.know_each_other(origin, node)
+    }
+
+    /// Tells whether the plan so far brings a node an image of that name.
+    fn replaces_image(&self, node: &NodeName, image: &ImageReference) -> bool {
+        let decided = self.images.get(&(node.clone(), image.clone()));
+        decided.is_some_and(Option::is_some)
     }
 
     /// Returns which image a node has by a name.

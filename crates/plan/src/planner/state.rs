@@ -30,8 +30,9 @@ pub(super) struct Planner<'a> {
     pub(super) networks: BTreeMap<NodeName, NodeNetwork>,
     /// The step after which each application that is started or moved answers on each node.
     pub(super) answers: BTreeMap<ApplicationName, BTreeMap<NodeName, StepId>>,
-    /// The step that brings each image to each node that lacks it.
-    pub(super) images: BTreeMap<(NodeName, ImageReference), StepId>,
+    /// The step that brings each image to each node that is to use it, or none where the node has the
+    /// right one.
+    pub(super) images: BTreeMap<(NodeName, ImageReference), Option<StepId>>,
     /// Applications whose volume is moved by this plan, and where it is pushed from.
     pub(super) moving: BTreeMap<ApplicationName, NodeName>,
     /// What the volumes that move to each node take of its pool.
