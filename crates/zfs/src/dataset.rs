@@ -153,8 +153,9 @@ fn own_snapshot(listed: &ListedSnapshot) -> Option<OwnSnapshot> {
 /// now. ZFS tells of each only what was written since the one before, whoever took that; so another
 /// program's snapshot of what was written would hide it.
 ///
-/// Together it is what `written@` with the name of Flocker's would tell, which would take a further
-/// process. Without a snapshot of Flocker's it is what was written since the newest.
+/// Together it is what `written@` with the name of Flocker's would tell, or more where the same was
+/// written again; that would take a further process. Without a snapshot of Flocker's it is what was
+/// written since the newest.
 fn written_since_own(listed: &ListedDataset) -> Vec<ByteCount> {
     let snapshots = &listed.snapshots;
     let is_own = |listed: &ListedSnapshot| own_snapshot(listed).is_some();

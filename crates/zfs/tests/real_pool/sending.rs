@@ -241,8 +241,9 @@ async fn others_snapshots_of_what_was_written_to_a_replica_do_not_hide_it() {
     assert_eq!(ask("written"), "0");
     let copy = observe(&b).await.unwrap();
     let measured = ask(&format!("written@{}", copy.snapshots[&end].name));
-    assert_eq!(copy.written.get().to_string(), measured);
-    assert_ne!(measured, "0");
+    let measured: u64 = measured.parse().unwrap();
+    // What was written twice is counted twice.
+    assert!((1..=copy.written.get()).contains(&measured), "{copy:?}");
 
     // Before anything is sent, and also when nothing has to be.
     let refused = b.prepare_incoming(&web()).await;
