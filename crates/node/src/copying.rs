@@ -10,13 +10,8 @@ use tokio::io::{AsyncRead, AsyncReadExt as _};
 use crate::execute::ProgressSender;
 use crate::places::reach;
 
-/// How much is copied between a stream and the network at once. So little where tests stop a small
-/// stream half-way.
-const CHUNK: usize = if flocker_failpoint::ENABLED {
-    512
-} else {
-    256 * 1024
-};
+/// How much is copied between a stream and the network at once.
+const CHUNK: usize = 256 * 1024;
 
 /// How many bytes pass between two reports of progress.
 const REPORT_EVERY: u64 = 4 << 20;
@@ -29,7 +24,8 @@ pub(crate) async fn copy(
 ) -> std::io::Result<u64> {
     let mut buffer = vec![0; CHUNK];
     loop {
-        let length = source.read(&mut buffer).await?;
+        let most = report.bytes_to_next_place().min(CHUNK);
+        let length = source.read(&mut buffer[..most]).await?;
         report.reach_places(length == 0).await;
         if length == 0 {
             return Ok(report.done);
@@ -96,9 +92,28 @@ impl<'a> Report<'a> {
         }
     }
 
+    /// Tells how much may be copied without passing a place at which tests hold the stream: all there
+    /// is where nobody does.
+    fn bytes_to_next_place(&self) -> usize {
+        let Some((percent, _)) = self.places.ahead.as_slice().first() else {
+            return usize::MAX;
+        };
+        if !flocker_failpoint::ENABLED {
+            return usize::MAX;
+        }
+        let there = self.expected().saturating_mul(*percent).div_ceil(100);
+        let ahead = usize::try_from(there.saturating_sub(self.done));
+        ahead.unwrap_or(usize::MAX).max(1)
+    }
+
+    /// How long the stream is expected to be; one byte where nobody knows.
+    fn expected(&self) -> u64 {
+        self.total.unwrap_or_default().max(1)
+    }
+
     /// Says at which places the stream has arrived; an estimate may be too high to get to the last.
     async fn reach_places(&mut self, is_end: bool) {
-        let (done, total) = (self.done, self.total.unwrap_or_default().max(1));
+        let (done, total) = (self.done, self.expected());
         let Places { step, ahead } = &mut self.places;
         while let Some((percent, name)) = ahead.as_slice().first()
             && (is_end || done.saturating_mul(100) >= total.saturating_mul(*percent))
@@ -119,5 +134,32 @@ impl<'a> Report<'a> {
                 total: self.total,
             });
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::mpsc;
+
+    use super::*;
+
+    #[test]
+    fn a_stream_stops_at_each_place_and_not_before() {
+        let (progress, _unread) = mpsc::unbounded_channel();
+        let estimate = ByteCount::new(1001);
+        let mut report = Report::of_volume(String::new(), (PushKind::Last, estimate), &progress);
+        let mut stops = Vec::new();
+        for passed in 0..ON_A_VOLUMES_WAY.len() {
+            report.places.ahead = ON_A_VOLUMES_WAY[passed..].iter();
+            stops.push(report.bytes_to_next_place());
+        }
+        let expected = if flocker_failpoint::ENABLED {
+            vec![1, 501, 991]
+        } else {
+            vec![usize::MAX; 3]
+        };
+        assert_eq!(stops, expected);
+        report.places.ahead = [].iter();
+        assert_eq!(report.bytes_to_next_place(), usize::MAX);
     }
 }
