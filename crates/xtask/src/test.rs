@@ -1,5 +1,6 @@
 //! `cargo xtask test`: installs what is missing and runs the tests, cheapest first.
 
+mod beside;
 mod cargo_test;
 mod contract;
 mod deny;
@@ -19,6 +20,7 @@ use crate::arguments::TierSelection;
 use crate::install::{self, Need};
 use crate::process::{Program, RunError};
 use crate::terminal;
+use beside::DisturbedMoves;
 pub(crate) use fuzz::MANIFEST as FUZZ_MANIFEST;
 use images::Images;
 use outcome::Outcome;
@@ -46,11 +48,14 @@ pub(crate) fn run(selection: &TierSelection) -> ExitCode {
         terminal::failure(&failure);
     }
     let mut images = Images::default();
+    let mut disturbed = DisturbedMoves::default();
     let reports: Vec<Report> = tiers
         .iter()
         .map(|tier| {
             images.begin_or_wait(*tier, &tiers);
-            run_tier(*tier)
+            disturbed.begin_before(*tier, &tiers);
+            terminal::heading(&format!("{tier}: {}", tier.purpose()));
+            disturbed.wait(*tier).unwrap_or_else(|| run_tier(*tier))
         })
         .collect();
     let strictness = Strictness::observe();
@@ -62,12 +67,16 @@ pub(crate) fn run(selection: &TierSelection) -> ExitCode {
 }
 
 fn run_tier(tier: TierName) -> Report {
-    terminal::heading(&format!("{tier}: {}", tier.purpose()));
     let started = Instant::now();
     let outcome = match obstacle(tier) {
         None => tier.run(),
         Some(why) => Outcome::skipped(why),
     };
+    finish(tier, outcome, started)
+}
+
+/// Says what must not be missed of a tier that has run.
+fn finish(tier: TierName, outcome: Outcome, started: Instant) -> Report {
     for note in &outcome.notes {
         terminal::loud(&format!("{tier}: {note}"));
     }

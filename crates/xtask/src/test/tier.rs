@@ -10,7 +10,7 @@ use super::outcome::{Count, Outcome};
 use super::{deny, fuzz, nix, pool};
 use crate::check;
 use crate::install::Need;
-use crate::lab;
+use crate::lab::{self, Built};
 use crate::process::Program;
 use crate::programs::Purpose;
 use crate::terminal;
@@ -161,7 +161,10 @@ impl TierName {
             Self::Sshd => run_system("flocker-remote").and(run_openssh()),
             Self::Pool => pool::run(),
             Self::Vm => run_machines(),
-            Self::Faults => run_scenario(Purpose::Faults, &["faults", "--smoke", "--pairs", "2"]),
+            Self::Faults => match build_faults() {
+                Ok(built) => run_faults(&built),
+                Err(why) => Outcome::failed(why),
+            },
         }
     }
 }
@@ -270,7 +273,10 @@ fn run_openssh() -> Outcome {
 }
 
 fn run_machines() -> Outcome {
-    let scenarios = run_scenario(Purpose::Lab, &["test", "migration"]);
+    let scenarios = match build_lab(Purpose::Lab) {
+        Ok(built) => run_scenario(&built, &["test", "migration"]),
+        Err(why) => Outcome::failed(why),
+    };
     let machines = TestRun::new(&["--features", MACHINES_FEATURE])
         .targets(&[MACHINES_TARGET.to_owned()])
         .one_at_a_time()
@@ -278,14 +284,30 @@ fn run_machines() -> Outcome {
     machines.and(scenarios)
 }
 
+/// Builds what [`run_faults`] needs.
+pub(super) fn build_faults() -> Result<Built, String> {
+    build_lab(Purpose::Faults)
+}
+
+/// Disturbs moves: every fault and every moment once, on two pairs of nodes.
+pub(super) fn run_faults(built: &Built) -> Outcome {
+    run_scenario(built, &["faults", "--smoke", "--pairs", "2"])
+}
+
+/// Builds the lab and what its nodes run.
+fn build_lab(purpose: Purpose) -> Result<Built, String> {
+    lab::build(purpose).map_err(|failure| {
+        terminal::failure(failure.as_ref());
+        failure.to_string()
+    })
+}
+
 /// Runs `flocker-lab`, which counts what it asserts.
-fn run_scenario(purpose: Purpose, arguments: &[&str]) -> Outcome {
-    let ran =
-        lab::build(purpose).and_then(|built| Ok(built.program(arguments).run_collecting()?));
-    match ran {
+fn run_scenario(built: &Built, arguments: &[&str]) -> Outcome {
+    match built.program(arguments).run_collecting() {
         Ok((status, lines)) => Outcome::of_program(&lines, status.success()),
         Err(failure) => {
-            terminal::failure(failure.as_ref());
+            terminal::failure(&failure);
             Outcome::failed(failure.to_string())
         }
     }
