@@ -26,6 +26,7 @@ mod pause;
 mod start_watch;
 mod unit;
 mod unit_file;
+mod unit_reload;
 mod unit_state;
 mod units;
 

@@ -143,7 +143,7 @@ impl Units {
         Ok(units)
     }
 
-    /// Writes the files of `units` and has systemd read them if any differs from what is there.
+    /// Writes the files of `units`, and has systemd read them again if it goes by older ones.
     ///
     /// Running units are not restarted; most of a changed text counts from the next start on.
     ///
@@ -154,9 +154,12 @@ impl Units {
         for unit in units {
             changed |= ensure_file(&self.path(&unit.application), &render_unit(unit))?;
         }
-        if changed {
-            self.reload().await?;
-        }
+        let names: Vec<String> = units
+            .iter()
+            .map(|unit| unit_name(&unit.application))
+            .collect();
+        // Also where nothing changed now: whoever changed it may have died before systemd read it.
+        self.reload_stale(&names).await?;
         Ok(Change::when(changed))
     }
 
@@ -204,10 +207,12 @@ impl Units {
     /// When the file is somebody else's or cannot be removed, or when systemd fails.
     pub async fn remove(&self, application: &ApplicationName) -> Result<Change, UnitError> {
         let removed = remove_file(&self.path(application))?;
+        let unit = unit_name(application);
         if removed {
-            self.reload().await?;
-            self.forget_failure(&unit_name(application)).await?;
+            // With that, systemd forgets a unit that does not run, unless something holds on to it.
+            self.forget_failure(&unit).await?;
         }
+        self.reload_stale(&[unit]).await?;
         Ok(Change::when(removed))
     }
 
@@ -243,18 +248,14 @@ impl Units {
         self.settings.directory.join(unit_name(application))
     }
 
-    async fn manager(&self) -> Result<ManagerProxy<'_>, UnitError> {
+    pub(crate) async fn manager(&self) -> Result<ManagerProxy<'_>, UnitError> {
         ManagerProxy::new(&self.connection)
             .await
             .map_err(|error| UnitError::Connect(Box::new(error)))
     }
 
-    async fn reload(&self) -> Result<(), UnitError> {
-        self.manager()
-            .await?
-            .reload()
-            .await
-            .map_err(|error| failed("read its units again", error))
+    pub(crate) fn connection(&self) -> &Connection {
+        &self.connection
     }
 
     /// Lets systemd no longer call a unit failed, because the reason is gone.
@@ -365,13 +366,14 @@ fn files_in(directory: &Path) -> Vec<String> {
         .collect()
 }
 
-fn failed(action: impl Into<String>, source: zbus::Error) -> UnitError {
+pub(crate) fn failed(action: impl Into<String>, source: zbus::Error) -> UnitError {
     UnitError::Request {
         action: action.into(),
         source: Box::new(source),
     }
 }
 
-fn is_missing(error: &zbus::Error) -> bool {
+/// Tells whether systemd says that it has not loaded a unit.
+pub(crate) fn is_missing(error: &zbus::Error) -> bool {
     matches!(error, zbus::Error::MethodError(name, ..) if name.as_str() == NO_SUCH_UNIT)
 }
