@@ -1,8 +1,11 @@
 //! The virtual nodes: everything here is done by `flocker-lab`, once it is built.
 
 use std::error::Error;
+use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
+
+use sha2::{Digest as _, Sha256};
 
 use crate::arguments::CommandResult;
 use crate::deb;
@@ -83,22 +86,45 @@ fn commit() -> Option<String> {
     described.ok().map(|text| text.trim().to_owned())
 }
 
+/// What the programs, the nodes and the cases are built of.
+const BUILT_OF: [&str; 4] = ["Cargo.lock", "Cargo.toml", "crates", "vm-images"];
+
+/// Those of it that say nothing of how a case ends: development commands, fuzz targets, and tests.
+const NOT_BUILT_OF: [&str; 4] = [
+    ":(exclude)crates/xtask",
+    ":(exclude)crates/fuzz",
+    ":(exclude,glob)crates/*/tests/**",
+    ":(exclude,glob)crates/*/src/**/tests/**",
+];
+
 /// Names all that the programs and the nodes are built of: the same for commits that differ in
 /// other things only. Nothing if it has changes that are not committed.
 fn source() -> Option<String> {
-    let built_of = ["Cargo.lock", "Cargo.toml", "crates", "vm-images"];
     let changes = Program::new("git")
         .args(["status", "--porcelain", "--"])
-        .args(built_of)
+        .args(BUILT_OF)
+        .args(NOT_BUILT_OF)
         .read();
     if !changes.ok()?.trim().is_empty() {
         return None;
     }
-    let objects = Program::new("git")
-        .args(["ls-tree", "--object-only", "--abbrev=12", "HEAD"])
-        .args(built_of)
+    let listed = Program::new("git")
+        .args(["ls-files", "--stage", "--"])
+        .args(BUILT_OF)
+        .args(NOT_BUILT_OF)
         .read();
-    Some(objects.ok()?.trim().replace('\n', " "))
+    Some(digest(&listed.ok()?))
+}
+
+/// A short name for a text.
+fn digest(text: &str) -> String {
+    let digest = Sha256::digest(text.as_bytes());
+    let mut name = String::new();
+    for byte in digest.iter().take(12) {
+        // Writing to a string does not fail.
+        let _ = write!(name, "{byte:02x}");
+    }
+    name
 }
 
 /// Installs, builds, and lets `flocker-lab` show what Flocker does.

@@ -23,7 +23,7 @@ while :; do
                 printf "%s" "$line"
         ' "$address" "record-$number" 2>/dev/null)
         [ "$answer" != "ok record-$number" ] || echo "$number"
-        sleep 0.1
+        sleep 0.3
     done
 done
 "#;
