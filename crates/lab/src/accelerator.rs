@@ -80,10 +80,12 @@ impl Accelerator {
         match self {
             Self::Kvm => ["-accel", "kvm", "-cpu", "host", "-smp", "2"],
             // A plain processor model boots faster than `max`, whose features
-            // the kernel tries out one by one.
+            // the kernel tries out one by one. What Docker, ZFS and systemd
+            // run does not fit into the 256 MiB of translations that are the
+            // rule, and all of them are made again whenever they are full.
             Self::Tcg => [
                 "-accel",
-                "tcg,thread=multi,tb-size=256",
+                "tcg,thread=multi,tb-size=1024",
                 "-cpu",
                 "Nehalem",
                 "-smp",
