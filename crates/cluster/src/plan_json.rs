@@ -102,7 +102,6 @@ mod tests {
     use flocker_config::Source;
     use flocker_model::{
         ByteCount, Contact, NodeId, NodeObservation, NodeState, Observed, PoolHealth, PoolState,
-        SshIdentity,
     };
     use flocker_plan::{Goal, Scope, plan};
 
@@ -112,25 +111,14 @@ mod tests {
 
     /// A machine on which nothing of ours ever was.
     fn fresh_machine() -> NodeState {
+        let pool = PoolState {
+            dataset: "tank/flocker".to_owned(),
+            health: PoolHealth::Usable,
+            available: ByteCount::mebibytes(1024),
+        };
         NodeState {
-            id: NodeId(uuid::Uuid::nil()),
-            version: "1".to_owned(),
             contact: Contact::from_ssh_connection("10.0.0.9 50000 10.0.0.1 22"),
-            ssh: SshIdentity::default(),
-            pool: PoolState {
-                dataset: "tank/flocker".to_owned(),
-                health: PoolHealth::Usable,
-                available: ByteCount::mebibytes(1024),
-            },
-            volumes: BTreeMap::new(),
-            obstructed: BTreeMap::new(),
-            containers: BTreeMap::new(),
-            network: None,
-            listening: std::collections::BTreeSet::new(),
-            images: BTreeMap::new(),
-            members: BTreeMap::new(),
-            applied: None,
-            remembered: flocker_model::NodeMemory::default(),
+            ..NodeState::fresh(NodeId(uuid::Uuid::nil()), "1", pool)
         }
     }
 

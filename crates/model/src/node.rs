@@ -183,6 +183,29 @@ pub struct NodeState {
     pub remembered: NodeMemory,
 }
 
+impl NodeState {
+    /// A node on which nothing of Flocker's ever was, whose Docker has no images, and on which nothing
+    /// listens.
+    pub fn fresh(id: NodeId, version: &str, pool: PoolState) -> Self {
+        Self {
+            id,
+            version: version.to_owned(),
+            contact: None,
+            ssh: SshIdentity::default(),
+            pool,
+            volumes: BTreeMap::new(),
+            obstructed: BTreeMap::new(),
+            containers: BTreeMap::new(),
+            network: None,
+            listening: BTreeSet::new(),
+            images: BTreeMap::new(),
+            members: Members::new(),
+            applied: None,
+            remembered: NodeMemory::default(),
+        }
+    }
+}
+
 /// Something that is not a volume where a volume has to be mounted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Obstruction {

@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use flocker_model::{
-    ByteCount, NodeId, NodeMemory, NodeState, PoolHealth, PoolProblem, PoolState, PoollessNode,
-    SshIdentity,
+    ByteCount, NodeId, NodeState, PoolHealth, PoolProblem, PoolState, PoollessNode,
 };
 use flocker_plan::StepId;
 use flocker_remote::protocol::{FrameWriter, LockPurpose, Progress, RefusedReason, StepFailure};
@@ -31,26 +30,12 @@ fn caller() -> Caller {
 }
 
 fn state() -> Box<NodeState> {
-    Box::new(NodeState {
-        id: NodeId(uuid::Uuid::nil()),
-        version: "1".to_owned(),
-        contact: None,
-        ssh: SshIdentity::default(),
-        pool: PoolState {
-            dataset: "tank/flocker".to_owned(),
-            health: PoolHealth::Usable,
-            available: ByteCount::ZERO,
-        },
-        volumes: std::collections::BTreeMap::new(),
-        obstructed: std::collections::BTreeMap::new(),
-        containers: std::collections::BTreeMap::new(),
-        network: None,
-        listening: std::collections::BTreeSet::new(),
-        images: std::collections::BTreeMap::new(),
-        members: std::collections::BTreeMap::new(),
-        applied: None,
-        remembered: NodeMemory::default(),
-    })
+    let pool = PoolState {
+        dataset: "tank/flocker".to_owned(),
+        health: PoolHealth::Usable,
+        available: ByteCount::ZERO,
+    };
+    Box::new(NodeState::fresh(NodeId(uuid::Uuid::nil()), "1", pool))
 }
 
 /// A process that does not end, and whose standard error says something.

@@ -1,6 +1,6 @@
 //! What is said of applications that are not as wanted.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use flocker_model::{
     ByteCount, Contact, Digest, Epoch, Health, Member, NodeObservation, NodeState, PoolHealth,
@@ -34,25 +34,14 @@ fn nodes(count: u8) -> Observed {
     let members: BTreeMap<_, _> = (1..=count)
         .map(|number| (node_name(number), member(number)))
         .collect();
+    let pool = PoolState {
+        dataset: "tank/flocker".to_owned(),
+        health: PoolHealth::Usable,
+        available: ByteCount::ZERO,
+    };
     let state = |number| NodeState {
-        id: id(number),
-        version: "1".to_owned(),
-        contact: None,
-        ssh: SshIdentity::default(),
-        pool: PoolState {
-            dataset: "tank/flocker".to_owned(),
-            health: PoolHealth::Usable,
-            available: ByteCount::ZERO,
-        },
-        volumes: BTreeMap::new(),
-        obstructed: BTreeMap::new(),
-        containers: BTreeMap::new(),
-        network: None,
-        listening: BTreeSet::new(),
-        images: BTreeMap::new(),
         members: members.clone(),
-        applied: None,
-        remembered: flocker_model::NodeMemory::default(),
+        ..NodeState::fresh(id(number), "1", pool.clone())
     };
     let seen = |number| NodeObservation::Seen(Box::new(state(number)));
     Observed {

@@ -202,28 +202,21 @@ fn empty(number: u8) -> NodeState {
     let address = [10, 0, 0, number].into();
     let ssh_port = Port::new(22).unwrap();
     let image = ImageId("busybox".to_owned());
+    let id = NodeId(uuid::Uuid::from_u128(u128::from(number)));
+    let pool = PoolState {
+        dataset: "tank/flocker".to_owned(),
+        health: PoolHealth::Usable,
+        available: ByteCount::mebibytes(1024),
+    };
     NodeState {
-        id: NodeId(uuid::Uuid::from_u128(u128::from(number))),
-        version: "1".to_owned(),
         contact: Some(Contact { address, ssh_port }),
         ssh: SshIdentity {
             public_key: format!("ssh-ed25519 node{number}"),
             host_keys: Vec::new(),
         },
-        pool: PoolState {
-            dataset: "tank/flocker".to_owned(),
-            health: PoolHealth::Usable,
-            available: ByteCount::mebibytes(1024),
-        },
-        volumes: BTreeMap::new(),
-        obstructed: BTreeMap::new(),
-        containers: BTreeMap::new(),
-        network: None,
         listening: BTreeSet::from([ssh_port]),
         images: BTreeMap::from([("busybox:latest".parse().unwrap(), image)]),
-        members: BTreeMap::new(),
-        applied: None,
-        remembered: flocker_model::NodeMemory::default(),
+        ..NodeState::fresh(id, "1", pool)
     }
 }
 

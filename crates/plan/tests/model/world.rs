@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use flocker_model::{
-    ApplicationName, ByteCount, Contact, ContainerStatus, Deployment, ImageId, NodeId, NodeMemory,
-    NodeName, NodeObservation, NodeState, Observed, PoolHealth, PoolState, SnapshotGuid,
-    SshIdentity, UnitState, VolumeCopy, VolumeRole,
+    ApplicationName, ByteCount, Contact, ContainerStatus, Deployment, ImageId, NodeId, NodeName,
+    NodeObservation, NodeState, Observed, PoolHealth, PoolState, SnapshotGuid, SshIdentity,
+    UnitState, VolumeCopy, VolumeRole,
 };
 use flocker_plan::{Action, Refusal, StepId, Yield, simulate};
 
@@ -368,25 +368,16 @@ fn fresh_machine(index: usize) -> NodeState {
         public_key: format!("ssh-ed25519 {node}"),
         host_keys: vec![format!("ssh-ed25519 host-{node}")],
     };
+    let pool = PoolState {
+        dataset: "tank/flocker".to_owned(),
+        health: PoolHealth::Usable,
+        available: ByteCount::mebibytes(1 << 20),
+    };
     NodeState {
-        id,
-        version: "0.1.0".to_owned(),
         contact,
         ssh,
-        pool: PoolState {
-            dataset: "tank/flocker".to_owned(),
-            health: PoolHealth::Usable,
-            available: ByteCount::mebibytes(1 << 20),
-        },
-        volumes: BTreeMap::new(),
-        obstructed: BTreeMap::new(),
-        containers: BTreeMap::new(),
-        network: None,
         listening: BTreeSet::from([port(22)]),
-        images: BTreeMap::new(),
-        members: BTreeMap::new(),
-        applied: None,
-        remembered: NodeMemory::default(),
+        ..NodeState::fresh(id, "0.1.0", pool)
     }
 }
 

@@ -156,9 +156,13 @@ impl Cluster {
     /// Adds a machine.
     pub(crate) fn join(&mut self, number: u8) {
         let node = node_name(&number.to_string());
+        let id = NodeId(uuid::Uuid::from_u128(u128::from(number)));
+        let pool = PoolState {
+            dataset: "tank/flocker".to_owned(),
+            health: PoolHealth::Usable,
+            available: ByteCount::mebibytes(1024),
+        };
         let state = NodeState {
-            id: NodeId(uuid::Uuid::from_u128(u128::from(number))),
-            version: "0.1.0".to_owned(),
             contact: node.as_address().map(|address| Contact {
                 address,
                 ssh_port: port(22),
@@ -167,20 +171,8 @@ impl Cluster {
                 public_key: format!("ssh-ed25519 {node}"),
                 host_keys: vec![],
             },
-            pool: PoolState {
-                dataset: "tank/flocker".to_owned(),
-                health: PoolHealth::Usable,
-                available: ByteCount::mebibytes(1024),
-            },
-            volumes: BTreeMap::new(),
-            obstructed: BTreeMap::new(),
-            containers: BTreeMap::new(),
-            network: None,
             listening: BTreeSet::from([port(22)]),
-            images: BTreeMap::new(),
-            members: BTreeMap::new(),
-            applied: None,
-            remembered: NodeMemory::default(),
+            ..NodeState::fresh(id, "0.1.0", pool)
         };
         let seen = NodeObservation::Seen(Box::new(state));
         self.observed.nodes.insert(node, seen);
