@@ -67,6 +67,7 @@ map (other: check "comes after ${other}" (lib.elem other (valuesOf "After"))) [
   (check "is not active afterwards, so that Docker's next start starts it" (
     !lib.any (lib.hasPrefix "RemainAfterExit=") lines
   ))
+  (check "is run again when it was killed" (line "Restart=on-abort"))
   (check "is left alone by a new configuration" (line "X-RestartIfChanged=false"))
   (check "does not hang for ever" (line "TimeoutStartSec=15min"))
   (check "gains no privileges" (line "NoNewPrivileges=true"))

@@ -108,6 +108,9 @@ in
         ExecStart = "${cfg.package}/bin/flocker-node restore";
         # Volumes may be many and disks slow, but a node must not hang for ever.
         TimeoutStartSec = "15min";
+        # Killed, as for want of memory, it has brought back only a part, and did not say of what.
+        Restart = "on-abort";
+        RestartSec = "1s";
         UMask = "0022";
       }
       // import ./hardening.nix;
