@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use flocker_lab::scenario::{
-    Campaign, Case, Chapter, Choice, ContainerImages, Counts, FaultsReport, Parts, PlainNodes,
-    Site, run_boot, run_demo, run_faults, run_migration, run_three_nodes,
+    Campaign, Case, Cases, Chapter, Choice, ContainerImages, Counts, FaultsReport, Parts,
+    PlainNodes, Site, run_boot, run_demo, run_faults, run_migration, run_three_nodes,
 };
 use flocker_lab::{Cache, Lab, LabSpecification, Progress};
 
@@ -103,7 +103,7 @@ pub(crate) async fn test(test: &Test, progress: &Progress) -> Done {
 
 /// Disturbs moves on one pair of nodes.
 async fn smoke(pair: &Site, program: &Path) -> Counts {
-    let campaign = Campaign::begin(Choice::These(Case::smoke()), 1);
+    let campaign = Campaign::begin(Choice::these(Case::smoke(), None), 1);
     let (report, _) = run_faults(std::slice::from_ref(pair), program, campaign, &|_| {}).await;
     report.finish()
 }
@@ -111,22 +111,23 @@ async fn smoke(pair: &Site, program: &Path) -> Counts {
 /// What `faults` is told.
 #[derive(Debug, Args)]
 pub(crate) struct Faults {
-    /// These cases only: FAULT@MOMENT, two-operators, lost-owner
+    /// These cases only: FAULT@MOMENT, FAULT for all its moments, two-operators, lost-owner
     #[arg(
         long,
         value_name = "CASE",
         value_delimiter = ',',
         conflicts_with = "smoke"
     )]
-    cases: Vec<Case>,
-    /// Every fault and every moment, but not each with each, and the two other cases
+    cases: Vec<Cases>,
+    /// Every fault and every moment of a move, but not each with each, and some of the other cases
     #[arg(long)]
     smoke: bool,
     /// Cases at random, for so many minutes
     #[arg(long, value_name = "MINUTES", conflicts_with_all = ["smoke", "cases"])]
     random: Option<u64>,
-    /// What the random cases are made from; told when it is not given
-    #[arg(long, value_name = "NUMBER", requires = "random")]
+    /// What the cases of --random are made from, told when it is not given; or else the order of the
+    /// cases
+    #[arg(long, value_name = "NUMBER")]
     seed: Option<u64>,
     /// Write the table to this file
     #[arg(long, value_name = "FILE")]
@@ -150,11 +151,12 @@ impl Faults {
             let time = Duration::from_secs(60 * minutes);
             return Choice::Random { seed, time };
         }
-        Choice::These(match (self.smoke, self.cases.as_slice()) {
+        let cases = match (self.smoke, self.cases.as_slice()) {
             (true, _) => Case::smoke(),
             (false, []) => Case::all(),
-            (false, cases) => cases.to_vec(),
-        })
+            (false, cases) => cases.iter().cloned().flatten().collect(),
+        };
+        Choice::these(cases, self.seed)
     }
 
     /// What is tried, and what was before.

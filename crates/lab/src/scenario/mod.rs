@@ -27,8 +27,8 @@ pub use boot::run_boot;
 pub use container_images::{ContainerImages, ContainerImagesError};
 pub use demo::{DEMO_LAB, DemoError, run_demo};
 pub use faults::{
-    Campaign, Case, Choice, DisturbedMove, Fault, FaultsReport, Moment, OtherSource, Tried,
-    run_faults,
+    Campaign, Case, Cases, Choice, DisturbedMove, Fault, FaultsReport, InterruptedRestore, Moment,
+    OperatorMoment, OtherSource, Outage, RestoreMoment, Tried, run_faults,
 };
 pub use migration::{Chapter, run_migration};
 pub use parts::{Parts, PartsError};

@@ -1,9 +1,12 @@
-//! What can happen, and when: the axes of the fault matrix.
+//! What can happen, and when: the axes of the fault matrix, and what is tried beside it.
 
 use std::fmt;
 use std::str::FromStr;
 
 use clap::ValueEnum;
+
+use super::interrupted_restore::{InterruptedRestore, Outage, RestoreMoment};
+use super::killed_operator::OperatorMoment;
 
 /// What happens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -127,9 +130,13 @@ pub enum Case {
     LostOwner,
     /// A move is disturbed.
     Move(DisturbedMove),
+    /// The operator's program is killed at a moment of its own.
+    Operator(OperatorMoment),
+    /// A node brings back what ran there, and is disturbed.
+    Restore(InterruptedRestore),
 }
 
-/// The names of the cases that are no disturbed moves.
+/// The names of the cases that are at no moment.
 const TWO_OPERATORS: &str = "two-operators";
 const LOST_OWNER: &str = "lost-owner";
 
@@ -146,9 +153,12 @@ impl Case {
                 })
             })
         });
+        let operators = OperatorMoment::value_variants().iter().copied();
         [Self::TwoOperators, Self::LostOwner]
             .into_iter()
             .chain(moves)
+            .chain(operators.map(Self::Operator))
+            .chain(InterruptedRestore::all().map(Self::Restore))
             .collect()
     }
 
@@ -159,27 +169,37 @@ impl Case {
         std::iter::from_fn(move || generator.choice(all.iter().copied()))
     }
 
-    /// Every fault and every moment, once or twice, and the rest.
+    /// Every fault and every moment, and one of each other kind. Where there are more moments than
+    /// faults, a process is killed, by turns on a node and at the operator's: a power cut would take
+    /// three times as long.
     pub fn smoke() -> Vec<Self> {
-        let (faults, moments) = (Fault::value_variants(), Moment::value_variants());
-        let count = faults.len().max(moments.len());
-        let at = |index: usize| {
+        let killed = [Fault::KillAgent, Fault::KillOperator];
+        let faults = Fault::value_variants().iter().copied();
+        let faults = faults.chain(killed.into_iter().cycle());
+        let moves = faults.zip(Moment::value_variants()).map(|(fault, moment)| {
             Self::Move(DisturbedMove {
-                fault: faults[index % faults.len()],
-                moment: moments[index % moments.len()],
+                fault,
+                moment: *moment,
             })
+        });
+        let restore = InterruptedRestore {
+            outage: Outage::KillRestore,
+            moment: RestoreMoment::Ready,
         };
-        [Self::LostOwner, Self::TwoOperators]
-            .into_iter()
-            .chain((0..count).map(at))
-            .collect()
+        let rest = [
+            Self::LostOwner,
+            Self::Restore(restore),
+            Self::TwoOperators,
+            Self::Operator(OperatorMoment::ReleaseAnswered),
+        ];
+        rest.into_iter().chain(moves).collect()
     }
 
     /// Whether only a lab can do it, which has hands on its nodes' cables and switches.
     pub(super) const fn needs_lab(self) -> bool {
         match self {
-            Self::TwoOperators => false,
-            Self::LostOwner => true,
+            Self::TwoOperators | Self::Operator(_) => false,
+            Self::LostOwner | Self::Restore(_) => true,
             Self::Move(disturbed) => disturbed.fault.is_of_the_link(),
         }
     }
@@ -193,8 +213,11 @@ impl Case {
             Self::LostOwner => {
                 format!("{self}: it is replaced only on purpose, and stays away when it is back")
             }
-            Self::Move(_) => {
+            Self::Move(_) | Self::Operator(_) => {
                 format!("{self}: nothing is lost, doubled, stranded or left over")
+            }
+            Self::Restore(_) => {
+                format!("{self}: it comes back with all its data, and nobody has to see to it")
             }
         }
     }
@@ -202,38 +225,58 @@ impl Case {
 
 impl fmt::Display for Case {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = |value: Option<clap::builder::PossibleValue>| {
-            value.map_or_else(String::new, |value| value.get_name().to_owned())
-        };
         match self {
             Self::TwoOperators => formatter.write_str(TWO_OPERATORS),
             Self::LostOwner => formatter.write_str(LOST_OWNER),
             Self::Move(DisturbedMove { fault, moment }) => {
-                let fault = name(fault.to_possible_value());
-                let moment = name(moment.to_possible_value());
-                write!(formatter, "{fault}@{moment}")
+                write!(formatter, "{}@{}", name(fault), name(moment))
+            }
+            Self::Operator(moment) => {
+                write!(formatter, "{}@{}", name(&Fault::KillOperator), name(moment))
+            }
+            Self::Restore(InterruptedRestore { outage, moment }) => {
+                write!(formatter, "{}@{}", name(outage), name(moment))
             }
         }
     }
 }
 
-impl FromStr for Case {
-    type Err = String;
+/// What something is called on the command line.
+fn name(value: &impl ValueEnum) -> String {
+    let value = value.to_possible_value();
+    value.map_or_else(String::new, |value| value.get_name().to_owned())
+}
 
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            TWO_OPERATORS => return Ok(Self::TwoOperators),
-            LOST_OWNER => return Ok(Self::LostOwner),
-            _ => {}
+/// One case, or those of a fault at all its moments.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cases(Vec<Case>);
+
+impl FromStr for Cases {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, &'static str> {
+        let mut cases = Case::all();
+        let of_the_fault = format!("{text}@");
+        cases.retain(|case| {
+            let name = case.to_string();
+            name == text || name.starts_with(&of_the_fault)
+        });
+        if cases.is_empty() {
+            return Err(
+                "a case is FAULT@MOMENT, for example kill-agent@released, or \
+                        two-operators, or lost-owner; FAULT alone is all its moments",
+            );
         }
-        let (fault, moment) = text.split_once('@').ok_or(
-            "a case is FAULT@MOMENT, for example kill-agent@released, or two-operators, or \
-             lost-owner",
-        )?;
-        Ok(Self::Move(DisturbedMove {
-            fault: Fault::from_str(fault, false)?,
-            moment: Moment::from_str(moment, false)?,
-        }))
+        Ok(Self(cases))
+    }
+}
+
+impl IntoIterator for Cases {
+    type Item = Case;
+    type IntoIter = std::vec::IntoIter<Case>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
     }
 }
 
@@ -242,9 +285,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_matrix_has_each_fault_at_each_moment_once() {
+    fn the_matrix_has_each_fault_at_each_moment_and_no_case_twice() {
         let all = Case::all();
-        assert_eq!(all.len(), 2 + 7 * 11);
+        let moves = all.iter().filter(|case| matches!(case, Case::Move(_)));
+        assert_eq!(moves.count(), 7 * 11);
         let mut names: Vec<String> = all.iter().map(ToString::to_string).collect();
         names.sort();
         names.dedup();
@@ -267,6 +311,7 @@ mod tests {
             assert!(has(part.get_name()), "{part:?}");
         }
         assert!(has(TWO_OPERATORS) && has(LOST_OWNER));
+        assert!(has("release-answered") && has("kill-restore"));
     }
 
     #[test]
@@ -277,11 +322,14 @@ mod tests {
     }
 
     #[test]
-    fn a_cases_name_leads_back_to_it() {
+    fn a_name_leads_to_its_case_and_a_fault_to_all_its_moments() {
+        let named = |text: &str| text.parse::<Cases>().map(|Cases(cases)| cases);
         for case in Case::all() {
-            assert_eq!(case.to_string().parse(), Ok(case));
+            assert_eq!(named(&case.to_string()), Ok(vec![case]));
         }
-        assert!("kill-agent".parse::<Case>().is_err());
-        assert!("kill-agent@nine".parse::<Case>().is_err());
+        assert_eq!(named("cut-link").unwrap().len(), 11);
+        for wrong in ["", "kill", "kill-agent@", "kill-agent@nine"] {
+            named(wrong).unwrap_err();
+        }
     }
 }

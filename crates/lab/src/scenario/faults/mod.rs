@@ -1,9 +1,12 @@
-//! A move is disturbed in every way, at every moment; then `deploy` is run again, and nothing else,
-//! and everything that was acknowledged is there once.
+//! A move is disturbed in every way, at every moment, or its operator is, or a boot; then `deploy` is
+//! run again, and nothing else, and everything that was acknowledged is there once.
 
 mod bystanders;
 mod case;
+mod disturbed_move;
 mod ending;
+mod interrupted_restore;
+mod killed_operator;
 mod lost_owner;
 mod nodes;
 mod operators;
@@ -21,13 +24,11 @@ use std::time::{Duration, Instant};
 
 use flocker_model::ApplicationName;
 use tokio::process::Child;
-use tokio::time::timeout;
 
 use self::case::{Place, Role};
 use self::ending::expect_explained;
+use self::killed_operator::hold_at_places_of;
 use self::nodes::Nodes;
-use self::uptime::Uptime;
-use self::wire::Before;
 use self::world::{Traces, World};
 use self::writer::{Writer, expect_all_once_in_order};
 use super::clients::Clients;
@@ -37,7 +38,9 @@ use super::layouts::{Layout, render_deployment};
 use super::site::{Site, SiteError};
 use super::wait::{PATIENCE, RESTORE_PATIENCE, eventually};
 
-pub use case::{Case, DisturbedMove, Fault, Moment};
+pub use case::{Case, Cases, DisturbedMove, Fault, Moment};
+pub use interrupted_restore::{InterruptedRestore, Outage, RestoreMoment};
+pub use killed_operator::OperatorMoment;
 pub use report::{Campaign, Choice, FaultsReport, OtherSource, Tried, run_faults};
 
 /// The ledger alone.
@@ -108,13 +111,12 @@ impl<'a> Faults<'a> {
         }
     }
 
-    /// Deploys the ledger, and moves it there and back without any fault: what that leaves is what
-    /// every case must leave.
+    /// Deploys the ledger, and moves it without any fault: what that leaves is what every case must
+    /// leave.
     async fn begin(&mut self) -> Result<(), Failure> {
         bystanders::make(self.site).await?;
-        self.move_to(0).await?;
-        self.make_noise().await?;
         self.move_to(1).await?;
+        self.make_noise().await?;
         self.move_to(0).await?;
         let traces = Traces::observe(self.site, 1).await?;
         traces.expect_complete()?;
@@ -134,22 +136,45 @@ impl<'a> Faults<'a> {
         match case {
             Case::TwoOperators => (Course::default(), self.two_operators().await),
             Case::LostOwner => (Course::default(), self.lost_owner().await),
-            Case::Move(disturbed) => self.disturbed_move(disturbed).await,
+            Case::Move(disturbed) => {
+                self.while_a_client_writes(async |faults, nodes, course| {
+                    faults.survive(disturbed, nodes, course).await
+                })
+                .await
+            }
+            Case::Operator(moment) => {
+                self.while_a_client_writes(async |faults, nodes, course| {
+                    faults.survive_killed_operator(moment, nodes, course).await
+                })
+                .await
+            }
+            Case::Restore(restore) => {
+                self.while_a_client_writes(async |faults, nodes, course| {
+                    faults
+                        .survive_interrupted_restore(restore, nodes, course)
+                        .await
+                })
+                .await
+            }
         }
     }
 
-    /// Disturbs a move, and sees that nothing came of it.
-    async fn disturbed_move(&mut self, case: DisturbedMove) -> (Course, Result<(), Failure>) {
+    /// Does something with the ledger while a client writes, and sees that all is there that was
+    /// acknowledged to it, and nothing else.
+    async fn while_a_client_writes(
+        &mut self,
+        survive: impl AsyncFnOnce(&mut Self, Nodes<'a>, &mut Course) -> Result<(), Failure>,
+    ) -> (Course, Result<(), Failure>) {
         let mut course = Course::default();
         let nodes = Nodes {
             site: self.site,
             source: self.place,
         };
-        let writer = match self.begin_case(case, nodes).await {
+        let writer = match self.begin_writing().await {
             Ok(writer) => writer,
             Err(failure) => return (course, Err(failure)),
         };
-        let settled = self.survive(case, nodes, &mut course).await;
+        let settled = survive(self, nodes, &mut course).await;
         let stopped = writer.stop().await;
         let outcome = match settled.and(stopped) {
             Ok(acknowledged) => {
@@ -161,36 +186,8 @@ impl<'a> Faults<'a> {
         (course, outcome)
     }
 
-    /// Disturbs a move, and deploys until it is complete.
-    async fn survive(
-        &mut self,
-        case: DisturbedMove,
-        nodes: Nodes<'_>,
-        course: &mut Course,
-    ) -> Result<(), Failure> {
-        let before = Before::observe(case, nodes).await?;
-        let uptime = Uptime::observe(case, nodes).await?;
-        self.disturb(case, nodes, course).await?;
-        let is_moved = course.first_exit == Some(0);
-        uptime.expect_unbroken(nodes, is_moved).await?;
-        self.settle(nodes, course).await?;
-        before.expect_no_second_copy(nodes).await
-    }
-
     /// Makes sure that there is something to lose, and somebody who would notice.
-    async fn begin_case(
-        &mut self,
-        case: DisturbedMove,
-        nodes: Nodes<'_>,
-    ) -> Result<Writer, Failure> {
-        if case.moment.is_first_copy() {
-            let dataset = format!("tank/flocker/{}", self.application);
-            let command = format!(
-                "zfs list -H -o name -t snapshot {dataset} | xargs --max-args=1 zfs release \
-                 flocker && zfs destroy -r {dataset}"
-            );
-            nodes.check(Role::Target, &command).await?;
-        }
+    async fn begin_writing(&mut self) -> Result<Writer, Failure> {
         // Far enough from all numbers that the writer before this one tried.
         self.record += 1_000_000;
         let writer = Writer::start(self.site, self.record)?;
@@ -202,69 +199,6 @@ impl<'a> Faults<'a> {
         Ok(writer)
     }
 
-    /// Begins the move, makes the fault happen, waits for the deploy's end, and makes the fault go
-    /// away.
-    async fn disturb(
-        &self,
-        case: DisturbedMove,
-        nodes: Nodes<'_>,
-        course: &mut Course,
-    ) -> Result<(), Failure> {
-        let place = case.moment.place();
-        let before = case.moment.place_before();
-        nodes.arm(before.unwrap_or(place)).await?;
-        let mut operator = self.start_deploy(1 - nodes.source)?;
-        if let Some(before) = before {
-            self.come_to(nodes, before, &mut operator).await?;
-            nodes.arm(place).await?;
-            nodes.let_go(before).await?;
-        }
-        self.come_to(nodes, place, &mut operator).await?;
-        nodes.strike(case.fault, place, &mut operator).await?;
-        let answers = Nodes::answers(case.fault, place.role);
-        if answers {
-            nodes.let_go(place).await?;
-        }
-        let ended = timeout(END_PATIENCE, operator.wait()).await;
-        let lifted = nodes.lift(case.fault).await;
-        if !answers {
-            nodes.let_go(place).await?;
-        }
-        lifted?;
-        let status = match ended {
-            Ok(status) => status.map_err(|source| SiteError::Run {
-                program: "flocker-cluster".to_owned(),
-                source,
-            })?,
-            Err(_) => {
-                return Err(Failure::Endless {
-                    what: "the disturbed deploy".to_owned(),
-                    patience: END_PATIENCE,
-                });
-            }
-        };
-        course.first_exit = status.code();
-        let said = std::fs::read_to_string(self.disturbed_log()).unwrap_or_default();
-        if case.fault != Fault::KillOperator || status.code().is_some() {
-            expect_explained(status.code(), &said, &self.site.addresses())?;
-        }
-        let world = World::observe(self.site).await?;
-        world.expect_no_second_owner(&self.application)?;
-        if status.success() {
-            // I4: then everything that was wanted is true, whatever happened meanwhile.
-            return world.expect_at(&self.application, nodes.number(Role::Target));
-        }
-        let is_seen_to = status.code().is_some() && case.fault != Fault::PowerCutSource;
-        if is_seen_to && world.owners(&self.application) == [nodes.source] {
-            // What was stopped to be moved was started again where it still is, and nobody who asks
-            // for it there is kept waiting.
-            world.expect_at(&self.application, nodes.source)?;
-            let address = self.site.address(nodes.source);
-            self.expect_acknowledged(address).await?;
-        }
-        Ok(())
-    }
-
     /// Waits until the move is held at a place; one that ends before never will be.
     async fn come_to(
         &self,
@@ -274,12 +208,15 @@ impl<'a> Faults<'a> {
     ) -> Result<(), Failure> {
         tokio::select! {
             held = nodes.wait_until_held(place) => held,
-            _ = operator.wait() => {
-                let said = std::fs::read_to_string(self.disturbed_log()).unwrap_or_default();
-                let expected = format!("the move to come to {}", place.name);
-                Err(Failure::unexpected(expected, format!("the deploy ended before:\n{said}")))
-            }
+            _ = operator.wait() => Err(self.ended_before(place.name)),
         }
+    }
+
+    /// The disturbed deploy never came to a place.
+    fn ended_before(&self, place: &str) -> Failure {
+        let said = std::fs::read_to_string(self.disturbed_log()).unwrap_or_default();
+        let expected = format!("the move to come to {place}");
+        Failure::unexpected(expected, format!("the deploy ended before:\n{said}"))
     }
 
     /// What the disturbed deploy says.
@@ -294,6 +231,7 @@ impl<'a> Faults<'a> {
         let outputs = file.and_then(|file| Ok((file.try_clone()?, file)));
         let (stdout, stderr) = outputs.map_err(|source| SiteError::Write { path: log, source })?;
         command.stdin(Stdio::null()).stdout(stdout).stderr(stderr);
+        hold_at_places_of(self.site, &mut command);
         let child = command.spawn();
         Ok(child.map_err(|source| SiteError::Run {
             program: "flocker-cluster".to_owned(),

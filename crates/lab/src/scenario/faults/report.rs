@@ -33,7 +33,12 @@ pub struct Tried {
 #[derive(Debug, Clone)]
 pub enum Choice {
     /// These.
-    These(Vec<Case>),
+    These {
+        /// In the order in which they are begun.
+        cases: Vec<Case>,
+        /// What the order was made from, if it is not their own.
+        seed: Option<u64>,
+    },
     /// Cases at random.
     Random {
         /// What they are made from.
@@ -44,6 +49,15 @@ pub enum Choice {
 }
 
 impl Choice {
+    /// These cases, in their own order or in one that is made from a seed: what a case leaves is what
+    /// the next one finds.
+    pub fn these(mut cases: Vec<Case>, seed: Option<u64>) -> Self {
+        if let Some(seed) = seed {
+            fastrand::Rng::with_seed(seed).shuffle(&mut cases);
+        }
+        Self::These { cases, seed }
+    }
+
     /// A seed that was not used before.
     pub fn fresh_seed() -> u64 {
         fastrand::u64(..)
@@ -51,7 +65,7 @@ impl Choice {
 
     fn cases(&self) -> Box<dyn Iterator<Item = Case>> {
         match self {
-            Self::These(cases) => Box::new(cases.clone().into_iter()),
+            Self::These { cases, .. } => Box::new(cases.clone().into_iter()),
             Self::Random { seed, time } => {
                 let (began, time) = (Instant::now(), *time);
                 Box::new(Case::random(*seed).take_while(move |_| began.elapsed() < time))
@@ -61,7 +75,7 @@ impl Choice {
 
     const fn seed(&self) -> Option<u64> {
         match self {
-            Self::These(_) => None,
+            Self::These { seed, .. } => *seed,
             Self::Random { seed, .. } => Some(*seed),
         }
     }
@@ -76,7 +90,7 @@ pub struct FaultsReport {
     pub commit: Option<String>,
     /// Names all that programs and nodes were built of; nothing if nobody can get that again.
     pub source: Option<String>,
-    /// What random cases were made from.
+    /// What random cases, or the order of chosen ones, were made from.
     pub seed: Option<u64>,
     /// How many pairs of nodes there were, each with cases of its own.
     pub pairs: usize,
@@ -152,9 +166,9 @@ impl Campaign {
             table.cases.iter().any(|tried| tried.case == name)
         };
         let choice = match self.choice {
-            Choice::These(mut cases) => {
+            Choice::These { mut cases, seed } => {
                 cases.retain(|case| !is_green(case));
-                Choice::These(cases)
+                Choice::These { cases, seed }
             }
             random @ Choice::Random { .. } => random,
         };
@@ -193,7 +207,7 @@ pub async fn run_faults(
         table: RefCell::new(table),
     };
     join_all(pairs.iter().map(|site| shared.try_on(site))).await;
-    if let Choice::These(_) = choice {
+    if let Choice::These { .. } = choice {
         let left = shared.cases.into_inner();
         left.for_each(|case| shared.report.skip(&case.to_string()));
     }
@@ -209,7 +223,7 @@ impl Shared<'_> {
             faults.begin().await?;
             Ok(faults)
         };
-        let name = "the ledger moves there and back";
+        let name = "the ledger moves";
         let Ok(mut faults) = self.report.check(site, name, began).await else {
             return;
         };
@@ -265,6 +279,7 @@ impl Shared<'_> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Cases;
     use super::*;
 
     fn table(source: &str) -> FaultsReport {
@@ -288,8 +303,9 @@ mod tests {
 
     fn campaign(source: Option<&str>) -> Campaign {
         let cases = ["kill-agent@released", "two-operators", "lost-owner"];
-        let cases = cases.map(|case| case.parse().unwrap()).to_vec();
-        let mut campaign = Campaign::begin(Choice::These(cases), 2);
+        let cases = cases.map(|case| case.parse::<Cases>().unwrap());
+        let cases = cases.into_iter().flatten().collect();
+        let mut campaign = Campaign::begin(Choice::these(cases, None), 2);
         campaign.table.commit = Some("def".to_owned());
         campaign.table.source = source.map(str::to_owned);
         campaign
@@ -305,6 +321,15 @@ mod tests {
             .collect();
         assert_eq!(left, ["two-operators", "lost-owner"]);
         assert_eq!(resumed.table.cases.len(), 1);
+    }
+
+    #[test]
+    fn a_seed_gives_the_same_order_again() {
+        let order = |seed| Choice::these(Case::all(), seed).cases().collect::<Vec<_>>();
+        assert_eq!(order(None), Case::all());
+        assert_eq!(order(Some(7)), order(Some(7)));
+        assert_ne!(order(Some(7)), order(Some(8)));
+        assert_eq!(Choice::these(Case::all(), Some(7)).seed(), Some(7));
     }
 
     #[test]

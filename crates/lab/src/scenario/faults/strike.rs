@@ -14,8 +14,14 @@ use super::nodes::Nodes;
 /// Source: `flocker_failpoint`.
 const PLACES: &str = "/run/flocker-failpoints";
 
+/// What makes places armed from a boot's beginning, since what is in `/run` does not outlive the one
+/// before.
+///
+/// Source: `tmpfiles.d(5)`.
+const NEXT_BOOT: &str = "/etc/tmpfiles.d/flocker-failpoints.conf";
+
 /// How long a move may take until it is at a place.
-const PLACE_PATIENCE: Duration = Duration::from_secs(300);
+pub(super) const PLACE_PATIENCE: Duration = Duration::from_secs(300);
 
 /// What fills a pool: a dataset to which all that is free is promised.
 const FILLER: &str = "tank/filler";
@@ -27,6 +33,22 @@ impl Nodes<'_> {
         let command =
             format!("mkdir -p {PLACES}/armed {PLACES}/reached && touch {PLACES}/armed/{name}");
         self.check(place.role, &command).await.map(drop)
+    }
+
+    /// Has whoever comes to the place first after the node's next boot be held there.
+    pub(super) async fn arm_next_boot(&self, place: Place) -> Result<(), SiteError> {
+        let name = place.name;
+        let command = format!(
+            "printf '%s\n' 'd {PLACES}/armed' 'd {PLACES}/reached' 'f {PLACES}/armed/{name}' \
+             >{NEXT_BOOT} && sync"
+        );
+        self.check(place.role, &command).await.map(drop)
+    }
+
+    /// Arms nothing in later boots.
+    pub(super) async fn disarm_next_boot(&self, role: Role) -> Result<(), SiteError> {
+        let command = format!("rm {NEXT_BOOT} && sync");
+        self.check(role, &command).await.map(drop)
     }
 
     /// Waits until somebody is held at the place.
@@ -52,6 +74,12 @@ impl Nodes<'_> {
         self.check(place.role, &command).await.map(drop)
     }
 
+    /// Kills whatever of ours is at work on a node.
+    pub(super) async fn kill_agent(&self, role: Role) -> Result<(), SiteError> {
+        let command = "pkill -KILL --exact flocker-node";
+        self.check(role, command).await.map(drop)
+    }
+
     /// Makes the fault happen to the move that is held at `place`.
     pub(super) async fn strike(
         &self,
@@ -60,10 +88,7 @@ impl Nodes<'_> {
         operator: &mut Child,
     ) -> Result<(), SiteError> {
         match fault {
-            Fault::KillAgent => {
-                let command = "pkill -KILL --exact flocker-node";
-                self.check(place.role, command).await?;
-            }
+            Fault::KillAgent => self.kill_agent(place.role).await?,
             Fault::KillOperator => {
                 let killed = operator.kill().await;
                 killed.map_err(|source| SiteError::Run {

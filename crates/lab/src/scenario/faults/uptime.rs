@@ -15,9 +15,9 @@ const CONTAINER: &str =
 pub(super) struct Uptime(Option<String>);
 
 impl Uptime {
-    /// Looks at it before the move.
-    pub(super) async fn observe(case: DisturbedMove, nodes: Nodes<'_>) -> Result<Self, Failure> {
-        if !never_stops(case) {
+    /// Looks at it before a move that is disturbed, after which it must be as it was or need not.
+    pub(super) async fn observe(must_last: bool, nodes: Nodes<'_>) -> Result<Self, Failure> {
+        if !must_last {
             return Ok(Self(None));
         }
         let container = nodes.check(Role::Source, CONTAINER).await?;
@@ -43,7 +43,7 @@ impl Uptime {
 }
 
 /// Tells whether the fault ends the move before it stops the application.
-const fn never_stops(case: DisturbedMove) -> bool {
+pub(super) const fn never_stops(case: DisturbedMove) -> bool {
     match case.moment {
         Moment::FirstPush => !matches!(case.fault, Fault::PowerCutSource),
         // The last changes may still fit into a pool, or not.
