@@ -17,7 +17,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use crate::arguments::TierSelection;
-use crate::install::{self, Need};
+use crate::install;
 use crate::process::{Program, RunError};
 use crate::terminal;
 use beside::DisturbedMoves;
@@ -34,7 +34,7 @@ impl TierSelection {
         TierName::ALL
             .into_iter()
             .filter(|tier| self.tiers.is_empty() || self.tiers.contains(tier))
-            .filter(|tier| !self.fast || !tier.needs().contains(&Need::Machines))
+            .filter(|tier| !self.fast || !tier.needs_machines())
             .collect()
     }
 }
@@ -93,8 +93,7 @@ fn obstacle(tier: TierName) -> Option<String> {
     if !missing.is_empty() {
         return Some(format!("these are missing: {}", missing.join(" ")));
     }
-    let needs_machines = tier.needs().contains(&Need::Machines);
-    needs_machines.then(machines::why_not).flatten()
+    tier.needs_machines().then(machines::why_not).flatten()
 }
 
 /// The platform that this machine's compiler builds for.

@@ -191,8 +191,9 @@ impl UserProgram {
             })
         };
         match self.origin {
+            // Not optimised: they read a few files, and take longer to compile than to run.
             Origin::Cargo => run(Program::cargo()
-                .args(["install", "--locked", "--quiet", "--root"])
+                .args(["install", "--locked", "--quiet", "--debug", "--root"])
                 .args([directory])
                 .args([format!("{name}@{version}")])),
             Origin::Pip => {

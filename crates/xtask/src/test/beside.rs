@@ -1,5 +1,5 @@
-//! The disturbed moves run beside the tier `vm`: one step of a deploy waits for another, on another
-//! node, so that either tier alone leaves a processor idle for much of its time.
+//! The disturbed moves run beside the other tiers of virtual nodes: one step of a deploy waits for
+//! another, on another node, so that either tier alone leaves a processor idle for much of its time.
 
 use std::fs;
 use std::thread::{self, JoinHandle};
@@ -12,7 +12,7 @@ use super::{finish, obstacle};
 use crate::lab::Built;
 use crate::terminal;
 
-/// What the nodes of both tiers take of memory at most, in kibibytes: six of them, and all else.
+/// What the nodes of two tiers take of memory at most, in kibibytes: six of them, and all else.
 const MEMORY: u64 = 12 << 20;
 
 /// The disturbed moves, if they run beside something else.
@@ -20,10 +20,11 @@ const MEMORY: u64 = 12 << 20;
 pub(super) struct DisturbedMoves(Option<JoinHandle<Report>>);
 
 impl DisturbedMoves {
-    /// Begins them before the tier `next`, if that is the one beside which they can run, and this
-    /// machine has the memory for it.
+    /// Begins them before the tier `next`, if that is one beside which they can run, and this machine
+    /// has the memory for it.
     pub(super) fn begin_before(&mut self, next: TierName, all: &[TierName]) {
-        let is_wanted = next == TierName::Vm && all.contains(&TierName::Faults);
+        let is_beside = next.needs_machines() && next != TierName::Faults;
+        let is_wanted = is_beside && self.0.is_none() && all.contains(&TierName::Faults);
         if !is_wanted || obstacle(TierName::Faults).is_some() || !has_memory() {
             return;
         }

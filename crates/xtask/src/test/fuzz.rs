@@ -4,7 +4,10 @@
 //! looked for are panics, broken promises, and inputs that take too long or too much memory.
 
 use std::fs;
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
 
 use cargo_metadata::MetadataCommand;
 
@@ -18,7 +21,7 @@ pub(crate) const MANIFEST: &str = "crates/fuzz/Cargo.toml";
 /// Where that is.
 const DIRECTORY: &str = "crates/fuzz";
 
-/// Names for how many seconds all targets together run.
+/// Names for how many seconds all targets together run: less by the clock, where several do at once.
 const SECONDS: &str = "FUZZ_SECONDS";
 /// For how many they do by default.
 const DEFAULT_SECONDS: u64 = 60;
@@ -54,17 +57,7 @@ pub(super) fn run() -> Outcome {
     if let Err(why) = fuzzer.build() {
         return Outcome::failed(why);
     }
-    let told = |target: &String| match fuzzer.run(target) {
-        Ok(()) => Outcome::of(Count::one_passed()),
-        Err(why) => Outcome::failed(format!("{target}: {why}")),
-    };
-    fuzzer
-        .targets
-        .iter()
-        .map(told)
-        .fold(Outcome::default(), Outcome::and)
-        .require_tests()
-        .and(test_helpers())
+    fuzzer.run_all().require_tests().and(test_helpers())
 }
 
 /// Runs the unit tests of what targets share.
@@ -133,6 +126,33 @@ impl Fuzzer {
         self.command("build")
             .run()
             .map_err(|failure| failure.to_string())
+    }
+
+    /// Runs every target: as many at once as there are processors, of which each keeps one busy.
+    fn run_all(&self) -> Outcome {
+        let workers = thread::available_parallelism().map_or(1, NonZero::get);
+        let left = Mutex::new(self.targets.iter());
+        let work = || {
+            let take = || left.lock().unwrap_or_else(PoisonError::into_inner).next();
+            std::iter::from_fn(take)
+                .map(|target| self.told(target))
+                .fold(Outcome::default(), Outcome::and)
+        };
+        thread::scope(|scope| {
+            let running: Vec<_> = (0..workers).map(|_| scope.spawn(work)).collect();
+            let lost = |_| Outcome::failed("a thread that ran targets panicked");
+            running
+                .into_iter()
+                .map(|worker| worker.join().unwrap_or_else(lost))
+                .fold(Outcome::default(), Outcome::and)
+        })
+    }
+
+    fn told(&self, target: &str) -> Outcome {
+        match self.run(target) {
+            Ok(()) => Outcome::of(Count::one_passed()),
+            Err(why) => Outcome::failed(format!("{target}: {why}")),
+        }
     }
 
     fn run(&self, target: &str) -> Result<(), String> {

@@ -126,6 +126,11 @@ impl TierName {
         }
     }
 
+    /// Whether it runs on nodes in virtual machines.
+    pub(crate) fn needs_machines(self) -> bool {
+        self.needs().contains(&Need::Machines)
+    }
+
     /// Runs the tier.
     pub(super) fn run(self) -> Outcome {
         match self {
