@@ -53,10 +53,11 @@ impl Purpose {
 
     const fn features(self) -> &'static [&'static str] {
         match self {
-            Self::Delivery | Self::Lab => &[],
+            Self::Delivery => &[],
+            Self::Lab => &["--features", "xtask/as-for-tests"],
             Self::Faults => &[
                 "--features",
-                "flocker-node/failpoints,flocker-cluster/failpoints",
+                "xtask/as-for-tests,flocker-node/failpoints,flocker-cluster/failpoints",
             ],
         }
     }
@@ -79,7 +80,7 @@ const HELD: [&str; 2] = ["flocker-node", "flocker-cluster"];
 ///
 /// Always all at once, and this program with them: cargo chooses the features of shared dependencies
 /// by what it builds in one run, so that one program after another would compile most dependencies
-/// several times, and none the way that the tests of the whole workspace need them.
+/// several times. For the lab they are chosen as the tests of the whole workspace need them.
 ///
 /// **Source**: <https://doc.rust-lang.org/cargo/reference/resolver.html#feature-unification>.
 pub(crate) fn build(purpose: Purpose) -> Result<PathBuf, ProgramsError> {
