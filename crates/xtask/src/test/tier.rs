@@ -294,7 +294,8 @@ pub(super) fn build_faults() -> Result<Built, String> {
     build_lab(Purpose::Faults)
 }
 
-/// Disturbs moves: every fault and every moment once, on two pairs of nodes.
+/// Disturbs moves, at every moment and by every fault, and one of each other kind of case, on two
+/// pairs of nodes.
 pub(super) fn run_faults(built: &Built) -> Outcome {
     run_scenario(built, &["faults", "--smoke", "--pairs", "2"])
 }

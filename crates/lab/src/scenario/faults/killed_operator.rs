@@ -4,14 +4,14 @@ use std::path::PathBuf;
 use std::{fs, io};
 
 use clap::ValueEnum;
-use tokio::process::{Child, Command};
+use tokio::process::Command;
 
 use super::super::failure::{Failure, expect};
 use super::super::site::{Site, SiteError};
 use super::super::wait::eventually;
 use super::case::{Fault, Moment, Role};
 use super::nodes::Nodes;
-use super::strike::PLACE_PATIENCE;
+use super::strike::{PLACE_PATIENCE, kill};
 use super::uptime::Uptime;
 use super::world::World;
 use super::{Course, Faults};
@@ -193,14 +193,6 @@ impl Faults<'_> {
             held = places.wait_until_held(moment.place()) => held?,
             _ = operator.wait() => return Err(self.ended_before(moment.place())),
         }
-        kill(&mut operator).await
+        Ok(kill(&mut operator).await?)
     }
-}
-
-async fn kill(operator: &mut Child) -> Result<(), Failure> {
-    let killed = operator.kill().await;
-    Ok(killed.map_err(|source| SiteError::Run {
-        program: "flocker-cluster".to_owned(),
-        source,
-    })?)
 }

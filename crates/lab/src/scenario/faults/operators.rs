@@ -2,11 +2,11 @@
 
 use super::super::cluster::BLOCKED;
 use super::super::failure::Failure;
-use super::super::site::SiteError;
 use super::super::wait::{PATIENCE, eventually};
 use super::Faults;
 use super::case::{Moment, Role};
 use super::nodes::Nodes;
+use super::strike::kill;
 use super::world::Traces;
 
 impl Faults<'_> {
@@ -31,11 +31,7 @@ impl Faults<'_> {
                 "nothing was changed on any node",
             ])?;
         }
-        let killed = winner.kill().await;
-        killed.map_err(|source| SiteError::Run {
-            program: "flocker-cluster".to_owned(),
-            source,
-        })?;
+        kill(&mut winner).await?;
         // Nobody lets the node go on: that its operator is gone has to be enough.
         eventually("the lock is free", PATIENCE, async || {
             let transcript = self.cluster.deploy(&self.layout(there), &[]).await?;

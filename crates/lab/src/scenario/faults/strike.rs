@@ -26,6 +26,15 @@ pub(super) const PLACE_PATIENCE: Duration = Duration::from_secs(300);
 /// What fills a pool: a dataset to which all that is free is promised.
 const FILLER: &str = "tank/filler";
 
+/// Kills the operator's program, and waits until it is gone.
+pub(super) async fn kill(operator: &mut Child) -> Result<(), SiteError> {
+    let killed = operator.kill().await;
+    killed.map_err(|source| SiteError::Run {
+        program: "flocker-cluster".to_owned(),
+        source,
+    })
+}
+
 impl Nodes<'_> {
     /// Has whoever comes to the place first be held there.
     pub(super) async fn arm(&self, place: Place) -> Result<(), SiteError> {
@@ -89,13 +98,7 @@ impl Nodes<'_> {
     ) -> Result<(), SiteError> {
         match fault {
             Fault::KillAgent => self.kill_agent(place.role).await?,
-            Fault::KillOperator => {
-                let killed = operator.kill().await;
-                killed.map_err(|source| SiteError::Run {
-                    program: "flocker-cluster".to_owned(),
-                    source,
-                })?;
-            }
+            Fault::KillOperator => kill(operator).await?,
             Fault::PowerCutSource => self.power_cut(Role::Source).await?,
             Fault::PowerCutTarget => self.power_cut(Role::Target).await?,
             Fault::CutLink => self.cut_link(Role::Target, true).await?,
