@@ -25,6 +25,7 @@ mod kernel;
 mod listing;
 mod log_reset;
 mod mount;
+mod mount_root;
 mod mountinfo;
 mod names;
 mod observe;
