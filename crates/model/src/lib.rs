@@ -24,7 +24,7 @@ pub use application::{
 pub use deployment::{AppliedDeployment, Deployment, DeploymentId};
 pub use digest::Digest;
 pub use identity::{Contact, Member, Members, NodeId, SshIdentity};
-pub use image::{ImageId, ImageReference};
+pub use image::{ImageId, ImageName, ImageProblem, ImageReference, InvalidImage};
 pub use memory::{NodeMemory, RememberedApplication};
 pub use names::{ApplicationName, InvalidName, NodeName};
 pub use network::{ContainerLinks, Endpoint, NodeNetwork};
