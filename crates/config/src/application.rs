@@ -8,6 +8,7 @@ use flocker_model::{
 };
 
 use crate::fields::{Field, KnownKeys};
+use crate::image::read_image;
 use crate::links::{DraftLink, read_links};
 use crate::phrase::quote;
 use crate::process::{read_command, read_environment};
@@ -172,19 +173,6 @@ impl Draft {
         };
         Some((self.name.value.parse().ok()?, application))
     }
-}
-
-fn read_image(field: &Field<'_>, report: &mut Report) -> Option<ImageReference> {
-    let text = field.string(report)?;
-    let image = text.value.parse::<ImageReference>();
-    if let Err(invalid) = &image {
-        report.error(|| {
-            let message = format!("{}: {} {}", field.what, quote(&text.value), invalid.problem);
-            Finding::at(text.span, message)
-                .hint("write `repository`, `repository:tag` or `repository@sha256:...`")
-        });
-    }
-    image.ok()
 }
 
 fn read_cpu(field: &Field<'_>, report: &mut Report) -> Option<CpuMillis> {

@@ -27,7 +27,7 @@ pub use application::{
 pub use deployment::{AppliedDeployment, Deployment, DeploymentId};
 pub use digest::Digest;
 pub use identity::{Contact, Member, Members, NodeId, SshIdentity};
-pub use image::{ImageId, ImageReference};
+pub use image::{ImageId, ImageName, ImageProblem, ImageReference, InvalidImage};
 pub use image_details::{ImageDetails, ImagePlatform};
 pub use memory::{NodeMemory, RememberedApplication};
 pub use mount_path::{DirectoryName, MountPath};
