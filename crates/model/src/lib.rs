@@ -7,6 +7,7 @@ mod deployment;
 mod digest;
 mod identity;
 mod image;
+mod image_copies;
 mod image_details;
 mod memory;
 mod mount_path;
@@ -27,7 +28,8 @@ pub use application::{
 pub use deployment::{AppliedDeployment, Deployment, DeploymentId};
 pub use digest::Digest;
 pub use identity::{Contact, Member, Members, NodeId, SshIdentity};
-pub use image::{ImageId, ImageName, ImageProblem, ImageReference, InvalidImage};
+pub use image::{ImageId, ImageName, ImageProblem, ImageReference, InvalidImage, short_digest};
+pub use image_copies::{OperatorImage, OperatorStore, RegistryAnswer};
 pub use image_details::{ImageDetails, ImagePlatform};
 pub use memory::{NodeMemory, RememberedApplication};
 pub use mount_path::{DirectoryName, MountPath};

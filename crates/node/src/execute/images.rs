@@ -1,9 +1,10 @@
 //! Getting images: from a registry, or to a peer.
 
-use flocker_model::{ImageReference, NodeName};
+use flocker_model::{ImageDetails, ImageReference, NodeName};
 use flocker_remote::protocol::{Change, Progress, StepFailure};
 
 use crate::execute::ProgressSender;
+use crate::failure::failure_of;
 use crate::machine::Machine;
 use crate::peer::connect;
 use crate::platform::{Containers as _, ImageProgress, Platform};
@@ -27,20 +28,35 @@ pub(super) async fn pull(
     let pulled = machine.containers.pull_image(image, tell).await;
     pulled.map_err(|failure| StepFailure {
         hint: Some(format!(
-            "if no registry is meant to have it, build or load {image} on any node or on the \
-             machine that you deploy from, or name its archive with --image-archive"
+            "`docker pull {image}` on the node shows whether this lasts; to do without the \
+             registry, `docker load` the image on any node, or name its archive with --image-archive"
         )),
         ..failure
     })?;
     Ok(Change::Changed)
 }
 
-/// Streams an image to a peer.
+/// Streams an image to a peer, if it is still the one that the plan means.
 pub(super) async fn push(
     machine: &Machine<impl Platform>,
-    (image, to): (&ImageReference, &NodeName),
+    (image, copy, to): (&ImageReference, &ImageDetails, &NodeName),
     progress: &ProgressSender,
 ) -> Result<Change, StepFailure> {
+    let found = machine.containers.observe_image(image).await?;
+    if found.as_ref() != Some(&copy.id) {
+        let message = match &found {
+            Some(id) => format!(
+                "{image} is another image by now: {}, and not {}",
+                id.short(),
+                copy.id.short()
+            ),
+            None => format!("the image {image} is not on this node any more"),
+        };
+        return Err(StepFailure {
+            stale: true,
+            ..failure_of(message)
+        });
+    }
     let peer = connect(machine, to).await?;
     let archive = machine.containers.export_image(image);
     peer.send_image(image, archive, progress).await?;

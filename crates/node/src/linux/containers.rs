@@ -8,7 +8,10 @@ use std::time::Duration;
 use flocker_docker::{
     ContainerObservation, Docker, DockerSettings, EngineObservation, StartError, StartWatch,
 };
-use flocker_model::{ApplicationName, ContainerSpecification, ImageDetails, ImageReference};
+use flocker_model::{
+    ApplicationName, ContainerSpecification, ImageDetails, ImageId, ImageName, ImageReference,
+    RegistryAnswer,
+};
 use flocker_remote::protocol::{Change, StepFailure};
 use futures_util::TryStreamExt as _;
 use tokio::io::AsyncRead;
@@ -35,10 +38,21 @@ impl Containers for Docker {
             .or_failed_to("the containers cannot be looked at")
     }
 
-    async fn observe_images(&self) -> Result<BTreeMap<ImageReference, ImageDetails>, StepFailure> {
+    async fn observe_images(&self) -> Result<BTreeMap<ImageName, ImageDetails>, StepFailure> {
         Docker::observe_images(self)
             .await
             .or_failed_to("the images cannot be looked at")
+    }
+
+    async fn observe_image(&self, image: &ImageReference) -> Result<Option<ImageId>, StepFailure> {
+        Docker::observe_image(self, image).await.or_failure()
+    }
+
+    async fn ask_registries(
+        &self,
+        images: &[ImageReference],
+    ) -> BTreeMap<ImageName, RegistryAnswer> {
+        Docker::ask_registries(self, images).await
     }
 
     async fn observe_engine(&self) -> Result<EngineObservation, StepFailure> {

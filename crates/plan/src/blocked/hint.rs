@@ -2,6 +2,7 @@
 
 use flocker_model::{ApplicationName, NodeName, Obstacle, Obstruction};
 
+use super::image::bring_along;
 use super::{Blocked, BlockedKind, CopyDescription};
 use crate::naming::{look_at_pool, promote_command, set_aside_command};
 
@@ -114,6 +115,13 @@ impl BlockedKind {
                 problem,
                 ..
             } => look_at_pool(node, pool, problem),
+            Self::NoImage {
+                node,
+                platform,
+                image,
+                answer,
+                ..
+            } => bring_along((node, platform.as_ref()), image, answer),
             Self::NeedsOtherNode { .. } => {
                 "run `flocker-cluster deploy`, which speaks with every node".to_owned()
             }

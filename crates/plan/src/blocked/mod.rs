@@ -1,15 +1,17 @@
 //! What stands in the way of a plan, said so that the operator can decide.
 
 mod hint;
+mod image;
 mod text;
 mod unseen;
 
 use flocker_model::{
-    ApplicationName, ByteCount, Epoch, NodeId, NodeName, Obstruction, PoolProblem, PoollessNode,
-    Port, SnapshotGuid,
+    ApplicationName, ByteCount, Epoch, ImagePlatform, ImageReference, NodeId, NodeName,
+    Obstruction, PoolProblem, PoollessNode, Port, RegistryAnswer, SnapshotGuid,
 };
 use serde::{Deserialize, Serialize};
 
+pub use image::UnfitCopy;
 pub use unseen::Unseen;
 
 /// One copy of a volume, as it is shown when copies contradict each other.
@@ -198,6 +200,19 @@ pub enum BlockedKind {
         problem: PoolProblem,
         /// Whether its volumes could be looked at all the same.
         volumes_seen: bool,
+    },
+    /// The node's Docker runs no copy of the image that was seen, and the registry gives none.
+    NoImage {
+        /// The node.
+        node: NodeName,
+        /// The images that its Docker runs, if it says so.
+        platform: Option<ImagePlatform>,
+        /// The image.
+        image: ImageReference,
+        /// The copies that are made for other machines.
+        copies: Vec<UnfitCopy>,
+        /// What the registry said.
+        answer: RegistryAnswer,
     },
     /// Within one node's scope: what is wanted needs another node.
     NeedsOtherNode {

@@ -4,6 +4,7 @@ use std::fmt;
 
 use flocker_model::{Epoch, Obstacle, render_age, render_utc};
 
+use super::image::write_no_image;
 use super::{Blocked, BlockedKind, CopyDescription, list};
 use crate::naming::machine;
 
@@ -100,6 +101,13 @@ impl fmt::Display for BlockedKind {
             ),
             Self::NotEnoughSpace { .. } | Self::PoolUnusable { .. } => self.fmt_about_pool(f),
             Self::NeedsOtherNode { node, what } => write!(f, "{what} (on {node})"),
+            Self::NoImage {
+                node,
+                platform,
+                image,
+                copies,
+                answer,
+            } => write_no_image(f, (node, platform.as_ref()), (image, copies), answer),
             Self::VolumeUnknown { .. }
             | Self::OwnerUnseen { .. }
             | Self::OwnersContradict { .. }

@@ -78,7 +78,7 @@ impl Planner<'_> {
         let mut ready = self.answering_targets(application, place);
         if matches!(need, Need::Create | Need::Recreate) {
             let origin = self.origin(name, place);
-            ready.extend(self.bring_image(place, &application.image, origin.as_ref()));
+            ready.extend(self.bring_image(place, &application.image, origin.as_ref())?);
         }
         ready.extend(self.prepared.get(place));
         let placing = Placing {

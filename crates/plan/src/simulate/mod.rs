@@ -10,10 +10,10 @@ mod volumes;
 
 use std::collections::BTreeMap;
 
-use flocker_model::{ImageReference, NodeName, NodeState, Observed};
+use flocker_model::{ImageDetails, ImageId, ImageReference, NodeName, NodeState, Observed};
 use thiserror::Error;
 
-use crate::{Action, StepId, Yield};
+use crate::{Action, ImageSource, StepId, Yield};
 use memory::remember;
 
 /// An action whose expected state is not what it finds; nothing was done, but that a start is
@@ -73,9 +73,9 @@ fn on_one_node(
             state.members.clone_from(members);
             state.applied = Some(applied.clone());
         }
-        Action::EnsureImage { image, .. } => {
-            let id = flocker_model::ImageId(image.with_tag());
-            state.images.insert(tagged(image)?, id.into());
+        Action::EnsureImage { image, from } => {
+            let copy = brought(state, image, from);
+            state.images.insert(image.identity(), copy);
         }
         Action::CreateVolume { .. }
         | Action::ResizeVolume { .. }
@@ -115,8 +115,17 @@ fn seen<'a>(observed: &'a mut Observed, node: &NodeName) -> Result<&'a mut NodeS
     }
 }
 
-/// Writes the tag out, as images are observed.
-fn tagged(image: &ImageReference) -> Result<ImageReference, String> {
-    let tagged = image.with_tag().parse();
-    tagged.map_err(|_| "there is no such image".to_owned())
+/// Returns the copy that a node gets. Of a registry's image it gets the one for its own machine,
+/// whose identity only the registry knows.
+fn brought(state: &NodeState, image: &ImageReference, from: &ImageSource) -> ImageDetails {
+    match from {
+        ImageSource::Operator(copy) => copy.details.clone(),
+        ImageSource::Registry(found) => {
+            let platform = found.as_ref().and_then(|found| found.platform.clone());
+            ImageDetails {
+                platform: platform.or_else(|| state.platform.clone()),
+                ..ImageId(image.with_tag()).into()
+            }
+        }
+    }
 }

@@ -2,6 +2,7 @@
 
 mod changes;
 mod cluster;
+mod images;
 mod interruptions;
 mod membership;
 mod moves;
