@@ -81,7 +81,7 @@ struct ImageConfiguration {
 #[serde(rename_all = "PascalCase")]
 struct ContainerDefaults {
     #[serde(default)]
-    volumes: Option<BTreeMap<String, serde::de::IgnoredAny>>,
+    volumes: Option<serde_json::Map<String, serde_json::Value>>,
 }
 
 /// Reads which images an archive has.
@@ -150,7 +150,11 @@ fn details(entry: &ManifestEntry, configuration: Option<&Vec<u8>>) -> ImageDetai
     ImageDetails {
         id: identity(&entry.config),
         platform: platform.map(|(os, architecture)| ImagePlatform { os, architecture }),
-        volumes: volumes.unwrap_or_default().into_keys().collect(),
+        volumes: volumes
+            .unwrap_or_default()
+            .into_iter()
+            .map(|(path, _)| path)
+            .collect(),
     }
 }
 

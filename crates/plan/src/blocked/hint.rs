@@ -2,7 +2,6 @@
 
 use flocker_model::{ApplicationName, NodeName, Obstacle, Obstruction};
 
-use super::image::bring_along;
 use super::{Blocked, BlockedKind, CopyDescription};
 use crate::naming::{look_at_pool, promote_command, set_aside_command};
 
@@ -115,13 +114,7 @@ impl BlockedKind {
                 problem,
                 ..
             } => look_at_pool(node, pool, problem),
-            Self::NoImage {
-                node,
-                platform,
-                image,
-                answer,
-                ..
-            } => bring_along((node, platform.as_ref()), image, answer),
+            Self::NoImage { .. } => self.hint_about_image(),
             Self::NeedsOtherNode { .. } => {
                 "run `flocker-cluster deploy`, which speaks with every node".to_owned()
             }

@@ -5,6 +5,8 @@ use std::fmt;
 use flocker_model::{ImagePlatform, ImageReference, NodeName, RegistryAnswer};
 use serde::{Deserialize, Serialize};
 
+use super::BlockedKind;
+
 /// A copy of an image that is made for other machines than the one that needs it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UnfitCopy {
@@ -55,8 +57,25 @@ pub(super) fn write_no_image(
     }
 }
 
+impl BlockedKind {
+    /// Says how a node gets an image that no machine has for it.
+    pub(super) fn hint_about_image(&self) -> String {
+        match self {
+            Self::NoImage {
+                node,
+                platform,
+                image,
+                answer,
+                ..
+            } => bring_along((node, platform.as_ref()), image, answer),
+            // Not about an image.
+            _ => String::new(),
+        }
+    }
+}
+
 /// Says how a node gets an image that no machine has for it.
-pub(super) fn bring_along(
+fn bring_along(
     (node, platform): (&NodeName, Option<&ImagePlatform>),
     image: &ImageReference,
     answer: &RegistryAnswer,
