@@ -7,6 +7,7 @@ use flocker_model::{
     Secret, VolumeSpecification,
 };
 
+use crate::dollar::Purpose;
 use crate::fields::{Field, KnownKeys};
 use crate::image::read_image;
 use crate::links::{DraftLink, read_links};
@@ -194,6 +195,9 @@ fn read_memory(field: &Field<'_>, report: &mut Report) -> Option<ByteCount> {
 }
 
 fn read_restart(field: &Field<'_>, report: &mut Report) -> Option<RestartPolicy> {
+    if let Some(text) = field.value.text() {
+        field.read_dollars(text, Purpose::Flocker, report)?;
+    }
     match field.value.text() {
         Some("always") => Some(RestartPolicy::Always),
         Some("on-failure") => Some(RestartPolicy::OnFailure),

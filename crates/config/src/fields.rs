@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use flocker_model::Port;
 
+use crate::dollar::Purpose;
 use crate::phrase::{double_quoted, enumerate, quote};
 use crate::quantity::{Refusal, parse_port};
 use crate::report::{Finding, Report};
@@ -89,8 +90,17 @@ impl<'t> Field<'t> {
         }
     }
 
-    /// Reads a string; a number or boolean without quotes is none.
+    /// Reads a string that Flocker understands; a number or boolean without quotes is none.
     pub(crate) fn string(&self, report: &mut Report) -> Option<Located<String>> {
+        self.string_for(Purpose::Flocker, report)
+    }
+
+    /// Reads a string that a program is given as it is.
+    pub(crate) fn free_text(&self, report: &mut Report) -> Option<Located<String>> {
+        self.string_for(Purpose::Program, report)
+    }
+
+    fn string_for(&self, purpose: Purpose, report: &mut Report) -> Option<Located<String>> {
         match self.value.scalar() {
             Some(scalar) if scalar.kind == ScalarKind::String => {
                 if scalar.text.contains('\0') {
@@ -99,8 +109,9 @@ impl<'t> Field<'t> {
                     });
                     return None;
                 }
+                let value = self.read_dollars(&scalar.text, purpose, report)?;
                 Some(Located {
-                    value: scalar.text.clone(),
+                    value,
                     span: self.span(),
                 })
             }
@@ -122,12 +133,13 @@ impl<'t> Field<'t> {
     /// Reads the text of a single word, whatever YAML takes it for: where only a name can stand,
     /// `123` and `"123"` are the same name.
     pub(crate) fn name(&self, report: &mut Report) -> Option<Located<String>> {
-        let text = self.value.text();
-        if text.is_none() {
+        let Some(text) = self.value.text() else {
             report.error(|| self.wrong_type("a name"));
-        }
-        text.map(|text| Located {
-            value: text.to_owned(),
+            return None;
+        };
+        let value = self.read_dollars(text, Purpose::Flocker, report)?;
+        Some(Located {
+            value,
             span: self.span(),
         })
     }
@@ -138,6 +150,7 @@ impl<'t> Field<'t> {
             report.error(|| self.wrong_type("a port number"));
             return None;
         };
+        self.read_dollars(&scalar.text, Purpose::Flocker, report)?;
         if scalar.kind != ScalarKind::Number {
             report.error(|| {
                 let finding = self.wrong_type("a port number");
@@ -162,6 +175,7 @@ impl<'t> Field<'t> {
             report.error(|| self.wrong_type(expected));
             return None;
         };
+        self.read_dollars(text, Purpose::Flocker, report)?;
         match parse(text) {
             Ok(value) => Some(Located {
                 value,

@@ -11,6 +11,7 @@
 mod application;
 mod cross;
 mod diagnostic;
+mod dollar;
 mod fields;
 mod image;
 mod links;

@@ -3,7 +3,7 @@
 use crate::render::visible_character;
 
 /// Characters of a quotation that are kept.
-const QUOTED_CHARACTERS: usize = 64;
+pub(crate) const QUOTED_CHARACTERS: usize = 64;
 
 /// Quotes text in backticks, cut to what fits a line and without control characters.
 pub(crate) fn quote(text: &str) -> String {

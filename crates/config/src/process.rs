@@ -42,7 +42,7 @@ pub(crate) fn read_environment(
                     .wrong_type("a string")
                     .hint(format!("{} if it is to be empty", value.line("\"\"")))
             });
-        } else if let Some(text) = value.string(report) {
+        } else if let Some(text) = value.free_text(report) {
             environment.insert(name.clone(), text.value.into());
         }
     }
@@ -90,7 +90,7 @@ pub(crate) fn read_command(
     let mut words = Vec::with_capacity(items.len());
     for item in items {
         let word = Field::item(format!("a word of the command of {owner}"), item);
-        words.extend(word.string(report).map(|word| word.value));
+        words.extend(word.free_text(report).map(|word| word.value));
     }
     Some(words)
 }

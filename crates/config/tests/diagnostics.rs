@@ -521,3 +521,48 @@ fn images() {
     ]);
     insta::assert_snapshot!(text);
 }
+
+#[test]
+fn variables() {
+    let text = render(&[
+        application(
+            "in an environment",
+            "db:\n  image: postgres\n  environment:\n    POSTGRES_PASSWORD: \"${DB_PASSWORD:?set it}\"",
+        ),
+        application(
+            "twice in a word of a command",
+            "web:\n  image: x\n  command: [serve, \"--dsn=postgres://${USER}:${DB_PASSWORD}@127.0.0.1/\"]",
+        ),
+        application(
+            "in an image, with a default",
+            "db: {image: \"postgres:${TAG:-16}\"}",
+        ),
+        application(
+            "in a text of several lines",
+            "a:\n  image: x\n  environment:\n    CONFIG: |\n      user: app\n      password: ${PW}\n",
+        ),
+        application(
+            "in numbers",
+            "a:\n  image: x\n  memory: ${MEM}\n  routes:\n    - ${PORT}\n",
+        ),
+        application(
+            "in a path and a policy",
+            "a:\n  image: x\n  volume: ${DATA}/db\n  restart: ${HOW}\n",
+        ),
+        application("never closed", "a: {image: x, command: [\"${NAME\"]}"),
+        application(
+            "no name in it",
+            "a: {image: x, command: [\"${}\", \"${{ secrets.X }}\"]}",
+        ),
+        application(
+            "without quotes between brackets",
+            "a: {image: x, command: [serve, --dsn=${DSN}]}",
+        ),
+        application(
+            "without quotes between braces",
+            "a: {image: postgres:${TAG}}",
+        ),
+        deployment("in a deployment", "nodes:\n  1.1.1.1:\n    - ${APP}\n"),
+    ]);
+    insta::assert_snapshot!(text);
+}

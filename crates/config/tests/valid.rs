@@ -188,3 +188,23 @@ fn parse_is_the_same_without_warnings() {
         deployment(SEED_APPLICATIONS, SEED_DEPLOYMENT)
     );
 }
+
+#[test]
+fn two_dollars_are_one_dollar() {
+    let text = r#"
+db:
+  image: postgres
+  environment: {ONE: "a$$b", ALONE: "$HOME", KEPT: "$${NAME}"}
+  command: [sh, -c, 'echo "$1 $${2:-x}" $$$$']
+"#;
+    let parsed = deployment(text, "nodes: {1.1.1.1: [db]}");
+    let db = &parsed.applications[&"db".parse().unwrap()];
+    let values: Vec<_> = db
+        .environment
+        .values()
+        .map(|value| value.reveal())
+        .collect();
+    assert_eq!(values, ["$HOME", "${NAME}", "a$b"]);
+    let command = db.command.as_ref().unwrap();
+    assert_eq!(command[2], r#"echo "$1 ${2:-x}" $$"#);
+}
