@@ -158,7 +158,6 @@ impl Draft {
             })
         });
         let application = Application {
-            image: self.image?,
             command: self.command,
             environment: self.environment,
             volume: self.volume,
@@ -171,6 +170,7 @@ impl Draft {
             memory: self.memory,
             cpu: self.cpu,
             restart: self.restart,
+            ..Application::new(self.image?)
         };
         Some((self.name.value.parse().ok()?, application))
     }
