@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use flocker_model::{
     Application, ApplicationName, ByteCount, CpuMillis, ImageReference, Link, RestartPolicy,
-    Secret, VolumeSpecification,
+    Secret, StopGracePeriod, StopSignal,
 };
 
 use crate::dollar::Purpose;
@@ -12,19 +12,21 @@ use crate::fields::{Field, KnownKeys};
 use crate::image::read_image;
 use crate::links::{DraftLink, read_links};
 use crate::phrase::quote;
-use crate::process::{read_command, read_environment};
+use crate::process::{read_command, read_environment, read_stop_grace_period, read_stop_signal};
 use crate::quantity::{Refusal, parse_bytes, parse_cpu};
 use crate::report::{Finding, Report};
 use crate::routes::{DraftRoute, read_routes};
 use crate::source::Located;
 use crate::suggest::nearest;
 use crate::tree::Entry;
-use crate::volume::read_volume;
+use crate::volumes::{Data, read_data};
 
 const KEYS: KnownKeys = KnownKeys {
     keys: &[
         "image",
         "volume",
+        "volumes",
+        "scratch",
         "environment",
         "routes",
         "links",
@@ -32,11 +34,12 @@ const KEYS: KnownKeys = KnownKeys {
         "memory",
         "cpu",
         "restart",
+        "stop_signal",
+        "stop_grace_period",
     ],
     synonyms: &[
         ("ports", "routes"),
         ("expose", "routes"),
-        ("volumes", "volume"),
         ("env", "environment"),
         ("depends_on", "links"),
         ("cmd", "command"),
@@ -62,10 +65,12 @@ pub(crate) struct Draft {
     image: Option<ImageReference>,
     command: Option<Vec<String>>,
     environment: BTreeMap<String, Secret>,
-    volume: Option<VolumeSpecification>,
+    data: Data,
     memory: Option<ByteCount>,
     cpu: Option<CpuMillis>,
     restart: RestartPolicy,
+    stop_signal: Option<StopSignal>,
+    stop_grace_period: Option<StopGracePeriod>,
 }
 
 /// Reads every application of the file.
@@ -84,10 +89,12 @@ fn read_application(entry: Entry<'_>, report: &mut Report) -> Draft {
         image: None,
         command: None,
         environment: BTreeMap::new(),
-        volume: None,
+        data: Data::default(),
         memory: None,
         cpu: None,
         restart: RestartPolicy::default(),
+        stop_signal: None,
+        stop_grace_period: None,
     };
     let name = &entry.key.value;
     if let Err(invalid) = name.parse::<ApplicationName>() {
@@ -126,6 +133,7 @@ fn read_application(entry: Entry<'_>, report: &mut Report) -> Draft {
     for entry in entries {
         draft.read_field(&Field::of(entry, &owner), entry, report);
     }
+    draft.data = read_data(entry.value, &owner, report);
     draft
 }
 
@@ -134,7 +142,6 @@ impl Draft {
         let owner = quote(&self.name.value);
         match entry.key.value.as_str() {
             "image" => self.image = read_image(field, report),
-            "volume" => self.volume = read_volume(field, &owner, report),
             "environment" => self.environment = read_environment(field, &owner, report),
             "routes" => self.routes = read_routes(field, &owner, report),
             "links" => self.links = read_links(field, &owner, report),
@@ -142,7 +149,11 @@ impl Draft {
             "memory" => self.memory = read_memory(field, report),
             "cpu" => self.cpu = read_cpu(field, report),
             "restart" => self.restart = read_restart(field, report).unwrap_or_default(),
-            // Reported by `KnownKeys::check`.
+            "stop_signal" => self.stop_signal = read_stop_signal(field, report),
+            "stop_grace_period" => {
+                self.stop_grace_period = read_stop_grace_period(field, report);
+            }
+            // Read together, or reported by `KnownKeys::check`.
             _ => {}
         }
     }
@@ -160,7 +171,8 @@ impl Draft {
         let application = Application {
             command: self.command,
             environment: self.environment,
-            volume: self.volume,
+            volume: self.data.volume,
+            scratch: self.data.scratch,
             routes: self
                 .routes
                 .into_iter()
@@ -170,6 +182,8 @@ impl Draft {
             memory: self.memory,
             cpu: self.cpu,
             restart: self.restart,
+            stop_signal: self.stop_signal,
+            stop_grace_period: self.stop_grace_period,
             ..Application::new(self.image?)
         };
         Some((self.name.value.parse().ok()?, application))

@@ -31,6 +31,7 @@ mod tree;
 mod tree_builder;
 mod unreadable;
 mod volume;
+mod volumes;
 
 pub use diagnostic::{Diagnostic, Diagnostics, Place, Severity};
 pub use parse::{Parsed, parse, parse_with_warnings};

@@ -1,11 +1,12 @@
-//! The keys `environment` and `command`: what the container's process is given.
+//! What the container's process is given, and how it is asked to end.
 
 use std::collections::BTreeMap;
 
-use flocker_model::Secret;
+use flocker_model::{Secret, StopGracePeriod, StopSignal};
 
 use crate::fields::Field;
 use crate::phrase::{double_quoted, quote};
+use crate::quantity::{Refusal, parse_grace_period};
 use crate::report::{Finding, Report};
 
 /// Reads the variables of the application that messages call `owner`.
@@ -99,4 +100,23 @@ pub(crate) fn read_command(
 fn word_list(text: &str) -> String {
     let words: Vec<String> = text.split_whitespace().map(double_quoted).collect();
     format!("[{}]", words.join(", "))
+}
+
+/// Reads the signal that asks the process to end.
+pub(crate) fn read_stop_signal(field: &Field<'_>, report: &mut Report) -> Option<StopSignal> {
+    let parse = |text: &str| {
+        text.parse::<StopSignal>()
+            .map_err(|invalid| Refusal::new(invalid.problem, "write a name such as `SIGINT`"))
+    };
+    let signal = field.parsed("a signal", parse, report);
+    signal.map(|signal| signal.value)
+}
+
+/// Reads how long the process may take to end.
+pub(crate) fn read_stop_grace_period(
+    field: &Field<'_>,
+    report: &mut Report,
+) -> Option<StopGracePeriod> {
+    let period = field.parsed("a length of time", parse_grace_period, report);
+    period.map(|period| period.value)
 }

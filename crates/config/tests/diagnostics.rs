@@ -566,3 +566,73 @@ fn variables() {
     ]);
     insta::assert_snapshot!(text);
 }
+
+#[test]
+fn volumes() {
+    let text = render(&[
+        application(
+            "several paths in volume",
+            "gitlab:\n  image: x\n  volume: [/etc/gitlab, /var/log/gitlab, /var/opt/gitlab]",
+        ),
+        application(
+            "compose's volume",
+            "db: {image: x, volume: 'db:/var/lib/data'}",
+        ),
+        application(
+            "both keys",
+            "db:\n  image: x\n  volume: /data\n  volumes: [/logs]",
+        ),
+        application("one path", "db: {image: x, volumes: /data, scratch: /tmp}"),
+        application(
+            "directories of the node",
+            "db:\n  image: x\n  volumes:\n    - /srv/db:/data\n    - ./conf:/etc/db:ro\n    - ~/x:/x",
+        ),
+        application(
+            "options",
+            "db: {image: x, volumes: ['data:/data:z', 'conf:/etc/db:ro', '/srv/a:/a:rw']}",
+        ),
+        application(
+            "compose's long form",
+            "db:\n  image: x\n  volumes:\n    - {type: volume, source: db, target: /data}\n    \
+             - {type: bind, source: /srv, target: /srv}\n    - {type: tmpfs, target: /run}\n    - {}",
+        ),
+        application(
+            "paths and names",
+            "db: {image: x, volumes: [data, 'a/b:/data', '/my data', 'x:y', /], scratch: [tmp, 5, 'a:/tmp']}",
+        ),
+        application(
+            "one path twice",
+            "db:\n  image: x\n  volumes: [/data, 'other:/data/']\n  scratch: [/data//., /tmp, /tmp]",
+        ),
+        application(
+            "the volume's path is scratch, too",
+            "db: {image: x, volume: /data, scratch: [/data]}",
+        ),
+        application(
+            "one directory twice",
+            "db: {image: x, volumes: [/a/b, 'a-b:/c', 'x:/y', 'x:/z']}",
+        ),
+        application(
+            "a size without a path",
+            "db: {image: x, volume: {maximum_size: 1G}, volumes: [], scratch: [/tmp]}",
+        ),
+    ]);
+    insta::assert_snapshot!(text);
+}
+
+#[test]
+fn stopping() {
+    let text = render(&[
+        application(
+            "signals",
+            "a: {image: x, stop_signal: SIGFOO}\nb: {image: x, stop_signal: 0}\nc: {image: x, stop_signal: [2]}",
+        ),
+        application(
+            "grace periods",
+            "a: {image: x, stop_grace_period: 90}\nb: {image: x, stop_grace_period: 500ms}\n\
+             c: {image: x, stop_grace_period: 1.5h}\nd: {image: x, stop_grace_period: 25h}\n\
+             e: {image: x, stop_grace_period: }\nf: {image: x, stop_grace_period: ''}",
+        ),
+    ]);
+    insta::assert_snapshot!(text);
+}

@@ -1,7 +1,7 @@
 //! Files that are right, and what they mean.
 
 use flocker_config::{Parsed, Source, parse, parse_with_warnings};
-use flocker_model::{ByteCount, CpuMillis, Deployment, Port, RestartPolicy};
+use flocker_model::{ByteCount, CpuMillis, Deployment, Port, RestartPolicy, VolumeLayout};
 
 /// The example of the first description of Flocker, with port numbers filled in.
 const SEED_APPLICATIONS: &str = include_str!("seed/application_config.yml");
@@ -207,4 +207,53 @@ db:
     assert_eq!(values, ["$HOME", "${NAME}", "a$b"]);
     let command = db.command.as_ref().unwrap();
     assert_eq!(command[2], r#"echo "$1 ${2:-x}" $$"#);
+}
+
+#[test]
+fn a_volume_may_be_seen_at_several_paths() {
+    let text = "
+gitlab:
+  image: gitlab/gitlab-ce
+  volume: {maximum_size: 10G}
+  volumes: [/etc/gitlab/, 'data:/var//opt/gitlab', /var/opt/gitlab/backups]
+  scratch: [/var/log/gitlab, /var/opt/gitlab/tmp]
+";
+    let parsed = deployment(text, "nodes: {1.1.1.1: [gitlab]}");
+    let gitlab = &parsed.applications[&"gitlab".parse().unwrap()];
+    let volume = gitlab.volume.as_ref().unwrap();
+    assert_eq!(volume.maximum_size, Some(ByteCount::new(10 << 30)));
+    let VolumeLayout::Directories { directories } = &volume.layout else {
+        panic!("{volume:?}");
+    };
+    let directories: Vec<_> = directories
+        .iter()
+        .map(|(path, name)| (path.as_str(), name.as_str()))
+        .collect();
+    assert_eq!(
+        directories,
+        [
+            ("/etc/gitlab", "etc-gitlab"),
+            ("/var/opt/gitlab", "data"),
+            ("/var/opt/gitlab/backups", "var-opt-gitlab-backups"),
+        ]
+    );
+    let scratch: Vec<_> = gitlab.scratch.iter().map(|path| path.as_str()).collect();
+    assert_eq!(scratch, ["/var/log/gitlab", "/var/opt/gitlab/tmp"]);
+}
+
+#[test]
+fn an_application_may_say_how_it_is_stopped() {
+    let text = "
+a: {image: x, stop_signal: sigint, stop_grace_period: 1m30s}
+b: {image: x, stop_signal: 3, stop_grace_period: 0s}
+";
+    let parsed = deployment(text, "nodes: {1.1.1.1: [a, b]}");
+    let stopping = |name: &str| {
+        let application = &parsed.applications[&name.parse().unwrap()];
+        let signal = application.stop_signal.map(|signal| signal.to_string());
+        let seconds = application.stop_grace_period.map(|period| period.seconds());
+        (signal.unwrap(), seconds.unwrap())
+    };
+    assert_eq!(stopping("a"), ("SIGINT".to_owned(), 90));
+    assert_eq!(stopping("b"), ("SIGQUIT".to_owned(), 0));
 }
