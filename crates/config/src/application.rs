@@ -7,9 +7,11 @@ use flocker_model::{
     Secret, StopGracePeriod, StopSignal,
 };
 
+use crate::compose::{APPLICATION, NO_COUNT};
 use crate::dollar::Purpose;
-use crate::fields::{Field, KnownKeys};
+use crate::fields::Field;
 use crate::image::read_image;
+use crate::keys::KnownKeys;
 use crate::links::{DraftLink, read_links};
 use crate::phrase::quote;
 use crate::process::{read_command, read_environment, read_stop_grace_period, read_stop_signal};
@@ -21,7 +23,7 @@ use crate::suggest::nearest;
 use crate::tree::Entry;
 use crate::volumes::{Data, read_data};
 
-const KEYS: KnownKeys = KnownKeys {
+pub(crate) const KEYS: KnownKeys = KnownKeys {
     keys: &[
         "image",
         "volume",
@@ -37,18 +39,7 @@ const KEYS: KnownKeys = KnownKeys {
         "stop_signal",
         "stop_grace_period",
     ],
-    synonyms: &[
-        ("ports", "routes"),
-        ("expose", "routes"),
-        ("env", "environment"),
-        ("depends_on", "links"),
-        ("cmd", "command"),
-        ("entrypoint", "command"),
-        ("mem_limit", "memory"),
-        ("cpus", "cpu"),
-        ("cpu_shares", "cpu"),
-        ("restart_policy", "restart"),
-    ],
+    foreign: APPLICATION,
 };
 
 /// What Docker refuses to go below.
@@ -224,18 +215,25 @@ fn read_restart(field: &Field<'_>, report: &mut Report) -> Option<RestartPolicy>
                         .hint("leave it out for `always`");
                 };
                 let message = format!("{}: {} is not a restart policy", field.what, quote(text));
-                let guess = match text {
-                    "no" | "false" => Some("never"),
-                    "unless-stopped" | "yes" | "true" => Some("always"),
-                    "on_failure" | "onfailure" => Some("on-failure"),
-                    other => nearest(other, ["always", "on-failure", "never"]),
-                };
-                Finding::at(field.span(), message).hint(match guess {
-                    Some(guess) => format!("did you mean `{guess}`?"),
-                    None => "it is one of `always`, `on-failure` and `never`".to_owned(),
-                })
+                Finding::at(field.span(), message).hint(restart_hint(text))
             });
             None
         }
+    }
+}
+
+/// Answers the policies of other programs, and misspellings of ours.
+fn restart_hint(text: &str) -> String {
+    match text {
+        "no" | "false" | "none" => "write `never`".to_owned(),
+        "yes" | "true" | "any" => "write `always`".to_owned(),
+        "unless-stopped" => "write `always`; an application that was stopped by hand is started \
+                             again by the next deploy and the next boot"
+            .to_owned(),
+        text if text.starts_with("on-failure:") => format!("write `on-failure`; {NO_COUNT}"),
+        other => match nearest(other, ["always", "on-failure", "never"]) {
+            Some(guess) => format!("did you mean `{guess}`?"),
+            None => "it is one of `always`, `on-failure` and `never`".to_owned(),
+        },
     }
 }

@@ -5,11 +5,11 @@ use std::ops::Range;
 use flocker_model::Port;
 
 use crate::dollar::Purpose;
-use crate::phrase::{double_quoted, enumerate, quote};
+use crate::phrase::{double_quoted, quote};
+use crate::port_form::{refuse_form, unquoted};
 use crate::quantity::{Refusal, parse_port};
 use crate::report::{Finding, Report};
 use crate::source::{Located, Span};
-use crate::suggest::nearest;
 use crate::tree::{Entry, ScalarKind, Value};
 
 /// A value and what messages call it: "`routes` of `trac`".
@@ -152,13 +152,13 @@ impl<'t> Field<'t> {
         };
         self.read_dollars(&scalar.text, Purpose::Flocker, report)?;
         if scalar.kind != ScalarKind::Number {
-            report.error(|| {
-                let finding = self.wrong_type("a port number");
-                match parse_port(&scalar.text) {
-                    Ok(port) => finding.hint(format!("write `{port}` without quotes")),
-                    Err(_) => finding.maybe_hint(port_pair_hint(&scalar.text)),
-                }
-            });
+            let text = &scalar.text;
+            report.error(
+                || match unquoted(scalar.kind, text).or_else(|| refuse_form(text)) {
+                    Some(refusal) => self.refused(text, refusal),
+                    None => self.wrong_type("a port number"),
+                },
+            );
             return None;
         }
         self.parsed("a port number", parse_port, report)
@@ -182,13 +182,16 @@ impl<'t> Field<'t> {
                 span: self.span(),
             }),
             Err(refusal) => {
-                report.error(|| {
-                    let message = format!("{}: {} {}", self.what, quote(text), refusal.problem);
-                    Finding::at(self.span(), message).maybe_hint(refusal.hint)
-                });
+                report.error(|| self.refused(text, refusal));
                 None
             }
         }
+    }
+
+    /// Says why the value's text is refused.
+    pub(crate) fn refused(&self, text: &str, refusal: Refusal) -> Finding {
+        let message = format!("{}: {} {}", self.what, quote(text), refusal.problem);
+        Finding::at(self.span(), message).maybe_hint(refusal.hint)
     }
 
     /// Reads a list; nothing at all is an empty one, as when its last item was commented out.
@@ -208,64 +211,3 @@ impl<'t> Field<'t> {
         items
     }
 }
-
-/// Answers Docker's way of writing a route.
-fn port_pair_hint(text: &str) -> Option<String> {
-    let (external, internal) = text.split_once(':')?;
-    let (external, internal) = (parse_port(external).ok()?, parse_port(internal).ok()?);
-    Some(format!(
-        "write `{{external: {external}, internal: {internal}}}`"
-    ))
-}
-
-/// The keys that a mapping may have.
-pub(crate) struct KnownKeys {
-    pub(crate) keys: &'static [&'static str],
-    /// What other programs call them.
-    pub(crate) synonyms: &'static [(&'static str, &'static str)],
-}
-
-impl KnownKeys {
-    /// Reports the keys that are not known in the thing that is called `owner`, and returns those
-    /// that were probably meant: that they are missing needs no second report.
-    pub(crate) fn check(
-        &self,
-        entries: &[Entry<'_>],
-        owner: &str,
-        report: &mut Report,
-    ) -> Vec<&'static str> {
-        let mut meant = Vec::new();
-        for entry in entries {
-            let key = entry.key.value.as_str();
-            if self.keys.contains(&key) {
-                continue;
-            }
-            let guess = self.guess(key);
-            meant.extend(guess);
-            if key == MERGE_KEY {
-                meant.extend(self.keys);
-            }
-            report.error(|| {
-                let message = format!("{owner} has an unknown key {}", quote(key));
-                Finding::at(entry.key.span, message).hint(match guess {
-                    _ if key == MERGE_KEY => {
-                        "merge keys are not supported; write the keys out".to_owned()
-                    }
-                    Some(known) => format!("did you mean {}?", quote(known)),
-                    None => format!("it may have {}", enumerate(self.keys, "and")),
-                })
-            });
-        }
-        meant
-    }
-
-    fn guess(&self, key: &str) -> Option<&'static str> {
-        let synonym = self.synonyms.iter().find(|(other, _)| *other == key);
-        synonym
-            .map(|(_, known)| *known)
-            .or_else(|| nearest(key, self.keys.iter().copied()))
-    }
-}
-
-/// What YAML 1.1 used for taking over the keys of another mapping.
-const MERGE_KEY: &str = "<<";

@@ -9,15 +9,19 @@
 //! [`Deployment`]: flocker_model::Deployment
 
 mod application;
+mod compose;
 mod cross;
 mod diagnostic;
+mod directory;
 mod dollar;
 mod fields;
 mod image;
+mod keys;
 mod links;
 mod nodes;
 mod parse;
 mod phrase;
+mod port_form;
 mod process;
 mod quantity;
 mod recognise;

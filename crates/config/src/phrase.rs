@@ -18,6 +18,12 @@ pub(crate) fn quote(text: &str) -> String {
     format!("`{quoted}`")
 }
 
+/// Quotes text in backticks that is to be copied and so is whole, without control characters.
+pub(crate) fn quote_whole(text: &str) -> String {
+    let text: String = text.chars().map(visible_character).collect();
+    format!("`{text}`")
+}
+
 /// Joins words as a sentence does: "`a`, `b` and `c`".
 pub(crate) fn enumerate(words: &[&str], conjunction: &str) -> String {
     let quoted: Vec<String> = words.iter().map(|word| quote(word)).collect();

@@ -66,7 +66,8 @@ pub(crate) fn parse_bytes(text: &str) -> Result<ByteCount, Refusal> {
 /// Reads a number of processors, with thousandths.
 ///
 /// # Errors
-/// Refuses what is no such number, less than 0.01 (Docker's own lower limit) and more than 4096.
+/// Refuses what is no such number, less than 0.01 (Docker's own lower limit) and more than 256: people
+/// who write more mean Docker's weight of processors, which is 1024 where nothing is said.
 pub(crate) fn parse_cpu(text: &str) -> Result<CpuMillis, Refusal> {
     const EXAMPLE: &str = "write a number of processors like `0.5` or `2`";
     if let Some(millis) = text
@@ -83,15 +84,20 @@ pub(crate) fn parse_cpu(text: &str) -> Result<CpuMillis, Refusal> {
     }
     let decimal = Decimal::parse(text)
         .ok_or_else(|| Refusal::new("is not a number of processors", EXAMPLE))?;
-    let outside = || Refusal::new("must be between 0.01 and 4096", EXAMPLE);
-    let scaled = decimal.digits.checked_mul(1000).ok_or_else(outside)?;
+    let too_many = || {
+        let hint = "write how many processors it may use, such as `2`; a weight against other \
+                    containers (`cpu_shares`) cannot be set";
+        Refusal::new("is more than 256 processors", hint)
+    };
+    let scaled = decimal.digits.checked_mul(1000).ok_or_else(too_many)?;
     if scaled % decimal.divisor() != 0 {
         let hint = "write three decimal places at most";
         return Err(Refusal::new("is finer than a thousandth", hint));
     }
     match u32::try_from(scaled / decimal.divisor()) {
-        Ok(millis) if (10..=4_096_000).contains(&millis) => Ok(CpuMillis::new(millis)),
-        _ => Err(outside()),
+        Ok(millis) if millis < 10 => Err(Refusal::new("is less than 0.01 processors", EXAMPLE)),
+        Ok(millis) if millis <= 256_000 => Ok(CpuMillis::new(millis)),
+        _ => Err(too_many()),
     }
 }
 
@@ -236,7 +242,7 @@ mod tests {
         assert_eq!(millis("1.250"), Some(1250));
         assert_eq!(millis("0.01"), Some(10));
         for text in [
-            "", "0", "0.001", "0.0005", "-1", "5000", "1e1", "500m", ".", "two",
+            "", "0", "0.001", "0.0005", "-1", "257", "512", "1e1", "500m", ".", "two",
         ] {
             assert_eq!(millis(text), None, "{text}");
         }

@@ -2,23 +2,37 @@
 
 use flocker_model::{ByteCount, MountPath};
 
-use crate::fields::{Field, KnownKeys};
+use crate::directory::as_directory;
+use crate::fields::Field;
+use crate::keys::{Foreign, KnownKeys};
 use crate::phrase::quote;
 use crate::quantity::parse_bytes;
 use crate::report::{Finding, Report};
 use crate::source::Located;
 use crate::tree::ScalarKind;
-use crate::volumes::as_directory;
 
 const KEYS: KnownKeys = KnownKeys {
     keys: &["mountpoint", "maximum_size"],
-    synonyms: &[
-        ("path", "mountpoint"),
-        ("target", "mountpoint"),
-        ("size", "maximum_size"),
-        ("quota", "maximum_size"),
+    foreign: &[
+        Foreign::same("path", "mountpoint"),
+        Foreign::same("target", "mountpoint"),
+        Foreign::same("size", "maximum_size"),
+        Foreign::same("quota", "maximum_size"),
+        Foreign::nothing("source", NAME),
+        Foreign::nothing("name", NAME),
+        Foreign::nothing("read_only", "a volume can be read and written"),
+        Foreign::nothing(
+            "type",
+            "leave it out; data is in the application's ZFS volume",
+        ),
+        Foreign::nothing(
+            "driver",
+            "leave it out; data is in the application's ZFS volume",
+        ),
     ],
 };
+
+const NAME: &str = "leave it out; the volume has the name of its application";
 
 /// The key as far as it could be read.
 #[derive(Debug)]
@@ -56,18 +70,14 @@ pub(crate) fn read_volume(
             .parsed("a size", parse_bytes, report)
             .map(|size| size.value)
     });
-    let mountpoint = match field.value.get("mountpoint") {
-        Some(entry) => Some(read_mountpoint(&Field::of(entry, &name), report)?),
-        None => {
-            if needs_mountpoint && !meant.contains(&"mountpoint") {
-                report.error(|| {
-                    Finding::at(field.span(), format!("{name} has no `mountpoint`"))
-                        .hint("add where the container sees it: `mountpoint: /var/lib/data`")
-                });
-            }
-            None
-        }
-    };
+    let entry = field.value.get("mountpoint");
+    if entry.is_none() && needs_mountpoint && !meant.contains(&"mountpoint") {
+        report.error(|| {
+            Finding::at(field.span(), format!("{name} has no `mountpoint`"))
+                .hint("add where the container sees it: `mountpoint: /var/lib/data`")
+        });
+    }
+    let mountpoint = entry.and_then(|entry| read_mountpoint(&Field::of(entry, &name), report));
     Some(DraftVolume {
         mountpoint,
         maximum_size,

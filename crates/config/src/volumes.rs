@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use flocker_model::{DirectoryName, MountPath, VolumeLayout, VolumeSpecification};
 
+use crate::directory::read_directory;
 use crate::fields::Field;
 use crate::phrase::quote;
 use crate::report::{Finding, Report};
@@ -21,22 +22,22 @@ pub(crate) struct Data {
 /// Reads what the application that messages call `owner` keeps.
 pub(crate) fn read_data(application: Value<'_>, owner: &str, report: &mut Report) -> Data {
     let field_of = |key: &str| application.get(key).map(|entry| Field::of(entry, owner));
-    let (volume_field, volumes_field) = (field_of("volume"), field_of("volumes"));
+    let (whole, parts) = (field_of("volume"), field_of("volumes"));
     let mut paths = Paths::default();
-    let draft = volume_field.as_ref().and_then(|field| {
-        let needs_mountpoint = volumes_field.as_ref().is_none_or(|volumes| {
-            let items = volumes.value.items().unwrap_or_default();
-            volumes.value.is_null() || items.is_empty()
+    let draft = whole.as_ref().and_then(|field| {
+        let needs_mountpoint = parts.as_ref().is_none_or(|parts| {
+            let items = parts.value.items();
+            parts.value.is_null() || items.is_some_and(|items| items.is_empty())
         });
         read_volume(field, owner, needs_mountpoint, report)
     });
     if let Some(mountpoint) = draft.as_ref().and_then(|draft| draft.mountpoint.as_ref()) {
         paths.take(mountpoint, owner, report);
-        if let Some(volumes) = &volumes_field {
-            report.error(|| both_keys(volumes, mountpoint.span, owner));
+        if let Some(parts) = &parts {
+            report.error(|| both_keys(parts, mountpoint.span, owner));
         }
     }
-    let directories = volumes_field
+    let directories = parts
         .map(|field| read_directories(&field, owner, &mut paths, report))
         .unwrap_or_default();
     let scratch = field_of("scratch")
@@ -160,124 +161,4 @@ fn read_directories(
         directories.insert(path.value.cleaned(), name);
     }
     directories
-}
-
-/// Reads `/path` or `name:/path`.
-fn read_directory(
-    field: &Field<'_>,
-    report: &mut Report,
-) -> Option<(Located<MountPath>, DirectoryName)> {
-    if field.value.scalar().is_none() {
-        report.error(|| {
-            field
-                .wrong_type("`/path` or `name:/path`")
-                .hint(long_form(field.value))
-        });
-        return None;
-    }
-    let text = field.string(report)?;
-    let (name, path) = match text.value.split_once(':') {
-        None => (None, text.value.as_str()),
-        Some((name, path)) => (Some(name), path),
-    };
-    let place = text.value.len() - path.len()..text.value.len();
-    let mut refuse = |problem: &str, hint: &str| {
-        report.error(|| {
-            let message = format!("{}: {} {problem}", field.what, quote(&text.value));
-            Finding::at(text.span, message).hint(hint)
-        });
-    };
-    if let Some((path, option)) = path.split_once(':') {
-        let problem = format!("has the option {}", quote(option));
-        refuse(&problem, &option_hint(option, name, path));
-        return None;
-    }
-    if name.is_some_and(is_of_node) {
-        let hint = format!(
-            "write {} to keep it in the application's volume",
-            quote(path)
-        );
-        refuse("is a directory of the node, which does not move", &hint);
-        return None;
-    }
-    let path = match path.parse::<MountPath>() {
-        Ok(path) => path,
-        Err(invalid) => {
-            refuse(
-                invalid.problem,
-                "write the path inside the container, from `/` on, or `name:/path`",
-            );
-            return None;
-        }
-    };
-    let directory = match name {
-        Some(name) => name.parse(),
-        None => DirectoryName::of_path(&path).as_str().parse(),
-    };
-    match directory {
-        Ok(directory) => {
-            let span = field.span_of(&text.value, place);
-            Some((Located { value: path, span }, directory))
-        }
-        Err(invalid) => {
-            let hint = format!(
-                "write {} with a name of letters, digits, `.`, `_` and `-`",
-                quote(&format!("NAME:{path}"))
-            );
-            let problem = format!(
-                "would be the directory {}, which {}",
-                quote(&invalid.name),
-                invalid.problem
-            );
-            refuse(&problem, &hint);
-            None
-        }
-    }
-}
-
-/// Tells whether Compose would take a directory of the node in the place of this name.
-fn is_of_node(name: &str) -> bool {
-    name.starts_with(['/', '.', '~'])
-}
-
-/// Writes an item of Compose's `volumes` so that it can stand in ours.
-pub(crate) fn as_directory(text: &str) -> &str {
-    match text.split_once(':') {
-        Some((name, path)) if is_of_node(name) => path,
-        _ => text,
-    }
-}
-
-/// Answers what Compose writes after the path.
-fn option_hint(option: &str, name: Option<&str>, path: &str) -> String {
-    let rest = match name {
-        Some(name) if !is_of_node(name) => format!("{name}:{path}"),
-        _ => path.to_owned(),
-    };
-    if matches!(option, "rw" | "z" | "Z") {
-        format!("write {}", quote(&rest))
-    } else {
-        format!(
-            "Flocker has no such option; {} can be read and written",
-            quote(&rest)
-        )
-    }
-}
-
-/// Answers Compose's long form of a volume.
-fn long_form(value: Value<'_>) -> String {
-    let text = |key: &str| value.get(key).and_then(|entry| entry.value.text());
-    match (text("type"), text("source"), text("target")) {
-        (None | Some("volume"), Some(source), Some(target)) => {
-            format!("write {}", quote(&format!("{source}:{target}")))
-        }
-        (None | Some("volume"), None, Some(target)) => format!("write {}", quote(target)),
-        (Some("tmpfs"), _, Some(target)) => format!(
-            "memory as a file system is not supported; `scratch: [{target}]` is on the node's disk"
-        ),
-        (Some("bind"), _, _) => {
-            "a directory of the node does not move and is not supported".to_owned()
-        }
-        _ => "write `/var/lib/data` or `data:/var/lib/data`".to_owned(),
-    }
 }

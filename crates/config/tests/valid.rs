@@ -1,7 +1,10 @@
 //! Files that are right, and what they mean.
 
 use flocker_config::{Parsed, Source, parse, parse_with_warnings};
-use flocker_model::{ByteCount, CpuMillis, Deployment, Port, RestartPolicy, VolumeLayout};
+use flocker_model::{
+    ByteCount, CpuMillis, Deployment, MountPath, Port, RestartPolicy, Secret, StopGracePeriod,
+    VolumeLayout,
+};
 
 /// The example of the first description of Flocker, with port numbers filled in.
 const SEED_APPLICATIONS: &str = include_str!("seed/application_config.yml");
@@ -199,11 +202,7 @@ db:
 "#;
     let parsed = deployment(text, "nodes: {1.1.1.1: [db]}");
     let db = &parsed.applications[&"db".parse().unwrap()];
-    let values: Vec<_> = db
-        .environment
-        .values()
-        .map(|value| value.reveal())
-        .collect();
+    let values: Vec<_> = db.environment.values().map(Secret::reveal).collect();
     assert_eq!(values, ["$HOME", "${NAME}", "a$b"]);
     let command = db.command.as_ref().unwrap();
     assert_eq!(command[2], r#"echo "$1 ${2:-x}" $$"#);
@@ -237,7 +236,7 @@ gitlab:
             ("/var/opt/gitlab/backups", "var-opt-gitlab-backups"),
         ]
     );
-    let scratch: Vec<_> = gitlab.scratch.iter().map(|path| path.as_str()).collect();
+    let scratch: Vec<_> = gitlab.scratch.iter().map(MountPath::as_str).collect();
     assert_eq!(scratch, ["/var/log/gitlab", "/var/opt/gitlab/tmp"]);
 }
 
@@ -251,7 +250,7 @@ b: {image: x, stop_signal: 3, stop_grace_period: 0s}
     let stopping = |name: &str| {
         let application = &parsed.applications[&name.parse().unwrap()];
         let signal = application.stop_signal.map(|signal| signal.to_string());
-        let seconds = application.stop_grace_period.map(|period| period.seconds());
+        let seconds = application.stop_grace_period.map(StopGracePeriod::seconds);
         (signal.unwrap(), seconds.unwrap())
     };
     assert_eq!(stopping("a"), ("SIGINT".to_owned(), 90));
