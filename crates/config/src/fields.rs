@@ -5,7 +5,7 @@ use std::ops::Range;
 use flocker_model::Port;
 
 use crate::dollar::Purpose;
-use crate::phrase::{double_quoted, quote};
+use crate::phrase::{double_quoted, quote, quote_line};
 use crate::port_form::{refuse_form, unquoted};
 use crate::quantity::{Refusal, parse_port};
 use crate::report::{Finding, Report};
@@ -85,8 +85,8 @@ impl<'t> Field<'t> {
     /// Shows how the line would look with `value`.
     pub(crate) fn line(&self, value: &str) -> String {
         match self.key {
-            Some(key) => format!("write {}", quote(&format!("{key}: {value}"))),
-            None => format!("write {}", quote(value)),
+            Some(key) => format!("write {}", quote_line(&format!("{key}: {value}"))),
+            None => format!("write {}", quote_line(value)),
         }
     }
 

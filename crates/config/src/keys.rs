@@ -1,6 +1,6 @@
 //! The keys that a mapping may have, and what the keys of other programs are here.
 
-use crate::phrase::{enumerate, quote};
+use crate::phrase::{enumerate, quote, quote_line};
 use crate::report::{Finding, Report};
 use crate::suggest::nearest;
 use crate::tree::{Entry, Value};
@@ -73,7 +73,7 @@ impl Foreign {
                 note,
             } => {
                 let line = match convert(value) {
-                    Some(text) => format!("write {}", quote_line(name, &text)),
+                    Some(text) => format!("write {}", quote_line(&format!("{name}: {text}"))),
                     None => format!("the key is called {} here", quote(name)),
                 };
                 let separator = if note.is_empty() { "" } else { "; " };
@@ -81,17 +81,6 @@ impl Foreign {
             }
         }
     }
-}
-
-/// The most characters of a line that is shown to be copied.
-const COPIED_CHARACTERS: usize = 400;
-
-/// Quotes a line to be copied, which must be whole; one that is too long is left out.
-fn quote_line(name: &str, value: &str) -> String {
-    if value.chars().count() > COPIED_CHARACTERS {
-        return quote(&format!("{name}: ..."));
-    }
-    crate::phrase::quote_whole(&format!("{name}: {value}"))
 }
 
 /// Writes a scalar as it stands.

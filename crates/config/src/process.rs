@@ -6,7 +6,7 @@ use flocker_model::{Secret, StopGracePeriod, StopSignal};
 
 use crate::fields::Field;
 use crate::keys::{MERGE_KEY, merge_key};
-use crate::phrase::quote_whole;
+use crate::phrase::quote_line;
 use crate::phrase::{double_quoted, quote};
 use crate::quantity::{Refusal, parse_grace_period};
 use crate::report::{Finding, Report};
@@ -102,17 +102,14 @@ pub(crate) fn read_command(
     Some(words)
 }
 
-/// The longest command line that is shown as a list.
-const COPIED_CHARACTERS: usize = 1000;
-
 /// Shows a command line as the list that a shell would make of it.
 fn command_hint(text: &str) -> String {
     let Some(words) = word_list(text) else {
         return "no shell runs it; write its words as a list: `[sleep, \"10\"]`".to_owned();
     };
-    let words = quote_whole(&words);
+    let words = quote_line(&words);
     if needs_shell(text) {
-        let script = quote_whole(&format!("[/bin/sh, -c, {}]", double_quoted(text)));
+        let script = quote_line(&format!("[/bin/sh, -c, {}]", double_quoted(text)));
         format!("no shell runs it; write {words}, or {script} if a shell is needed")
     } else {
         format!("no shell runs it; write {words}")
@@ -142,9 +139,6 @@ fn needs_shell(text: &str) -> bool {
 
 /// Writes a command line as a list, with quoted words kept together.
 pub(crate) fn word_list(text: &str) -> Option<String> {
-    if text.len() > COPIED_CHARACTERS {
-        return None;
-    }
     let words = shlex::split(text).filter(|words| !words.is_empty())?;
     let words: Vec<String> = words.iter().map(|word| double_quoted(word)).collect();
     Some(format!("[{}]", words.join(", ")))

@@ -113,9 +113,11 @@ fn application_instead(root: Value<'_>) -> Option<Finding> {
         return None;
     }
     let entries = root.entries()?;
-    let application = entries
-        .iter()
-        .find(|entry| entry.value.get("image").is_some() || entry.key.value == "applications")?;
+    let is_application = |entry: &&Entry<'_>| {
+        let has_image = entry.value.get("image").is_some();
+        has_image || matches!(entry.key.value.as_str(), "applications" | "services")
+    };
+    let application = entries.iter().find(is_application)?;
     let name = quote(&application.key.value);
     let message = format!(
         "this is an application configuration (it has {name}), and was given as the deployment \

@@ -5,7 +5,7 @@ use flocker_model::{ByteCount, MountPath};
 use crate::directory::as_directory;
 use crate::fields::Field;
 use crate::keys::{Foreign, KnownKeys};
-use crate::phrase::quote;
+use crate::phrase::{quote, quote_line};
 use crate::quantity::parse_bytes;
 use crate::report::{Finding, Report};
 use crate::source::Located;
@@ -94,7 +94,7 @@ fn list_hint(field: &Field<'_>) -> Option<String> {
     let paths = paths.filter(|paths| !paths.is_empty())?;
     Some(format!(
         "an application has one volume; for several paths in it, write {}",
-        quote(&format!("volumes: [{}]", paths.join(", ")))
+        quote_line(&format!("volumes: [{}]", paths.join(", ")))
     ))
 }
 

@@ -347,6 +347,11 @@ fn wrong_files() {
         both("the deployment twice", nodes, nodes),
         both("the applications twice", APPLICATIONS, APPLICATIONS),
         both("the release's format", released, nodes),
+        both(
+            "a Compose file in the second place",
+            APPLICATIONS,
+            "services:\n  web: {image: x}\n",
+        ),
         both("empty files", "", "# nothing\n\n"),
         both("nothing but null", "~", "null"),
     ]);
