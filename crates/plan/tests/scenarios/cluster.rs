@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use flocker_model::{
     Application, ApplicationName, ByteCount, Contact, ContainerStatus, Deployment, ImageId, NodeId,
     NodeMemory, NodeName, NodeObservation, NodeState, Observed, PoolHealth, PoolProblem, PoolState,
-    PoollessNode, Port, RestartPolicy, SshIdentity, UnitState, VolumeCopy,
+    PoollessNode, Port, SshIdentity, UnitState, VolumeCopy, VolumeLayout,
 };
 use flocker_plan::{Action, Goal, Plan, Scope, StepId, Yield, check, plan, plan_restore, simulate};
 
