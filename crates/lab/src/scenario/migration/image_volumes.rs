@@ -1,0 +1,220 @@
+//! Paths that an image declares as `VOLUME` are refused, scratch, or part of the volume.
+
+use super::super::cluster::BLOCKED;
+use super::super::failure::{Failure, expect};
+use super::super::fingerprint::Fingerprint;
+use super::super::layouts::{DATABASE_PASSWORD, Layout, render_deployment};
+use super::super::report::Stopped;
+use super::super::wait::{PATIENCE, eventually};
+use super::official::Place;
+use super::{FIRST, Migration, SECOND};
+
+/// The image declares `/data` as a volume, which is not below the mount point.
+const CACHE: &str = "
+cache:
+  image: flocker/redis
+  volume: /elsewhere
+  routes: [{external: 6380, internal: 6379}]
+";
+
+/// Two mount points in one dataset.
+const SESSIONS: &str = "
+sessions:
+  image: flocker/redis
+  volumes: [/data, /etc/extra]
+  routes: [6379]
+";
+
+/// The external port of [`CACHE`].
+const CACHE_PORT: u16 = 6380;
+/// The external port of [`SESSIONS`].
+const SESSIONS_PORT: u16 = 6379;
+
+/// What a second mount point of [`SESSIONS`] has in it.
+const EXTRA: &str = "kept beside the database";
+
+/// The most likely database of all: its image declares `/var/lib/postgresql/data`, which is below the
+/// mount point.
+fn official_database() -> String {
+    format!(
+        "official-db:\n  image: flocker/postgres\n  volume: /var/lib/postgresql\n  environment: \
+         {{POSTGRES_USER: trac, POSTGRES_PASSWORD: {DATABASE_PASSWORD}}}\n  routes: [5432]\n"
+    )
+}
+
+/// The same without a place for the path that the image declares, or with `scratch`.
+fn cache(is_scratch: bool) -> String {
+    let scratch = if is_scratch {
+        "  scratch: [/data]\n"
+    } else {
+        ""
+    };
+    format!("{CACHE}{scratch}")
+}
+
+impl Migration<'_> {
+    pub(super) async fn image_volumes(&mut self) -> Result<(), Stopped> {
+        let before = Fingerprint::observe(self.site);
+        let before = self.check("the nodes can be looked at", before).await?;
+        let name = "a volume of the image outside of the application's volume is refused";
+        self.check(name, self.refuse_cache()).await?;
+        let name = "nothing was touched before that";
+        self.check(name, async {
+            before.expect_same(&Fingerprint::observe(self.site).await?)
+        })
+        .await?;
+
+        let both = format!("{}{SESSIONS}", cache(true));
+        let layout = self.placed("scratch", &both, &["cache", "sessions"], Place::First);
+        let line = format!("Deployed `cache` to {}.", self.layouts.first);
+        let deploy = self.deploy_with_line(&layout, &[], &line);
+        let name = "it is deployed as soon as it is scratch, beside one with two mount points";
+        self.check(name, deploy).await?;
+        let name = "both answer through both nodes";
+        self.check(name, async {
+            self.redis_everywhere(CACHE_PORT, "PING", "+PONG").await?;
+            self.redis_everywhere(SESSIONS_PORT, "PING", "+PONG").await
+        })
+        .await?;
+        self.several_volumes(&both).await?;
+        let name = "Docker made no volume of its own";
+        self.check(name, self.expect_no_docker_volumes()).await
+    }
+
+    async fn refuse_cache(&self) -> Result<(), Failure> {
+        let layout = self.placed("refused", &cache(false), &["cache"], Place::First);
+        let transcript = self.cluster.deploy(&layout, &[]).await?;
+        transcript.expect_exit(BLOCKED)?;
+        let words = ["`cache`", "/data", "flocker/redis", "volumes", "scratch"];
+        transcript.expect_narration(&words)
+    }
+
+    /// An application with two mount points moves with what is in both.
+    async fn several_volumes(&mut self, applications: &str) -> Result<(), Stopped> {
+        let (site, report) = (self.site, self.report);
+        let row = self.memory.fresh("session");
+        let set = format!("SET session {row}");
+        let name = "each mount point takes something";
+        let write = format!("echo {EXTRA} >/etc/extra/file");
+        report
+            .check(site, name, async {
+                self.redis_everywhere(SESSIONS_PORT, &set, "+OK").await?;
+                self.inside(Place::First, "sessions", &write).await
+            })
+            .await?;
+
+        let layout = self.sessions_moved(applications);
+        let line = self.moved_line("sessions", Place::Second);
+        let deploy = self.deploy_with_line(&layout, &[], &line);
+        self.check("it moves, and what has only scratch stays", deploy)
+            .await?;
+        let name = "both mount points are there, with what was in them";
+        self.check(name, async {
+            self.redis_everywhere(SESSIONS_PORT, "GET session", &row)
+                .await?;
+            let read = "cat /etc/extra/file";
+            let extra = self.inside(Place::Second, "sessions", read).await?;
+            expect(extra.trim() == EXTRA, EXTRA, extra)?;
+            self.redis_everywhere(CACHE_PORT, "PING", "+PONG").await
+        })
+        .await?;
+        let name = "both are directories of its one dataset";
+        self.check(
+            name,
+            self.expect_one_dataset("sessions", &["/data", "/etc/extra"]),
+        )
+        .await
+    }
+
+    fn sessions_moved(&self, applications: &str) -> Layout {
+        let (first, second) = (self.layouts.first, self.layouts.second);
+        let moved = self.placed("several-volumes", applications, &[], Place::First);
+        Layout {
+            deployment: render_deployment(&[(first, &["cache"]), (second, &["sessions"])]),
+            ..moved
+        }
+    }
+
+    /// Each of these paths of a container on the second node is a directory of the volume.
+    async fn expect_one_dataset(&self, name: &str, paths: &[&str]) -> Result<(), Failure> {
+        let format = "{{range .Mounts}}{{.Type}} {{.Source}} {{.Destination}}{{println}}{{end}}";
+        let command = format!("docker inspect --format '{format}' flocker-{name}");
+        let mounts = self.site.check(SECOND, &command).await?;
+        let volume = format!("bind /flocker/{name}/");
+        for path in paths {
+            let is_there = mounts
+                .lines()
+                .any(|mount| mount.starts_with(&volume) && mount.ends_with(&format!(" {path}")));
+            expect(is_there, format!("{path} in /flocker/{name}"), &mounts)?;
+        }
+        Ok(())
+    }
+
+    pub(super) async fn parent_mount(&mut self) -> Result<(), Stopped> {
+        let database = official_database();
+        let layout = self.placed("official-db", &database, &["official-db"], Place::First);
+        let line = format!("Deployed `official-db` to {}.", self.layouts.first);
+        let deploy = self.deploy_with_line(&layout, &[], &line);
+        let name = "a database is deployed whose volume is the parent of its image's";
+        self.check(name, deploy).await?;
+        let row = self.memory.fresh("row");
+        let name = "it takes a row";
+        self.check(name, async {
+            self.database_answers().await?;
+            self.insert(self.layouts.second, &row).await
+        })
+        .await?;
+        let name = "its data is in the volume";
+        self.check(name, self.expect_data_directory(FIRST)).await?;
+        for (place, node) in [(Place::Second, SECOND), (Place::First, FIRST)] {
+            let layout = self.placed("official-db-moved", &database, &["official-db"], place);
+            let line = self.moved_line("official-db", place);
+            let deploy = self.deploy_with_line(&layout, &[], &line);
+            self.check("it moves", deploy).await?;
+            self.check("the row is there", self.expect_row(&row))
+                .await?;
+            let name = "and its data is in the volume";
+            self.check(name, self.expect_data_directory(node)).await?;
+        }
+        let name = "Docker made no volume of its own";
+        self.check(name, self.expect_no_docker_volumes()).await
+    }
+
+    async fn database_answers(&self) -> Result<(), Failure> {
+        eventually("the database answers", PATIENCE, async || {
+            for address in self.site.addresses() {
+                self.clients.sql(address, "SELECT 1").await?;
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    async fn expect_row(&self, row: &str) -> Result<(), Failure> {
+        self.database_answers().await?;
+        for address in self.site.addresses() {
+            let statement = "SELECT value FROM flocker_rows";
+            let found = self.clients.sql(address, statement).await?;
+            expect(found == row, format!("the row {row} at {address}"), found)?;
+        }
+        Ok(())
+    }
+
+    /// The directory that the image declares as a volume is one of the application's dataset.
+    async fn expect_data_directory(&self, node: usize) -> Result<(), Failure> {
+        let command = "test -s /flocker/official-db/data/PG_VERSION";
+        Ok(self.site.check(node, command).await.map(drop)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_second_cache_has_scratch() {
+        assert!(!cache(false).contains("scratch"));
+        assert!(cache(true).ends_with("\n  scratch: [/data]\n"));
+        assert!(official_database().contains(": /var/lib/postgresql\n"));
+    }
+}

@@ -1,0 +1,76 @@
+//! Applications that take a while to stop are given it, or are said to have been killed.
+
+use super::super::failure::{Failure, expect, expect_same};
+use super::super::report::Stopped;
+use super::super::wait::{PATIENCE, eventually};
+use super::Migration;
+use super::official::Place;
+
+/// One that is given the time that it needs, and one that is not.
+const APPLICATIONS: &str = "
+patient:
+  image: flocker/slow-stop
+  volume: /var/lib/slow-stop
+  environment: {SLOW_STOP_SECONDS: \"8\"}
+  stop_signal: SIGUSR1
+hasty:
+  image: flocker/slow-stop
+  volume: /var/lib/slow-stop
+  environment: {SLOW_STOP_SECONDS: \"8\"}
+  stop_grace_period: 2s
+";
+
+const NAMES: [&str; 2] = ["patient", "hasty"];
+
+impl Migration<'_> {
+    pub(super) async fn slow_stop(&mut self) -> Result<(), Stopped> {
+        let layout = self.placed("slow-stop", APPLICATIONS, &NAMES, Place::First);
+        let line = format!("Deployed `patient` to {}.", self.layouts.first);
+        let deploy = self.deploy_with_line(&layout, &[], &line);
+        let name = "two applications are deployed that take 8 s to stop";
+        self.check(name, deploy).await?;
+        let name = "both have started";
+        self.check(name, self.expect_logs(Place::First, ["started\n"; 2]))
+            .await?;
+
+        let layout = self.placed("slow-stop-moved", APPLICATIONS, &NAMES, Place::Second);
+        let name = "both move, and of the one that is given 2 s it is said that it was killed";
+        self.check(name, async {
+            let line = self.moved_line("hasty", Place::Second);
+            let transcript = self.deploy_with_line(&layout, &[], &line).await?;
+            transcript.expect_narration(&["hasty", "killed"])?;
+            let narration = transcript.narration();
+            let patient = narration
+                .lines()
+                .find(|line| line.contains("patient") && line.contains("killed"));
+            expect(patient.is_none(), "no word of `patient`", narration)
+        })
+        .await?;
+        let name = "the other one got its stop signal and saved, and both run";
+        let logs = ["started\nsaved USR1\nstarted\n", "started\nstarted\n"];
+        self.check(name, self.expect_logs(Place::Second, logs))
+            .await?;
+
+        let layout = self.placed("slow-stop-json", APPLICATIONS, &["hasty"], Place::First);
+        let name = "`--json` says it as well";
+        self.check(name, async {
+            let transcript = self.cluster.deploy(&layout, &["--json"]).await?;
+            transcript.expect_exit(0)?;
+            transcript.expect_output("killed")
+        })
+        .await
+    }
+
+    /// The logs of both applications become these.
+    async fn expect_logs(&self, place: Place, logs: [&str; 2]) -> Result<(), Failure> {
+        for (name, log) in NAMES.into_iter().zip(logs) {
+            let what = format!("the log of `{name}` is complete");
+            let command = format!("cat /flocker/{name}/log");
+            eventually(&what, PATIENCE, async || {
+                expect_same(log, &self.site.check(place.node(), &command).await?)
+            })
+            .await?;
+        }
+        Ok(())
+    }
+}
