@@ -5,7 +5,7 @@ use super::super::failure::{Failure, expect_same};
 use super::super::report::Stopped;
 use super::super::wait::{PATIENCE, eventually};
 use super::Migration;
-use super::official::Place;
+use super::official::{Applications, Place};
 
 /// The image has files where the volume goes.
 const WEB: &str = "
@@ -37,7 +37,7 @@ const RELOAD_NFTABLES: &str = "if systemctl cat nftables.service >/dev/null 2>&1
 
 impl Migration<'_> {
     pub(super) async fn first_fill(&mut self) -> Result<(), Stopped> {
-        let layout = self.placed("first-fill", WEB, &["web"], Place::First);
+        let layout = web(WEB).on(Place::First, self.layouts);
         let line = format!("Deployed `web` to {}.", self.layouts.first);
         let deploy = self.deploy_with_line(&layout, &[], &line);
         let name = "an application is deployed whose image has files at the mount point";
@@ -53,7 +53,7 @@ impl Migration<'_> {
         self.check(name, self.edit(&edited)).await?;
 
         let changed = changed_web();
-        let layout = self.placed("first-fill-changed", &changed, &["web"], Place::First);
+        let layout = web(&changed).on(Place::First, self.layouts);
         self.check("its container is made again", async {
             let transcript = self.cluster.deploy(&layout, &[]).await?;
             transcript.expect_exit(0)
@@ -64,7 +64,7 @@ impl Migration<'_> {
             self.expect_edited(Place::First, &edited),
         )
         .await?;
-        let layout = self.placed("first-fill-moved", &changed, &["web"], Place::Second);
+        let layout = web(&changed).on(Place::Second, self.layouts);
         let line = self.moved_line("web", Place::Second);
         let deploy = self.deploy_with_line(&layout, &[], &line);
         self.check("it moves", deploy).await?;
@@ -113,7 +113,7 @@ impl Migration<'_> {
 
     /// Goes on with the web server of the chapter before, which is on the second node.
     pub(super) async fn flushed_ruleset(&mut self) -> Result<(), Stopped> {
-        let layout = self.placed("flushed", &changed_web(), &["web"], Place::Second);
+        let layout = web(&changed_web()).on(Place::Second, self.layouts);
         self.check("a web server runs on the second node", async {
             let transcript = self.cluster.deploy(&layout, &[]).await?;
             transcript.expect_exit(0)
@@ -144,6 +144,15 @@ impl Migration<'_> {
     }
 }
 
+/// The web server alone.
+fn web(text: &str) -> Applications<'_> {
+    Applications {
+        name: "web",
+        text,
+        names: &["web"],
+    }
+}
+
 /// The same web server with another environment, so that it needs another container.
 fn changed_web() -> String {
     format!("{WEB}  environment: {{CHANGED: \"yes\"}}\n")
@@ -151,8 +160,8 @@ fn changed_web() -> String {
 
 /// The image's files without the one that [`Migration::edit`] removes.
 fn without_readme() -> String {
-    let kept = FROM_IMAGE.lines().filter(|line| !line.contains("README"));
-    kept.map(|line| format!("{line}\n")).collect()
+    let kept = FROM_IMAGE.split_inclusive('\n');
+    kept.filter(|line| !line.contains("README")).collect()
 }
 
 #[cfg(test)]

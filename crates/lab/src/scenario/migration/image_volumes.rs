@@ -3,10 +3,10 @@
 use super::super::cluster::BLOCKED;
 use super::super::failure::{Failure, expect};
 use super::super::fingerprint::Fingerprint;
-use super::super::layouts::{DATABASE_PASSWORD, Layout, render_deployment};
+use super::super::layouts::DATABASE_PASSWORD;
 use super::super::report::Stopped;
 use super::super::wait::{PATIENCE, eventually};
-use super::official::Place;
+use super::official::{Applications, Place};
 use super::{FIRST, Migration, SECOND};
 
 /// The image declares `/data` as a volume, which is not below the mount point.
@@ -65,7 +65,12 @@ impl Migration<'_> {
         .await?;
 
         let both = format!("{}{SESSIONS}", cache(true));
-        let layout = self.placed("scratch", &both, &["cache", "sessions"], Place::First);
+        let applications = Applications {
+            name: "image-volumes",
+            text: &both,
+            names: &["cache", "sessions"],
+        };
+        let layout = applications.on(Place::First, self.layouts);
         let line = format!("Deployed `cache` to {}.", self.layouts.first);
         let deploy = self.deploy_with_line(&layout, &[], &line);
         let name = "it is deployed as soon as it is scratch, beside one with two mount points";
@@ -76,13 +81,18 @@ impl Migration<'_> {
             self.redis_everywhere(SESSIONS_PORT, "PING", "+PONG").await
         })
         .await?;
-        self.several_volumes(&both).await?;
+        self.several_volumes(applications).await?;
         let name = "Docker made no volume of its own";
         self.check(name, self.expect_no_docker_volumes()).await
     }
 
     async fn refuse_cache(&self) -> Result<(), Failure> {
-        let layout = self.placed("refused", &cache(false), &["cache"], Place::First);
+        let applications = Applications {
+            name: "refused",
+            text: &cache(false),
+            names: &["cache"],
+        };
+        let layout = applications.on(Place::First, self.layouts);
         let transcript = self.cluster.deploy(&layout, &[]).await?;
         transcript.expect_exit(BLOCKED)?;
         let words = ["`cache`", "/data", "flocker/redis", "volumes", "scratch"];
@@ -90,7 +100,7 @@ impl Migration<'_> {
     }
 
     /// An application with two mount points moves with what is in both.
-    async fn several_volumes(&mut self, applications: &str) -> Result<(), Stopped> {
+    async fn several_volumes(&mut self, applications: Applications<'_>) -> Result<(), Stopped> {
         let (site, report) = (self.site, self.report);
         let row = self.memory.fresh("session");
         let set = format!("SET session {row}");
@@ -103,7 +113,7 @@ impl Migration<'_> {
             })
             .await?;
 
-        let layout = self.sessions_moved(applications);
+        let layout = applications.on_both(&["cache"], &["sessions"], self.layouts);
         let line = self.moved_line("sessions", Place::Second);
         let deploy = self.deploy_with_line(&layout, &[], &line);
         self.check("it moves, and what has only scratch stays", deploy)
@@ -126,15 +136,6 @@ impl Migration<'_> {
         .await
     }
 
-    fn sessions_moved(&self, applications: &str) -> Layout {
-        let (first, second) = (self.layouts.first, self.layouts.second);
-        let moved = self.placed("several-volumes", applications, &[], Place::First);
-        Layout {
-            deployment: render_deployment(&[(first, &["cache"]), (second, &["sessions"])]),
-            ..moved
-        }
-    }
-
     /// Each of these paths of a container on the second node is a directory of the volume.
     async fn expect_one_dataset(&self, name: &str, paths: &[&str]) -> Result<(), Failure> {
         let format = "{{range .Mounts}}{{.Type}} {{.Source}} {{.Destination}}{{println}}{{end}}";
@@ -151,8 +152,12 @@ impl Migration<'_> {
     }
 
     pub(super) async fn parent_mount(&mut self) -> Result<(), Stopped> {
-        let database = official_database();
-        let layout = self.placed("official-db", &database, &["official-db"], Place::First);
+        let applications = Applications {
+            name: "official-db",
+            text: &official_database(),
+            names: &["official-db"],
+        };
+        let layout = applications.on(Place::First, self.layouts);
         let line = format!("Deployed `official-db` to {}.", self.layouts.first);
         let deploy = self.deploy_with_line(&layout, &[], &line);
         let name = "a database is deployed whose volume is the parent of its image's";
@@ -167,7 +172,7 @@ impl Migration<'_> {
         let name = "its data is in the volume";
         self.check(name, self.expect_data_directory(FIRST)).await?;
         for (place, node) in [(Place::Second, SECOND), (Place::First, FIRST)] {
-            let layout = self.placed("official-db-moved", &database, &["official-db"], place);
+            let layout = applications.on(place, self.layouts);
             let line = self.moved_line("official-db", place);
             let deploy = self.deploy_with_line(&layout, &[], &line);
             self.check("it moves", deploy).await?;

@@ -3,11 +3,9 @@
 //!
 //! These chapters leave the example out: their own applications are all that runs.
 
-use std::net::Ipv4Addr;
-
 use super::super::cluster::Transcript;
 use super::super::failure::{Failure, expect};
-use super::super::layouts::{Layout, render_deployment};
+use super::super::layouts::{Layout, Layouts, render_deployment};
 use super::super::wait::{PATIENCE, eventually};
 use super::Migration;
 
@@ -20,27 +18,38 @@ pub(super) enum Place {
     Second,
 }
 
-impl Migration<'_> {
-    /// A deploy of some applications, all of them on one node.
-    pub(super) fn placed(
-        &self,
-        name: &'static str,
-        applications: &str,
-        names: &[&str],
-        place: Place,
-    ) -> Layout {
+/// Applications that are placed together.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Applications<'a> {
+    /// The beginning of the files' names.
+    pub(super) name: &'static str,
+    /// The application configuration.
+    pub(super) text: &'a str,
+    /// The applications in it.
+    pub(super) names: &'a [&'a str],
+}
+
+impl Applications<'_> {
+    /// All of them on one node.
+    pub(super) fn on(self, place: Place, layouts: Layouts) -> Layout {
         let (first, second) = match place {
-            Place::First => (names, &[][..]),
-            Place::Second => (&[][..], names),
+            Place::First => (self.names, &[][..]),
+            Place::Second => (&[][..], self.names),
         };
-        let places = [(self.layouts.first, first), (self.layouts.second, second)];
-        Layout {
-            name,
-            applications: applications.to_owned(),
-            deployment: render_deployment(&places),
-        }
+        self.on_both(first, second, layouts)
     }
 
+    /// Some on the first node, some on the second.
+    pub(super) fn on_both(self, first: &[&str], second: &[&str], layouts: Layouts) -> Layout {
+        Layout {
+            name: self.name,
+            applications: self.text.to_owned(),
+            deployment: render_deployment(&[(layouts.first, first), (layouts.second, second)]),
+        }
+    }
+}
+
+impl Migration<'_> {
     /// Deploys a layout, which has to succeed and to print this line among others.
     pub(super) async fn deploy_with_line(
         &self,
@@ -95,22 +104,12 @@ impl Migration<'_> {
         let what = format!("Redis answers `{command}` with `{answer}`");
         eventually(&what, PATIENCE, async || {
             for address in self.site.addresses() {
-                self.expect_redis(address, port, command, answer).await?;
+                let got = self.clients.ask_redis(address, port, command).await?;
+                expect(got == answer, format!("`{answer}` from {address}"), got)?;
             }
             Ok(())
         })
         .await
-    }
-
-    async fn expect_redis(
-        &self,
-        address: Ipv4Addr,
-        port: u16,
-        command: &str,
-        answer: &str,
-    ) -> Result<(), Failure> {
-        let got = self.clients.ask_redis(address, port, command).await?;
-        expect(got == answer, format!("`{answer}` from {address}"), got)
     }
 }
 

@@ -4,7 +4,7 @@ use super::super::failure::{Failure, expect, expect_same};
 use super::super::report::Stopped;
 use super::super::wait::{PATIENCE, eventually};
 use super::Migration;
-use super::official::Place;
+use super::official::{Applications, Place};
 
 /// One that is given the time that it needs, and one that is not.
 const APPLICATIONS: &str = "
@@ -24,7 +24,12 @@ const NAMES: [&str; 2] = ["patient", "hasty"];
 
 impl Migration<'_> {
     pub(super) async fn slow_stop(&mut self) -> Result<(), Stopped> {
-        let layout = self.placed("slow-stop", APPLICATIONS, &NAMES, Place::First);
+        let both = Applications {
+            name: "slow-stop",
+            text: APPLICATIONS,
+            names: &NAMES,
+        };
+        let layout = both.on(Place::First, self.layouts);
         let line = format!("Deployed `patient` to {}.", self.layouts.first);
         let deploy = self.deploy_with_line(&layout, &[], &line);
         let name = "two applications are deployed that take 8 s to stop";
@@ -33,7 +38,7 @@ impl Migration<'_> {
         self.check(name, self.expect_logs(Place::First, ["started\n"; 2]))
             .await?;
 
-        let layout = self.placed("slow-stop-moved", APPLICATIONS, &NAMES, Place::Second);
+        let layout = both.on(Place::Second, self.layouts);
         let name = "both move, and of the one that is given 2 s it is said that it was killed";
         self.check(name, async {
             let line = self.moved_line("hasty", Place::Second);
@@ -51,7 +56,7 @@ impl Migration<'_> {
         self.check(name, self.expect_logs(Place::Second, logs))
             .await?;
 
-        let layout = self.placed("slow-stop-json", APPLICATIONS, &["hasty"], Place::First);
+        let layout = both.on_both(&["hasty"], &["patient"], self.layouts);
         let name = "`--json` says it as well";
         self.check(name, async {
             let transcript = self.cluster.deploy(&layout, &["--json"]).await?;
