@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use bollard::Docker;
 use bollard::query_parameters::ListImagesOptions;
-use flocker_model::{ImageId, ImageReference};
+use flocker_model::{ImageDetails, ImageId, ImageReference};
 use flocker_remote::ssh::Connection;
 use futures_util::TryStreamExt as _;
 use thiserror::Error;
@@ -69,10 +69,10 @@ impl OperatorImages {
     }
 
     /// Lists the images with their identities, for the planner.
-    pub(crate) fn list(&self) -> BTreeMap<ImageReference, ImageId> {
+    pub(crate) fn list(&self) -> BTreeMap<ImageReference, ImageDetails> {
         self.places
             .iter()
-            .map(|(reference, (_, id))| (reference.clone(), id.clone()))
+            .map(|(reference, (_, id))| (reference.clone(), id.clone().into()))
             .collect()
     }
 

@@ -8,6 +8,7 @@ use flocker_model::{
 };
 
 use crate::fields::{Field, KnownKeys};
+use crate::image::read_image;
 use crate::links::{DraftLink, read_links};
 use crate::phrase::quote;
 use crate::process::{read_command, read_environment};
@@ -156,7 +157,6 @@ impl Draft {
             })
         });
         let application = Application {
-            image: self.image?,
             command: self.command,
             environment: self.environment,
             volume: self.volume,
@@ -169,22 +169,10 @@ impl Draft {
             memory: self.memory,
             cpu: self.cpu,
             restart: self.restart,
+            ..Application::new(self.image?)
         };
         Some((self.name.value.parse().ok()?, application))
     }
-}
-
-fn read_image(field: &Field<'_>, report: &mut Report) -> Option<ImageReference> {
-    let text = field.string(report)?;
-    let image = text.value.parse::<ImageReference>();
-    if let Err(invalid) = &image {
-        report.error(|| {
-            let message = format!("{}: {} {}", field.what, quote(&text.value), invalid.problem);
-            Finding::at(text.span, message)
-                .hint("write `repository`, `repository:tag` or `repository@sha256:...`")
-        });
-    }
-    image.ok()
 }
 
 fn read_cpu(field: &Field<'_>, report: &mut Report) -> Option<CpuMillis> {

@@ -1,5 +1,7 @@
 //! Reads the values of keys, with words for those that are of the wrong type.
 
+use std::ops::Range;
+
 use flocker_model::Port;
 
 use crate::phrase::{double_quoted, enumerate, quote};
@@ -53,6 +55,19 @@ impl<'t> Field<'t> {
         } else {
             self.value.span()
         }
+    }
+
+    /// Returns where a part of the value's text is, or the whole value if it is not written there
+    /// as it is read: escaped, folded or empty.
+    pub(crate) fn span_of(&self, text: &str, part: Range<usize>) -> Span {
+        let found = text
+            .get(part.clone())
+            .filter(|piece| !piece.is_empty())
+            .and_then(|piece| {
+                let before = text[..part.start].matches(piece).count();
+                self.value.find(piece, before)
+            });
+        found.unwrap_or_else(|| self.span())
     }
 
     /// Says that the value is of the wrong type.

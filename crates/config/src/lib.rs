@@ -12,6 +12,7 @@ mod application;
 mod cross;
 mod diagnostic;
 mod fields;
+mod image;
 mod links;
 mod nodes;
 mod parse;

@@ -6,6 +6,8 @@ use crate::source::{Located, Span};
 /// deep tree does not recurse.
 #[derive(Debug)]
 pub(crate) struct Tree {
+    /// The text that it was read from.
+    pub(crate) source: String,
     pub(crate) nodes: Vec<Node>,
     pub(crate) root: NodeIndex,
 }
@@ -132,6 +134,19 @@ impl<'t> Value<'t> {
     /// Returns where the value was written.
     pub(crate) const fn span(self) -> Span {
         self.node.span
+    }
+
+    /// Finds text in what was written for the value, after as many others of it as `skipped`.
+    pub(crate) fn find(self, text: &str, skipped: usize) -> Option<Span> {
+        let span = self.span();
+        let written = self.tree.source.get(span.start..span.end)?;
+        let (offset, _) = written.match_indices(text).nth(skipped)?;
+        let start = span.start + offset;
+        Some(Span {
+            start,
+            end: start + text.len(),
+            ..span
+        })
     }
 
     /// Returns the scalar, if it is one.

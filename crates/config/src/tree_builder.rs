@@ -64,6 +64,7 @@ pub(crate) fn parse_tree(text: &str, file: File, report: &mut Report) -> Option<
         return None;
     };
     Some(Tree {
+        source: text.to_owned(),
         nodes: builder.nodes,
         root,
     })

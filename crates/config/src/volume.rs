@@ -1,6 +1,6 @@
 //! The key `volume`: where an application keeps its data.
 
-use flocker_model::{MountPath, VolumeSpecification};
+use flocker_model::{MountPath, VolumeLayout, VolumeSpecification};
 
 use crate::fields::{Field, KnownKeys};
 use crate::phrase::quote;
@@ -35,7 +35,7 @@ pub(crate) fn read_volume(
         }
         let mountpoint = read_mountpoint(field, report)?;
         return Some(VolumeSpecification {
-            mountpoint,
+            layout: VolumeLayout::Whole { mountpoint },
             maximum_size: None,
         });
     };
@@ -58,7 +58,7 @@ pub(crate) fn read_volume(
     };
     let mountpoint = read_mountpoint(&Field::of(entry, &name), report)?;
     Some(VolumeSpecification {
-        mountpoint,
+        layout: VolumeLayout::Whole { mountpoint },
         maximum_size,
     })
 }

@@ -487,3 +487,37 @@ fn too_many_mistakes_are_counted() {
     assert_eq!(diagnostics.omitted, 30);
     assert!(diagnostics.to_string().ends_with("\n\n... and 30 more"));
 }
+
+#[test]
+fn images() {
+    let digits = "0a".repeat(32);
+    let capital_digest = format!("a: {{image: 'redis:7@sha256:{}'}}", "ABCDEF12".repeat(8));
+    let text = render(&[
+        application(
+            "digest without its digits",
+            "a: {image: 'redis@sha256:aaaa'}",
+        ),
+        application("digest in capital letters", capital_digest),
+        application("two colons", "a: {image: 'redis::7'}"),
+        application("no tag after the colon", "a: {image: 'redis:'}"),
+        application("tag with a sign", "a: {image: redis:-7}"),
+        application("colons before the slash", "a: {image: 'a:b:c/d'}"),
+        application(
+            "address of a page",
+            "a: {image: 'https://ghcr.io/team/web'}",
+        ),
+        application("dash first", "a: {image: -redis}"),
+        application("capital letters", "a: {image: \"ClusterHQ/Trac:V1\"}"),
+        application("capital letters, escaped", "a: {image: \"a/\\x54rac\"}"),
+        application("identity", format!("a: {{image: {digits}}}")),
+        application(
+            "longer identity",
+            format!("a: {{image: 'sha256:{digits}'}}"),
+        ),
+        application(
+            "very long",
+            format!("a: {{image: {}}}", "redis".repeat(180_000)),
+        ),
+    ]);
+    insta::assert_snapshot!(text);
+}

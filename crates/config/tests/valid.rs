@@ -73,7 +73,7 @@ web:
   cpu: 1.5
   restart: on-failure
 db: {image: example/db, memory: 1073741824, cpu: 2, restart: never}
-spare: {image: "example/db@sha256:0123", restart: always}
+spare: {image: "example/db@sha256:0123012301230123012301230123012301230123012301230123012301230123", restart: always}
 "#;
     let parsed = deployment(
         application,

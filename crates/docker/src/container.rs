@@ -70,7 +70,7 @@ impl Docker {
         volume: Option<&Path>,
     ) -> Result<Change, ContainerError> {
         let application = &specification.application;
-        if specification.mountpoint.is_some() != volume.is_some() {
+        if specification.has_volume() != volume.is_some() {
             return Err(ContainerError::VolumeMismatch {
                 application: application.clone(),
             });

@@ -173,19 +173,20 @@ fn labels(pairs: &[(&str, &str)]) -> HashMap<String, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use flocker_model::{ByteCount, CpuMillis, RestartPolicy as Restart};
+    use flocker_model::{Application, ByteCount, CpuMillis};
     use std::collections::BTreeMap;
 
     fn specification() -> ContainerSpecification {
         ContainerSpecification {
-            application: "pgsql-trac".parse().unwrap(),
-            image: "flocker/postgresql".parse().unwrap(),
             command: Some(vec!["postgres".to_owned(), "-c".to_owned()]),
             environment: BTreeMap::from([("PGDATA".to_owned(), "/var/lib/pgsql".into())]),
             mountpoint: Some("/var/lib/pgsql".parse().unwrap()),
             memory: Some(ByteCount::mebibytes(256)),
             cpu: Some(CpuMillis::new(1500)),
-            restart: Restart::Always,
+            ..ContainerSpecification::new(
+                &"pgsql-trac".parse().unwrap(),
+                &Application::new("flocker/postgresql".parse().unwrap()),
+            )
         }
     }
 

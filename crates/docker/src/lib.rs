@@ -37,7 +37,9 @@ pub use image::{ImageError, ImageProgress};
 pub use namespace::{NamespaceError, NamespaceState};
 pub use naming::{Change, container_name, namespace_name, unit_name};
 pub use network::{InvalidSubnet, Ipv4Subnet, NetworkError, NetworkState};
-pub use observation::{ApplicationContainer, ContainerObservation, NamespaceContainer};
+pub use observation::{
+    ApplicationContainer, ContainerObservation, EngineObservation, NamespaceContainer,
+};
 pub use ownership::{LookupError, NotOurs};
 pub use pause::UnsupportedArchitecture;
 pub use start_watch::{Ended, StartError, StartWatch};

@@ -1,13 +1,15 @@
 //! Everything that Docker knows of our containers and of images, in a few requests.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::Ipv4Addr;
 
-use bollard::models::ContainerInspectResponse;
+use bollard::models::{ContainerInspectResponse, ImageInspect, ImageSummary};
 use bollard::query_parameters::{
     InspectContainerOptions, ListContainersOptions, ListImagesOptions,
 };
-use flocker_model::{ApplicationName, ContainerStatus, Digest, ImageId, ImageReference};
+use flocker_model::{
+    ApplicationName, ContainerStatus, Digest, ImageDetails, ImageId, ImagePlatform, ImageReference,
+};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
 use crate::connection::{Docker, RequestFailed, found};
@@ -32,6 +34,8 @@ pub struct ApplicationContainer {
     pub status: ContainerStatus,
     /// The id of the namespace container that it joins.
     pub namespace: String,
+    /// The paths at which Docker made anonymous volumes for it.
+    pub anonymous_volumes: BTreeSet<String>,
 }
 
 /// A namespace container as it is found.
@@ -98,26 +102,97 @@ impl Docker {
     ///
     /// # Errors
     /// When Docker fails.
-    pub async fn observe_images(&self) -> Result<BTreeMap<ImageReference, ImageId>, RequestFailed> {
+    pub async fn observe_images(
+        &self,
+    ) -> Result<BTreeMap<ImageReference, ImageDetails>, RequestFailed> {
+        let failed = |source| RequestFailed::new("list images", source);
         let images = self
             .client
             .list_images(None::<ListImagesOptions>)
             .await
-            .map_err(|source| RequestFailed::new("list images", source))?;
+            .map_err(failed)?;
+        let named = images.into_iter().filter_map(|image| {
+            let names: Vec<ImageReference> = names_of(&image).collect();
+            (!names.is_empty()).then_some((image.id, names))
+        });
+        let inspected: Vec<(Option<ImageInspect>, Vec<ImageReference>)> = stream::iter(named)
+            .map(|(id, names)| async move {
+                let details = found(self.client.inspect_image(&id).await)?;
+                Ok((details, names))
+            })
+            .buffer_unordered(PARALLEL_INSPECTIONS)
+            .try_collect()
+            .await
+            .map_err(failed)?;
         let mut observed = BTreeMap::new();
-        for image in images {
-            for name in image.repo_tags.iter().chain(&image.repo_digests) {
-                let ours = name
-                    .strip_prefix(crate::pause::REPOSITORY)
-                    .is_some_and(|rest| rest.starts_with(':'));
-                // An image without a name is listed as `<none>:<none>`, which is no reference.
-                if let (false, Ok(reference)) = (ours, name.parse()) {
-                    observed.insert(reference, ImageId(image.id.clone()));
-                }
+        for (image, names) in inspected {
+            // One that has been removed since it was listed is no error.
+            if let Some(details) = image.and_then(details_of) {
+                observed.extend(names.into_iter().map(|name| (name, details.clone())));
             }
         }
         Ok(observed)
     }
+
+    /// Looks at the daemon itself.
+    ///
+    /// # Errors
+    /// When Docker fails.
+    pub async fn observe_engine(&self) -> Result<EngineObservation, RequestFailed> {
+        let failed = |source| RequestFailed::new("ask docker what it is", source);
+        let version = self.client.version().await.map_err(failed)?;
+        let info = self.client.info().await.map_err(failed)?;
+        let options = info.security_options.unwrap_or_default();
+        Ok(EngineObservation {
+            platform: platform_of(version.os, version.arch),
+            remaps_users: options.iter().any(|option| option == USER_REMAPPING),
+        })
+    }
+}
+
+/// How Docker lists that it maps containers' users to others (`userns-remap`).
+///
+/// **Source**: Docker's API, `SystemInfo.SecurityOptions`.
+const USER_REMAPPING: &str = "name=userns";
+
+/// What a daemon is.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct EngineObservation {
+    /// The images that it runs, if it says so.
+    pub platform: Option<ImagePlatform>,
+    /// Whether containers' users are others on the node.
+    pub remaps_users: bool,
+}
+
+/// Lists the names of an image that people may use.
+fn names_of(image: &ImageSummary) -> impl Iterator<Item = ImageReference> {
+    let names = image.repo_tags.iter().chain(&image.repo_digests);
+    names.filter_map(|name| {
+        let ours = name
+            .strip_prefix(crate::pause::REPOSITORY)
+            .is_some_and(|rest| rest.starts_with(':'));
+        // An image without a name is listed as `<none>:<none>`, which is no reference.
+        (!ours).then(|| name.parse().ok()).flatten()
+    })
+}
+
+/// Takes what matters from an inspected image.
+pub(crate) fn details_of(image: ImageInspect) -> Option<ImageDetails> {
+    let config = image.config.unwrap_or_default();
+    Some(ImageDetails {
+        id: ImageId(image.id?),
+        platform: platform_of(image.os, image.architecture),
+        volumes: config.volumes.unwrap_or_default().into_iter().collect(),
+    })
+}
+
+/// Puts a platform together, if both parts of it were told.
+fn platform_of(os: Option<String>, architecture: Option<String>) -> Option<ImagePlatform> {
+    let told = |text: &String| !text.is_empty();
+    Some(ImagePlatform {
+        os: os.filter(told)?,
+        architecture: architecture.filter(told)?,
+    })
 }
 
 /// Adds one container to the observation of its application, if it is one of the two that we make.
@@ -142,6 +217,7 @@ pub(crate) fn record(
             image: ImageId(container.image.clone().unwrap_or_default()),
             status: status_of_container(container),
             namespace: label(LABEL_NAMESPACE).cloned().unwrap_or_default(),
+            anonymous_volumes: anonymous_volumes_of(container),
         });
     } else if role == Some(Role::Network.as_str()) {
         let entry = observed.entry(application).or_default();
@@ -150,6 +226,16 @@ pub(crate) fn record(
             running: pid_and_address(container, network),
         });
     }
+}
+
+/// Lists the paths at which a container has volumes of Docker's. Flocker gives containers bind mounts
+/// only: any volume is one that Docker made by itself.
+pub(crate) fn anonymous_volumes_of(container: &ContainerInspectResponse) -> BTreeSet<String> {
+    let mounts = container.mounts.iter().flatten();
+    mounts
+        .filter(|mount| mount.typ.as_deref() == Some("volume"))
+        .filter_map(|mount| mount.destination.clone())
+        .collect()
 }
 
 /// Tells what a container is doing.

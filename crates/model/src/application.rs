@@ -1,78 +1,36 @@
 //! What to run: one container and at most one volume.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
-use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    ApplicationName, ByteCount, CpuMillis, Digest, ImageReference, InvalidName, Port, Secret,
+    ApplicationName, ByteCount, CpuMillis, Digest, DirectoryName, ImageReference, MountPath, Port,
+    Secret, StopGracePeriod, StopSignal,
 };
 
-/// An absolute path inside a container.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct MountPath(String);
-
-impl MountPath {
-    /// Returns the path as text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl FromStr for MountPath {
-    type Err = InvalidName;
-
-    fn from_str(path: &str) -> Result<Self, Self::Err> {
-        let problem = if !path.starts_with('/') {
-            Some("is not an absolute path")
-        } else if path.split('/').any(|part| part == "..") {
-            Some("has a `..` in it")
-        } else if path.trim_matches('/').is_empty() {
-            Some("is the container's root directory")
-        } else if path.chars().any(char::is_control) || path.contains([',', ':']) {
-            Some("has a control character, a `,` or a `:` in it")
-        } else {
-            None
-        };
-        match problem {
-            None => Ok(Self(path.to_owned())),
-            Some(problem) => Err(InvalidName {
-                kind: "mountpoint",
-                name: path.to_owned(),
-                problem,
-            }),
-        }
-    }
-}
-
-impl TryFrom<String> for MountPath {
-    type Error = InvalidName;
-
-    fn try_from(path: String) -> Result<Self, Self::Error> {
-        path.parse()
-    }
-}
-
-impl From<MountPath> for String {
-    fn from(path: MountPath) -> Self {
-        path.0
-    }
-}
-
-impl fmt::Display for MountPath {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.pad(&self.0)
-    }
+/// Where a container sees its volume.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum VolumeLayout {
+    /// The whole volume at one mount point: the key `volume`.
+    Whole {
+        /// Where the container sees it.
+        mountpoint: MountPath,
+    },
+    /// Directories of the one volume, each at its own mount point: the key `volumes`.
+    Directories {
+        /// The directory behind each mount point; never empty, and no directory is named twice.
+        directories: BTreeMap<MountPath, DirectoryName>,
+    },
 }
 
 /// The volume that an application asks for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VolumeSpecification {
     /// Where the container sees it.
-    pub mountpoint: MountPath,
+    #[serde(flatten)]
+    pub layout: VolumeLayout,
     /// The most that it may hold, snapshots not counted (ZFS `refquota`).
     pub maximum_size: Option<ByteCount>,
 }
@@ -122,12 +80,46 @@ pub struct Application {
     pub cpu: Option<CpuMillis>,
     /// When it is started again.
     pub restart: RestartPolicy,
+    /// Directories of the node that live as long as the application is placed there, and do not
+    /// move with it.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub scratch: BTreeSet<MountPath>,
+    /// The signal that asks its process to end, if it is not the image's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stop_signal: Option<StopSignal>,
+    /// How long its process may take to end before it is killed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stop_grace_period: Option<StopGracePeriod>,
+}
+
+impl Application {
+    /// An application of which only the image is given.
+    pub fn new(image: ImageReference) -> Self {
+        Self {
+            image,
+            command: None,
+            environment: BTreeMap::new(),
+            volume: None,
+            routes: BTreeMap::new(),
+            links: BTreeSet::new(),
+            memory: None,
+            cpu: None,
+            restart: RestartPolicy::default(),
+            scratch: BTreeSet::new(),
+            stop_signal: None,
+            stop_grace_period: None,
+        }
+    }
 }
 
 /// Everything that a container is created from; its digest tells whether one must be re-created.
 ///
 /// Routes are deliberately absent: they live in the node's firewall table and change without
 /// touching the container.
+///
+/// The digest covers the JSON text. So that an upgrade of Flocker re-creates no container, a field
+/// that is added later is left out of the text while it is unset; `command`, `mountpoint`, `memory`
+/// and `cpu`, which are older, stay in it as `null`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ContainerSpecification {
     /// The application that it runs.
@@ -138,7 +130,7 @@ pub struct ContainerSpecification {
     pub command: Option<Vec<String>>,
     /// The environment, the links' variables included.
     pub environment: BTreeMap<String, Secret>,
-    /// Where the volume is seen, if there is one.
+    /// Where the whole volume is seen, if it is seen as a whole.
     pub mountpoint: Option<MountPath>,
     /// The most memory that it may use.
     pub memory: Option<ByteCount>,
@@ -146,6 +138,18 @@ pub struct ContainerSpecification {
     pub cpu: Option<CpuMillis>,
     /// When systemd starts it again.
     pub restart: RestartPolicy,
+    /// The directories of the volume that are seen, if only directories of it are.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub directories: BTreeMap<MountPath, DirectoryName>,
+    /// Directories of the node that do not move.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub scratch: BTreeSet<MountPath>,
+    /// The signal that asks its process to end, if it is not the image's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stop_signal: Option<StopSignal>,
+    /// How long its process may take to end before it is killed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stop_grace_period: Option<StopGracePeriod>,
 }
 
 impl ContainerSpecification {
@@ -153,19 +157,33 @@ impl ContainerSpecification {
     pub fn new(name: &ApplicationName, application: &Application) -> Self {
         let mut environment = link_variables(&application.links);
         environment.extend(application.environment.clone());
+        let (mountpoint, directories) =
+            match application.volume.as_ref().map(|volume| &volume.layout) {
+                None => (None, BTreeMap::new()),
+                Some(VolumeLayout::Whole { mountpoint }) => {
+                    (Some(mountpoint.clone()), BTreeMap::new())
+                }
+                Some(VolumeLayout::Directories { directories }) => (None, directories.clone()),
+            };
         Self {
             application: name.clone(),
             image: application.image.clone(),
             command: application.command.clone(),
             environment,
-            mountpoint: application
-                .volume
-                .as_ref()
-                .map(|volume| volume.mountpoint.clone()),
+            mountpoint,
             memory: application.memory,
             cpu: application.cpu,
             restart: application.restart,
+            directories,
+            scratch: application.scratch.clone(),
+            stop_signal: application.stop_signal,
+            stop_grace_period: application.stop_grace_period,
         }
+    }
+
+    /// Tells whether the container sees a volume, whole or in directories.
+    pub fn has_volume(&self) -> bool {
+        self.mountpoint.is_some() || !self.directories.is_empty()
     }
 
     /// Fingerprints the specification; kept as a label on the container.
@@ -210,22 +228,16 @@ mod tests {
     fn environment_with_link(own: &[(&str, &str)]) -> Vec<String> {
         let port = Port::new(5432).unwrap();
         let application = Application {
-            image: "trac".parse().unwrap(),
-            command: None,
             environment: own
                 .iter()
                 .map(|(name, value)| ((*name).to_owned(), Secret::from(*value)))
                 .collect(),
-            volume: None,
-            routes: BTreeMap::new(),
             links: BTreeSet::from([Link {
                 target: "pgsql-trac".parse().unwrap(),
                 port: Port::new(5433).unwrap(),
                 local_port: port,
             }]),
-            memory: None,
-            cpu: None,
-            restart: RestartPolicy::Always,
+            ..Application::new("trac".parse().unwrap())
         };
         ContainerSpecification::new(&"trac".parse().unwrap(), &application)
             .environment
@@ -261,11 +273,50 @@ mod tests {
         );
     }
 
+    /// Digests are labels of containers that exist: one that changes re-creates them.
     #[test]
-    fn relative_and_dangerous_mountpoints_are_invalid() {
-        for path in ["", "data", "/", "//", "/a/../b", "/a:ro", "/a,b", "/a\nb"] {
-            assert!(path.parse::<MountPath>().is_err(), "{path}");
-        }
-        assert!("/opt/trac/env".parse::<MountPath>().is_ok());
+    fn an_upgrade_leaves_digests_unchanged() {
+        let name = "web".parse().unwrap();
+        let digest = |application: &Application| {
+            ContainerSpecification::new(&name, application)
+                .digest()
+                .to_string()
+        };
+        let bare = Application::new("trac".parse().unwrap());
+        let full = Application {
+            command: Some(vec!["serve".to_owned(), "-v".to_owned()]),
+            environment: BTreeMap::from([("LANG".to_owned(), "C.UTF-8".into())]),
+            volume: Some(VolumeSpecification {
+                layout: VolumeLayout::Whole {
+                    mountpoint: "/opt/trac/env".parse().unwrap(),
+                },
+                maximum_size: None,
+            }),
+            memory: Some(ByteCount::mebibytes(256)),
+            cpu: Some(CpuMillis::new(1500)),
+            restart: RestartPolicy::OnFailure,
+            ..bare.clone()
+        };
+        assert_eq!(
+            [digest(&bare), digest(&full)],
+            [
+                "a2597a809008862a2e0d2380e3109d23",
+                "61801b173a514802aa7a2e0f8480dfef"
+            ]
+        );
+    }
+
+    /// Nodes keep what an earlier release wrote.
+    #[test]
+    fn a_volume_that_an_earlier_release_recorded_is_read() {
+        let text = r#"{"mountpoint":"/data","maximum_size":null}"#;
+        let volume: VolumeSpecification = serde_json::from_str(text).unwrap();
+        assert_eq!(
+            volume.layout,
+            VolumeLayout::Whole {
+                mountpoint: "/data".parse().unwrap()
+            }
+        );
+        assert_eq!(serde_json::to_string(&volume).unwrap(), text);
     }
 }

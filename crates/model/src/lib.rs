@@ -7,25 +7,30 @@ mod deployment;
 mod digest;
 mod identity;
 mod image;
+mod image_details;
 mod memory;
+mod mount_path;
 mod names;
 mod network;
 mod node;
 mod observed;
 mod printable;
 mod secret;
+mod stopping;
 mod time;
 mod units;
 mod volume;
 
 pub use application::{
-    Application, ContainerSpecification, Link, MountPath, RestartPolicy, VolumeSpecification,
+    Application, ContainerSpecification, Link, RestartPolicy, VolumeLayout, VolumeSpecification,
 };
 pub use deployment::{AppliedDeployment, Deployment, DeploymentId};
 pub use digest::Digest;
 pub use identity::{Contact, Member, Members, NodeId, SshIdentity};
-pub use image::{ImageId, ImageReference};
+pub use image::{ImageId, ImageName, ImageProblem, ImageReference, InvalidImage};
+pub use image_details::{ImageDetails, ImagePlatform};
 pub use memory::{NodeMemory, RememberedApplication};
+pub use mount_path::{DirectoryName, MountPath};
 pub use names::{ApplicationName, InvalidName, NodeName};
 pub use network::{ContainerLinks, Endpoint, NodeNetwork};
 pub use node::{
@@ -35,6 +40,7 @@ pub use node::{
 pub use observed::{NodeObservation, Observed};
 pub use printable::{one_line, printable};
 pub use secret::Secret;
+pub use stopping::{StopGracePeriod, StopSignal};
 pub use time::{InvalidTime, parse_utc, render_age, render_rfc3339, render_span, render_utc};
 pub use units::{ByteCount, CpuMillis, Port};
 pub use volume::{

@@ -20,7 +20,7 @@ pub struct InvalidName {
 }
 
 /// Cuts a name that is too long to be shown; it may be a megabyte that somebody made up.
-fn shortened(name: &str) -> String {
+pub(crate) fn shortened(name: &str) -> String {
     const SHOWN: usize = 300;
     match name.char_indices().nth(SHOWN) {
         None => name.to_owned(),

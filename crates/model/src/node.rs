@@ -6,8 +6,9 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    ApplicationName, AppliedDeployment, ByteCount, Contact, ContainerLinks, Digest, ImageId,
-    ImageReference, Members, NodeId, NodeMemory, NodeNetwork, Port, SshIdentity, VolumeCopy,
+    ApplicationName, AppliedDeployment, ByteCount, Contact, ContainerLinks, Digest, ImageDetails,
+    ImagePlatform, ImageReference, Members, NodeId, NodeMemory, NodeNetwork, Port, SshIdentity,
+    VolumeCopy,
 };
 
 /// What keeps volumes from being written to a pool, or even from being looked at.
@@ -141,6 +142,10 @@ pub struct ContainerState {
     pub unit: UnitState,
     /// The links that its network namespace has, if it runs.
     pub links: Option<ContainerLinks>,
+    /// The paths at which it has anonymous volumes of Docker's: a release of Flocker before images'
+    /// volumes were accounted for let Docker make them.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub anonymous_volumes: BTreeSet<String>,
 }
 
 impl ContainerState {
@@ -174,7 +179,13 @@ pub struct NodeState {
     /// TCP ports that the node's own programs listen on.
     pub listening: BTreeSet<Port>,
     /// Images that its Docker has, tags written out.
-    pub images: BTreeMap<ImageReference, ImageId>,
+    pub images: BTreeMap<ImageReference, ImageDetails>,
+    /// The images that its Docker runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub platform: Option<ImagePlatform>,
+    /// Whether its Docker maps containers' users to others of the node (`userns-remap`).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub remaps_users: bool,
     /// The machines that it knows of.
     pub members: Members,
     /// The last deployment that was applied in full here.
@@ -199,6 +210,8 @@ impl NodeState {
             network: None,
             listening: BTreeSet::new(),
             images: BTreeMap::new(),
+            platform: None,
+            remaps_users: false,
             members: Members::new(),
             applied: None,
             remembered: NodeMemory::default(),

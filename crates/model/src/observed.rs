@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    ApplicationName, ImageId, ImageReference, Look, Members, NodeId, NodeName, NodeState,
+    ApplicationName, ImageDetails, ImageReference, Look, Members, NodeId, NodeName, NodeState,
     OwnerClaim, PoollessNode,
 };
 
@@ -71,7 +71,7 @@ pub struct Observed {
     /// Every node that the deployment names or that an earlier one used.
     pub nodes: BTreeMap<NodeName, NodeObservation>,
     /// Images that the operator's machine can stream.
-    pub operator_images: BTreeMap<ImageReference, ImageId>,
+    pub operator_images: BTreeMap<ImageReference, ImageDetails>,
     /// What nodes that were not seen themselves say of the owners of the volumes that they have
     /// copies of.
     #[serde(default)]

@@ -49,22 +49,15 @@ mod tests {
 
     use crate::{
         Application, ApplicationName, AppliedDeployment, ContainerSpecification, Deployment,
-        RememberedApplication, RestartPolicy,
+        RememberedApplication,
     };
 
     const SECRET: &str = "correct horse battery staple";
 
     fn application() -> Application {
         Application {
-            image: "postgres".parse().unwrap(),
-            command: None,
             environment: BTreeMap::from([("PASSWORD".to_owned(), SECRET.into())]),
-            volume: None,
-            routes: BTreeMap::new(),
-            links: std::collections::BTreeSet::new(),
-            memory: None,
-            cpu: None,
-            restart: RestartPolicy::Always,
+            ..Application::new("postgres".parse().unwrap())
         }
     }
 

@@ -19,12 +19,13 @@ impl<P: Platform> Machine<P> {
     ///
     /// A node that answers and lacks its pool is no node without volumes: it says nothing of them.
     pub(crate) async fn observe(&self, contact: Option<Contact>) -> Result<Look, StepFailure> {
-        let (pool, volumes, found, units, images) = tokio::join!(
+        let (pool, volumes, found, units, images, engine) = tokio::join!(
             self.volumes.observe_pool(),
             self.volumes.observe_volumes(),
             self.containers.observe_containers(),
             self.units.observe(),
             self.containers.observe_images(),
+            self.containers.observe_engine(),
         );
         let volumes = match (volumes, &pool.health) {
             (Ok(volumes), _) => volumes,
@@ -34,7 +35,7 @@ impl<P: Platform> Machine<P> {
             }
             (Err(failure), PoolHealth::Usable) => return Err(failure),
         };
-        let (found, units) = (found?, units?);
+        let (found, units, engine) = (found?, units?, engine?);
         let addresses = found
             .iter()
             .filter_map(|(name, found)| Some((name.clone(), found.namespace.as_ref()?.running?.1)))
@@ -52,6 +53,8 @@ impl<P: Platform> Machine<P> {
             // Docker publishes none of ours, so whatever listens is somebody else's.
             listening: self.routes.observe_listening_ports().await?,
             images: images?,
+            platform: engine.platform,
+            remaps_users: engine.remaps_users,
             members: self.store.members().or_failure()?,
             applied: self.store.applied().or_failure()?,
             remembered: self.store.memory().or_failure()?,
@@ -141,6 +144,7 @@ fn container_state(
             status: container.status.clone(),
             unit,
             links,
+            anonymous_volumes: container.anonymous_volumes.clone(),
         },
         None => ContainerState {
             id: String::new(),
@@ -148,6 +152,7 @@ fn container_state(
             status: ContainerStatus::Stopped { exit_code: 0 },
             unit,
             links,
+            anonymous_volumes: BTreeSet::new(),
         },
     }
 }

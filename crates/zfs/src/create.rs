@@ -1,9 +1,6 @@
 //! Makes new volumes.
 
-use std::fs::{self, Permissions};
-use std::io;
-use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use flocker_failpoint::reach;
 use flocker_model::{ApplicationName, ByteCount, DeploymentId, Epoch, VolumeRole};
@@ -12,15 +9,10 @@ use thiserror::Error;
 use crate::command::{Argv, CommandFailed};
 use crate::dataset::{DEPLOYMENT, EPOCH, HANDOFF, NONE, OWNER};
 use crate::kernel::{self, KernelFailed};
-use crate::mount::run_blocking;
 use crate::names::Place;
+use crate::unfinished::UnfinishedError;
 use crate::volume::refquota;
-use crate::{Change, MountError, ObserveError, Stale, UnmountError, Zfs};
-
-/// What a container of any user may do in its volume's root directory: everything.
-///
-/// Images run as users that only exist inside them, so there is no owner to give it to.
-const EVERYBODY: u32 = 0o777;
+use crate::{MountError, ObserveError, Stale, UnmountError, Zfs};
 
 /// A volume to be made.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,34 +40,73 @@ pub enum CreateError {
     /// ZFS in the kernel refused.
     #[error(transparent)]
     Kernel(#[from] KernelFailed),
-    /// It could not be mounted to set its permissions.
-    #[error("the new volume cannot be mounted to let every user write to it")]
+    /// What an interrupted making left could not be removed.
+    #[error(transparent)]
+    Unfinished(#[from] UnfinishedError),
+    /// It could not be mounted to be filled.
+    #[error("the new volume cannot be mounted to put its first contents into it")]
     Mount(#[from] MountError),
     /// It could not be unmounted again.
-    #[error("the new volume was mounted to let every user write to it, and cannot be unmounted")]
+    #[error("the new volume has its first contents and cannot be unmounted")]
     Unmount(#[from] UnmountError),
-    /// Its permissions could not be set.
-    #[error("cannot let every user write to {}", path.display())]
-    Permissions {
-        /// Where it is mounted.
-        path: PathBuf,
-        /// Why it was refused.
-        #[source]
-        cause: io::Error,
-    },
+}
+
+/// A volume that is being made: mounted and empty, and not yet at its application's name.
+///
+/// Only [`Making::finish`] makes the volume exist. A `Making` that is dropped leaves a dataset that
+/// the next attempt removes.
+#[derive(Debug)]
+pub struct Making {
+    zfs: Zfs,
+    application: ApplicationName,
+    path: PathBuf,
+}
+
+impl Making {
+    /// Returns the directory that the volume is mounted at. It is empty at first, and root's.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Makes the volume exist, with what is in the directory by now, and unmounts it.
+    ///
+    /// Unmounting writes everything to the disk, so that no power cut leaves a volume with half of
+    /// its first contents.
+    ///
+    /// # Errors
+    /// Fails when the directory is in use, or ZFS refuses.
+    pub async fn finish(self) -> Result<(), CreateError> {
+        let Self {
+            zfs, application, ..
+        } = self;
+        reach(|| "create-volume.filled".to_owned()).await;
+        let unfinished = Place::Creating(application.clone()).dataset(zfs.settings());
+        zfs.unmount_dataset(&application, &unfinished).await?;
+        reach(|| "create-volume.whole".to_owned()).await;
+        kernel::rename(&unfinished, &zfs.dataset_of(&application)).await?;
+        Ok(())
+    }
+
+    /// Removes what there is of the volume.
+    ///
+    /// # Errors
+    /// Fails when the directory is in use, or ZFS refuses.
+    pub async fn abandon(self) -> Result<(), UnfinishedError> {
+        self.zfs.destroy_unfinished(&self.application).await
+    }
 }
 
 impl Zfs {
-    /// Makes an empty volume that this node owns in the first epoch.
+    /// Begins to make a volume that this node owns in the first epoch; `None` if it is there.
     ///
-    /// It is made under another name and renamed when it has everything, since `zfs create` makes a
-    /// dataset and sets its properties in two transactions, and its root directory's permissions
-    /// take a third: whatever is at an application's name is whole. What a crash left behind under
-    /// that other name is finished.
+    /// It is made under another name, and renamed when it has everything: `zfs create` makes a
+    /// dataset and sets its properties in two transactions, and its first contents take more. A
+    /// dataset at an application's name is therefore whole. What a crash left under the other name
+    /// is removed first, so that every making begins with an empty directory.
     ///
     /// # Errors
     /// [`Stale`] when anything but this node's own volume of the first epoch exists there.
-    pub async fn create(&self, new: &NewVolume) -> Result<Change, CreateError> {
+    pub async fn begin_create(&self, new: &NewVolume) -> Result<Option<Making>, CreateError> {
         let application = &new.application;
         let records = self.read_all(application).await?;
         if let Some(record) = records.volume {
@@ -84,7 +115,7 @@ impl Zfs {
                     epoch: Epoch::FIRST,
                 })
             {
-                return Ok(Change::Unchanged);
+                return Ok(None);
             }
             return Err(self
                 .stale(application, "absent".to_owned(), Some(record))
@@ -95,31 +126,23 @@ impl Zfs {
                 .stale(application, "absent".to_owned(), Some(record))
                 .into());
         }
+        if records.creating.is_some() {
+            self.destroy_unfinished(application).await?;
+        }
         self.ensure_root().await?;
         let unfinished = Place::Creating(application.clone()).dataset(self.settings());
-        let properties = self.properties_of_new(new);
-        let mut argv;
-        if records.creating.is_some() {
-            argv = Argv::new(&["zfs", "set"]);
-            argv.push_assignments(&properties);
-        } else {
-            argv = Argv::new(&["zfs", "create"]);
-            argv.push_options(&properties);
-        }
+        let mut argv = Argv::new(&["zfs", "create"]);
+        argv.push_options(&self.properties_of_new(new));
         argv.push(&unfinished);
         argv.change().await?;
         reach(|| "create-volume.made".to_owned()).await;
         self.ensure_mounted(application, &unfinished).await?;
         reach(|| "create-volume.mounted".to_owned()).await;
-        let path = self.mountpoint_of(application);
-        let place = path.clone();
-        run_blocking(move || fs::set_permissions(place, Permissions::from_mode(EVERYBODY)))
-            .await
-            .map_err(|cause| CreateError::Permissions { path, cause })?;
-        self.unmount_dataset(application, &unfinished).await?;
-        reach(|| "create-volume.whole".to_owned()).await;
-        kernel::rename(&unfinished, &self.dataset_of(application)).await?;
-        Ok(Change::Changed)
+        Ok(Some(Making {
+            zfs: self.clone(),
+            application: application.clone(),
+            path: self.mountpoint_of(application),
+        }))
     }
 
     /// Makes the dataset that the volumes are below, and its parents, as far as they are missing.

@@ -7,11 +7,13 @@
 //!
 //! A dataset at an application's name is always whole. Volumes are made, and first copies are
 //! received, under names that no application can have (`_creating:…`, `_receiving:…`), and renamed
-//! when they are complete; a crash in between leaves something that the next attempt continues.
+//! when they are complete. After a crash in between, the next attempt begins to make the volume
+//! anew, or continues to receive it.
 //!
 //! What the operator takes out of use is renamed once more (`_set-aside:…`), and is no volume then.
 //!
-//! Nothing here destroys a dataset or rolls one back: there is no `receive -F`.
+//! Nothing here rolls a dataset back (there is no `receive -F`) or destroys one, but for what was
+//! never whole.
 
 mod acquire;
 mod command;
@@ -23,6 +25,7 @@ mod kernel;
 mod listing;
 mod log_reset;
 mod mount;
+mod mount_root;
 mod mountinfo;
 mod names;
 mod observe;
@@ -42,7 +45,7 @@ mod volume;
 
 pub use acquire::{Acquire, AcquireError, Promote};
 pub use command::CommandFailed;
-pub use create::{CreateError, NewVolume};
+pub use create::{CreateError, Making, NewVolume};
 pub use handoff::{Release, ReleaseError, Released};
 pub use holders::Holder;
 pub use kernel::{Cause, KernelFailed};

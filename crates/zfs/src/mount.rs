@@ -13,6 +13,7 @@ use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use thiserror::Error;
 
 use crate::holders::{Holder, observe_mounted_elsewhere, observe_users};
+use crate::mount_root::ensure_closed;
 use crate::mountinfo::{Mount, mount_of, mounted_at};
 use crate::observe::mounts;
 use crate::{Change, ObserveError, Owned, Volume, Zfs};
@@ -251,7 +252,18 @@ impl Zfs {
             });
         }
         let (source, place) = (dataset.to_owned(), path.clone());
-        run_blocking(move || mount_at(&source, &place)).await?;
+        let settings = self.settings().clone();
+        run_blocking(move || {
+            ensure_closed(&settings.mount_root, &settings.dataset, &table).map_err(|cause| {
+                MountError::System {
+                    operation: "close to other users",
+                    path: settings.mount_root,
+                    cause,
+                }
+            })?;
+            mount_at(&source, &place)
+        })
+        .await?;
         if !mounted_at(&mounts().await?, &path).is_some_and(|found| is_volume(found, dataset)) {
             return Err(MountError::Vanished { path });
         }

@@ -1,14 +1,10 @@
-//! What an interrupted making of a volume left, when another node made the volume in the end.
-
-use std::fs;
-use std::io;
-use std::path::PathBuf;
+//! Removes what an interrupted making of a volume left.
 
 use flocker_model::ApplicationName;
 use thiserror::Error;
 
 use crate::command::{Argv, CommandFailed};
-use crate::mount::{UnmountError, run_blocking};
+use crate::mount::UnmountError;
 use crate::names::Place;
 use crate::observe::Records;
 use crate::{Change, Zfs};
@@ -16,26 +12,6 @@ use crate::{Change, Zfs};
 /// It could not be removed.
 #[derive(Debug, Error)]
 pub enum UnfinishedError {
-    /// It is not empty, although nobody was ever given it.
-    #[error(
-        "an interrupted deploy left {dataset}, and somebody has put files into it: move them away \
-         from {}", path.display()
-    )]
-    HasFiles {
-        /// What was left.
-        dataset: String,
-        /// Where it is mounted.
-        path: PathBuf,
-    },
-    /// It could not be looked into.
-    #[error("cannot look into {}", path.display())]
-    Look {
-        /// Where it is mounted.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        cause: io::Error,
-    },
     /// It could not be unmounted.
     #[error(transparent)]
     Unmount(#[from] UnmountError),
@@ -45,33 +21,37 @@ pub enum UnfinishedError {
 }
 
 impl Zfs {
-    /// Removes it, before the volume arrives that it would have become: it may be mounted where that
-    /// has to be, and nobody else would ever look at it.
-    ///
-    /// No container was ever given it. What has snapshots all the same is left alone by `zfs destroy`.
+    /// Removes it before the volume arrives from another node: it may be mounted in that volume's
+    /// place, and nothing else would ever look at it.
     ///
     /// # Errors
-    /// Fails when there is anything in it, or ZFS refuses.
+    /// Fails when it is in use, or ZFS refuses.
     pub(crate) async fn discard_unfinished(
         &self,
         application: &ApplicationName,
         records: &Records,
     ) -> Result<Change, UnfinishedError> {
-        let Some(creating) = &records.creating else {
+        if records.creating.is_none() {
             return Ok(Change::Unchanged);
-        };
-        let dataset = Place::Creating(application.clone()).dataset(self.settings());
-        if let Some(path) = creating.copy.mounted.as_deref().map(PathBuf::from) {
-            let place = path.clone();
-            let first = run_blocking(move || fs::read_dir(place).map(|mut all| all.next())).await;
-            match first {
-                Ok(None) => {}
-                Ok(Some(_)) => return Err(UnfinishedError::HasFiles { dataset, path }),
-                Err(cause) => return Err(UnfinishedError::Look { path, cause }),
-            }
         }
+        self.destroy_unfinished(application).await?;
+        Ok(Change::Changed)
+    }
+
+    /// Unmounts and destroys it.
+    ///
+    /// It has at most some of its first contents, which come from elsewhere: no container was ever
+    /// given it. Without `-r`, `zfs destroy` refuses one that has snapshots or children.
+    ///
+    /// # Errors
+    /// Fails when it is in use, or ZFS refuses.
+    pub(crate) async fn destroy_unfinished(
+        &self,
+        application: &ApplicationName,
+    ) -> Result<(), UnfinishedError> {
+        let dataset = Place::Creating(application.clone()).dataset(self.settings());
         self.unmount_dataset(application, &dataset).await?;
         Argv::new(&["zfs", "destroy", &dataset]).change().await?;
-        Ok(Change::Changed)
+        Ok(())
     }
 }

@@ -109,6 +109,7 @@ fn give_container(
         status,
         unit,
         links: None,
+        anonymous_volumes: std::collections::BTreeSet::new(),
     };
     let containers = &mut state(observed, number).containers;
     containers.insert(name("db"), container);

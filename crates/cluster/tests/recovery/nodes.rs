@@ -215,7 +215,7 @@ fn empty(number: u8) -> NodeState {
             host_keys: Vec::new(),
         },
         listening: BTreeSet::from([ssh_port]),
-        images: BTreeMap::from([("busybox:latest".parse().unwrap(), image)]),
+        images: BTreeMap::from([("busybox:latest".parse().unwrap(), image.into())]),
         ..NodeState::fresh(id, "1", pool)
     }
 }

@@ -18,7 +18,7 @@ use std::time::Duration;
 use bollard::body_full;
 use bollard::query_parameters::{CreateImageOptions, LogsOptions};
 use flocker_docker::{Docker, DockerSettings};
-use flocker_model::{ApplicationName, ContainerSpecification, ImageReference, RestartPolicy};
+use flocker_model::{Application, ApplicationName, ContainerSpecification, ImageReference};
 use futures_util::{StreamExt as _, TryStreamExt as _};
 
 /// The image that test applications run: a shell.
@@ -243,14 +243,11 @@ fn tar(directory: &Path) -> Vec<u8> {
 /// Describes an application that runs `script` in a shell.
 pub(crate) fn application(name: &str, script: &str) -> ContainerSpecification {
     ContainerSpecification {
-        application: name.parse().unwrap(),
-        image: IMAGE.parse::<ImageReference>().unwrap(),
         command: Some(["sh", "-c", script].map(str::to_owned).to_vec()),
-        environment: std::collections::BTreeMap::new(),
-        mountpoint: None,
-        memory: None,
-        cpu: None,
-        restart: RestartPolicy::Always,
+        ..ContainerSpecification::new(
+            &name.parse().unwrap(),
+            &Application::new(IMAGE.parse::<ImageReference>().unwrap()),
+        )
     }
 }
 

@@ -24,7 +24,7 @@ async fn an_image_survives_being_carried_from_one_docker_to_another() {
     import_shell(name).await;
     let before = docker.observe_image(&image).await.unwrap().unwrap();
     let images = docker.observe_images().await.unwrap();
-    assert_eq!(images.get(&image), Some(&before));
+    assert_eq!(images.get(&image).map(|details| &details.id), Some(&before));
     let archive: Vec<Bytes> = docker.export_image(&image).try_collect().await.unwrap();
     let size: usize = archive.iter().map(Bytes::len).sum();
 

@@ -47,10 +47,10 @@ pub(crate) async fn make_ready(
     (step, epoch): (&str, Option<Epoch>),
 ) -> Result<(), StepFailure> {
     let name = &record.specification.application;
-    let owned = match (&record.specification.mountpoint, epoch) {
-        (None, _) => None,
-        (Some(_), Some(epoch)) => Some(machine.volumes.open_owned(name, epoch).await?),
-        (Some(_), None) => Some(machine.volumes.open_owned_now(name).await?),
+    let owned = match (record.specification.has_volume(), epoch) {
+        (false, _) => None,
+        (true, Some(epoch)) => Some(machine.volumes.open_owned(name, epoch).await?),
+        (true, None) => Some(machine.volumes.open_owned_now(name).await?),
     };
     let mounted = match owned {
         Some(volume) => Some(volume.mount().await?),
@@ -210,9 +210,8 @@ fn unit_specification(
     let specification = &record.specification;
     let name = &specification.application;
     let volume: Option<PathBuf> = specification
-        .mountpoint
-        .as_ref()
-        .map(|_| machine.volumes.mountpoint_of(name));
+        .has_volume()
+        .then(|| machine.volumes.mountpoint_of(name));
     UnitSpecification {
         volume,
         stop_mark: machine.store.stop_mark(name),

@@ -18,7 +18,7 @@ pub(super) async fn create(
     machine: &Machine<impl Platform>,
     new: &NewVolume,
 ) -> Result<Change, StepFailure> {
-    machine.volumes.create(new).await
+    machine.volumes.create(new, |_| async { Ok(()) }).await
 }
 
 /// Sets the most that a volume may hold.

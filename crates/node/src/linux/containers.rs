@@ -5,8 +5,10 @@ use std::net::Ipv4Addr;
 use std::path::Path;
 use std::time::Duration;
 
-use flocker_docker::{ContainerObservation, Docker, DockerSettings, StartError, StartWatch};
-use flocker_model::{ApplicationName, ContainerSpecification, ImageId, ImageReference};
+use flocker_docker::{
+    ContainerObservation, Docker, DockerSettings, EngineObservation, StartError, StartWatch,
+};
+use flocker_model::{ApplicationName, ContainerSpecification, ImageDetails, ImageReference};
 use flocker_remote::protocol::{Change, StepFailure};
 use futures_util::TryStreamExt as _;
 use tokio::io::AsyncRead;
@@ -33,10 +35,14 @@ impl Containers for Docker {
             .or_failed_to("the containers cannot be looked at")
     }
 
-    async fn observe_images(&self) -> Result<BTreeMap<ImageReference, ImageId>, StepFailure> {
+    async fn observe_images(&self) -> Result<BTreeMap<ImageReference, ImageDetails>, StepFailure> {
         Docker::observe_images(self)
             .await
             .or_failed_to("the images cannot be looked at")
+    }
+
+    async fn observe_engine(&self) -> Result<EngineObservation, StepFailure> {
+        Docker::observe_engine(self).await.or_failure()
     }
 
     async fn ensure_network(&self) -> Result<Ipv4Addr, StepFailure> {

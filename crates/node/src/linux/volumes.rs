@@ -67,8 +67,27 @@ impl Volumes for Zfs {
         Zfs::open_owned_now(self, application).await.or_failure()
     }
 
-    async fn create(&self, new: &NewVolume) -> Result<Change, StepFailure> {
-        Zfs::create(self, new).await.map(change).or_failure()
+    async fn create<F>(
+        &self,
+        new: &NewVolume,
+        fill: impl FnOnce(PathBuf) -> F + Send,
+    ) -> Result<Change, StepFailure>
+    where
+        F: Future<Output = Result<(), StepFailure>> + Send,
+    {
+        let Some(making) = self.begin_create(new).await.or_failure()? else {
+            return Ok(Change::Unchanged);
+        };
+        let filled = fill(making.path().to_owned()).await;
+        if let Err(failure) = filled {
+            if let Err(error) = making.abandon().await {
+                // The next attempt removes it.
+                tracing::info!(%error, "an unfinished volume cannot be removed");
+            }
+            return Err(failure);
+        }
+        making.finish().await.or_failure()?;
+        Ok(Change::Changed)
     }
 
     async fn release(

@@ -6,8 +6,10 @@ use std::net::Ipv4Addr;
 use std::path::Path;
 use std::time::Duration;
 
-use flocker_docker::ContainerObservation;
-use flocker_model::{ApplicationName, ByteCount, ContainerSpecification, ImageId, ImageReference};
+use flocker_docker::{ContainerObservation, EngineObservation};
+use flocker_model::{
+    ApplicationName, ByteCount, ContainerSpecification, ImageDetails, ImageReference,
+};
 use flocker_remote::protocol::{Change, StepFailure};
 use tokio::io::AsyncRead;
 
@@ -36,7 +38,11 @@ pub(crate) trait Containers: Clone + Debug + Send + Sync + 'static {
     /// Lists the images that are here, tags written out.
     fn observe_images(
         &self,
-    ) -> impl Future<Output = Result<BTreeMap<ImageReference, ImageId>, StepFailure>> + Send;
+    ) -> impl Future<Output = Result<BTreeMap<ImageReference, ImageDetails>, StepFailure>> + Send;
+
+    /// Looks at the daemon itself.
+    fn observe_engine(&self)
+    -> impl Future<Output = Result<EngineObservation, StepFailure>> + Send;
 
     /// Makes sure of the bridge that containers are on, and returns its address.
     fn ensure_network(&self) -> impl Future<Output = Result<Ipv4Addr, StepFailure>> + Send;

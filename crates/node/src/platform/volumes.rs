@@ -57,9 +57,19 @@ pub(crate) trait Volumes: Clone + Debug + Send + Sync + 'static {
         application: &ApplicationName,
     ) -> impl Future<Output = Result<Self::Owned, StepFailure>> + Send;
 
-    /// Makes an empty volume in the first epoch. One of this machine's own in that epoch is left
-    /// as it is; anything else in its place is stale.
-    fn create(&self, new: &NewVolume) -> impl Future<Output = Result<Change, StepFailure>> + Send;
+    /// Makes a volume in the first epoch, with what `fill` puts into the directory that it is given.
+    /// That directory is empty, and root's. The volume exists only once `fill` is done; if that
+    /// fails, nothing is left.
+    ///
+    /// A volume of this machine's own in the first epoch is left as it is, and not filled; anything
+    /// else in its place is stale.
+    fn create<F>(
+        &self,
+        new: &NewVolume,
+        fill: impl FnOnce(PathBuf) -> F + Send,
+    ) -> impl Future<Output = Result<Change, StepFailure>> + Send
+    where
+        F: Future<Output = Result<(), StepFailure>> + Send;
 
     /// Gives a volume up that is not mounted and was not written since its newest snapshot, which
     /// is returned; the same again when it was given up in this way already.

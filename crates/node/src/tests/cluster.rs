@@ -272,7 +272,7 @@ impl Cluster {
         let image: ImageReference = name("image:2");
         let id = ImageId(image.to_string());
         let mut observed = Observed {
-            operator_images: BTreeMap::from([(image, id)]),
+            operator_images: BTreeMap::from([(image, id.into())]),
             ..Observed::default()
         };
         for (name, node) in &self.nodes {

@@ -52,7 +52,7 @@ fn inside(action: &Action) -> Inside {
             from: ImageSource::Registry,
             ..
         } => Inside::Nowhere("one request to Docker"),
-        Action::CreateVolume { .. } => Inside::Volumes(&["made", "mounted", "whole"]),
+        Action::CreateVolume { .. } => Inside::Volumes(&["made", "mounted", "filled", "whole"]),
         Action::ResizeVolume { .. } | Action::RecordOwner { .. } => {
             Inside::Nowhere("one `zfs set`, which is one transaction")
         }

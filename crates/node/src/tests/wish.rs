@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use flocker_model::{
     Application, ApplicationName, ByteCount, Deployment, ImageReference, Link, NodeName, Port,
-    RestartPolicy, VolumeSpecification,
+    RestartPolicy, VolumeLayout, VolumeSpecification,
 };
 use proptest::prelude::{Strategy, any};
 use proptest::{collection, option};
@@ -92,11 +92,10 @@ pub(super) fn deployment(nodes: usize, wishes: &[Wish]) -> Deployment {
         let outside = 8000 + u16::try_from((index + shift) % wishes.len()).unwrap();
         let image: ImageReference = name(if wish.version { "image:2" } else { "image:1" });
         let application = Application {
-            image,
-            command: None,
-            environment: BTreeMap::new(),
             volume: (index + 1 < APPLICATIONS).then(|| VolumeSpecification {
-                mountpoint: name("/data"),
+                layout: VolumeLayout::Whole {
+                    mountpoint: name("/data"),
+                },
                 maximum_size: wish.limited.then(|| ByteCount::mebibytes(64)),
             }),
             routes: BTreeMap::from([(port(outside), port(80))]),
@@ -109,13 +108,12 @@ pub(super) fn deployment(nodes: usize, wishes: &[Wish]) -> Deployment {
                 })
                 .into_iter()
                 .collect(),
-            memory: None,
-            cpu: None,
             restart: if wish.once {
                 RestartPolicy::Never
             } else {
                 RestartPolicy::Always
             },
+            ..Application::new(image)
         };
         let name = application_name(index);
         deployment.applications.insert(name.clone(), application);

@@ -62,7 +62,7 @@ impl Checker<'_> {
         let name = &specification.application;
         let Some(epoch) = volume else {
             return require(
-                specification.mountpoint.is_none(),
+                !specification.has_volume(),
                 "it would write where its volume should be",
             );
         };
@@ -194,7 +194,7 @@ impl Checker<'_> {
     fn image_on(&self, node: &NodeName, image: &ImageReference) -> Option<&ImageId> {
         let mut images = self.state(node)?.images.iter();
         let found = images.find(|(found, _)| found.with_tag() == image.with_tag());
-        found.map(|(_, id)| id)
+        found.map(|(_, details)| &details.id)
     }
 
     /// Tells whether a node was seen to have an image.

@@ -77,7 +77,8 @@ impl Planner<'_> {
 
     /// Returns which image a node has by a name.
     fn image_on(&self, node: &NodeName, image: &ImageReference) -> Option<&ImageId> {
-        self.observed.node(node)?.images.get(&tagged(image)?)
+        let images = &self.observed.node(node)?.images;
+        Some(&images.get(&tagged(image)?)?.id)
     }
 
     /// Has a node that has the image stream it to one that has not.

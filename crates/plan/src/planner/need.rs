@@ -39,7 +39,7 @@ pub(super) fn need(
     if container.configuration != wanted.digest() {
         return Need::Recreate;
     }
-    let unmounted = wanted.mountpoint.is_some()
+    let unmounted = wanted.has_volume()
         && state
             .volumes
             .get(name)

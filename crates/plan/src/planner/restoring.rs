@@ -155,7 +155,7 @@ impl<'a> Restorer<'a> {
         name: &ApplicationName,
         remembered: &RememberedApplication,
     ) -> Result<bool, Box<BlockedKind>> {
-        if remembered.specification.mountpoint.is_none() {
+        if !remembered.specification.has_volume() {
             return Ok(true);
         }
         match self.state.volumes.get(name).map(|copy| &copy.role) {

@@ -1,5 +1,7 @@
 //! What becomes of containers, their units and their mounts.
 
+use std::collections::BTreeSet;
+
 use flocker_model::{
     ApplicationName, ContainerLinks, ContainerSpecification, ContainerState, ContainerStatus,
     Epoch, Health, NodeState, UnitState,
@@ -90,7 +92,7 @@ fn start(
         }
         stop(state, name);
     }
-    if specification.mountpoint.is_some() != epoch.is_some() {
+    if specification.has_volume() != epoch.is_some() {
         return Err("it says of which turn its volume is, or has none".to_owned());
     }
     if let Some(epoch) = epoch {
@@ -109,6 +111,7 @@ fn start(
         },
         unit: UnitState::Active,
         links: Some(links.clone()),
+        anonymous_volumes: BTreeSet::new(),
     };
     state.containers.insert(name.clone(), container);
     Ok(())

@@ -75,7 +75,7 @@ fn on_one_node(
         }
         Action::EnsureImage { image, .. } => {
             let id = flocker_model::ImageId(image.with_tag());
-            state.images.insert(tagged(image)?, id);
+            state.images.insert(tagged(image)?, id.into());
         }
         Action::CreateVolume { .. }
         | Action::ResizeVolume { .. }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use flocker_model::{
     Application, ApplicationName, ByteCount, Deployment, Link, NodeName, Port, RestartPolicy,
-    VolumeSpecification,
+    VolumeLayout, VolumeSpecification,
 };
 use proptest::collection::vec;
 use proptest::prelude::{Strategy, any};
@@ -162,7 +162,9 @@ impl Case {
         let sizes = [None, None, Some(ByteCount::mebibytes(64))];
         let has_volume = (index % 3 != 2) != random.once_in(12);
         let volume = has_volume.then(|| VolumeSpecification {
-            mountpoint: name("/data"),
+            layout: VolumeLayout::Whole {
+                mountpoint: name("/data"),
+            },
             maximum_size: random.of(&sizes).copied().flatten(),
         });
         let outside = 8000 + (index + shift) % self.applications;
@@ -189,15 +191,12 @@ impl Case {
             _ => RestartPolicy::Always,
         };
         Application {
-            image: name(&format!("image-{}:{version}", index % 4)),
-            command: None,
             environment: BTreeMap::from([("SIZE".to_owned(), random.below(3).to_string().into())]),
             volume,
             routes,
             links,
-            memory: None,
-            cpu: None,
             restart,
+            ..Application::new(name(&format!("image-{}:{version}", index % 4)))
         }
     }
 }

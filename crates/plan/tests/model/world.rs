@@ -64,7 +64,7 @@ impl World {
                     // Some machines have something else by that name.
                     let tagged_when = if random.once_in(3) { " once" } else { "" };
                     let id = ImageId(format!("{image}{tagged_when}"));
-                    state.images.insert(name(&image), id);
+                    state.images.insert(name(&image), id.into());
                 }
             }
             truth
@@ -72,7 +72,9 @@ impl World {
                 .insert(node_name(index), NodeObservation::Seen(Box::new(state)));
         }
         let image = "image-0:1".to_owned();
-        truth.operator_images.insert(name(&image), ImageId(image));
+        truth
+            .operator_images
+            .insert(name(&image), ImageId(image).into());
         Self {
             truth,
             contents: BTreeMap::new(),
@@ -210,7 +212,7 @@ impl World {
             }
             Action::StartApplication { specification, .. } => {
                 let place = (node.clone(), specification.application.clone());
-                if specification.mountpoint.is_some() {
+                if specification.has_volume() {
                     self.writers.insert(place);
                 } else {
                     self.writers.remove(&place);

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use flocker_model::{
     Application, ApplicationName, ByteCount, Contact, ContainerStatus, Deployment, ImageId, NodeId,
     NodeMemory, NodeName, NodeObservation, NodeState, Observed, PoolHealth, PoolProblem, PoolState,
-    PoollessNode, Port, RestartPolicy, SshIdentity, UnitState, VolumeCopy,
+    PoollessNode, Port, SshIdentity, UnitState, VolumeCopy, VolumeLayout,
 };
 use flocker_plan::{Action, Goal, Plan, Scope, StepId, Yield, check, plan, plan_restore, simulate};
 
@@ -21,23 +21,15 @@ pub(crate) fn port(number: u16) -> Port {
 
 /// An application with nothing but an image.
 pub(crate) fn application(image: &str) -> Application {
-    Application {
-        image: name(image),
-        command: None,
-        environment: BTreeMap::new(),
-        volume: None,
-        routes: BTreeMap::new(),
-        links: BTreeSet::new(),
-        memory: None,
-        cpu: None,
-        restart: RestartPolicy::Always,
-    }
+    Application::new(name(image))
 }
 
 /// The same with a volume.
 pub(crate) fn with_volume(mut application: Application) -> Application {
     application.volume = Some(flocker_model::VolumeSpecification {
-        mountpoint: name("/data"),
+        layout: VolumeLayout::Whole {
+            mountpoint: name("/data"),
+        },
         maximum_size: None,
     });
     application
@@ -188,13 +180,13 @@ impl Cluster {
     /// Gives the operator's machine an image.
     pub(crate) fn operator_has(&mut self, image: &str) {
         let id = ImageId(image.to_owned());
-        self.observed.operator_images.insert(name(image), id);
+        self.observed.operator_images.insert(name(image), id.into());
     }
 
     /// Gives a machine an image, in the place of another of that name.
     pub(crate) fn has_image(&mut self, number: &str, image: &str, id: &str) {
         let id = ImageId(id.to_owned());
-        self.machine(number).images.insert(name(image), id);
+        self.machine(number).images.insert(name(image), id.into());
     }
 
     /// Returns a machine for changing.

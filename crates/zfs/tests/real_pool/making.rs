@@ -1,36 +1,38 @@
 //! Volumes are made whole, and what is not ours stays somebody else's.
 
 use std::collections::BTreeSet;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::MetadataExt;
 
 use flocker_model::{ByteCount, Epoch, PoolHealth, PoolProblem, VolumeRole};
-use flocker_zfs::{Change, CreateError, NewVolume, ObserveError, OpenError, Zfs, ZfsSettings};
+use flocker_zfs::{
+    Change, CreateError, Making, NewVolume, ObserveError, OpenError, Zfs, ZfsSettings,
+};
 
 use crate::support::{
-    Cluster, create, dataset, deployment, hand_over, observe, push, role, run, snapshot, web,
+    Cluster, create, dataset, deployment, hand_over, new_volume, observe, push, role, run,
+    snapshot, web,
 };
 
 async fn refuses_to_create(zfs: &Zfs) -> bool {
-    let new = NewVolume {
-        application: web(),
-        maximum_size: None,
-        deployment: deployment(),
-    };
-    matches!(zfs.create(&new).await, Err(CreateError::Stale(_)))
+    matches!(
+        zfs.begin_create(&new_volume()).await,
+        Err(CreateError::Stale(_))
+    )
 }
 
 #[tokio::test]
 #[ignore = "needs a ZFS pool"]
-async fn a_new_volume_is_owned_and_everybody_may_write_to_it() {
+async fn a_new_volume_is_owned_and_roots() {
     let Cluster { a, .. } = Cluster::new();
     assert_eq!(observe(&a).await, None);
     let new = NewVolume {
-        application: web(),
         maximum_size: Some(ByteCount::mebibytes(64)),
-        deployment: deployment(),
+        ..new_volume()
     };
-    assert_eq!(a.create(&new).await.unwrap(), Change::Changed);
-    assert_eq!(a.create(&new).await.unwrap(), Change::Unchanged);
+    let making = a.begin_create(&new).await.unwrap().unwrap();
+    assert_eq!(making.path(), a.mountpoint_of(&web()));
+    making.finish().await.unwrap();
+    assert!(a.begin_create(&new).await.unwrap().is_none());
 
     let copy = observe(&a).await.unwrap();
     assert_eq!(
@@ -47,17 +49,51 @@ async fn a_new_volume_is_owned_and_everybody_may_write_to_it() {
 
     let volume = a.open_owned(&web(), Epoch::FIRST).await.unwrap();
     let (_, mounted) = volume.mount().await.unwrap();
-    let mode = std::fs::metadata(mounted.path())
-        .unwrap()
-        .permissions()
-        .mode();
-    assert_eq!(mode & 0o777, 0o777);
+    let root = std::fs::metadata(mounted.path()).unwrap();
+    assert_eq!((root.uid(), root.gid()), (0, 0));
+    assert_eq!(root.mode() & 0o7777, 0o755);
     a.unmount(&web()).await.unwrap();
 }
 
 #[tokio::test]
 #[ignore = "needs a ZFS pool"]
-async fn what_a_crash_left_of_making_is_finished() {
+async fn a_volume_exists_with_its_first_contents_or_not_at_all() {
+    let Cluster { a, .. } = Cluster::new();
+    let begin = async || a.begin_create(&new_volume()).await.unwrap().unwrap();
+    let fill = |making: &Making| {
+        assert_eq!(std::fs::read_dir(making.path()).unwrap().count(), 0);
+        std::fs::write(making.path().join("first"), "contents").unwrap();
+        std::os::unix::fs::chown(making.path(), Some(999), Some(999)).unwrap();
+    };
+    // The program dies at this place, and the next one begins anew.
+    let making = begin().await;
+    fill(&making);
+    drop(making);
+    assert_eq!(observe(&a).await, None);
+    let making = begin().await;
+    fill(&making);
+    making.abandon().await.unwrap();
+    let root = &a.settings().dataset;
+    let left = || run(&format!("zfs list -Hro name {root}"));
+    assert_eq!(left(), *root);
+
+    let making = begin().await;
+    fill(&making);
+    assert_eq!(observe(&a).await, None);
+    making.finish().await.unwrap();
+    assert_eq!(left(), format!("{root}\n{}", dataset(&a)));
+    assert_eq!(observe(&a).await.unwrap().mounted, None);
+    let volume = a.open_owned(&web(), Epoch::FIRST).await.unwrap();
+    let (_, mounted) = volume.mount().await.unwrap();
+    let first = std::fs::read(mounted.path().join("first")).unwrap();
+    assert_eq!(first, b"contents");
+    assert_eq!(std::fs::metadata(mounted.path()).unwrap().uid(), 999);
+    a.unmount(&web()).await.unwrap();
+}
+
+#[tokio::test]
+#[ignore = "needs a ZFS pool"]
+async fn what_a_crash_left_of_making_is_removed() {
     let Cluster { a, .. } = Cluster::new();
     let root = &a.settings().dataset;
     run(&format!("zfs create -p -o mountpoint=none {root}"));
@@ -86,13 +122,8 @@ async fn what_a_crash_left_of_making_is_not_in_the_way_of_what_arrives() {
         "zfs create -o mountpoint={} '{left}'",
         place.display()
     ));
+    // Part of the first contents.
     std::fs::write(place.join("file"), "").unwrap();
-    let refused = b.prepare_incoming(&web()).await.unwrap_err();
-    assert!(
-        refused.to_string().contains("has put files into it"),
-        "{refused}"
-    );
-    std::fs::remove_file(place.join("file")).unwrap();
 
     push(&a, &b).await;
     hand_over(&a, &b, 1).await;

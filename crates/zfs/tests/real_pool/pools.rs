@@ -4,10 +4,10 @@ use std::fs::File;
 use std::io::{ErrorKind, Write as _};
 
 use flocker_model::{ByteCount, PoolHealth, PoolProblem, VolumeRole};
-use flocker_zfs::{NewVolume, ObserveError, Zfs, ZfsSettings};
+use flocker_zfs::{ObserveError, Zfs, ZfsSettings};
 
 use crate::support::{
-    Cluster, Pool, create, deployment, hand_over, noise, observe, read, role, run, snapshot, web,
+    Cluster, Pool, create, hand_over, new_volume, noise, observe, read, role, run, snapshot, web,
 };
 
 /// Writes to the owned volume until there is no space left; returns how many bytes that took.
@@ -148,12 +148,7 @@ async fn an_exported_pool_is_missed_and_comes_back_with_all_that_it_had() {
     let before = known().await;
     pool.export();
     assert_missing(&a).await;
-    let new = NewVolume {
-        application: web(),
-        maximum_size: None,
-        deployment: deployment(),
-    };
-    let made = a.create(&new).await;
+    let made = a.begin_create(&new_volume()).await;
     assert!(made.is_err(), "an empty volume where one may be: {made:?}");
     pool.import();
     assert_eq!(known().await, before);

@@ -139,14 +139,24 @@ pub(crate) fn dataset(zfs: &Zfs) -> String {
     format!("{}/{}", zfs.settings().dataset, web())
 }
 
-/// Makes the volume.
-pub(crate) async fn create(zfs: &Zfs) -> Change {
-    let new = NewVolume {
+/// The volume that is to be made.
+pub(crate) fn new_volume() -> NewVolume {
+    NewVolume {
         application: web(),
         maximum_size: None,
         deployment: deployment(),
-    };
-    zfs.create(&new).await.unwrap()
+    }
+}
+
+/// Makes the volume, empty.
+pub(crate) async fn create(zfs: &Zfs) -> Change {
+    match zfs.begin_create(&new_volume()).await.unwrap() {
+        None => Change::Unchanged,
+        Some(making) => {
+            making.finish().await.unwrap();
+            Change::Changed
+        }
+    }
 }
 
 /// Writes a file in the owned volume, which is mounted for that and unmounted again.

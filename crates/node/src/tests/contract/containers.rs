@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use flocker_docker::ContainerObservation;
 use flocker_model::{
-    ApplicationName, ContainerSpecification, ContainerStatus, ImageReference, RestartPolicy,
+    Application, ApplicationName, ContainerSpecification, ContainerStatus, ImageReference,
 };
 use flocker_remote::protocol::Change;
 
@@ -29,14 +29,11 @@ trait Machine {
 
 fn application(name: &str) -> ContainerSpecification {
     ContainerSpecification {
-        application: name.parse().unwrap(),
-        image: IMAGE.parse().unwrap(),
         command: Some(["sh", "-c", SERVER].map(str::to_owned).to_vec()),
-        environment: std::collections::BTreeMap::new(),
-        mountpoint: None,
-        memory: None,
-        cpu: None,
-        restart: RestartPolicy::Always,
+        ..ContainerSpecification::new(
+            &name.parse().unwrap(),
+            &Application::new(IMAGE.parse().unwrap()),
+        )
     }
 }
 

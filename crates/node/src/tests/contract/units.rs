@@ -96,7 +96,9 @@ macro_rules! units_suite {
 /// In memory.
 mod fake {
     use flocker_docker::UnitSpecification;
-    use flocker_model::{ApplicationName, ContainerSpecification, ImageId, RestartPolicy};
+    use flocker_model::{
+        Application, ApplicationName, ContainerSpecification, ImageId, RestartPolicy,
+    };
 
     use super::Machine;
     use crate::platform::Containers as _;
@@ -109,16 +111,10 @@ mod fake {
         let image = "shell:1".to_owned();
         host.add_image(image.parse().unwrap(), ImageId(image));
         for name in ["lived", "marked", "described"] {
-            let specification = ContainerSpecification {
-                application: name.parse().unwrap(),
-                image: "shell:1".parse().unwrap(),
-                command: None,
-                environment: std::collections::BTreeMap::new(),
-                mountpoint: None,
-                memory: None,
-                cpu: None,
-                restart: RestartPolicy::Always,
-            };
+            let specification = ContainerSpecification::new(
+                &name.parse().unwrap(),
+                &Application::new("shell:1".parse().unwrap()),
+            );
             let containers = FakeContainers { host: host.clone() };
             let name = &specification.application;
             containers.ensure_namespace(name).await.unwrap();

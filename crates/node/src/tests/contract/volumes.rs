@@ -11,10 +11,11 @@ use flocker_zfs::{Acquire, NewVolume, Promote, ReceiveRequest, Release, SetAside
 use tokio::io::AsyncReadExt as _;
 use uuid::Uuid;
 
+use crate::failure::failure_of;
 use crate::platform::{OwnedVolume as _, Volumes};
 
 /// Two machines that have nothing yet, and a hand on the files in their volumes.
-trait Machines {
+trait Machines: Sync {
     type Volumes: Volumes;
 
     /// The first or the second machine.
@@ -28,6 +29,9 @@ trait Machines {
 
     /// Reads everything that was written to the mounted volume.
     fn read(&self, machine: Machine) -> Vec<u8>;
+
+    /// Writes to the volume that is being made, as whoever fills it does.
+    fn fill(&self, machine: Machine, bytes: &[u8]);
 
     /// Puts a file where the volume is to be mounted, or takes it away.
     fn obstruct(&self, machine: Machine, is_there: bool);
@@ -83,9 +87,14 @@ async fn write(machines: &impl Machines, machine: Machine, bytes: &[u8]) {
     assert_eq!(volumes.unmount(&web()).await.unwrap(), Change::Changed);
 }
 
+/// Makes the volume with nothing in it.
+async fn make(volumes: &impl Volumes) -> Result<Change, StepFailure> {
+    volumes.create(&new_volume(), |_| async { Ok(()) }).await
+}
+
 /// Makes the volume with something in it.
 async fn create(machines: &impl Machines, bytes: &[u8]) {
-    machines.volumes(A).create(&new_volume()).await.unwrap();
+    make(machines.volumes(A)).await.unwrap();
     write(machines, A, bytes).await;
 }
 
@@ -171,20 +180,44 @@ async fn a_new_volume_is_owned_empty_and_made_once(machines: &impl Machines) {
     let volumes = machines.volumes(A);
     let opened = volumes.open_owned_now(&web()).await;
     assert!(opened.unwrap_err().stale);
-    assert_eq!(
-        volumes.create(&new_volume()).await.unwrap(),
-        Change::Changed
-    );
-    assert_eq!(
-        volumes.create(&new_volume()).await.unwrap(),
-        Change::Unchanged
-    );
+    assert_eq!(make(volumes).await.unwrap(), Change::Changed);
+    assert_eq!(make(volumes).await.unwrap(), Change::Unchanged);
     let copy = observe(machines, A).await.unwrap();
     assert_eq!(copy.owned_epoch(), Some(Epoch::FIRST));
     assert_eq!(copy.deployment, Some(deployment()));
     assert!(copy.snapshots.is_empty() && copy.mounted.is_none() && !copy.resumable);
     let opened = volumes.open_owned(&web(), Epoch(2)).await;
     assert!(opened.unwrap_err().stale);
+}
+
+/// Makes the volume with what a caller puts into it first.
+async fn create_filled(machines: &impl Machines, bytes: &[u8]) -> Result<Change, StepFailure> {
+    let volumes = machines.volumes(A);
+    let fill = |directory| async move {
+        assert_eq!(directory, volumes.mountpoint_of(&web()));
+        assert_eq!(observe(machines, A).await, None);
+        machines.fill(A, bytes);
+        match bytes {
+            b"" => Err(failure_of("nothing to fill it with")),
+            _ => Ok(()),
+        }
+    };
+    volumes.create(&new_volume(), fill).await
+}
+
+async fn a_volume_exists_once_it_is_filled(machines: &impl Machines) {
+    let failed = create_filled(machines, b"").await.unwrap_err();
+    assert_eq!(failed.message, "nothing to fill it with");
+    assert_eq!(observe(machines, A).await, None);
+    let made = create_filled(machines, b"first").await;
+    assert_eq!(made.unwrap(), Change::Changed);
+    let again = create_filled(machines, b"second").await;
+    assert_eq!(again.unwrap(), Change::Unchanged);
+
+    let volumes = machines.volumes(A);
+    let volume = volumes.open_owned(&web(), Epoch::FIRST).await.unwrap();
+    let _mounted = volume.mount().await.unwrap();
+    assert_eq!(machines.read(A), b"first");
 }
 
 async fn a_mounted_volume_is_seen_so_and_unmounted_once(machines: &impl Machines) {
@@ -212,7 +245,7 @@ async fn nothing_is_mounted_over_files_which_are_seen_before(machines: &impl Mac
     assert_eq!(seen, [(web(), Obstruction { path, by })].into());
     machines.obstruct(A, false);
 
-    volumes.create(&new_volume()).await.unwrap();
+    make(volumes).await.unwrap();
     machines.obstruct(A, true);
     let volume = volumes.open_owned_now(&web()).await.unwrap();
     assert!(volume.mount().await.is_err());
@@ -464,7 +497,7 @@ async fn a_stream_that_breaks_off_is_continued(machines: &impl Machines) {
 
 async fn an_owner_receives_nothing(machines: &impl Machines) {
     create(machines, b"data").await;
-    machines.volumes(B).create(&new_volume()).await.unwrap();
+    make(machines.volumes(B)).await.unwrap();
     snapshot(machines, A).await;
     let request = ReceiveRequest {
         application: web(),
@@ -528,6 +561,7 @@ macro_rules! volumes_suite {
         crate::tests::contract::suite! {
             crate::tests::contract::run, $fixture,
             a_new_volume_is_owned_empty_and_made_once
+            a_volume_exists_once_it_is_filled
             a_mounted_volume_is_seen_so_and_unmounted_once
             nothing_is_mounted_over_files_which_are_seen_before
             a_volume_moves_there_and_back_with_all_that_was_written
@@ -585,6 +619,13 @@ mod fake {
                 .get_mut(&web())
                 .unwrap()
                 .write(bytes);
+        }
+
+        fn fill(&self, machine: Machine, bytes: &[u8]) {
+            let mut state = self.volumes(machine).host.state();
+            let making = state.disk.pool.creating.get_mut(&web()).unwrap();
+            assert!(making.contents.is_empty());
+            making.write(bytes);
         }
 
         fn read(&self, machine: Machine) -> Vec<u8> {
@@ -664,6 +705,12 @@ mod pool {
             let mut file = options.create(true).append(true).open(path).unwrap();
             file.write_all(bytes).unwrap();
             file.sync_all().unwrap();
+        }
+
+        fn fill(&self, machine: Machine, bytes: &[u8]) {
+            let path = self.volumes(machine).mountpoint_of(&web());
+            assert_eq!(std::fs::read_dir(&path).unwrap().count(), 0);
+            std::fs::write(path.join("data"), bytes).unwrap();
         }
 
         fn read(&self, machine: Machine) -> Vec<u8> {

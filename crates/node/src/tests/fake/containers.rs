@@ -6,10 +6,12 @@ use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use flocker_docker::{ApplicationContainer, ContainerObservation, NamespaceContainer};
+use flocker_docker::{
+    ApplicationContainer, ContainerObservation, EngineObservation, NamespaceContainer,
+};
 use flocker_model::{
-    ApplicationName, ContainerSpecification, ContainerStatus, Digest, Health, ImageId,
-    ImageReference, UnitState,
+    ApplicationName, ContainerSpecification, ContainerStatus, Digest, Health, ImageDetails,
+    ImageId, ImageReference, UnitState,
 };
 use flocker_remote::protocol::{Change, StepFailure};
 use tokio::io::{AsyncRead, AsyncReadExt as _};
@@ -24,7 +26,7 @@ const GATEWAY: Ipv4Addr = Ipv4Addr::new(172, 20, 0, 1);
 /// What Docker keeps on the disk.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Docker {
-    pub(super) images: BTreeMap<ImageReference, ImageId>,
+    pub(super) images: BTreeMap<ImageReference, ImageDetails>,
     applications: BTreeMap<ApplicationName, Application>,
     /// The ids of the containers that hold a namespace.
     namespaces: BTreeMap<ApplicationName, String>,
@@ -158,6 +160,7 @@ impl State {
                 }
             },
             namespace: container.namespace.clone(),
+            anonymous_volumes: BTreeSet::new(),
         };
         let namespace = docker.namespaces.get(application);
         ContainerObservation {
@@ -197,10 +200,14 @@ impl Containers for FakeContainers {
         observed.await
     }
 
-    async fn observe_images(&self) -> Result<BTreeMap<ImageReference, ImageId>, StepFailure> {
+    async fn observe_images(&self) -> Result<BTreeMap<ImageReference, ImageDetails>, StepFailure> {
         self.host
             .act(|state| Ok(state.disk.docker.images.clone()))
             .await
+    }
+
+    async fn observe_engine(&self) -> Result<EngineObservation, StepFailure> {
+        self.host.act(|_| Ok(EngineObservation::default())).await
     }
 
     async fn ensure_network(&self) -> Result<Ipv4Addr, StepFailure> {
@@ -250,7 +257,7 @@ impl Containers for FakeContainers {
         volume: Option<&Path>,
     ) -> Result<Change, StepFailure> {
         let name = &specification.application;
-        if specification.mountpoint.is_some() != volume.is_some() {
+        if specification.has_volume() != volume.is_some() {
             return Err(failure_of(
                 "it needs a volume exactly when it has a mountpoint",
             ));
@@ -389,7 +396,11 @@ impl Containers for FakeContainers {
         let pulled = self.host.act(|state| {
             let name = image.with_tag();
             let tagged = name.parse().map_err(|_| failure_of("there is none"))?;
-            state.disk.docker.images.insert(tagged, ImageId(name));
+            state
+                .disk
+                .docker
+                .images
+                .insert(tagged, ImageId(name).into());
             Ok(())
         });
         pulled.await
@@ -399,7 +410,7 @@ impl Containers for FakeContainers {
         let state = self.host.state();
         let tagged: Option<ImageReference> = image.with_tag().parse().ok();
         match tagged.and_then(|tagged| state.disk.docker.images.get(&tagged)) {
-            Some(id) => Box::new(Cursor::new(archive(image, id))),
+            Some(details) => Box::new(Cursor::new(archive(image, &details.id))),
             None => Box::new(tokio_util::io::StreamReader::new(
                 futures_util::stream::iter([Err::<bytes::Bytes, _>(Error::other(
                     "there is no such image",
@@ -423,7 +434,7 @@ impl Containers for FakeContainers {
             let name: ImageReference = name.parse().map_err(|_| failure_of("it is no archive"))?;
             let wanted = name.to_string() == image.with_tag();
             let id = ImageId(id.to_owned());
-            state.disk.docker.images.insert(name, id);
+            state.disk.docker.images.insert(name, id.into());
             if wanted {
                 Ok(())
             } else {

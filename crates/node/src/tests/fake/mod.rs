@@ -101,7 +101,7 @@ impl Host {
 
     /// Puts an image there, as somebody does by hand.
     pub(super) fn add_image(&self, image: ImageReference, id: ImageId) {
-        self.state().disk.docker.images.insert(image, id);
+        self.state().disk.docker.images.insert(image, id.into());
     }
 
     /// Cuts the power; the machine boots again, and nothing runs.

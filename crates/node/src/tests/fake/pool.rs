@@ -45,7 +45,7 @@ pub(crate) struct Pool {
     /// Whole copies, at their application's name.
     pub(crate) volumes: BTreeMap<ApplicationName, Dataset>,
     /// Volumes that are being made: nobody but the next attempt sees them.
-    pub(super) creating: BTreeSet<ApplicationName>,
+    pub(crate) creating: BTreeMap<ApplicationName, Dataset>,
     /// First copies that are being received.
     pub(super) receiving: BTreeMap<ApplicationName, Dataset>,
     /// Whose places have files in them that are no volume's.
@@ -108,7 +108,8 @@ pub(super) fn parse_token(token: &str) -> Option<(SnapshotGuid, usize)> {
 impl Pool {
     /// Unmounts everything; what was not on the disk yet is in the intent logs alone.
     pub(super) fn lose_power(&mut self) {
-        for dataset in self.volumes.values_mut() {
+        let datasets = self.volumes.values_mut();
+        for dataset in datasets.chain(self.creating.values_mut()) {
             if dataset.is_mounted {
                 let unwritten = dataset.contents.split_off(dataset.on_disk);
                 dataset.log.extend(unwritten);

@@ -205,7 +205,14 @@ impl Volumes for FakeVolumes {
         self.open(application, None).await
     }
 
-    async fn create(&self, new: &NewVolume) -> Result<Change, StepFailure> {
+    async fn create<F>(
+        &self,
+        new: &NewVolume,
+        fill: impl FnOnce(PathBuf) -> F + Send,
+    ) -> Result<Change, StepFailure>
+    where
+        F: Future<Output = Result<(), StepFailure>> + Send,
+    {
         let name = &new.application;
         let first = VolumeRole::Owned {
             epoch: Epoch::FIRST,
@@ -214,7 +221,12 @@ impl Volumes for FakeVolumes {
             let pool = &mut state.disk.pool;
             match pool.shown(name) {
                 None => {
-                    pool.creating.insert(name.clone());
+                    let mut dataset = Dataset::new(self.node, Epoch::FIRST);
+                    dataset.maximum_size = new.maximum_size;
+                    dataset.deployment = Some(new.deployment.clone());
+                    dataset.mount();
+                    // In the place of whatever an interrupted making left.
+                    pool.creating.insert(name.clone(), dataset);
                     Ok(true)
                 }
                 Some(dataset) if dataset.role(self.node) == first => Ok(false),
@@ -224,12 +236,16 @@ impl Volumes for FakeVolumes {
         if !begun.await? {
             return Ok(Change::Unchanged);
         }
+        if let Err(failure) = fill(self.mountpoint_of(name)).await {
+            let removed = self.act(|state| Ok(state.disk.pool.creating.remove(name)));
+            removed.await?;
+            return Err(failure);
+        }
         let renamed = self.act(|state| {
             let pool = &mut state.disk.pool;
-            pool.creating.remove(name);
-            let mut dataset = Dataset::new(self.node, Epoch::FIRST);
-            dataset.maximum_size = new.maximum_size;
-            dataset.deployment = Some(new.deployment.clone());
+            let made = pool.creating.remove(name);
+            let mut dataset = made.ok_or_else(|| failure_of("somebody took the dataset away"))?;
+            dataset.unmount();
             pool.volumes.insert(name.clone(), dataset);
             Ok(Change::Changed)
         });
