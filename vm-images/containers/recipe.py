@@ -277,7 +277,7 @@ LAYERS = {
             compiled=("usr/lib/flocker",),
         ),
         Layer(name="writer", packages=[], directories={"var/lib/writer": 0o777}),
-        # What entrypoints that start as root give their privileges up with.
+        # Entrypoints that start as root drop their privileges with it.
         Layer(
             name="setpriv",
             packages=["libcap-ng0", "util-linux"],
@@ -371,8 +371,8 @@ IMAGES = [
         entrypoint=["/usr/lib/flocker/writer"],
         ports=[7000],
     ),
-    # From here on the configuration is that of official images: they start as root, declare volumes,
-    # and say how they are stopped and checked.
+    # The configuration of the following images is that of official ones: they start as root, declare
+    # volumes, and say how they are stopped and checked.
     Image(
         name="postgres",
         layers=["base", "postgresql", "setpriv", "postgres"],

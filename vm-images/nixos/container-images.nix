@@ -74,7 +74,7 @@ let
       // config;
     };
 
-  # Where entrypoints that start as root look for what they give their privileges up with.
+  # Entrypoints that start as root look there for the program that drops privileges.
   setpriv = ''
     mkdir -p usr/bin
     ln -s ${util-linux}/bin/setpriv usr/bin/setpriv

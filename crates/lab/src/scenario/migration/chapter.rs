@@ -25,15 +25,15 @@ pub enum Chapter {
     Failures,
     /// Who finds out an application's password.
     Secrets,
-    /// Images that declare volumes outside of the application's.
+    /// An image declares a volume outside of the application's volume.
     ImageVolumes,
-    /// An image that declares a volume inside of the application's.
+    /// An image declares a volume inside of the application's volume.
     ParentMount,
-    /// An image with content at the mount point.
+    /// An image has content at the mount point.
     FirstFill,
-    /// All rules of a node's firewall are flushed.
+    /// All rules of each node's firewall are flushed.
     FlushedRuleset,
-    /// Applications that take a while to stop.
+    /// An application takes a while to stop.
     SlowStop,
 }
 

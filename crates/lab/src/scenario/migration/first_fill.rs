@@ -1,5 +1,7 @@
-//! What an image has at the mount point fills a new volume, once. And: a node whose rules were
-//! flushed routes again.
+//! An image's content at the mount point fills a new volume, once. A node whose rules were flushed
+//! routes again by itself.
+
+use std::time::Duration;
 
 use super::super::failure::{Failure, expect_same};
 use super::super::report::Stopped;
@@ -18,10 +20,13 @@ web:
 /// The external port of [`WEB`].
 const PORT: u16 = 8090;
 
-/// Says of each path at the mount point whose it is, what may be done with it, and what it is.
+/// How long a node may take to route again. It takes seconds on a node that is not emulated.
+const REPAIR_PATIENCE: Duration = Duration::from_secs(60);
+
+/// Lists each path at the mount point with its owner, mode and type.
 const LIST: &str = "cd /var/www/html && find . | sort | xargs stat -c \"%n %u:%g %a %F\"";
 
-/// What [`LIST`] says of the image's own files.
+/// The output of [`LIST`] for the image's own files.
 const FROM_IMAGE: &str = ". 33:33 750 directory
 ./cgi-bin 0:0 755 directory
 ./cgi-bin/edit 0:0 755 regular file
@@ -40,11 +45,14 @@ impl Migration<'_> {
         let layout = web(WEB).on(Place::First, self.layouts);
         let line = format!("Deployed `web` to {}.", self.layouts.first);
         let deploy = self.deploy_with_line(&layout, &[], &line);
-        let name = "an application is deployed whose image has files at the mount point";
+        let name = "an application whose image has files at the mount point is deployed";
         self.check(name, deploy).await?;
         let name = "the image's page is served through both nodes";
-        self.check(name, self.expect_front_page("came with the image"))
-            .await?;
+        self.check(
+            name,
+            self.expect_front_page("came with the image", PATIENCE),
+        )
+        .await?;
         let name = "the volume has the image's files, with owner and mode";
         self.check(name, self.expect_files(Place::First, FROM_IMAGE))
             .await?;
@@ -89,13 +97,13 @@ impl Migration<'_> {
     }
 
     async fn expect_edited(&self, place: Place, text: &str) -> Result<(), Failure> {
-        self.expect_front_page(text).await?;
+        self.expect_front_page(text, PATIENCE).await?;
         self.expect_files(place, &without_readme()).await
     }
 
     /// The page is served through every node, under the name that is a symbolic link as well.
-    async fn expect_front_page(&self, text: &str) -> Result<(), Failure> {
-        eventually("the page is served", PATIENCE, async || {
+    async fn expect_front_page(&self, text: &str, patience: Duration) -> Result<(), Failure> {
+        eventually("the page is served", patience, async || {
             for address in self.site.addresses() {
                 for path in ["/", "/start.html"] {
                     let page = (PORT, path);
@@ -131,7 +139,8 @@ impl Migration<'_> {
                 let flush = async { Ok(self.site.check(place.node(), command).await?) };
                 self.check(&name, flush).await?;
                 let name = "its port answers again through both nodes, without a deploy";
-                self.check(name, self.expect_front_page("<title>")).await?;
+                self.check(name, self.expect_front_page("<title>", REPAIR_PATIENCE))
+                    .await?;
             }
         }
         let name = "a deploy then says that nothing changed";

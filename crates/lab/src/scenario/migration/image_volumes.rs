@@ -1,4 +1,5 @@
-//! Paths that an image declares as `VOLUME` are refused, scratch, or part of the volume.
+//! A path that an image declares as `VOLUME` is part of the application's volume, or scratch, or the
+//! deploy is refused.
 
 use super::super::cluster::BLOCKED;
 use super::super::failure::{Failure, expect};
@@ -30,7 +31,7 @@ const CACHE_PORT: u16 = 6380;
 /// The external port of [`SESSIONS`].
 const SESSIONS_PORT: u16 = 6379;
 
-/// What a second mount point of [`SESSIONS`] has in it.
+/// The content of a file at the second mount point of [`SESSIONS`].
 const EXTRA: &str = "kept beside the database";
 
 /// The most likely database of all: its image declares `/var/lib/postgresql/data`, which is below the
@@ -56,7 +57,7 @@ impl Migration<'_> {
     pub(super) async fn image_volumes(&mut self) -> Result<(), Stopped> {
         let before = Fingerprint::observe(self.site);
         let before = self.check("the nodes can be looked at", before).await?;
-        let name = "a volume of the image outside of the application's volume is refused";
+        let name = "an image's volume outside of the application's volume is refused";
         self.check(name, self.refuse_cache()).await?;
         let name = "nothing was touched before that";
         self.check(name, async {
@@ -73,7 +74,7 @@ impl Migration<'_> {
         let layout = applications.on(Place::First, self.layouts);
         let line = format!("Deployed `cache` to {}.", self.layouts.first);
         let deploy = self.deploy_with_line(&layout, &[], &line);
-        let name = "it is deployed as soon as it is scratch, beside one with two mount points";
+        let name = "with `scratch` it is deployed, beside an application with two mount points";
         self.check(name, deploy).await?;
         let name = "both answer through both nodes";
         self.check(name, async {
@@ -104,7 +105,7 @@ impl Migration<'_> {
         let (site, report) = (self.site, self.report);
         let row = self.memory.fresh("session");
         let set = format!("SET session {row}");
-        let name = "each mount point takes something";
+        let name = "a row and a file are written, one at each mount point";
         let write = format!("echo {EXTRA} >/etc/extra/file");
         report
             .check(site, name, async {
@@ -116,9 +117,9 @@ impl Migration<'_> {
         let layout = applications.on_both(&["cache"], &["sessions"], self.layouts);
         let line = self.moved_line("sessions", Place::Second);
         let deploy = self.deploy_with_line(&layout, &[], &line);
-        self.check("it moves, and what has only scratch stays", deploy)
+        self.check("the one with two mount points moves", deploy)
             .await?;
-        let name = "both mount points are there, with what was in them";
+        let name = "the row and the file are there";
         self.check(name, async {
             self.redis_everywhere(SESSIONS_PORT, "GET session", &row)
                 .await?;
@@ -128,7 +129,7 @@ impl Migration<'_> {
             self.redis_everywhere(CACHE_PORT, "PING", "+PONG").await
         })
         .await?;
-        let name = "both are directories of its one dataset";
+        let name = "both mount points are directories of its one dataset";
         self.check(
             name,
             self.expect_one_dataset("sessions", &["/data", "/etc/extra"]),
@@ -160,7 +161,7 @@ impl Migration<'_> {
         let layout = applications.on(Place::First, self.layouts);
         let line = format!("Deployed `official-db` to {}.", self.layouts.first);
         let deploy = self.deploy_with_line(&layout, &[], &line);
-        let name = "a database is deployed whose volume is the parent of its image's";
+        let name = "a database whose volume is the parent of its image's volume is deployed";
         self.check(name, deploy).await?;
         let row = self.memory.fresh("row");
         let name = "it takes a row";

@@ -1,7 +1,7 @@
-//! Images that are configured as official ones are: they declare volumes, start as root, have
-//! content where their volume is, and say how they are stopped.
+//! The chapters on images that are configured as official ones: those declare volumes, start as
+//! root, have content at the mount point, and say how they are stopped.
 //!
-//! These chapters leave the example out: their own applications are all that runs.
+//! These chapters deploy their own applications only, so that the example's are stopped.
 
 use super::super::cluster::Transcript;
 use super::super::failure::{Failure, expect};

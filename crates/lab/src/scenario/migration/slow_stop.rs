@@ -1,4 +1,4 @@
-//! Applications that take a while to stop are given it, or are said to have been killed.
+//! An application may take its time to stop. The deploy says so if it had to be killed.
 
 use super::super::failure::{Failure, expect, expect_same};
 use super::super::report::Stopped;
@@ -6,7 +6,7 @@ use super::super::wait::{PATIENCE, eventually};
 use super::Migration;
 use super::official::{Applications, Place};
 
-/// One that is given the time that it needs, and one that is not.
+/// Both take 8 s to stop: the first has the default grace period, the second a shorter one.
 const APPLICATIONS: &str = "
 patient:
   image: flocker/slow-stop
@@ -32,14 +32,15 @@ impl Migration<'_> {
         let layout = both.on(Place::First, self.layouts);
         let line = format!("Deployed `patient` to {}.", self.layouts.first);
         let deploy = self.deploy_with_line(&layout, &[], &line);
-        let name = "two applications are deployed that take 8 s to stop";
+        let name = "two applications that take 8 s to stop are deployed";
         self.check(name, deploy).await?;
         let name = "both have started";
         self.check(name, self.expect_logs(Place::First, ["started\n"; 2]))
             .await?;
 
         let layout = both.on(Place::Second, self.layouts);
-        let name = "both move, and of the one that is given 2 s it is said that it was killed";
+        let name =
+            "both move, and the deploy says that the one with a grace period of 2 s was killed";
         self.check(name, async {
             let line = self.moved_line("hasty", Place::Second);
             let transcript = self.deploy_with_line(&layout, &[], &line).await?;
@@ -51,7 +52,7 @@ impl Migration<'_> {
             expect(patient.is_none(), "no word of `patient`", narration)
         })
         .await?;
-        let name = "the other one got its stop signal and saved, and both run";
+        let name = "the other one got its own stop signal and saved, and both run";
         let logs = ["started\nsaved USR1\nstarted\n", "started\nstarted\n"];
         self.check(name, self.expect_logs(Place::Second, logs))
             .await?;
