@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use flocker_docker::ContainerObservation;
 use flocker_model::{
     ApplicationName, Contact, ContainerLinks, ContainerState, ContainerStatus, Look, NodeState,
-    PoolHealth, PoolProblem, PoollessNode, SshIdentity, UnitState,
+    PoolHealth, PoolProblem, PoollessNode, SshIdentity, UnitState, VolumeHolder,
 };
 use flocker_remote::protocol::StepFailure;
 use flocker_remote::ssh::{ensure_node_key, observe_host_keys};
@@ -26,7 +26,7 @@ impl<P: Platform> Machine<P> {
             self.units.observe(),
             self.containers.observe_images(),
         );
-        let volumes = match (volumes, &pool.health) {
+        let mut volumes = match (volumes, &pool.health) {
             (Ok(volumes), _) => volumes,
             (Err(failure), PoolHealth::Unusable { problem }) => {
                 tracing::info!(?failure, "the volumes cannot be looked at");
@@ -35,6 +35,11 @@ impl<P: Platform> Machine<P> {
             (Err(failure), PoolHealth::Usable) => return Err(failure),
         };
         let (found, units) = (found?, units?);
+        for (name, holders) in self.volumes.observe_holders().await {
+            if let Some(copy) = volumes.get_mut(&name) {
+                copy.held_by = others(holders, found.get(&name));
+            }
+        }
         let addresses = found
             .iter()
             .filter_map(|(name, found)| Some((name.clone(), found.namespace.as_ref()?.running?.1)))
@@ -126,6 +131,17 @@ impl<P: Platform> Machine<P> {
             None => UnitState::Missing,
         }
     }
+}
+
+/// Leaves out the application's own container, which is stopped before its volume is unmounted.
+fn others(
+    holders: Vec<VolumeHolder>,
+    application: Option<&ContainerObservation>,
+) -> Vec<VolumeHolder> {
+    let own = application.and_then(|found| found.application.as_ref());
+    let is_own =
+        |holder: &VolumeHolder| own.is_some_and(|own| holder.container.as_ref() == Some(&own.id));
+    holders.into_iter().filter(|it| !is_own(it)).collect()
 }
 
 /// Puts one application's container and unit together.

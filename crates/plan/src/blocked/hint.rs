@@ -1,9 +1,11 @@
 //! What the operator can do about what stands in the way: one command where there is one.
 
-use flocker_model::{ApplicationName, NodeName, Obstacle, Obstruction};
+use std::collections::BTreeSet;
+
+use flocker_model::{ApplicationName, NodeName, Obstacle, Obstruction, VolumeHolder};
 
 use super::{Blocked, BlockedKind, CopyDescription};
-use crate::naming::{look_at_pool, promote_command, set_aside_command};
+use crate::naming::{load_key, look_at_pool, promote_command, set_aside_command};
 
 impl Blocked {
     /// Says what the operator can do next.
@@ -114,11 +116,28 @@ impl BlockedKind {
                 problem,
                 ..
             } => look_at_pool(node, pool, problem),
+            Self::KeyNotLoaded { node, dataset } => load_key(node, dataset),
+            Self::HeldElsewhere { node, holders } => let_go(node, holders),
             Self::NeedsOtherNode { .. } => {
                 "run `flocker-cluster deploy`, which speaks with every node".to_owned()
             }
         }
     }
+}
+
+/// Says how those that hold a volume let it go, and how they would not have to.
+fn let_go(node: &NodeName, holders: &[VolumeHolder]) -> String {
+    let end = |holder: &VolumeHolder| match holder.short_container() {
+        Some(container) => format!("`docker stop {container}`"),
+        None => format!("`kill {}`", holder.process),
+    };
+    let commands: BTreeSet<String> = holders.iter().map(end).collect();
+    let commands: Vec<String> = commands.into_iter().collect();
+    format!(
+        "{} on {node}, then deploy again; a container that mounts it with \
+         `bind-propagation=rslave` lets it go by itself",
+        commands.join(" and ")
+    )
 }
 
 /// Says how a volume's place becomes free.

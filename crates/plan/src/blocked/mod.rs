@@ -6,7 +6,7 @@ mod unseen;
 
 use flocker_model::{
     ApplicationName, ByteCount, Epoch, NodeId, NodeName, Obstruction, PoolProblem, PoollessNode,
-    Port, SnapshotGuid,
+    Port, SnapshotGuid, VolumeHolder,
 };
 use serde::{Deserialize, Serialize};
 
@@ -199,6 +199,21 @@ pub enum BlockedKind {
         /// Whether its volumes could be looked at all the same.
         volumes_seen: bool,
     },
+    /// The volume is encrypted, and its key is not loaded.
+    KeyNotLoaded {
+        /// The node.
+        node: NodeName,
+        /// The dataset that the key belongs to.
+        dataset: String,
+    },
+    /// Others would keep the volume mounted after its application is stopped, so that it could not
+    /// be handed over.
+    HeldElsewhere {
+        /// The node.
+        node: NodeName,
+        /// One process of each mount namespace that has it.
+        holders: Vec<VolumeHolder>,
+    },
     /// Within one node's scope: what is wanted needs another node.
     NeedsOtherNode {
         /// The other node.
@@ -217,6 +232,18 @@ impl BlockedKind {
             problem: poolless.problem.clone(),
             volumes_seen: false,
         }
+    }
+
+    /// Tells whether it ends as soon as somebody loads a key.
+    pub const fn waits_for_key(&self) -> bool {
+        matches!(
+            self,
+            Self::KeyNotLoaded { .. }
+                | Self::PoolUnusable {
+                    problem: PoolProblem::KeyNotLoaded { .. },
+                    ..
+                }
+        )
     }
 
     /// Tells whether the cause is a node that did not answer.
