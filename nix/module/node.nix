@@ -114,7 +114,7 @@ in
         # then, and did not say of what. It is also run again when it waits for a key (exit code 7),
         # until somebody runs `zfs load-key`.
         Restart = "on-failure";
-        RestartPreventExitStatus = "1 2 3 4 5 101 SIGTERM";
+        RestartPreventExitStatus = "1 2 3 4 5 101";
         RestartSec = "5s";
         UMask = "0022";
       }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use flocker_docker::ContainerObservation;
 use flocker_model::{
     ApplicationName, Contact, ContainerLinks, ContainerState, ContainerStatus, Look, NodeState,
-    PoolHealth, PoolProblem, PoollessNode, SshIdentity, UnitState, VolumeHolder,
+    PoolHealth, PoolProblem, PoollessNode, SshIdentity, UnitState,
 };
 use flocker_remote::protocol::StepFailure;
 use flocker_remote::ssh::{ensure_node_key, observe_host_keys};
@@ -35,9 +35,15 @@ impl<P: Platform> Machine<P> {
             (Err(failure), PoolHealth::Usable) => return Err(failure),
         };
         let (found, units) = (found?, units?);
-        for (name, holders) in self.volumes.observe_holders().await {
+        let containers = found
+            .iter()
+            .filter_map(|(name, found)| {
+                Some((name.clone(), found.application.as_ref()?.id.clone()))
+            })
+            .collect();
+        for (name, holders) in self.volumes.observe_holders(containers).await {
             if let Some(copy) = volumes.get_mut(&name) {
-                copy.held_by = others(holders, found.get(&name));
+                copy.held_by = holders;
             }
         }
         let addresses = found
@@ -131,17 +137,6 @@ impl<P: Platform> Machine<P> {
             None => UnitState::Missing,
         }
     }
-}
-
-/// Leaves out the application's own container, which is stopped before its volume is unmounted.
-fn others(
-    holders: Vec<VolumeHolder>,
-    application: Option<&ContainerObservation>,
-) -> Vec<VolumeHolder> {
-    let own = application.and_then(|found| found.application.as_ref());
-    let is_own =
-        |holder: &VolumeHolder| own.is_some_and(|own| holder.container.as_ref() == Some(&own.id));
-    holders.into_iter().filter(|it| !is_own(it)).collect()
 }
 
 /// Puts one application's container and unit together.

@@ -26,22 +26,32 @@ const CONTAINER_ID: usize = 64;
 struct Namespace {
     /// One of the processes in it.
     process: VolumeHolder,
+    /// The containers that the process is in, from the outermost on.
+    containers: Vec<String>,
     mounts: Vec<Mount>,
 }
+
+/// The container of each application, which is stopped before its volume is unmounted.
+type Containers = BTreeMap<ApplicationName, String>;
 
 /// The peer groups from which peer groups get their mounts.
 type Masters = BTreeMap<u32, u32>;
 
 impl Zfs {
-    /// Lists, for each volume, one process of each mount namespace that would keep it mounted.
+    /// Lists, for each volume, one process of each mount namespace that would keep it mounted when
+    /// its application's own container, by `containers`, is stopped.
     ///
     /// Gives its best: processes come and go. Each namespace is looked at once, however many
     /// volumes there are.
-    pub async fn observe_holders(&self) -> BTreeMap<ApplicationName, Vec<VolumeHolder>> {
+    pub async fn observe_holders(
+        &self,
+        containers: BTreeMap<ApplicationName, String>,
+    ) -> BTreeMap<ApplicationName, Vec<VolumeHolder>> {
         let root = self.settings().dataset.clone();
         run_blocking(move || {
             let own = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
-            find_holders(&root, &parse_mountinfo(&own), &other_namespaces())
+            let own = parse_mountinfo(&own);
+            find_holders((&root, &containers), &own, &other_namespaces())
         })
         .await
     }
@@ -64,12 +74,14 @@ fn other_namespaces() -> Vec<Namespace> {
             continue;
         }
         let text = |name| fs::read_to_string(place.join(name)).unwrap_or_default();
+        let containers = containers_of(&text("cgroup"));
         namespaces.push(Namespace {
             process: VolumeHolder {
                 process,
                 command: text("comm").trim().to_owned(),
-                container: container_of(&text("cgroup")),
+                container: containers.first().cloned(),
             },
+            containers,
             mounts: parse_mountinfo(&String::from_utf8_lossy(&table)),
         });
     }
@@ -85,32 +97,36 @@ pub fn read_holders(
     own: &str,
     (other, cgroup): (&str, &str),
 ) -> BTreeMap<ApplicationName, Vec<VolumeHolder>> {
+    let containers = containers_of(cgroup);
     let other = Namespace {
         process: VolumeHolder {
             process: 0,
             command: String::new(),
-            container: container_of(cgroup),
+            container: containers.first().cloned(),
         },
+        containers,
         mounts: parse_mountinfo(other),
     };
-    find_holders(root, &parse_mountinfo(own), &[other])
+    let none = Containers::new();
+    find_holders((root, &none), &parse_mountinfo(own), &[other])
 }
 
-/// Finds the identity of the outermost container in the path of a process's control group.
+/// Finds the identities of containers in the paths of a process's control groups, the outermost
+/// first.
 ///
 /// **Source**: `cgroups(7)`, `/proc/[pid]/cgroup`; the names that Docker's two drivers
 /// (`/docker/ID`, `docker-ID.scope`) and Podman (`libpod-ID.scope`) give to control groups.
-fn container_of(cgroup: &str) -> Option<String> {
-    let mut words = cgroup.split(|letter: char| !letter.is_ascii_alphanumeric());
+fn containers_of(cgroup: &str) -> Vec<String> {
+    let words = cgroup.split(|letter: char| !letter.is_ascii_alphanumeric());
     let is_identity = |word: &&str| {
         word.len() == CONTAINER_ID && word.bytes().all(|byte| byte.is_ascii_hexdigit())
     };
-    words.find(is_identity).map(str::to_owned)
+    words.filter(is_identity).map(str::to_owned).collect()
 }
 
 /// Finds, for each volume below `root`, the namespaces that would keep it: pure.
 fn find_holders(
-    root: &str,
+    (root, containers): (&str, &Containers),
     own: &[Mount],
     others: &[Namespace],
 ) -> BTreeMap<ApplicationName, Vec<VolumeHolder>> {
@@ -132,6 +148,10 @@ fn find_holders(
             })
             .collect();
         for application in kept {
+            let is_own = |own| other.containers.contains(own);
+            if containers.get(&application).is_some_and(is_own) {
+                continue;
+            }
             let found = holders.entry(application).or_default();
             found.push(other.process.clone());
         }
@@ -200,13 +220,22 @@ mod tests {
                 command: "tar".to_owned(),
                 container: container.map(str::to_owned),
             },
+            containers: container.into_iter().map(str::to_owned).collect(),
             mounts: parse_mountinfo(table),
         }
     }
 
+    fn holders_of(
+        node: &str,
+        others: &[Namespace],
+        containers: &Containers,
+    ) -> BTreeMap<ApplicationName, Vec<VolumeHolder>> {
+        find_holders(("tank/flocker", containers), &parse_mountinfo(node), others)
+    }
+
     fn found(node: &str, table: &str) -> bool {
         let other = namespace(4711, None, table);
-        let holders = find_holders("tank/flocker", &parse_mountinfo(node), &[other]);
+        let holders = holders_of(node, &[other], &Containers::new());
         !holders.is_empty()
     }
 
@@ -217,9 +246,14 @@ mod tests {
             610 600 254:1 /flocker /backup ro - ext4 /dev/vda1 rw\n\
             611 610 0:40 / /backup/db ro - zfs tank/flocker/db rw,xattr\n";
         let other = namespace(4711, Some(ID), container);
-        let holders = find_holders("tank/flocker", &parse_mountinfo(NODE), &[other.clone()]);
+        let others = [other.clone()];
         let db: ApplicationName = "db".parse().unwrap();
-        assert_eq!(holders, [(db, vec![other.process.clone()])].into());
+        let held = [(db.clone(), vec![other.process.clone()])].into();
+        let containers = [(db.clone(), "f".repeat(64))].into();
+        assert_eq!(holders_of(NODE, &others, &containers), held);
+        // Unless it is the application's own.
+        let containers = [(db, ID.to_owned())].into();
+        assert_eq!(holders_of(NODE, &others, &containers), BTreeMap::new());
         assert_eq!(
             other.process.to_string(),
             "`tar` (process 4711 in container 0123456789ab)"
@@ -263,7 +297,7 @@ mod tests {
             "700 690 254:1 / / rw master:90 - ext4 /dev/vda1 rw\n\
              701 700 0:40 / /flocker/db rw master:91 - zfs tank/flocker/db rw",
         );
-        let holders = find_holders("tank/flocker", &parse_mountinfo(NODE), &[service, below]);
+        let holders = holders_of(NODE, &[service, below], &Containers::new());
         assert_eq!(holders, BTreeMap::new());
     }
 
@@ -306,7 +340,7 @@ mod tests {
     }
 
     #[test]
-    fn the_outermost_container_of_a_process_is_told() {
+    fn the_containers_of_a_process_are_found_from_the_outermost_on() {
         let inner = "f".repeat(64);
         for cgroup in [
             format!("0::/system.slice/docker-{ID}.scope\n"),
@@ -314,7 +348,7 @@ mod tests {
             format!("0::/machine.slice/libpod-{ID}.scope/container\n"),
             format!("0::/system.slice/docker-{ID}.scope/docker/{inner}\n"),
         ] {
-            assert_eq!(container_of(&cgroup).as_deref(), Some(ID), "{cgroup}");
+            assert_eq!(containers_of(&cgroup)[0], ID, "{cgroup}");
         }
         for cgroup in [
             "0::/system.slice/cron.service\n".to_owned(),
@@ -322,7 +356,7 @@ mod tests {
             format!("0::/x/{ID}0\n"),
             String::new(),
         ] {
-            assert_eq!(container_of(&cgroup), None, "{cgroup}");
+            assert_eq!(containers_of(&cgroup), [""; 0], "{cgroup}");
         }
     }
 

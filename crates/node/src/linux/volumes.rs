@@ -42,8 +42,11 @@ impl Volumes for Zfs {
         Zfs::observe_obstructions(self).await.or_failure()
     }
 
-    async fn observe_holders(&self) -> BTreeMap<ApplicationName, Vec<VolumeHolder>> {
-        Zfs::observe_holders(self).await
+    async fn observe_holders(
+        &self,
+        containers: BTreeMap<ApplicationName, String>,
+    ) -> BTreeMap<ApplicationName, Vec<VolumeHolder>> {
+        Zfs::observe_holders(self, containers).await
     }
 
     async fn observe_volume(

@@ -37,9 +37,10 @@ pub(crate) trait Volumes: Clone + Debug + Send + Sync + 'static {
     ) -> impl Future<Output = Result<BTreeMap<ApplicationName, Obstruction>, StepFailure>> + Send;
 
     /// Looks for processes, in mount namespaces other than this machine's, that would keep volumes
-    /// mounted after [`Volumes::unmount`]: those of the applications' own containers, too.
+    /// mounted after [`Volumes::unmount`], but for those in the applications' own `containers`.
     fn observe_holders(
         &self,
+        containers: BTreeMap<ApplicationName, String>,
     ) -> impl Future<Output = BTreeMap<ApplicationName, Vec<VolumeHolder>>> + Send;
 
     /// Looks at one copy.

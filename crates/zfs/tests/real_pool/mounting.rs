@@ -1,5 +1,6 @@
 //! Volumes are mounted where they should be, or not at all.
 
+use std::collections::BTreeMap;
 use std::process::{Child, Command, Stdio};
 
 use flocker_model::Obstacle;
@@ -123,7 +124,7 @@ async fn a_copy_of_the_mount_in_another_namespace_is_found() {
     let mut follower = with_own_mounts("slave");
     let mut other = with_own_mounts("private");
     // It is seen before, too, and whoever lets go by itself is not.
-    let mut held = a.observe_holders().await;
+    let mut held = a.observe_holders(BTreeMap::new()).await;
     let held = held.remove(&web()).unwrap_or_default();
     let seen: Vec<_> = held.iter().map(|holder| holder.process).collect();
     assert_eq!(seen, [other.id()], "{held:?}");

@@ -199,8 +199,16 @@ impl Volumes for FakeVolumes {
         Ok(obstructed.into_iter().map(obstruction).collect())
     }
 
-    async fn observe_holders(&self) -> BTreeMap<ApplicationName, Vec<VolumeHolder>> {
-        self.host.state().disk.pool.held.clone()
+    async fn observe_holders(
+        &self,
+        containers: BTreeMap<ApplicationName, String>,
+    ) -> BTreeMap<ApplicationName, Vec<VolumeHolder>> {
+        let mut held = self.host.state().disk.pool.held.clone();
+        for (application, holders) in &mut held {
+            let own = containers.get(application);
+            holders.retain(|holder| own.is_none() || holder.container.as_ref() != own);
+        }
+        held
     }
 
     async fn observe_volume(
