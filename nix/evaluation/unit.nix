@@ -67,7 +67,9 @@ map (other: check "comes after ${other}" (lib.elem other (valuesOf "After"))) [
   (check "is not active afterwards, so that Docker's next start starts it" (
     !lib.any (lib.hasPrefix "RemainAfterExit=") lines
   ))
-  (check "is run again when it was killed" (line "Restart=on-abort"))
+  (check "is run again when it was killed or waits for a key" (line "Restart=on-failure"))
+  (check "is not run again after any other error" (line "RestartPreventExitStatus=1 2 3 4 5 101"))
+  (check "waits for a key as long as that takes" (line "StartLimitIntervalSec=0"))
   (check "is left alone by a new configuration" (line "X-RestartIfChanged=false"))
   (check "does not hang for ever" (line "TimeoutStartSec=15min"))
   (check "gains no privileges" (line "NoNewPrivileges=true"))

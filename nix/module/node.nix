@@ -97,6 +97,8 @@ in
         "multi-user.target"
         "docker.service"
       ];
+      # It waits for keys as long as that takes.
+      startLimitIntervalSec = 0;
       # A new configuration must not stop or start applications by itself.
       restartIfChanged = false;
       path = [
@@ -108,9 +110,12 @@ in
         ExecStart = "${cfg.package}/bin/flocker-node restore";
         # Volumes may be many and disks slow, but a node must not hang for ever.
         TimeoutStartSec = "15min";
-        # Killed, as for want of memory, it has brought back only a part, and did not say of what.
-        Restart = "on-abort";
-        RestartSec = "1s";
+        # It is run again when it was killed, as for want of memory: it has brought back only a part
+        # then, and did not say of what. It is also run again when it waits for a key (exit code 7),
+        # until somebody runs `zfs load-key`.
+        Restart = "on-failure";
+        RestartPreventExitStatus = "1 2 3 4 5 101";
+        RestartSec = "5s";
         UMask = "0022";
       }
       // import ./hardening.nix;

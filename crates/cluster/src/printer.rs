@@ -293,7 +293,7 @@ mod tests {
                 grace: StopGracePeriod::DEFAULT,
             },
         };
-        insta::assert_snapshot!(note_json(&note), @"");
+        insta::assert_snapshot!(note_json(&note), @r#"{"warning":{"application":"slow","grace":30,"message":"node1: `slow` did not stop within 30 s and was killed: what it had not written by then is lost (raise `stop_grace_period` to give it more time)","node":"node1","note":"killed"}}"#);
     }
 
     #[test]

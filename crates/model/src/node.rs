@@ -25,6 +25,13 @@ pub enum PoolProblem {
     Suspended,
     /// It was imported so that nothing can be written.
     ReadOnly,
+    /// Volumes are encrypted in it, and the key is not loaded.
+    ///
+    /// **Source**: `zfsprops(7)`, properties `keystatus` and `encryptionroot`.
+    KeyNotLoaded {
+        /// The dataset that the key belongs to.
+        dataset: String,
+    },
     /// Something else.
     Other {
         /// What, as the end of a sentence.
@@ -35,6 +42,12 @@ pub enum PoolProblem {
 impl fmt::Display for PoolProblem {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {
+            Self::KeyNotLoaded { dataset } => {
+                return write!(
+                    formatter,
+                    "is encrypted, and the key of {dataset} is not loaded"
+                );
+            }
             Self::NotImported => "is not imported",
             Self::Suspended => "is suspended",
             Self::ReadOnly => "is imported read-only",

@@ -135,7 +135,7 @@ async fn run(arguments: Arguments) -> Result<ExitCode, StepFailure> {
         | Command::Completions { .. }
         | Command::Manual => {}
         Command::Restore => {
-            return Ok(report::complied(&local::restore(&machine).await?));
+            return Ok(report::restored(&local::restore(&machine).await?));
         }
     }
     Ok(ExitCode::SUCCESS)

@@ -27,7 +27,7 @@ impl<P: Platform> Machine<P> {
             self.containers.observe_images(),
             self.containers.observe_engine(),
         );
-        let volumes = match (volumes, &pool.health) {
+        let mut volumes = match (volumes, &pool.health) {
             (Ok(volumes), _) => volumes,
             (Err(failure), PoolHealth::Unusable { problem }) => {
                 tracing::info!(?failure, "the volumes cannot be looked at");
@@ -36,6 +36,17 @@ impl<P: Platform> Machine<P> {
             (Err(failure), PoolHealth::Usable) => return Err(failure),
         };
         let (found, units, engine) = (found?, units?, engine?);
+        let containers = found
+            .iter()
+            .filter_map(|(name, found)| {
+                Some((name.clone(), found.application.as_ref()?.id.clone()))
+            })
+            .collect();
+        for (name, holders) in self.volumes.observe_holders(containers).await {
+            if let Some(copy) = volumes.get_mut(&name) {
+                copy.held_by = holders;
+            }
+        }
         let addresses = found
             .iter()
             .filter_map(|(name, found)| Some((name.clone(), found.namespace.as_ref()?.running?.1)))

@@ -134,7 +134,7 @@ async fn a_container_with_anonymous_volumes_is_not_removed() {
         matches!(&refused, ContainerError::AnonymousVolumes { paths, .. } if *paths == declared),
         "{refused:?}"
     );
-    insta::assert_snapshot!(refused, @"");
+    insta::assert_snapshot!(refused, @"the container of anonymous has /data/db as anonymous volumes of Docker's, made by an earlier release of Flocker, and is not removed: what is in them is nowhere else; bring it in with `docker cp -a`, then `docker rm flocker-anonymous` (without -v)");
     // As it is, it is started again: after a boot, say.
     assert!(docker.has_container(&specification, None).await.unwrap());
     specification.environment.insert("A".to_owned(), "b".into());

@@ -1,13 +1,12 @@
 //! What the operator can do about what stands in the way: one command where there is one.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
-use flocker_model::{
-    ApplicationName, DIRECTORIES_MARKER, MountPath, NodeName, Obstacle, Obstruction,
-};
+use flocker_model::{ApplicationName, NodeName, Obstacle, Obstruction, VolumeHolder};
 
+use super::mounts::{bring_in, convert};
 use super::{Blocked, BlockedKind, CopyDescription};
-use crate::naming::{look_at_pool, promote_command, set_aside_command};
+use crate::naming::{load_key, look_at_pool, promote_command, set_aside_command};
 
 impl Blocked {
     /// Says what the operator can do next.
@@ -128,6 +127,8 @@ impl BlockedKind {
             Self::AnonymousVolumes { node, .. } | Self::LayoutChanged { node, .. } => {
                 format!("look at the application's data on {node} first")
             }
+            Self::KeyNotLoaded { node, dataset } => load_key(node, dataset),
+            Self::HeldElsewhere { node, holders } => let_go(node, holders),
             Self::NeedsOtherNode { .. } => {
                 "run `flocker-cluster deploy`, which speaks with every node".to_owned()
             }
@@ -135,58 +136,19 @@ impl BlockedKind {
     }
 }
 
-/// Says how the data of anonymous volumes comes to where it is kept.
-fn bring_in(
-    application: &ApplicationName,
-    node: &NodeName,
-    paths: &BTreeMap<String, Option<String>>,
-) -> String {
-    let copies: Vec<String> = paths
-        .iter()
-        .filter_map(|(path, directory)| Some((path, directory.as_ref()?)))
-        .map(|(path, directory)| {
-            format!(
-                "`mkdir -p {directory} && docker cp -a flocker-{application}:{path}/. {directory}`"
-            )
-        })
-        .collect();
-    let lost: Vec<&str> = paths
-        .iter()
-        .filter(|(_, directory)| directory.is_none())
-        .map(|(path, _)| path.as_str())
-        .collect();
-    let mut hint = format!("on {node}: `systemctl stop flocker-{application}`, ");
-    if !copies.is_empty() {
-        let copies = copies.join(", ");
-        hint.push_str(&format!("{copies} to bring the data into the volume, "));
-    }
-    if !lost.is_empty() {
-        let lost = lost.join(", ");
-        hint.push_str(&format!(
-            "`docker cp -a` what you need of {lost} to a safe place (no mount point covers it), "
-        ));
-    }
-    hint.push_str(&format!(
-        "then `docker rm flocker-{application}` (without -v, which would destroy the volume), and \
-         deploy again"
-    ));
-    hint
-}
-
-/// Says how a volume's content comes into the other layout.
-fn convert(application: &ApplicationName, node: &NodeName, whole: Option<&MountPath>) -> String {
-    match whole {
-        Some(path) => format!(
-            "keep `volume: {path}`; or, on {node} with the application stopped, move all files of \
-             /flocker/{application} into a directory there, name that directory in `volumes` \
-             (`DIRECTORY:{path}`), and `touch /flocker/{application}/{DIRECTORIES_MARKER}`"
-        ),
-        None => format!(
-            "keep `volumes`; or, on {node} with the application stopped, move the files of the one \
-             directory to the top of /flocker/{application} and remove \
-             /flocker/{application}/{DIRECTORIES_MARKER}"
-        ),
-    }
+/// Says how those that hold a volume let it go, and how they would not have to.
+fn let_go(node: &NodeName, holders: &[VolumeHolder]) -> String {
+    let end = |holder: &VolumeHolder| match holder.short_container() {
+        Some(container) => format!("`docker stop {container}`"),
+        None => format!("`kill {}`", holder.process),
+    };
+    let commands: BTreeSet<String> = holders.iter().map(end).collect();
+    let commands: Vec<String> = commands.into_iter().collect();
+    format!(
+        "{} on {node}, then deploy again; a container that mounts it with \
+         `bind-propagation=rslave` lets it go by itself",
+        commands.join(" and ")
+    )
 }
 
 /// Says how a volume's place becomes free.

@@ -1,6 +1,7 @@
 //! What stands in the way of a plan, said so that the operator can decide.
 
 mod hint;
+mod mounts;
 mod text;
 mod unseen;
 
@@ -8,7 +9,7 @@ use std::collections::BTreeMap;
 
 use flocker_model::{
     ApplicationName, ByteCount, Epoch, ImageReference, MountPath, NodeId, NodeName, Obstruction,
-    PoolProblem, PoollessNode, Port, SnapshotGuid,
+    PoolProblem, PoollessNode, Port, SnapshotGuid, VolumeHolder,
 };
 use serde::{Deserialize, Serialize};
 
@@ -232,6 +233,21 @@ pub enum BlockedKind {
         /// Where it was seen as a whole so far; `None` if directories of it were.
         whole: Option<MountPath>,
     },
+    /// The volume is encrypted, and its key is not loaded.
+    KeyNotLoaded {
+        /// The node.
+        node: NodeName,
+        /// The dataset that the key belongs to.
+        dataset: String,
+    },
+    /// Others would keep the volume mounted after its application is stopped, so that it could not
+    /// be handed over.
+    HeldElsewhere {
+        /// The node.
+        node: NodeName,
+        /// One process of each mount namespace that has it.
+        holders: Vec<VolumeHolder>,
+    },
     /// Within one node's scope: what is wanted needs another node.
     NeedsOtherNode {
         /// The other node.
@@ -250,6 +266,18 @@ impl BlockedKind {
             problem: poolless.problem.clone(),
             volumes_seen: false,
         }
+    }
+
+    /// Tells whether it ends as soon as somebody loads a key.
+    pub const fn waits_for_key(&self) -> bool {
+        matches!(
+            self,
+            Self::KeyNotLoaded { .. }
+                | Self::PoolUnusable {
+                    problem: PoolProblem::KeyNotLoaded { .. },
+                    ..
+                }
+        )
     }
 
     /// Tells whether the cause is a node that did not answer.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use flocker_model::{Epoch, Obstacle, render_age, render_utc};
+use flocker_model::{Epoch, Obstacle, VolumeHolder, render_age, render_utc};
 
 use super::{Blocked, BlockedKind, CopyDescription, list};
 use crate::accounting::listed;
@@ -99,6 +99,19 @@ impl fmt::Display for BlockedKind {
                 f,
                 "its volume on {node} has {referenced} in it, more than the maximum size of {maximum}"
             ),
+            Self::KeyNotLoaded { node, dataset } => write!(
+                f,
+                "its volume on {node} is encrypted, and the key of {dataset} is not loaded"
+            ),
+            Self::HeldElsewhere { node, holders } => {
+                let holders: Vec<String> = holders.iter().map(VolumeHolder::to_string).collect();
+                write!(
+                    f,
+                    "its volume on {node} is also mounted by {}, and would stay mounted there when \
+                     the application is stopped",
+                    holders.join(", ")
+                )
+            }
             Self::NotEnoughSpace { .. } | Self::PoolUnusable { .. } => self.fmt_about_pool(f),
             Self::ImageVolumes { .. }
             | Self::AnonymousVolumes { .. }

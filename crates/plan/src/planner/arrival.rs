@@ -6,7 +6,7 @@ use flocker_model::{
 };
 
 use crate::steps::Because;
-use crate::survey::{Whereabouts, describe, foreign_dataset, locate, unusable_pool};
+use crate::survey::{Whereabouts, describe, foreign_dataset, locate, locked, unusable_pool};
 use crate::{Action, BlockedKind, Handoff, PushKind, Scope, StepId, StopKind};
 
 use super::state::Planner;
@@ -63,6 +63,7 @@ impl Planner<'_> {
                 guid,
             } => {
                 if let (true, Some(copy)) = (to == *placing.place, self.copy(&to, placing.name)) {
+                    refuse_locked(&to, copy)?;
                     refuse_smaller(&to, copy, wanted)?;
                 }
                 let acquired = self.acquire(placing.name, &to, (epoch, Handoff::Recorded(guid)));
@@ -148,6 +149,7 @@ impl Planner<'_> {
         let Some(copy) = self.copy(placing.place, placing.name) else {
             return Ok(arrival);
         };
+        refuse_locked(placing.place, copy)?;
         if copy.maximum_size == wanted.maximum_size {
             return Ok(arrival);
         }
@@ -239,9 +241,12 @@ impl Planner<'_> {
         let Some(owner) = self.copy(from, placing.name) else {
             return Ok(());
         };
+        refuse_locked(from, owner)?;
+        refuse_held(from, owner)?;
         refuse_smaller(from, owner, wanted)?;
         let mut there = ByteCount::ZERO;
         if let Some(replica) = target.volumes.get(placing.name) {
+            refuse_locked(placing.place, replica)?;
             let between = (from, placing.place);
             refuse_diverged((self.observed, placing.name), between, (owner, replica))?;
             there = replica.referenced;
@@ -359,6 +364,22 @@ struct Source<'a> {
     epoch: Epoch,
     /// The steps after which the node owns it.
     after: Vec<StepId>,
+}
+
+/// Refuses a copy whose key is not loaded.
+fn refuse_locked(node: &NodeName, copy: &VolumeCopy) -> Result<(), Obstacle> {
+    locked(node, copy).map_or(Ok(()), |locked| Err(Box::new(locked)))
+}
+
+/// Refuses to stop what writes to a volume that others would keep mounted.
+pub(super) fn refuse_held(node: &NodeName, copy: &VolumeCopy) -> Result<(), Obstacle> {
+    if copy.held_by.is_empty() {
+        return Ok(());
+    }
+    Err(Box::new(BlockedKind::HeldElsewhere {
+        node: node.clone(),
+        holders: copy.held_by.clone(),
+    }))
 }
 
 /// Refuses a limit that the volume already exceeds.

@@ -11,7 +11,7 @@ use crate::steps::Because;
 use crate::survey::{Whereabouts, locate};
 use crate::{Action, BlockedKind, Outcome, OutcomeKind, StepId, StopKind};
 
-use super::arrival::{Arrival, Obstacle, Placing};
+use super::arrival::{Arrival, Obstacle, Placing, refuse_held};
 use super::need::{Need, need};
 use super::state::Planner;
 
@@ -98,6 +98,11 @@ impl Planner<'_> {
             Need::Nothing | Need::Relink if arrival.from.is_some() => Need::Restart,
             need => need,
         };
+        if need == Need::Restart
+            && let Some(copy) = self.copy(place, name)
+        {
+            refuse_held(place, copy)?;
+        }
         let elsewhere = self.elsewhere(name, place);
         let from = arrival.from.clone().or_else(|| elsewhere.first().cloned());
         let running = Running {

@@ -9,7 +9,7 @@ use flocker_model::{
 
 use crate::network::ApplicationPorts;
 use crate::steps::Because;
-use crate::survey::{Whereabouts, foreign_dataset, locate, unseen_reason, unusable_pool};
+use crate::survey::{Whereabouts, foreign_dataset, locate, unseen_reason, unusable_copy};
 use crate::{
     Action, Blocked, BlockedKind, ImageSource, Outcome, OutcomeKind, Plan, StepId, StopKind,
 };
@@ -158,16 +158,21 @@ impl<'a> Restorer<'a> {
         if !remembered.specification.has_volume() {
             return Ok(true);
         }
-        match self.state.volumes.get(name).map(|copy| &copy.role) {
+        let copy = self.state.volumes.get(name);
+        match copy.map(|copy| (&copy.role, copy)) {
             // It was handed over, or somebody took its place.
-            Some(VolumeRole::Replica { .. }) => Ok(false),
+            Some((VolumeRole::Replica { .. }, _)) => Ok(false),
             // It came back since, and was not started yet.
-            Some(VolumeRole::Owned { epoch }) if Some(*epoch) != remembered.volume => Ok(false),
-            Some(VolumeRole::Owned { .. }) => match unusable_pool(self.node, self.state) {
-                Some(unusable) => Err(Box::new(unusable)),
-                None => self.located(name).map(|()| true),
-            },
-            Some(VolumeRole::Foreign { problem }) => {
+            Some((VolumeRole::Owned { epoch }, _)) if Some(*epoch) != remembered.volume => {
+                Ok(false)
+            }
+            Some((VolumeRole::Owned { .. }, copy)) => {
+                match unusable_copy(self.node, self.state, copy) {
+                    Some(unusable) => Err(Box::new(unusable)),
+                    None => self.located(name).map(|()| true),
+                }
+            }
+            Some((VolumeRole::Foreign { problem }, _)) => {
                 let at = (self.node, name);
                 Err(Box::new(foreign_dataset(
                     self.observed,

@@ -272,5 +272,7 @@ pub(super) fn empty_copy(role: VolumeRole) -> VolumeCopy {
         mounted: None,
         resumable: false,
         deployment: None,
+        key_needed: None,
+        held_by: Vec::new(),
     }
 }
