@@ -98,19 +98,7 @@ impl fmt::Display for BlockedKind {
                 f,
                 "its volume on {node} has {referenced} in it, more than the maximum size of {maximum}"
             ),
-            Self::KeyNotLoaded { node, dataset } => write!(
-                f,
-                "its volume on {node} is encrypted, and the key of {dataset} is not loaded"
-            ),
-            Self::HeldElsewhere { node, holders } => {
-                let holders: Vec<String> = holders.iter().map(VolumeHolder::to_string).collect();
-                write!(
-                    f,
-                    "its volume on {node} is also mounted by {}, and would stay mounted there when \
-                     the application is stopped",
-                    holders.join(", ")
-                )
-            }
+            Self::KeyNotLoaded { .. } | Self::HeldElsewhere { .. } => self.fmt_about_mounting(f),
             Self::NotEnoughSpace { .. } | Self::PoolUnusable { .. } => self.fmt_about_pool(f),
             Self::NeedsOtherNode { node, what } => write!(f, "{what} (on {node})"),
             Self::VolumeUnknown { .. }
@@ -128,6 +116,27 @@ impl fmt::Display for BlockedKind {
 }
 
 impl BlockedKind {
+    /// Writes why a volume cannot be mounted, or unmounted.
+    fn fmt_about_mounting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::KeyNotLoaded { node, dataset } => write!(
+                f,
+                "its volume on {node} is encrypted, and the key of {dataset} is not loaded"
+            ),
+            Self::HeldElsewhere { node, holders } => {
+                let holders: Vec<String> = holders.iter().map(VolumeHolder::to_string).collect();
+                write!(
+                    f,
+                    "its volume on {node} is also mounted by {}, and would stay mounted there when \
+                     the application is stopped",
+                    holders.join(", ")
+                )
+            }
+            // Not about mounting.
+            _ => Ok(()),
+        }
+    }
+
     /// Writes what is wrong with a pool.
     fn fmt_about_pool(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
