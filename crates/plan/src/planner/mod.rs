@@ -7,6 +7,7 @@ mod need;
 mod placement;
 mod preconditions;
 mod prune;
+mod refusing;
 mod restoring;
 mod retire;
 mod returning;
