@@ -149,29 +149,7 @@ pub(crate) fn state(state: &NodeState, set_aside: &[SetAsideCopy], json: bool) {
         "volumes in {} ({} free)",
         state.pool.dataset, state.pool.available
     ));
-    for (name, copy) in &state.volumes {
-        let role = match &copy.role {
-            VolumeRole::Owned { epoch } => format!("owned, epoch {epoch}"),
-            VolumeRole::Replica { owner, epoch, .. } => {
-                format!("replica of {owner}, epoch {epoch}")
-            }
-            VolumeRole::Foreign { problem } => {
-                format!("not Flocker's: it {}", one_line(problem))
-            }
-        };
-        let mounted = match (&copy.mounted, &copy.key_needed) {
-            (Some(path), _) => path.clone(),
-            (None, Some(dataset)) => format!("not mounted: needs `zfs load-key {dataset}`"),
-            (None, None) => "not mounted".to_owned(),
-        };
-        print_line(&format!("  {name}: {role}, {}, {mounted}", copy.referenced));
-        for holder in &copy.held_by {
-            print_line(&format!(
-                "    also mounted by {}",
-                printable(&holder.to_string())
-            ));
-        }
-    }
+    volumes(state);
     for copy in set_aside {
         let (name, since) = (&copy.name, render_utc(copy.name.at));
         print_line(&format!(
@@ -198,6 +176,33 @@ pub(crate) fn state(state: &NodeState, set_aside: &[SetAsideCopy], json: bool) {
     match &state.network {
         Some(network) => print_line(&format!("{} routed ports", network.routes.len())),
         None => print_line("no routing table"),
+    }
+}
+
+/// Prints the volumes, and who else has them mounted.
+fn volumes(state: &NodeState) {
+    for (name, copy) in &state.volumes {
+        let role = match &copy.role {
+            VolumeRole::Owned { epoch } => format!("owned, epoch {epoch}"),
+            VolumeRole::Replica { owner, epoch, .. } => {
+                format!("replica of {owner}, epoch {epoch}")
+            }
+            VolumeRole::Foreign { problem } => {
+                format!("not Flocker's: it {}", one_line(problem))
+            }
+        };
+        let mounted = match (&copy.mounted, &copy.key_needed) {
+            (Some(path), _) => path.clone(),
+            (None, Some(dataset)) => format!("not mounted: needs `zfs load-key {dataset}`"),
+            (None, None) => "not mounted".to_owned(),
+        };
+        print_line(&format!("  {name}: {role}, {}, {mounted}", copy.referenced));
+        for holder in &copy.held_by {
+            print_line(&format!(
+                "    also mounted by {}",
+                printable(&holder.to_string())
+            ));
+        }
     }
 }
 

@@ -1,8 +1,54 @@
-//! What the operator can do about data that a container sees at other places than it should.
+//! Data that a container sees at other places than it should: in words, and what can be done.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use flocker_model::{ApplicationName, DIRECTORIES_MARKER, MountPath, NodeName};
+
+use super::BlockedKind;
+use crate::accounting::listed;
+
+impl BlockedKind {
+    /// Writes what is wrong with a container's mount points.
+    pub(super) fn fmt_about_mounts(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ImageVolumes {
+                node,
+                image,
+                unaccounted,
+            } => write!(f, "{} (on {node})", unaccounted.problem(image)),
+            Self::AnonymousVolumes { node, paths } => {
+                let (paths, are) = listed(&paths.keys().cloned().collect());
+                write!(
+                    f,
+                    "its container on {node} has {paths} as {are} of Docker's, made by an earlier \
+                     release of Flocker; such data does not move, and would be lost with the \
+                     container"
+                )
+            }
+            Self::UsersRemapped { node } => write!(
+                f,
+                "Docker on {node} runs with userns-remap, so that the container's users own nothing \
+                 in its volume"
+            ),
+            Self::LayoutChanged {
+                node,
+                whole: Some(path),
+            } => write!(
+                f,
+                "its volume on {node} is mounted whole at {path} so far; with `volumes`, the \
+                 application would find empty directories instead of its data"
+            ),
+            Self::LayoutChanged { node, whole: None } => write!(
+                f,
+                "its volume on {node} has a directory for each mount point so far; with `volume`, \
+                 the application would find those directories instead of its data"
+            ),
+            // Not about mount points.
+            _ => Ok(()),
+        }
+    }
+}
 
 /// Says how the data of anonymous volumes comes to where it is kept.
 pub(super) fn bring_in(

@@ -5,7 +5,6 @@ use std::fmt;
 use flocker_model::{Epoch, Obstacle, VolumeHolder, render_age, render_utc};
 
 use super::{Blocked, BlockedKind, CopyDescription, list};
-use crate::accounting::listed;
 use crate::naming::machine;
 
 impl fmt::Display for CopyDescription {
@@ -99,19 +98,7 @@ impl fmt::Display for BlockedKind {
                 f,
                 "its volume on {node} has {referenced} in it, more than the maximum size of {maximum}"
             ),
-            Self::KeyNotLoaded { node, dataset } => write!(
-                f,
-                "its volume on {node} is encrypted, and the key of {dataset} is not loaded"
-            ),
-            Self::HeldElsewhere { node, holders } => {
-                let holders: Vec<String> = holders.iter().map(VolumeHolder::to_string).collect();
-                write!(
-                    f,
-                    "its volume on {node} is also mounted by {}, and would stay mounted there when \
-                     the application is stopped",
-                    holders.join(", ")
-                )
-            }
+            Self::KeyNotLoaded { .. } | Self::HeldElsewhere { .. } => self.fmt_about_mounting(f),
             Self::NotEnoughSpace { .. } | Self::PoolUnusable { .. } => self.fmt_about_pool(f),
             Self::ImageVolumes { .. }
             | Self::AnonymousVolumes { .. }
@@ -133,42 +120,23 @@ impl fmt::Display for BlockedKind {
 }
 
 impl BlockedKind {
-    /// Writes what is wrong with a container's mount points.
-    fn fmt_about_mounts(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    /// Writes why a volume cannot be mounted, or unmounted.
+    fn fmt_about_mounting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::ImageVolumes {
-                node,
-                image,
-                unaccounted,
-            } => write!(f, "{} (on {node})", unaccounted.problem(image)),
-            Self::AnonymousVolumes { node, paths } => {
-                let (paths, are) = listed(&paths.keys().cloned().collect());
+            Self::KeyNotLoaded { node, dataset } => write!(
+                f,
+                "its volume on {node} is encrypted, and the key of {dataset} is not loaded"
+            ),
+            Self::HeldElsewhere { node, holders } => {
+                let holders: Vec<String> = holders.iter().map(VolumeHolder::to_string).collect();
                 write!(
                     f,
-                    "its container on {node} has {paths} as {are} of Docker's, made by an earlier \
-                     release of Flocker; such data does not move, and would be lost with the \
-                     container"
+                    "its volume on {node} is also mounted by {}, and would stay mounted there when \
+                     the application is stopped",
+                    holders.join(", ")
                 )
             }
-            Self::UsersRemapped { node } => write!(
-                f,
-                "Docker on {node} runs with userns-remap, so that the container's users own nothing \
-                 in its volume"
-            ),
-            Self::LayoutChanged {
-                node,
-                whole: Some(path),
-            } => write!(
-                f,
-                "its volume on {node} is mounted whole at {path} so far; with `volumes`, the \
-                 application would find empty directories instead of its data"
-            ),
-            Self::LayoutChanged { node, whole: None } => write!(
-                f,
-                "its volume on {node} has a directory for each mount point so far; with `volume`, \
-                 the application would find those directories instead of its data"
-            ),
-            // Not about mount points.
+            // Not about mounting.
             _ => Ok(()),
         }
     }

@@ -8,6 +8,7 @@ mod need;
 mod placement;
 mod preconditions;
 mod prune;
+mod refusing;
 mod restoring;
 mod retire;
 mod returning;

@@ -11,8 +11,9 @@ use crate::steps::Because;
 use crate::survey::{Whereabouts, locate};
 use crate::{Action, BlockedKind, Outcome, OutcomeKind, StepId, StopKind};
 
-use super::arrival::{Arrival, Obstacle, Placing, refuse_held};
+use super::arrival::{Arrival, Obstacle, Placing};
 use super::need::{Need, need};
+use super::refusing::refuse_held;
 use super::state::Planner;
 
 /// An application that is to run at its place.

@@ -7,7 +7,7 @@ use flocker_model::{ApplicationName, Endpoint, NodeName, NodeState, VolumeCopy};
 use crate::steps::Because;
 use crate::{Action, BlockedKind, Outcome, OutcomeKind, Scope, StepId, StopKind};
 
-use super::arrival::refuse_held;
+use super::refusing::refuse_held;
 use super::state::Planner;
 
 impl Planner<'_> {
