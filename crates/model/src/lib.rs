@@ -5,6 +5,7 @@
 mod application;
 mod deployment;
 mod digest;
+mod firewall;
 mod identity;
 mod image;
 mod memory;
@@ -23,6 +24,7 @@ pub use application::{
 };
 pub use deployment::{AppliedDeployment, Deployment, DeploymentId};
 pub use digest::Digest;
+pub use firewall::FirewallObstacle;
 pub use identity::{Contact, Member, Members, NodeId, SshIdentity};
 pub use image::{ImageId, ImageReference};
 pub use memory::{NodeMemory, RememberedApplication};

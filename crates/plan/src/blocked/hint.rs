@@ -2,7 +2,7 @@
 
 use flocker_model::{ApplicationName, NodeName, Obstacle, Obstruction};
 
-use super::{Blocked, BlockedKind, CopyDescription};
+use super::{Blocked, BlockedKind, CopyDescription, firewall};
 use crate::naming::{look_at_pool, promote_command, set_aside_command};
 
 impl Blocked {
@@ -99,6 +99,7 @@ impl BlockedKind {
             Self::PortTaken { node, port } => {
                 format!("route another port, or free port {port} on {node}")
             }
+            Self::FirewallDrops { node, obstacle } => firewall::hint(node, obstacle),
             Self::PlaceObstructed { node, obstruction } => clear(node, obstruction),
             Self::NotEnoughSpace { node, pool, .. } => {
                 format!(

@@ -1,12 +1,13 @@
 //! What stands in the way of a plan, said so that the operator can decide.
 
+mod firewall;
 mod hint;
 mod text;
 mod unseen;
 
 use flocker_model::{
-    ApplicationName, ByteCount, Epoch, NodeId, NodeName, Obstruction, PoolProblem, PoollessNode,
-    Port, SnapshotGuid,
+    ApplicationName, ByteCount, Epoch, FirewallObstacle, NodeId, NodeName, Obstruction,
+    PoolProblem, PoollessNode, Port, SnapshotGuid,
 };
 use serde::{Deserialize, Serialize};
 
@@ -160,6 +161,13 @@ pub enum BlockedKind {
         node: NodeName,
         /// The port.
         port: Port,
+    },
+    /// A firewall of a node drops connections to routes and links.
+    FirewallDrops {
+        /// The node.
+        node: NodeName,
+        /// The firewall.
+        obstacle: FirewallObstacle,
     },
     /// Something is where the volume has to be mounted.
     PlaceObstructed {
