@@ -190,6 +190,24 @@ mod kernel {
     }
 
     #[test]
+    fn a_step_after_a_flush_keeps_all_other_ports() {
+        run_in_namespace(async {
+            let directory = tempfile::tempdir().unwrap();
+            let machine = machine(&directory);
+            let mut wanted = network();
+            change(&machine, &wanted).await;
+            nft("flush ruleset");
+            wanted.held.insert(port(81));
+            let held = machine.change_network("hold-ports", |network| {
+                network.held.insert(port(81));
+            });
+            held.await.unwrap();
+            let found = Kernel.observe_routing().await.unwrap();
+            assert_eq!(found, Some(table(&wanted)));
+        });
+    }
+
+    #[test]
     fn the_guard_waits_where_nothing_was_programmed() {
         run_in_namespace(async {
             let directory = tempfile::tempdir().unwrap();
