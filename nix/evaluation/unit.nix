@@ -3,6 +3,7 @@
 let
   inherit ((machine [ ]).config) services systemd;
   unit = systemd.units."flocker.service";
+  guard = systemd.units."flocker.network.service";
   lines = lib.splitString "\n" unit.text;
   valuesOf =
     name:
@@ -80,4 +81,11 @@ map (other: check "comes after ${other}" (lib.elem other (valuesOf "After"))) [
   (check "mounts where Docker looks" (
     !lib.any (name: lib.any (lib.hasPrefix "${name}=") lines) mountNamespaces
   ))
+  {
+    name = "flocker.network.service: is started at boot, and again when it fails";
+    holds =
+      guard.wantedBy == [ "multi-user.target" ]
+      && lib.hasInfix "ExecStart=${services.flocker.node.package}/bin/flocker-node guard-network\n" guard.text
+      && lib.hasInfix "Restart=on-failure\n" guard.text;
+  }
 ]

@@ -120,5 +120,26 @@ in
       }
       // import ./hardening.nix;
     };
+
+    # Its name begins with no `flocker-`: those are of applications.
+    systemd.services."flocker.network" = {
+      description = "Flocker: keep routes and links through changes of the firewall";
+      documentation = [ "https://github.com/ClusterHQ/flocker" ];
+      after = [
+        "docker.service"
+      ]
+      ++ lib.optional config.networking.nftables.enable "nftables.service"
+      ++ lib.optional config.networking.firewall.enable "firewall.service";
+      wantedBy = [ "multi-user.target" ];
+      serviceConfig = {
+        Type = "exec";
+        ExecStart = "${cfg.package}/bin/flocker-node guard-network";
+        # It sleeps until the firewall changes, and may be stopped and killed at any time.
+        Restart = "on-failure";
+        RestartSec = "5s";
+        UMask = "0022";
+      }
+      // import ./hardening.nix;
+    };
   };
 }

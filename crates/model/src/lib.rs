@@ -6,6 +6,7 @@ mod application;
 mod container_mount;
 mod deployment;
 mod digest;
+mod firewall;
 mod identity;
 mod image;
 mod image_details;
@@ -28,6 +29,7 @@ pub use application::{
 pub use container_mount::{ContainerMount, DIRECTORIES_MARKER, MountSource, VolumeFill};
 pub use deployment::{AppliedDeployment, Deployment, DeploymentId};
 pub use digest::Digest;
+pub use firewall::FirewallObstacle;
 pub use identity::{Contact, Member, Members, NodeId, SshIdentity};
 pub use image::{ImageId, ImageName, ImageProblem, ImageReference, InvalidImage};
 pub use image_details::{ImageDetails, ImagePlatform};

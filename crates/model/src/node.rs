@@ -6,9 +6,9 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    ApplicationName, AppliedDeployment, ByteCount, Contact, ContainerLinks, Digest, ImageDetails,
-    ImagePlatform, ImageReference, Members, NodeId, NodeMemory, NodeNetwork, Port, SshIdentity,
-    VolumeCopy,
+    ApplicationName, AppliedDeployment, ByteCount, Contact, ContainerLinks, Digest,
+    FirewallObstacle, ImageDetails, ImagePlatform, ImageReference, Members, NodeId, NodeMemory,
+    NodeNetwork, Port, SshIdentity, VolumeCopy,
 };
 
 /// What keeps volumes from being written to a pool, or even from being looked at.
@@ -187,8 +187,12 @@ pub struct NodeState {
     pub obstructed: BTreeMap<ApplicationName, Obstruction>,
     /// Its containers.
     pub containers: BTreeMap<ApplicationName, ContainerState>,
-    /// Its firewall table, if it is whole and is what Flocker last programmed.
+    /// Its firewall table, if it is whole, is what Flocker last programmed, and Docker's firewall
+    /// accepts what it redirects.
     pub network: Option<NodeNetwork>,
+    /// Firewalls of the node that drop connections to routes and links.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub firewall: BTreeSet<FirewallObstacle>,
     /// TCP ports that the node's own programs listen on.
     pub listening: BTreeSet<Port>,
     /// Images that its Docker has, tags written out.
@@ -221,6 +225,7 @@ impl NodeState {
             obstructed: BTreeMap::new(),
             containers: BTreeMap::new(),
             network: None,
+            firewall: BTreeSet::new(),
             listening: BTreeSet::new(),
             images: BTreeMap::new(),
             platform: None,

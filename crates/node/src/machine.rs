@@ -31,7 +31,7 @@ pub(crate) struct Machine<P: Platform> {
 pub(crate) struct Disk {
     pub(crate) id: NodeId,
     pub(crate) settings: Settings,
-    store: Store,
+    pub(crate) store: Store,
     pub(crate) volumes: Zfs,
 }
 

@@ -60,6 +60,10 @@ impl<P: Platform> Machine<P> {
             volumes,
             obstructed: self.volumes.observe_obstructions().await?,
             network: self.observe_network(&addresses).await?,
+            firewall: self
+                .routes
+                .observe_firewall(&self.settings.docker().bridge)
+                .await?,
             containers: self.container_states(&found, &units).await,
             // Docker publishes none of ours, so whatever listens is somebody else's.
             listening: self.routes.observe_listening_ports().await?,

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use flocker_model::{ApplicationName, NodeName, Obstacle, Obstruction, VolumeHolder};
 
 use super::mounts::{bring_in, convert};
-use super::{Blocked, BlockedKind, CopyDescription};
+use super::{Blocked, BlockedKind, CopyDescription, firewall};
 use crate::naming::{load_key, look_at_pool, promote_command, set_aside_command};
 
 impl Blocked {
@@ -104,6 +104,7 @@ impl BlockedKind {
             Self::PortTaken { node, port } => {
                 format!("route another port, or free port {port} on {node}")
             }
+            Self::FirewallDrops { node, obstacle } => firewall::hint(node, obstacle),
             Self::PlaceObstructed { node, obstruction } => clear(node, obstruction),
             Self::NotEnoughSpace { node, pool, .. } => {
                 format!(

@@ -1,5 +1,6 @@
 //! What stands in the way of a plan, said so that the operator can decide.
 
+mod firewall;
 mod hint;
 mod mounts;
 mod text;
@@ -8,8 +9,8 @@ mod unseen;
 use std::collections::BTreeMap;
 
 use flocker_model::{
-    ApplicationName, ByteCount, Epoch, ImageReference, MountPath, NodeId, NodeName, Obstruction,
-    PoolProblem, PoollessNode, Port, SnapshotGuid, VolumeHolder,
+    ApplicationName, ByteCount, Epoch, FirewallObstacle, ImageReference, MountPath, NodeId,
+    NodeName, Obstruction, PoolProblem, PoollessNode, Port, SnapshotGuid, VolumeHolder,
 };
 use serde::{Deserialize, Serialize};
 
@@ -165,6 +166,13 @@ pub enum BlockedKind {
         node: NodeName,
         /// The port.
         port: Port,
+    },
+    /// A firewall of a node drops connections to routes and links.
+    FirewallDrops {
+        /// The node.
+        node: NodeName,
+        /// The firewall.
+        obstacle: FirewallObstacle,
     },
     /// Something is where the volume has to be mounted.
     PlaceObstructed {

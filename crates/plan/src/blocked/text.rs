@@ -4,7 +4,7 @@ use std::fmt;
 
 use flocker_model::{Epoch, Obstacle, VolumeHolder, render_age, render_utc};
 
-use super::{Blocked, BlockedKind, CopyDescription, list};
+use super::{Blocked, BlockedKind, CopyDescription, firewall, list};
 use crate::naming::machine;
 
 impl fmt::Display for CopyDescription {
@@ -77,6 +77,7 @@ impl fmt::Display for BlockedKind {
             Self::PortTaken { node, port } => {
                 write!(f, "routed port {port} is in use by a program on {node}")
             }
+            Self::FirewallDrops { node, obstacle } => f.write_str(&firewall::text(node, obstacle)),
             Self::PlaceObstructed { node, obstruction } => {
                 let path = &obstruction.path;
                 match &obstruction.by {

@@ -37,6 +37,7 @@ pub fn plan_restore(node: &NodeName, memory: &NodeMemory, observed: &Observed) -
     };
     let mut restorer = Restorer::new((node, state), observed, plan);
     restorer.restore_table(memory);
+    restorer.tell_of_firewalls(memory);
     for name in in_link_order(memory) {
         if let Some(remembered) = memory.applications.get(name)
             && !remembered.retired
@@ -104,6 +105,25 @@ impl<'a> Restorer<'a> {
             let why = "it has no routing table of ours";
             self.table = Some(self.add(action, &[], why));
         }
+    }
+
+    /// Reports firewalls that drop connections to the table's ports. They keep nothing from being
+    /// started.
+    fn tell_of_firewalls(&mut self, memory: &NodeMemory) {
+        let table = memory.network.as_ref();
+        let has_ports = |table: &NodeNetwork| !table.routes.is_empty() || !table.links.is_empty();
+        if !table.is_some_and(has_ports) {
+            return;
+        }
+        let obstacles = self.state.firewall.iter();
+        let blocked = obstacles.map(|obstacle| Blocked {
+            application: None,
+            kind: BlockedKind::FirewallDrops {
+                node: self.node.clone(),
+                obstacle: obstacle.clone(),
+            },
+        });
+        self.plan.blocked.extend(blocked);
     }
 
     /// Brings one application back, if it is to run here.

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use flocker_model::{
-    ByteCount, Epoch, Obstacle, Obstruction, PoolHealth, PoolProblem, SnapshotGuid, SnapshotState,
-    VolumeHolder, VolumeRole,
+    ByteCount, Epoch, FirewallObstacle, Obstacle, Obstruction, PoolHealth, PoolProblem,
+    SnapshotGuid, SnapshotState, VolumeHolder, VolumeRole,
 };
 use insta::assert_snapshot;
 
@@ -128,6 +128,36 @@ fn a_volume_vanished() {
 fn port_22_is_taken() {
     let wanted = deployment(&[("db", with_route(database(), 22))], &[("1", &["db"])]);
     assert_snapshot!(show(&Cluster::new(1).plan(&wanted)));
+}
+
+#[test]
+fn a_firewall_drops_routes() {
+    let wanted = deployment(&[("db", with_route(database(), 5432))], &[("1", &["db"])]);
+    let mut cluster = Cluster::new(1);
+    let chain = |table: &str, chain: &str| FirewallObstacle::Chain {
+        table: table.to_owned(),
+        chain: chain.to_owned(),
+    };
+    cluster.machine("1").firewall = [
+        FirewallObstacle::LegacyIptables,
+        FirewallObstacle::DockerDropsMark,
+        FirewallObstacle::DockerChainsMissing,
+        chain("inet firewalld", "filter_FORWARD"),
+        chain("inet filter", "forward"),
+    ]
+    .into();
+    assert_snapshot!(show(&cluster.plan(&wanted)));
+}
+
+#[test]
+fn a_firewall_does_not_matter_without_routes_and_links() {
+    let wanted = deployment(
+        &[("db", with_volume(application("postgres")))],
+        &[("1", &["db"])],
+    );
+    let mut cluster = Cluster::new(1);
+    cluster.machine("1").firewall = [FirewallObstacle::LegacyIptables].into();
+    assert!(cluster.plan(&wanted).blocked.is_empty());
 }
 
 #[test]
