@@ -4,11 +4,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bollard::query_parameters::{CreateImageOptions, ImportImageOptions};
 use bytes::Bytes;
-use flocker_model::{ByteCount, ImageId, ImageReference};
+use flocker_model::{ByteCount, ImageDetails, ImageId, ImageReference};
 use futures_util::{Stream, StreamExt as _, TryStreamExt as _};
 use thiserror::Error;
 
 use crate::connection::{Docker, RequestFailed, found, status_of};
+use crate::observation::details_of;
 
 /// How far the pull of an image has come.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,6 +76,20 @@ impl Docker {
         let details = found(answer)
             .map_err(|source| RequestFailed::new(format!("inspect the image {image}"), source))?;
         Ok(details.and_then(|details| details.id).map(ImageId))
+    }
+
+    /// Looks an image up with what it declares; `None` when it is not here.
+    ///
+    /// # Errors
+    /// When Docker fails.
+    pub async fn observe_image_details(
+        &self,
+        image: &ImageReference,
+    ) -> Result<Option<ImageDetails>, RequestFailed> {
+        let answer = self.client.inspect_image(&image.with_tag()).await;
+        let details = found(answer)
+            .map_err(|source| RequestFailed::new(format!("inspect the image {image}"), source))?;
+        Ok(details.and_then(details_of))
     }
 
     /// Pulls an image from its registry, telling `progress` what Docker tells.

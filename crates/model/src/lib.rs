@@ -3,6 +3,7 @@
 //! Nothing here does I/O, and nothing here decides anything.
 
 mod application;
+mod container_mount;
 mod deployment;
 mod digest;
 mod identity;
@@ -24,6 +25,7 @@ mod volume;
 pub use application::{
     Application, ContainerSpecification, Link, RestartPolicy, VolumeLayout, VolumeSpecification,
 };
+pub use container_mount::{ContainerMount, DIRECTORIES_MARKER, MountSource, VolumeFill};
 pub use deployment::{AppliedDeployment, Deployment, DeploymentId};
 pub use digest::Digest;
 pub use identity::{Contact, Member, Members, NodeId, SshIdentity};

@@ -196,7 +196,10 @@ async fn run_in_order(
         }
         tracing::info!(step = %step.action, why = %step.why, "begin");
         match run_action(machine, step.action.clone(), &progress).await {
-            Ok(_) => {
+            Ok(ended) => {
+                for note in ended.notes {
+                    tracing::warn!("{note}");
+                }
                 done.insert(step.id);
             }
             Err(failure) => {

@@ -19,6 +19,11 @@ impl fmt::Display for Action {
                 ImageSource::Operator => write!(formatter, "get image {image} from here"),
                 ImageSource::Registry => write!(formatter, "pull image {image}"),
             },
+            Self::CheckImage { specification } => write!(
+                formatter,
+                "account for the volumes that image {} declares",
+                specification.image
+            ),
             Self::CreateVolume { .. }
             | Self::ResizeVolume { .. }
             | Self::PushVolume { .. }

@@ -202,7 +202,14 @@ pub(crate) async fn import_shell(name: &str) {
 
 /// Imports busybox under `name`, with what lines of a Dockerfile say of it.
 pub(crate) async fn import_changed_shell(name: &str, changes: Vec<String>) {
+    import_image(name, changes, |_| ()).await;
+}
+
+/// Imports busybox under `name`, with what lines of a Dockerfile say of it, and with the files that
+/// `add` puts into its root directory.
+pub(crate) async fn import_image(name: &str, changes: Vec<String>, add: impl FnOnce(&Path)) {
     let root = tempfile::tempdir().unwrap();
+    add(root.path());
     let programs = root.path().join("bin");
     std::fs::create_dir(&programs).unwrap();
     std::fs::create_dir(root.path().join("tmp")).unwrap();

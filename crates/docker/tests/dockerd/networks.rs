@@ -100,7 +100,10 @@ async fn a_namespace_that_is_in_use_is_not_taken_away() {
     let specification = application("namespace-used", SERVER);
     let application = &specification.application;
     docker.ensure_namespace(application).await.unwrap();
-    docker.ensure_container(&specification, None).await.unwrap();
+    docker
+        .ensure_container(&specification, None, &[])
+        .await
+        .unwrap();
     start(application).await;
     let error = docker.remove_namespace(application).await.unwrap_err();
     assert!(matches!(error, NamespaceError::InUse { .. }), "{error:?}");

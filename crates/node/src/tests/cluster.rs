@@ -16,8 +16,8 @@ use flocker_remote::ssh::generate_node_key;
 use tempfile::TempDir;
 
 use super::fake::{
-    Dataset, Fake, FakeContainers, FakePeers, FakeRoutes, FakeUnits, FakeVolumes, Faults, Guids,
-    Host, Neighbours, Trouble, archive,
+    Dataset, Fake, FakeContainers, FakeDirectories, FakePeers, FakeRoutes, FakeUnits, FakeVolumes,
+    Faults, Guids, Host, Neighbours, Trouble, archive,
 };
 use super::wish::{APPLICATIONS, application_name, name, node_name, port};
 use crate::execute::run_action;
@@ -130,6 +130,7 @@ impl Cluster {
                 guids: self.guids.clone(),
             },
             containers: FakeContainers { host: host.clone() },
+            directories: FakeDirectories { host: host.clone() },
             units: FakeUnits { host: host.clone() },
             routes: FakeRoutes { host: host.clone() },
             peers: FakePeers {

@@ -1,6 +1,10 @@
 //! What the operator can do about what stands in the way: one command where there is one.
 
-use flocker_model::{ApplicationName, NodeName, Obstacle, Obstruction};
+use std::collections::BTreeMap;
+
+use flocker_model::{
+    ApplicationName, DIRECTORIES_MARKER, MountPath, NodeName, Obstacle, Obstruction,
+};
 
 use super::{Blocked, BlockedKind, CopyDescription};
 use crate::naming::{look_at_pool, promote_command, set_aside_command};
@@ -58,6 +62,8 @@ impl BlockedKind {
                  is sent in full",
                 set_aside(&replica.node)
             ),
+            Self::AnonymousVolumes { node, paths } => bring_in(application, node, paths),
+            Self::LayoutChanged { node, whole } => convert(application, node, whole.as_ref()),
             _ => return None,
         })
     }
@@ -114,10 +120,72 @@ impl BlockedKind {
                 problem,
                 ..
             } => look_at_pool(node, pool, problem),
+            Self::ImageVolumes { unaccounted, .. } => unaccounted.hint(),
+            Self::UsersRemapped { node } => format!(
+                "remove `userns-remap` from /etc/docker/daemon.json on {node}, `systemctl restart \
+                 docker` there, and deploy again"
+            ),
+            Self::AnonymousVolumes { node, .. } | Self::LayoutChanged { node, .. } => {
+                format!("look at the application's data on {node} first")
+            }
             Self::NeedsOtherNode { .. } => {
                 "run `flocker-cluster deploy`, which speaks with every node".to_owned()
             }
         }
+    }
+}
+
+/// Says how the data of anonymous volumes comes to where it is kept.
+fn bring_in(
+    application: &ApplicationName,
+    node: &NodeName,
+    paths: &BTreeMap<String, Option<String>>,
+) -> String {
+    let copies: Vec<String> = paths
+        .iter()
+        .filter_map(|(path, directory)| Some((path, directory.as_ref()?)))
+        .map(|(path, directory)| {
+            format!(
+                "`mkdir -p {directory} && docker cp -a flocker-{application}:{path}/. {directory}`"
+            )
+        })
+        .collect();
+    let lost: Vec<&str> = paths
+        .iter()
+        .filter(|(_, directory)| directory.is_none())
+        .map(|(path, _)| path.as_str())
+        .collect();
+    let mut hint = format!("on {node}: `systemctl stop flocker-{application}`, ");
+    if !copies.is_empty() {
+        let copies = copies.join(", ");
+        hint.push_str(&format!("{copies} to bring the data into the volume, "));
+    }
+    if !lost.is_empty() {
+        let lost = lost.join(", ");
+        hint.push_str(&format!(
+            "`docker cp -a` what you need of {lost} to a safe place (no mount point covers it), "
+        ));
+    }
+    hint.push_str(&format!(
+        "then `docker rm flocker-{application}` (without -v, which would destroy the volume), and \
+         deploy again"
+    ));
+    hint
+}
+
+/// Says how a volume's content comes into the other layout.
+fn convert(application: &ApplicationName, node: &NodeName, whole: Option<&MountPath>) -> String {
+    match whole {
+        Some(path) => format!(
+            "keep `volume: {path}`; or, on {node} with the application stopped, move all files of \
+             /flocker/{application} into a directory there, name that directory in `volumes` \
+             (`DIRECTORY:{path}`), and `touch /flocker/{application}/{DIRECTORIES_MARKER}`"
+        ),
+        None => format!(
+            "keep `volumes`; or, on {node} with the application stopped, move the files of the one \
+             directory to the top of /flocker/{application} and remove \
+             /flocker/{application}/{DIRECTORIES_MARKER}"
+        ),
     }
 }
 

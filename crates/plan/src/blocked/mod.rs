@@ -4,13 +4,17 @@ mod hint;
 mod text;
 mod unseen;
 
+use std::collections::BTreeMap;
+
 use flocker_model::{
-    ApplicationName, ByteCount, Epoch, NodeId, NodeName, Obstruction, PoolProblem, PoollessNode,
-    Port, SnapshotGuid,
+    ApplicationName, ByteCount, Epoch, ImageReference, MountPath, NodeId, NodeName, Obstruction,
+    PoolProblem, PoollessNode, Port, SnapshotGuid,
 };
 use serde::{Deserialize, Serialize};
 
 pub use unseen::Unseen;
+
+use crate::Unaccounted;
 
 /// One copy of a volume, as it is shown when copies contradict each other.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -198,6 +202,35 @@ pub enum BlockedKind {
         problem: PoolProblem,
         /// Whether its volumes could be looked at all the same.
         volumes_seen: bool,
+    },
+    /// The image declares volumes that no mount point of the application covers.
+    ImageVolumes {
+        /// The node.
+        node: NodeName,
+        /// The image.
+        image: ImageReference,
+        /// What is not covered.
+        #[serde(flatten)]
+        unaccounted: Unaccounted,
+    },
+    /// The container has anonymous volumes of Docker's, with data that nothing would keep.
+    AnonymousVolumes {
+        /// The node.
+        node: NodeName,
+        /// The path of each, with the directory of the node where its data belongs, if there is one.
+        paths: BTreeMap<String, Option<String>>,
+    },
+    /// The node's Docker maps containers' users to others, which own nothing in a volume.
+    UsersRemapped {
+        /// The node.
+        node: NodeName,
+    },
+    /// The volume is used as a whole and should be used by directories, or the other way round.
+    LayoutChanged {
+        /// The node.
+        node: NodeName,
+        /// Where it was seen as a whole so far; `None` if directories of it were.
+        whole: Option<MountPath>,
     },
     /// Within one node's scope: what is wanted needs another node.
     NeedsOtherNode {

@@ -5,6 +5,7 @@ use std::fmt;
 use flocker_model::{Epoch, Obstacle, render_age, render_utc};
 
 use super::{Blocked, BlockedKind, CopyDescription, list};
+use crate::accounting::listed;
 use crate::naming::machine;
 
 impl fmt::Display for CopyDescription {
@@ -99,6 +100,10 @@ impl fmt::Display for BlockedKind {
                 "its volume on {node} has {referenced} in it, more than the maximum size of {maximum}"
             ),
             Self::NotEnoughSpace { .. } | Self::PoolUnusable { .. } => self.fmt_about_pool(f),
+            Self::ImageVolumes { .. }
+            | Self::AnonymousVolumes { .. }
+            | Self::UsersRemapped { .. }
+            | Self::LayoutChanged { .. } => self.fmt_about_mounts(f),
             Self::NeedsOtherNode { node, what } => write!(f, "{what} (on {node})"),
             Self::VolumeUnknown { .. }
             | Self::OwnerUnseen { .. }
@@ -115,6 +120,46 @@ impl fmt::Display for BlockedKind {
 }
 
 impl BlockedKind {
+    /// Writes what is wrong with a container's mount points.
+    fn fmt_about_mounts(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ImageVolumes {
+                node,
+                image,
+                unaccounted,
+            } => write!(f, "{} (on {node})", unaccounted.problem(image)),
+            Self::AnonymousVolumes { node, paths } => {
+                let (paths, are) = listed(&paths.keys().cloned().collect());
+                write!(
+                    f,
+                    "its container on {node} has {paths} as {are} of Docker's, made by an earlier \
+                     release of Flocker; such data does not move, and would be lost with the \
+                     container"
+                )
+            }
+            Self::UsersRemapped { node } => write!(
+                f,
+                "Docker on {node} runs with userns-remap, so that the container's users own nothing \
+                 in its volume"
+            ),
+            Self::LayoutChanged {
+                node,
+                whole: Some(path),
+            } => write!(
+                f,
+                "its volume on {node} is mounted whole at {path} so far; with `volumes`, the \
+                 application would find empty directories instead of its data"
+            ),
+            Self::LayoutChanged { node, whole: None } => write!(
+                f,
+                "its volume on {node} has a directory for each mount point so far; with `volume`, \
+                 the application would find those directories instead of its data"
+            ),
+            // Not about mount points.
+            _ => Ok(()),
+        }
+    }
+
     /// Writes what is wrong with a pool.
     fn fmt_about_pool(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

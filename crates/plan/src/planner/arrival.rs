@@ -1,8 +1,8 @@
 //! Getting an application's volume to the node that it is placed on.
 
 use flocker_model::{
-    ApplicationName, ByteCount, Epoch, NodeName, NodeState, Observed, VolumeCopy, VolumeRole,
-    VolumeSpecification,
+    ApplicationName, ByteCount, Epoch, ImageReference, NodeName, NodeState, Observed, VolumeCopy,
+    VolumeFill, VolumeRole, VolumeSpecification,
 };
 
 use crate::steps::Because;
@@ -27,6 +27,7 @@ pub(super) struct Arrival {
 pub(super) struct Placing<'a> {
     pub(super) name: &'a ApplicationName,
     pub(super) place: &'a NodeName,
+    pub(super) image: &'a ImageReference,
     /// The steps that make everything else ready that it needs there.
     pub(super) ready: &'a [StepId],
 }
@@ -111,13 +112,18 @@ impl Planner<'_> {
 
     /// Creates a volume that exists nowhere.
     fn create(&mut self, placing: Placing<'_>, wanted: &VolumeSpecification) -> Arrival {
+        let fill = VolumeFill {
+            image: placing.image.clone(),
+            layout: wanted.layout.clone(),
+        };
         let action = Action::CreateVolume {
             application: placing.name.clone(),
             maximum_size: wanted.maximum_size,
             deployment: self.deployment.clone(),
+            fill,
         };
         let because = Because {
-            after: &[],
+            after: placing.ready,
             why: "every node was seen and none has a copy",
         };
         let created = self.add(placing.place, action, because);
@@ -198,7 +204,9 @@ impl Planner<'_> {
     /// Has the application stop where it is, as late as can be: once everything that it needs at
     /// its place is there, and all that can be copied while it runs has been.
     fn quiesce(&mut self, placing: Placing<'_>, source: &Source<'_>) -> Vec<StepId> {
-        let Placing { name, place, ready } = placing;
+        let Placing {
+            name, place, ready, ..
+        } = placing;
         let mut ready = ready.to_vec();
         ready.extend(&source.after);
         let mut may_push = self.admissions(&[source.node, place]);

@@ -3,6 +3,7 @@
 mod arrival;
 mod image;
 mod membership;
+mod mounts;
 mod need;
 mod placement;
 mod preconditions;

@@ -18,6 +18,7 @@ impl Planner<'_> {
         self.check_pools();
         self.check_ports();
         self.check_mountpoints();
+        self.check_mounts();
     }
 
     /// Every node of the deployment must have been seen with all that it has; one that it omits need

@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use flocker_model::{ImageReference, NodeName, NodeState, Observed};
 use thiserror::Error;
 
-use crate::{Action, StepId, Yield};
+use crate::{Action, StepId, Yield, account};
 use memory::remember;
 
 /// An action whose expected state is not what it finds; nothing was done, but that a start is
@@ -76,6 +76,13 @@ fn on_one_node(
         Action::EnsureImage { image, .. } => {
             let id = flocker_model::ImageId(image.with_tag());
             state.images.insert(tagged(image)?, id.into());
+        }
+        Action::CheckImage { specification } => {
+            let images = &state.images;
+            let image = images.get(&tagged(&specification.image)?);
+            let image = image.ok_or("the image is missing")?;
+            account(specification, &image.volumes)
+                .map_err(|unaccounted| unaccounted.problem(&specification.image))?;
         }
         Action::CreateVolume { .. }
         | Action::ResizeVolume { .. }

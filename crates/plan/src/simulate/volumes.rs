@@ -20,6 +20,7 @@ pub(super) fn on_volume(
             application,
             maximum_size,
             deployment,
+            fill: _,
         } => create(state, application, (*maximum_size, deployment))?,
         Action::ResizeVolume {
             application,
