@@ -318,5 +318,7 @@ pub(crate) fn read_endpoint(text: &[u8]) -> Result<Option<String>, serde_json::E
     Ok(host.filter(|host| !host.is_empty()))
 }
 
+// Written out, because a fuzz target includes this file.
 #[cfg(test)]
+#[path = "docker_endpoint/tests.rs"]
 mod tests;

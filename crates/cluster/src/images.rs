@@ -162,17 +162,17 @@ async fn connect_docker() -> Option<Docker> {
     match reach_docker(&path).await {
         Ok(docker) => Some(docker),
         Err(error) => {
-            match choice {
-                Some(choice) => {
-                    let reason = error.to_string();
-                    let problem = EndpointProblem::NoAnswer {
-                        path,
-                        choice,
-                        reason,
-                    };
-                    tracing::warn!("{problem}");
-                }
-                None => tracing::info!(%error, path = %path.display(), "no Docker answers"),
+            // A socket that is merely there may be of a Docker that nobody uses.
+            if let Some(choice) = choice {
+                let reason = error.to_string();
+                let problem = EndpointProblem::NoAnswer {
+                    path,
+                    choice,
+                    reason,
+                };
+                tracing::warn!("{problem}");
+            } else {
+                tracing::info!(%error, path = %path.display(), "no Docker answers");
             }
             None
         }

@@ -2,6 +2,7 @@
 
 use flocker_model::{ApplicationName, NodeName, Obstacle, Obstruction};
 
+use super::access::give_address;
 use super::{Blocked, BlockedKind, CopyDescription};
 use crate::naming::{look_at_pool, promote_command, set_aside_command};
 
@@ -73,8 +74,14 @@ impl BlockedKind {
                  clones, remove /var/lib/flocker/node-id on one of them before its first deploy"
                 .to_owned(),
             Self::NoAddress { node } => {
-                format!("name {node} by its IPv4 address, or reach it over IPv4")
+                format!(
+                    "name {node} by its IPv4 address, reach it over IPv4, or {}",
+                    give_address(node)
+                )
             }
+            Self::SharedAddress { .. }
+            | Self::AddressOfItself { .. }
+            | Self::PeersRefused { .. } => self.hint_about_access(),
             Self::VolumeUnknown { unseen } => format!(
                 "{}; nothing older or empty is used while the volume may be there",
                 unseen.hint()

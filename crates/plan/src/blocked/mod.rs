@@ -1,12 +1,15 @@
 //! What stands in the way of a plan, said so that the operator can decide.
 
+mod access;
 mod hint;
 mod text;
 mod unseen;
 
+use std::net::Ipv4Addr;
+
 use flocker_model::{
-    ApplicationName, ByteCount, Epoch, NodeId, NodeName, Obstruction, PoolProblem, PoollessNode,
-    Port, SnapshotGuid,
+    ApplicationName, ByteCount, Epoch, LoginRefusal, NodeId, NodeName, Obstruction, PoolProblem,
+    PoollessNode, Port, SnapshotGuid,
 };
 use serde::{Deserialize, Serialize};
 
@@ -74,6 +77,27 @@ pub enum BlockedKind {
     NoAddress {
         /// The node.
         node: NodeName,
+    },
+    /// Several nodes are reached at one address.
+    SharedAddress {
+        /// The nodes.
+        nodes: Vec<NodeName>,
+        /// The address.
+        address: Ipv4Addr,
+    },
+    /// A node's address leads every machine to itself.
+    AddressOfItself {
+        /// The node.
+        node: NodeName,
+        /// The address.
+        address: Ipv4Addr,
+    },
+    /// A node is to receive, and its SSH server refuses its peers.
+    PeersRefused {
+        /// The node.
+        node: NodeName,
+        /// The setting that does.
+        refusal: LoginRefusal,
     },
     /// No copy was seen, or none that is current, but a node that may have it was not.
     VolumeUnknown {

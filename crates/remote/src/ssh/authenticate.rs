@@ -19,7 +19,7 @@ use super::host_key::fingerprint;
 use super::identity::{
     LoadedCertificate, LoadedIdentity, UnusableKeyFile, observe_certificates, observe_identity,
 };
-use super::key_signer::KeySigner;
+use super::key_signer::{AgentSigner, KeySigner};
 
 type Agent = AgentClient<UnixStream>;
 
@@ -280,8 +280,10 @@ impl Login<'_> {
             let result = match &mut signer {
                 Signer::Agent(agent) => {
                     let hash = self.hash_for(&key.algorithm()).await;
+                    let key = key.clone();
+                    let mut signer = AgentSigner { agent, key };
                     self.handle
-                        .authenticate_certificate_with(self.user, certificate, hash, *agent)
+                        .authenticate_certificate_with(self.user, certificate, hash, &mut signer)
                         .await
                         .map_err(|error| error.to_string())
                 }

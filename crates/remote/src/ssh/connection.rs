@@ -196,15 +196,15 @@ impl Connection {
     ) -> Result<Self, ConnectError> {
         let fail = |step, cause| ConnectError::new(destination, step, cause);
         let loss = LossRecord::default();
-        let (mut handle, from) = open_transport(destination, options, loss.clone())
-            .await
-            .map_err(|(step, cause)| fail(step, cause))?;
+        // Boxed, as whatever awaits this would be as large otherwise.
+        let opening = Box::pin(open_transport(destination, options, loss.clone()));
+        let (mut handle, from) = opening.await.map_err(|(step, cause)| fail(step, cause))?;
         let fail = |step, cause| ConnectError {
             from,
             ..fail(step, cause)
         };
 
-        let login = authenticate(&mut handle, destination);
+        let login = Box::pin(authenticate(&mut handle, destination));
         tokio::time::timeout(options.login_timeout, login)
             .await
             .map_err(|_| {

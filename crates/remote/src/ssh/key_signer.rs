@@ -1,14 +1,40 @@
-//! Signs with a private key for a certificate.
+//! Signs for a certificate, with a private key or through an agent.
 
 use russh::keys::agent::AgentIdentity;
+use russh::keys::agent::client::AgentClient;
 use russh::keys::ssh_key::{self, SigningKey};
-use russh::keys::{Algorithm, HashAlg, PrivateKey};
+use russh::keys::{Algorithm, HashAlg, PrivateKey, PublicKey};
 use thiserror::Error;
+use tokio::net::UnixStream;
 
 /// Signs with a private key what a host asks for.
 ///
 /// The library signs by itself for certificates, but with SHA-1 for those of RSA keys.
 pub(super) struct KeySigner<'a>(pub(super) &'a PrivateKey);
+
+/// Has an agent sign with a key that it holds, for a certificate that it may not have.
+pub(super) struct AgentSigner<'a> {
+    pub(super) agent: &'a mut AgentClient<UnixStream>,
+    pub(super) key: PublicKey,
+}
+
+impl russh::Signer for AgentSigner<'_> {
+    type Error = KeySignerError;
+
+    async fn auth_sign(
+        &mut self,
+        _certificate: &AgentIdentity,
+        hash: Option<HashAlg>,
+        to_sign: Vec<u8>,
+    ) -> Result<Vec<u8>, KeySignerError> {
+        let key = AgentIdentity::PublicKey {
+            key: self.key.clone(),
+            comment: String::new(),
+        };
+        let signed = self.agent.sign_request(&key, hash, to_sign).await;
+        signed.map_err(|error| KeySignerError::Key(error.to_string()))
+    }
+}
 
 /// Nothing was signed.
 #[derive(Debug, Error)]
