@@ -23,6 +23,7 @@ let
     node_program = "${system}/flocker-node";
     receive_command = "${config.security.wrapperDir}/sudo -n ${system}/flocker-node";
   }
+  // lib.optionalAttrs (cfg.address != null) { inherit (cfg) address; }
   // lib.optionalAttrs (cfg.containerSubnet != null) { subnet = cfg.containerSubnet; };
 
   importsPool = lib.optional (cfg.pool != null) "zfs-import-${cfg.pool}.service";

@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::net::Ipv4Addr;
 
 use serde::{Deserialize, Serialize};
 
 use crate::{
     ApplicationName, AppliedDeployment, ByteCount, Contact, ContainerLinks, Digest,
-    FirewallObstacle, ImageDetails, ImagePlatform, ImageReference, Members, NodeId, NodeMemory,
-    NodeNetwork, Port, SshIdentity, VolumeCopy,
+    FirewallObstacle, ImageDetails, ImagePlatform, ImageReference, LoginRefusal, Members, NodeId,
+    NodeMemory, NodeNetwork, Port, SshIdentity, VolumeCopy,
 };
 
 /// What keeps volumes from being written to a pool, or even from being looked at.
@@ -177,6 +178,12 @@ pub struct NodeState {
     pub version: String,
     /// How its peers reach it, as far as the node can tell.
     pub contact: Option<Contact>,
+    /// The address that the node's settings give for its peers. It wins over the node's name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<Ipv4Addr>,
+    /// The setting with which its SSH server refuses its peers, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refuses_peers: Option<LoginRefusal>,
     /// The public halves of its keys.
     pub ssh: SshIdentity,
     /// The pool that its volumes are in.
@@ -219,6 +226,8 @@ impl NodeState {
             id,
             version: version.to_owned(),
             contact: None,
+            address: None,
+            refuses_peers: None,
             ssh: SshIdentity::default(),
             pool,
             volumes: BTreeMap::new(),

@@ -158,7 +158,7 @@ async fn apply(
     let machine = Machine::connect(settings).await?;
     let node = match node {
         Some(node) => node,
-        None => own_name::find(deployment).await?,
+        None => own_name::find(deployment, machine.settings.address).await?,
     };
     let complied = local::comply(&machine, deployment, &node).await?;
     Ok(report::complied(&complied))

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use flocker_model::{ApplicationName, NodeName, Obstacle, Obstruction, VolumeHolder};
 
+use super::access::give_address;
 use super::mounts::{bring_in, convert};
 use super::{Blocked, BlockedKind, CopyDescription, firewall};
 use crate::naming::{load_key, look_at_pool, promote_command, set_aside_command};
@@ -78,8 +79,14 @@ impl BlockedKind {
                  clones, remove /var/lib/flocker/node-id on one of them before its first deploy"
                 .to_owned(),
             Self::NoAddress { node } => {
-                format!("name {node} by its IPv4 address, or reach it over IPv4")
+                format!(
+                    "name {node} by its IPv4 address, reach it over IPv4, or {}",
+                    give_address(node)
+                )
             }
+            Self::SharedAddress { .. }
+            | Self::AddressOfItself { .. }
+            | Self::PeersRefused { .. } => self.hint_about_access(),
             Self::VolumeUnknown { unseen } => format!(
                 "{}; nothing older or empty is used while the volume may be there",
                 unseen.hint()

@@ -1,5 +1,6 @@
 //! What stands in the way of a plan, said so that the operator can decide.
 
+mod access;
 mod firewall;
 mod hint;
 mod mounts;
@@ -7,10 +8,11 @@ mod text;
 mod unseen;
 
 use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
 
 use flocker_model::{
-    ApplicationName, ByteCount, Epoch, FirewallObstacle, ImageReference, MountPath, NodeId,
-    NodeName, Obstruction, PoolProblem, PoollessNode, Port, SnapshotGuid, VolumeHolder,
+    ApplicationName, ByteCount, Epoch, FirewallObstacle, ImageReference, LoginRefusal, MountPath,
+    NodeId, NodeName, Obstruction, PoolProblem, PoollessNode, Port, SnapshotGuid, VolumeHolder,
 };
 use serde::{Deserialize, Serialize};
 
@@ -80,6 +82,27 @@ pub enum BlockedKind {
     NoAddress {
         /// The node.
         node: NodeName,
+    },
+    /// Several nodes are reached at one address.
+    SharedAddress {
+        /// The nodes.
+        nodes: Vec<NodeName>,
+        /// The address.
+        address: Ipv4Addr,
+    },
+    /// A node's address leads every machine to itself.
+    AddressOfItself {
+        /// The node.
+        node: NodeName,
+        /// The address.
+        address: Ipv4Addr,
+    },
+    /// A node is to receive, and its SSH server refuses its peers.
+    PeersRefused {
+        /// The node.
+        node: NodeName,
+        /// The setting that does.
+        refusal: LoginRefusal,
     },
     /// No copy was seen, or none that is current, but a node that may have it was not.
     VolumeUnknown {

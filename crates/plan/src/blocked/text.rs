@@ -74,6 +74,9 @@ impl fmt::Display for BlockedKind {
                 f,
                 "no IPv4 address is known at which other nodes reach {node}"
             ),
+            Self::SharedAddress { .. }
+            | Self::AddressOfItself { .. }
+            | Self::PeersRefused { .. } => self.fmt_about_access(f),
             Self::PortTaken { node, port } => {
                 write!(f, "routed port {port} is in use by a program on {node}")
             }

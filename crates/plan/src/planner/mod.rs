@@ -1,5 +1,6 @@
 //! Turns a goal and what was seen into steps.
 
+mod access;
 mod arrival;
 mod image;
 mod membership;
@@ -39,6 +40,7 @@ pub fn plan(goal: &Goal<'_>, observed: &Observed) -> Plan {
     planner.retire_unwanted();
     planner.prune_settled();
     planner.finish_networks();
+    planner.check_pushes();
     planner.record();
     planner.plan
 }

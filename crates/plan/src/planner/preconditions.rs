@@ -15,6 +15,7 @@ impl Planner<'_> {
         }
         self.check_reachability();
         self.check_addresses();
+        self.check_peers_addresses();
         self.check_pools();
         self.check_ports();
         self.check_firewalls();
