@@ -127,7 +127,10 @@ async fn localhost_is_ipv4_alone_where_links_are() {
     let application = &specification.application;
     let ipv4 = BTreeSet::from(["127.0.0.1".to_owned()]);
     docker.ensure_namespace(application).await.unwrap();
-    docker.ensure_container(&specification, None).await.unwrap();
+    docker
+        .ensure_container(&specification, None, &[])
+        .await
+        .unwrap();
     start(application).await;
     assert_eq!(localhost_in(application), ipv4);
 
