@@ -27,7 +27,7 @@ in
     };
     docker-with-nftables = {
       modules = [ (node { dockerSettings.firewall-backend = "nftables"; }) ];
-      message = "routes and links need the chain DOCKER-USER";
+      message = "Docker drops routes and links unless `virtualisation.docker.daemon.settings.bridge-accept-fwmark` is";
     };
     iptables-legacy = {
       modules = [
@@ -42,7 +42,7 @@ in
           networking.nftables.flushRuleset = true;
         }
       ];
-      message = "`networking.nftables.flushRuleset` would remove routes";
+      message = "`networking.nftables.flushRuleset` would remove Docker's rules";
     };
     routable-without-nftables = {
       modules = [

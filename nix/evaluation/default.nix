@@ -59,6 +59,19 @@ let
         );
     }
     {
+      name = "Docker may filter by nftables if it accepts Flocker's mark";
+      holds =
+        complaints [
+          {
+            services.flocker.node.dockerSettings = {
+              firewall-backend = "nftables";
+              bridge-accept-fwmark = "0x2000/0x2000";
+            };
+          }
+        ] == [ ]
+        && lib.hasInfix "OWN_MARK: u32 = 0x2000;" (builtins.readFile ../../crates/net/src/ruleset/node.rs);
+    }
+    {
       name = "the plainest node has nothing to complain about";
       holds = complaints [ ] == [ ];
     }

@@ -9,6 +9,7 @@ let
           dataset = "tank/applications";
           dataDirectory = "/srv/flocker";
           stateDirectory = "/persistent/flocker";
+          address = "203.0.113.7";
           containerSubnet = "172.20.0.0/16";
           dockerSettings.storage-driver = "overlay2";
           operators.users = [ "alice" ];
@@ -36,12 +37,14 @@ in
   ))
   (check "node.toml follows the options" (
     lib.getAttrs [
+      "address"
       "dataset"
       "mount_root"
       "ssh_port"
       "state_directory"
       "subnet"
     ] moved.services.flocker.node.settings == {
+      address = "203.0.113.7";
       dataset = "tank/applications";
       mount_root = "/srv/flocker";
       ssh_port = 2222;

@@ -3,6 +3,7 @@
 let
   inherit ((machine [ ]).config) services systemd;
   unit = systemd.units."flocker.service";
+  guard = systemd.units."flocker.network.service";
   lines = lib.splitString "\n" unit.text;
   valuesOf =
     name:
@@ -67,7 +68,9 @@ map (other: check "comes after ${other}" (lib.elem other (valuesOf "After"))) [
   (check "is not active afterwards, so that Docker's next start starts it" (
     !lib.any (lib.hasPrefix "RemainAfterExit=") lines
   ))
-  (check "is run again when it was killed" (line "Restart=on-abort"))
+  (check "is run again when it was killed or waits for a key" (line "Restart=on-failure"))
+  (check "is not run again after any other error" (line "RestartPreventExitStatus=1 2 3 4 5 101"))
+  (check "waits for a key as long as that takes" (line "StartLimitIntervalSec=0"))
   (check "is left alone by a new configuration" (line "X-RestartIfChanged=false"))
   (check "does not hang for ever" (line "TimeoutStartSec=15min"))
   (check "gains no privileges" (line "NoNewPrivileges=true"))
@@ -78,4 +81,11 @@ map (other: check "comes after ${other}" (lib.elem other (valuesOf "After"))) [
   (check "mounts where Docker looks" (
     !lib.any (name: lib.any (lib.hasPrefix "${name}=") lines) mountNamespaces
   ))
+  {
+    name = "flocker.network.service: is started at boot, and again when it fails";
+    holds =
+      guard.wantedBy == [ "multi-user.target" ]
+      && lib.hasInfix "ExecStart=${services.flocker.node.package}/bin/flocker-node guard-network\n" guard.text
+      && lib.hasInfix "Restart=on-failure\n" guard.text;
+  }
 ]

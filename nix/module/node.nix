@@ -23,6 +23,7 @@ let
     node_program = "${system}/flocker-node";
     receive_command = "${config.security.wrapperDir}/sudo -n ${system}/flocker-node";
   }
+  // lib.optionalAttrs (cfg.address != null) { inherit (cfg) address; }
   // lib.optionalAttrs (cfg.containerSubnet != null) { subnet = cfg.containerSubnet; };
 
   importsPool = lib.optional (cfg.pool != null) "zfs-import-${cfg.pool}.service";
@@ -97,6 +98,8 @@ in
         "multi-user.target"
         "docker.service"
       ];
+      # It waits for keys as long as that takes.
+      startLimitIntervalSec = 0;
       # A new configuration must not stop or start applications by itself.
       restartIfChanged = false;
       path = [
@@ -108,9 +111,33 @@ in
         ExecStart = "${cfg.package}/bin/flocker-node restore";
         # Volumes may be many and disks slow, but a node must not hang for ever.
         TimeoutStartSec = "15min";
-        # Killed, as for want of memory, it has brought back only a part, and did not say of what.
-        Restart = "on-abort";
-        RestartSec = "1s";
+        # It is run again when it was killed, as for want of memory: it has brought back only a part
+        # then, and did not say of what. It is also run again when it waits for a key (exit code 7),
+        # until somebody runs `zfs load-key`.
+        Restart = "on-failure";
+        RestartPreventExitStatus = "1 2 3 4 5 101";
+        RestartSec = "5s";
+        UMask = "0022";
+      }
+      // import ./hardening.nix;
+    };
+
+    # Its name begins with no `flocker-`: those are of applications.
+    systemd.services."flocker.network" = {
+      description = "Flocker: keep routes and links through changes of the firewall";
+      documentation = [ "https://github.com/ClusterHQ/flocker" ];
+      after = [
+        "docker.service"
+      ]
+      ++ lib.optional config.networking.nftables.enable "nftables.service"
+      ++ lib.optional config.networking.firewall.enable "firewall.service";
+      wantedBy = [ "multi-user.target" ];
+      serviceConfig = {
+        Type = "exec";
+        ExecStart = "${cfg.package}/bin/flocker-node guard-network";
+        # It sleeps until the firewall changes, and may be stopped and killed at any time.
+        Restart = "on-failure";
+        RestartSec = "5s";
         UMask = "0022";
       }
       // import ./hardening.nix;

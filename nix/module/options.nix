@@ -25,6 +25,9 @@ let
   subnet = types.strMatching "([0-9]{1,3}\\.){3}[0-9]{1,3}/[0-9]{1,2}" // {
     description = "IPv4 subnet, as 172.20.0.0/16";
   };
+  address = types.strMatching "([0-9]{1,3}\\.){3}[0-9]{1,3}" // {
+    description = "IPv4 address, as 203.0.113.7";
+  };
   portRange = types.submodule {
     options = {
       from = mkOption {
@@ -47,6 +50,18 @@ in
       default = pkgs.flocker-node.override { zfs = config.boot.zfs.package; };
       defaultText = literalExpression "pkgs.flocker-node.override { zfs = config.boot.zfs.package; }";
       description = "The package that `flocker-node` is taken from.";
+    };
+
+    address = mkOption {
+      type = types.nullOr address;
+      default = null;
+      example = "203.0.113.7";
+      description = ''
+        The address at which other nodes reach this machine. Set it where that is
+        neither the address in the deployment nor the one that this machine itself
+        has, as behind NAT. If other nodes reach SSH at another port there, set
+        `settings.ssh_port`.
+      '';
     };
 
     pool = mkOption {

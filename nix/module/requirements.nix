@@ -33,14 +33,18 @@ in
     (require (docker.daemon.settings.iptables or true)
       "Docker's own firewall keeps containers apart, so `virtualisation.docker.daemon.settings.iptables` must not be false."
     )
-    (require ((docker.daemon.settings.firewall-backend or "iptables") == "iptables")
-      "routes and links need the chain DOCKER-USER, which Docker has only with \"iptables\" as `firewall-backend`."
+    (require
+      (
+        (docker.daemon.settings.firewall-backend or "iptables") == "iptables"
+        || (docker.daemon.settings.bridge-accept-fwmark or null) == "0x2000/0x2000"
+      )
+      "with \"nftables\" as `firewall-backend`, Docker drops routes and links unless `virtualisation.docker.daemon.settings.bridge-accept-fwmark` is \"0x2000/0x2000\"."
     )
     (require (!isLegacy config.networking.firewall.package && !isLegacy pkgs.iptables)
       "the kernel cannot have rules of iptables-legacy beside those of nftables, which routes and links are made of; use `pkgs.iptables`."
     )
     (require (!config.networking.nftables.enable || !config.networking.nftables.flushRuleset)
-      "`networking.nftables.flushRuleset` would remove routes, links and Docker's rules at each reload; put rules into `networking.nftables.tables` instead of `ruleset`."
+      "`networking.nftables.flushRuleset` would remove Docker's rules at each reload, which only a restart of Docker brings back; put rules into `networking.nftables.tables` instead of `ruleset`."
     )
     (require (
       cfg.routablePorts == null || config.networking.nftables.enable

@@ -169,6 +169,7 @@ let
         "postgresql_17"
         "procps"
         "qemu_kvm"
+        "redis"
         "systemd"
         "util-linux"
       ]

@@ -1,4 +1,5 @@
 boot([node1, node2])
-load_images(node1, ["postgresql", "trac"])
-load_images(node2, ["elasticsearch"])
+official = ["postgres", "redis", "slow-stop", "web"]
+load_images(node1, ["postgresql", "trac", *official])
+load_images(node2, ["elasticsearch", *official])
 run_scenario("migration")

@@ -23,13 +23,7 @@ def write(image: Image, stack: list[BuiltLayer], target: Path) -> str:
         "architecture": "amd64",
         "os": "linux",
         "created": EPOCH,
-        "config": {
-            "User": image.user,
-            "Env": [f"{name}={value}" for name, value in sorted(image.environment.items())],
-            "Entrypoint": image.entrypoint,
-            "ExposedPorts": {f"{port}/tcp": {} for port in image.ports},
-            "WorkingDir": "/",
-        },
+        "config": _configuration(image),
         "rootfs": {"type": "layers", "diff_ids": [layer.digest for layer in stack]},
         "history": [
             {"created": EPOCH, "created_by": f"layer {layer.name}"} for layer in stack
@@ -79,6 +73,36 @@ def write(image: Image, stack: list[BuiltLayer], target: Path) -> str:
                 archive.addfile(member, content)
     unfinished.replace(target)
     return config_blob
+
+
+def _configuration(image: Image) -> dict:
+    """What Docker runs, and how. Keys without a value are left out, as `docker build` does.
+
+    `Healthcheck` is Docker's own key; its times are nanoseconds.
+    """
+    configuration = {
+        "User": image.user,
+        "Env": [f"{name}={value}" for name, value in sorted(image.environment.items())],
+        "Entrypoint": image.entrypoint,
+        "ExposedPorts": {f"{port}/tcp": {} for port in image.ports},
+        "WorkingDir": image.working_directory,
+    }
+    if image.command:
+        configuration["Cmd"] = image.command
+    if image.volumes:
+        configuration["Volumes"] = {path: {} for path in image.volumes}
+    if image.stop_signal:
+        configuration["StopSignal"] = image.stop_signal
+    if image.health_check:
+        second = 1_000_000_000
+        configuration["Healthcheck"] = {
+            "Test": ["CMD-SHELL", image.health_check.command],
+            "Interval": image.health_check.interval * second,
+            "Timeout": image.health_check.timeout * second,
+            "StartPeriod": image.health_check.start_period * second,
+            "Retries": image.health_check.retries,
+        }
+    return configuration
 
 
 def _encode(value: object) -> bytes:

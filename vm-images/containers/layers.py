@@ -50,8 +50,13 @@ def build(
         tree[link] = (_normal(member), b"")
     for directory, mode in layer.directories.items():
         member = tarfile.TarInfo(directory)
-        member.type, member.mode = tarfile.DIRTYPE, mode
+        member.type = tarfile.DIRTYPE
         tree[directory] = (_normal(member), b"")
+        member.mode = mode
+    for path, (user, group) in layer.owners.items():
+        if path not in tree:
+            raise LayerFailed(f"layer {layer.name}: `{path}`, which has an owner, is not in it")
+        tree[path][0].uid, tree[path][0].gid = user, group
     for directory in layer.compiled:
         _compile_python(tree, directory, scratch / "compile", available)
     scratch.mkdir(parents=True, exist_ok=True)

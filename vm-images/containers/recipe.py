@@ -17,8 +17,21 @@ class Layer:
     kept: tuple[str, ...] = ()
     links: dict[str, str] = field(default_factory=dict)
     directories: dict[str, int] = field(default_factory=dict)
+    # User and group of paths; the others belong to root.
+    owners: dict[str, tuple[int, int]] = field(default_factory=dict)
     # Directories whose Python modules are compiled at build time.
     compiled: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class HealthCheck:
+    """What Docker's shell runs in the container; times are in seconds."""
+
+    command: str
+    interval: int
+    timeout: int
+    start_period: int
+    retries: int
 
 
 @dataclass(frozen=True)
@@ -27,10 +40,17 @@ class Image:
 
     name: str
     layers: list[str]
-    user: str
     entrypoint: list[str]
-    ports: list[int]
-    environment: dict[str, str]
+    ports: list[int] = field(default_factory=list)
+    environment: dict[str, str] = field(default_factory=dict)
+    # Without one, the entrypoint starts as root.
+    user: str = ""
+    command: list[str] = field(default_factory=list)
+    # Paths that the image declares as `VOLUME`.
+    volumes: list[str] = field(default_factory=list)
+    working_directory: str = "/"
+    stop_signal: str | None = None
+    health_check: HealthCheck | None = None
 
     @property
     def reference(self) -> str:
@@ -64,8 +84,8 @@ DROPPED = (
 # The parts of BusyBox that entrypoints, people with a shell in a container, and
 # tests use.
 APPLETS = (
-    "sh awk base64 basename cat chmod cp cut date dd df dirname du echo env expr false find grep "
-    "head hostname id ip kill less ln ls mkdir mktemp more mount mv nc netstat od pgrep ps "
+    "sh awk base64 basename cat chmod chown cp cut date dd df dirname du echo env expr false find "
+    "grep head hostname httpd id ip kill less ln ls mkdir mktemp more mount mv nc netstat od pgrep ps "
     "printenv pwd readlink rm rmdir sed seq sleep sort stat stty sync tail tar tee test timeout "
     "top touch tr true uname uniq vi wc wget which xargs"
 ).split()
@@ -257,6 +277,57 @@ LAYERS = {
             compiled=("usr/lib/flocker",),
         ),
         Layer(name="writer", packages=[], directories={"var/lib/writer": 0o777}),
+        # Entrypoints that start as root drop their privileges with it.
+        Layer(
+            name="setpriv",
+            packages=["libcap-ng0", "util-linux"],
+            dropped=("*",),
+            kept=("usr/bin/setpriv", "usr/lib/*/libcap-ng.so*"),
+        ),
+        Layer(
+            name="postgres",
+            packages=[],
+            directories={"var/lib/postgresql": 0o755, "var/lib/postgresql/data": 0o1777},
+            owners={"var/lib/postgresql": (901, 901), "var/lib/postgresql/data": (901, 901)},
+        ),
+        Layer(
+            name="redis",
+            packages=[
+                "libatomic1",
+                "libcap2",
+                "libjemalloc2",
+                "liblzf1",
+                "libssl3t64",
+                "libstdc++6",
+                "libsystemd0",
+                "libzstd1",
+                "redis-server",
+                "redis-tools",
+            ],
+            dropped=(
+                "etc/*",
+                "usr/bin/redis-benchmark",
+                "usr/bin/redis-check-aof",
+                "usr/lib/*/engines-3/*",
+                "usr/lib/*/libpsx*",
+                "usr/lib/*/ossl-modules/*",
+                "usr/share/gcc/*",
+            ),
+            directories={"data": 0o755},
+            owners={"data": (906, 906)},
+        ),
+        Layer(name="slow-stop", packages=[], directories={"var/lib/slow-stop": 0o777}),
+        Layer(
+            name="web",
+            packages=[],
+            links={"var/www/html/start.html": "index.html"},
+            directories={"var/www/html": 0o750, "var/www/html/uploads": 0o2770},
+            owners={
+                "var/www/html": (33, 33),
+                "var/www/html/index.html": (33, 33),
+                "var/www/html/uploads": (33, 901),
+            },
+        ),
     )
 }
 
@@ -299,6 +370,47 @@ IMAGES = [
         user="905:905",
         entrypoint=["/usr/lib/flocker/writer"],
         ports=[7000],
-        environment={},
+    ),
+    # The configuration of the following images is that of official ones: they start as root, declare
+    # volumes, and say how they are stopped and checked.
+    Image(
+        name="postgres",
+        layers=["base", "postgresql", "setpriv", "postgres"],
+        entrypoint=["/usr/lib/flocker/postgres"],
+        command=["postgres"],
+        ports=[5432],
+        environment={"PGDATA": "/var/lib/postgresql/data", "PGHOST": "/tmp", "LANG": "C.UTF-8"},
+        volumes=["/var/lib/postgresql/data"],
+        stop_signal="SIGINT",
+        # The times are those of emulated machines, on which `initdb` takes a minute.
+        health_check=HealthCheck(
+            command='pg_isready --quiet --username="${POSTGRES_USER:-postgres}"',
+            interval=10,
+            timeout=30,
+            start_period=180,
+            retries=6,
+        ),
+    ),
+    Image(
+        name="redis",
+        layers=["base", "setpriv", "redis"],
+        entrypoint=["/usr/lib/flocker/redis"],
+        command=["redis-server", "--protected-mode", "no"],
+        ports=[6379],
+        volumes=["/data"],
+        working_directory="/data",
+    ),
+    Image(
+        name="slow-stop",
+        layers=["base", "slow-stop"],
+        entrypoint=["/usr/lib/flocker/slow-stop"],
+        volumes=["/var/lib/slow-stop"],
+    ),
+    Image(
+        name="web",
+        layers=["base", "web"],
+        entrypoint=["/usr/lib/flocker/web"],
+        ports=[80],
+        volumes=["/var/www/html"],
     ),
 ]

@@ -11,6 +11,8 @@
   groonga,
   postgresql_17,
   python3,
+  redis,
+  util-linux,
 }:
 let
   files = ../containers/images;
@@ -38,11 +40,14 @@ let
       name,
       contents,
       volume,
-      user,
+      user ? null,
       entrypoint,
-      port,
+      port ? null,
       environment ? { },
       extraCommands ? "",
+      # Run as root: owners and modes.
+      fakeRootCommands ? "",
+      config ? { },
     }:
     dockerTools.streamLayeredImage {
       name = "flocker/${name}";
@@ -53,10 +58,9 @@ let
       ]
       ++ contents;
       extraCommands = layout volume + extraCommands;
+      inherit fakeRootCommands;
       config = {
-        User = "${toString user}:${toString user}";
         Entrypoint = entrypoint;
-        ExposedPorts."${toString port}/tcp" = { };
         Env = lib.mapAttrsToList (variable: value: "${variable}=${value}") (
           {
             PATH = "/usr/bin:/bin";
@@ -64,8 +68,26 @@ let
           }
           // environment
         );
-      };
+      }
+      // lib.optionalAttrs (user != null) { User = "${toString user}:${toString user}"; }
+      // lib.optionalAttrs (port != null) { ExposedPorts."${toString port}/tcp" = { }; }
+      // config;
     };
+
+  # Entrypoints that start as root look there for the program that drops privileges.
+  setpriv = ''
+    mkdir -p usr/bin
+    ln -s ${util-linux}/bin/setpriv usr/bin/setpriv
+  '';
+
+  # The entrypoints look for the programs where Debian has them.
+  postgresqlPrograms = ''
+    mkdir -p usr/lib/postgresql/17
+    ln -s ${postgresql_17}/bin usr/lib/postgresql/17/bin
+  '';
+
+  # Nanoseconds, as Docker has them.
+  seconds = number: number * 1000000000;
 
   images = map image [
     {
@@ -82,11 +104,7 @@ let
         PGHOST = "/tmp";
         PGUSER = "postgres";
       };
-      # The entrypoint looks for the programs where Debian has them.
-      extraCommands = ''
-        mkdir -p usr/lib/postgresql/17
-        ln -s ${postgresql_17}/bin usr/lib/postgresql/17/bin
-      '';
+      extraCommands = postgresqlPrograms;
     }
     {
       name = "trac";
@@ -138,6 +156,95 @@ let
       user = 905;
       entrypoint = [ "/usr/lib/flocker/writer" ];
       port = 7000;
+    }
+    {
+      name = "postgres";
+      contents = [
+        postgresql_17
+        (files + "/postgresql")
+        (files + "/postgres")
+      ];
+      volume = "/var/lib/postgresql/data";
+      entrypoint = [ "/usr/lib/flocker/postgres" ];
+      port = 5432;
+      environment = {
+        PGDATA = "/var/lib/postgresql/data";
+        PGHOST = "/tmp";
+      };
+      extraCommands = setpriv + postgresqlPrograms;
+      fakeRootCommands = ''
+        chown -R 901:901 var/lib/postgresql
+        chmod 1777 var/lib/postgresql/data
+      '';
+      config = {
+        Cmd = [ "postgres" ];
+        Volumes."/var/lib/postgresql/data" = { };
+        StopSignal = "SIGINT";
+        Healthcheck = {
+          Test = [
+            "CMD-SHELL"
+            "pg_isready --quiet --username=\"\${POSTGRES_USER:-postgres}\""
+          ];
+          Interval = seconds 10;
+          Timeout = seconds 30;
+          StartPeriod = seconds 180;
+          Retries = 6;
+        };
+      };
+    }
+    {
+      name = "redis";
+      contents = [
+        redis
+        (files + "/redis")
+      ];
+      volume = "/data";
+      entrypoint = [ "/usr/lib/flocker/redis" ];
+      port = 6379;
+      extraCommands = setpriv;
+      fakeRootCommands = ''
+        chown 906:906 data
+        chmod 0755 data
+      '';
+      config = {
+        Cmd = [
+          "redis-server"
+          "--protected-mode"
+          "no"
+        ];
+        Volumes."/data" = { };
+        WorkingDir = "/data";
+      };
+    }
+    {
+      name = "slow-stop";
+      contents = [ (files + "/slow-stop") ];
+      volume = "/var/lib/slow-stop";
+      entrypoint = [ "/usr/lib/flocker/slow-stop" ];
+      config.Volumes."/var/lib/slow-stop" = { };
+    }
+    {
+      name = "web";
+      contents = [ ];
+      volume = "/var/www/html";
+      entrypoint = [ "/usr/lib/flocker/web" ];
+      port = 80;
+      # The content is copied: what `contents` has would be links to the store.
+      extraCommands = ''
+        mkdir -p usr/lib/flocker
+        cp ${files + "/web/usr/lib/flocker/web"} usr/lib/flocker/web
+        cp -r ${files + "/web/var/www/html"}/. var/www/html/
+        chmod -R u+w var/www/html
+        ln -s index.html var/www/html/start.html
+      '';
+      fakeRootCommands = ''
+        chown 33:33 var/www/html var/www/html/index.html
+        chown 33:901 var/www/html/uploads
+        chmod 0750 var/www/html
+        chmod 2770 var/www/html/uploads
+        chmod 0644 var/www/html/index.html var/www/html/uploads/README
+      '';
+      config.Volumes."/var/www/html" = { };
     }
   ];
 in

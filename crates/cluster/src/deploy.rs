@@ -130,6 +130,12 @@ fn show(deployment: &Deployment, gathered: &Gathered, printer: &Printer) -> Exit
     if let Some(exit) = refuse(&plan.blocked, gathered, printer) {
         return exit;
     }
+    if !printer.is_json() {
+        // As JSON they are a part of the plan.
+        for note in &plan.notes {
+            printer.note(note);
+        }
+    }
     match printer.plan(&plan) {
         Ok(()) => Exit::Converged,
         Err(error) => {
@@ -161,6 +167,9 @@ async fn deploy(
             "warning: {node} is not in the deployment and was left alone:"
         ));
         printer.narrate(&failure.to_string());
+    }
+    for note in &plan.notes {
+        printer.note(note);
     }
     reach(|| "deploy.planned".to_owned()).await;
     let unchanged = unchanged(&plan);

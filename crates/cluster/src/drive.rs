@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use flocker_failpoint::reach;
 use flocker_model::{ApplicationName, Look, NodeName, NodeObservation};
-use flocker_plan::{Action, ImageSource, Plan, Step, Yield};
+use flocker_plan::{Action, ImageSource, NodeNote, Plan, Step};
 use flocker_remote::protocol::{Change, Event, LockHolder, Request, StepDone, StepFailure};
 use tokio::sync::mpsc;
 
@@ -111,10 +111,7 @@ impl Driver<'_> {
                 let event = match images.stream((&image, &copy), &connection).await {
                     Ok(()) => Event::Done {
                         step: id,
-                        done: StepDone {
-                            change: Change::Changed,
-                            yielded: Yield::Nothing,
-                        },
+                        done: StepDone::plain(Change::Changed),
                     },
                     Err(error) => Event::Failed {
                         step: id,
@@ -159,6 +156,10 @@ impl Driver<'_> {
             }
             Event::Done { step, done } => {
                 schedule.end(step, Status::Done(done.yielded));
+                for note in done.notes {
+                    let node = node.clone();
+                    self.printer.note(&NodeNote { node, note });
+                }
                 self.printer.step_ends(step);
                 None
             }

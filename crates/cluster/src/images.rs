@@ -1,11 +1,11 @@
 //! Images that this machine can stream to nodes: from its own Docker, or from archives.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use bollard::Docker;
 use bollard::models::ImageInspect;
 use bollard::query_parameters::{ListImagesOptions, TagImageOptions};
+use bollard::{API_DEFAULT_VERSION, Docker};
 use flocker_model::{
     Deployment, ImageDetails, ImageId, ImageName, ImagePlatform, ImageReference, OperatorImage,
     OperatorStore,
@@ -15,6 +15,7 @@ use futures_util::TryStreamExt as _;
 use thiserror::Error;
 use tokio_util::io::StreamReader;
 
+use crate::docker_endpoint::{DockerFiles, DockerSocket, DockerVariables, EndpointProblem, locate};
 use crate::image_archive::{ArchiveError, read_archive};
 use crate::session::node_command;
 
@@ -139,7 +140,7 @@ impl OperatorImages {
 
     /// Looks for images in this machine's Docker. A laptop without Docker is nothing unusual.
     async fn observe_docker(&mut self) {
-        let Ok(docker) = Docker::connect_with_local_defaults() else {
+        let Some(docker) = connect_docker().await else {
             return;
         };
         let Ok(summaries) = docker.list_images(None::<ListImagesOptions>).await else {
@@ -199,4 +200,61 @@ fn details_of(id: ImageId, image: ImageInspect) -> ImageDetails {
         platform: platform.map(|(os, architecture)| ImagePlatform { os, architecture }),
         volumes: volumes.unwrap_or_default().into_iter().collect(),
     }
+}
+/// How many seconds Docker may take for an answer.
+const DOCKER_TIMEOUT: u64 = 120;
+
+/// The files of this machine.
+struct LocalFiles;
+
+impl DockerFiles for LocalFiles {
+    fn read(&self, path: &Path) -> std::io::Result<Vec<u8>> {
+        std::fs::read(path)
+    }
+
+    fn exists(&self, path: &Path) -> bool {
+        path.exists()
+    }
+}
+
+/// Connects to this machine's Docker, with a warning if the user named one that cannot be used.
+async fn connect_docker() -> Option<Docker> {
+    let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let variables = DockerVariables {
+        host: variable("DOCKER_HOST"),
+        context: variable("DOCKER_CONTEXT"),
+        config: variable("DOCKER_CONFIG").map(PathBuf::from),
+        home: variable("HOME").map(PathBuf::from),
+        runtime_directory: variable("XDG_RUNTIME_DIR").map(PathBuf::from),
+    };
+    let (socket, problem) = locate(&variables, &LocalFiles);
+    if let Some(problem) = problem {
+        tracing::warn!("{problem}");
+    }
+    let DockerSocket { path, choice } = socket?;
+    match reach_docker(&path).await {
+        Ok(docker) => Some(docker),
+        Err(error) => {
+            // A socket that is merely there may be of a Docker that nobody uses.
+            if let Some(choice) = choice {
+                let reason = error.to_string();
+                let problem = EndpointProblem::NoAnswer {
+                    path,
+                    choice,
+                    reason,
+                };
+                tracing::warn!("{problem}");
+            } else {
+                tracing::info!(%error, path = %path.display(), "no Docker answers");
+            }
+            None
+        }
+    }
+}
+
+/// Connects to the Docker behind a socket, and agrees with it on a version of its API.
+async fn reach_docker(socket: &Path) -> Result<Docker, bollard::errors::Error> {
+    let socket = socket.to_string_lossy();
+    let docker = Docker::connect_with_unix(&socket, DOCKER_TIMEOUT, API_DEFAULT_VERSION)?;
+    docker.negotiate_version().await
 }

@@ -4,6 +4,7 @@
 mod arguments;
 mod asking;
 mod deploy;
+mod docker_endpoint;
 mod drive;
 mod ending;
 mod exit;

@@ -27,7 +27,15 @@ pub(crate) fn render_plan(plan: &Plan) -> serde_json::Result<String> {
         value["result"]["done_after"] = json!(outcome.done_after);
         outcomes.push(value);
     }
-    let document = json!({ "steps": steps, "outcomes": outcomes });
+    let mut document = json!({ "steps": steps, "outcomes": outcomes });
+    if !plan.notes.is_empty() {
+        let words = plan.notes.iter().map(|note| {
+            let mut value = json!(note);
+            value["message"] = json!(note.to_string());
+            value
+        });
+        document["warnings"] = words.collect();
+    }
     Ok(escaped(&document.to_string()))
 }
 
@@ -46,6 +54,7 @@ fn without_secrets(action: &Action) -> Action {
     let mut action = action.clone();
     let environments: Vec<&mut BTreeMap<String, Secret>> = match &mut action {
         Action::StartApplication { specification, .. } => vec![&mut specification.environment],
+        Action::CheckImage { specification } => vec![&mut specification.environment],
         Action::RecordDeployment { applied, .. } => {
             let applications = applied.deployment.applications.values_mut();
             applications.map(|it| &mut it.environment).collect()

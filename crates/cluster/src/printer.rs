@@ -8,7 +8,7 @@ use std::io::{self, Write};
 use std::time::Duration;
 
 use flocker_model::{ApplicationName, NodeName, one_line, printable};
-use flocker_plan::{Outcome, OutcomeKind, Plan, Step, StepId};
+use flocker_plan::{NodeNote, Outcome, OutcomeKind, Plan, Step, StepId};
 use flocker_remote::protocol::Progress;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::json;
@@ -35,6 +35,11 @@ impl Printer {
             bars: MultiProgress::with_draw_target(ProgressDrawTarget::stderr()),
             running: BTreeMap::new(),
         }
+    }
+
+    /// Tells whether the result is for programs.
+    pub(crate) fn is_json(&self) -> bool {
+        self.json
     }
 
     /// Prints an application's line once it is as wanted.
@@ -129,6 +134,14 @@ impl Printer {
         }
     }
 
+    /// Prints what the operator has to know although nothing failed.
+    pub(crate) fn note(&self, note: &NodeNote) {
+        if self.json {
+            self.line(&note_json(note).to_string());
+        }
+        self.narrate(&format!("warning: {note}"));
+    }
+
     /// Prints a failure.
     pub(crate) fn failure(&self, failure: &Failure) {
         if self.json {
@@ -188,6 +201,13 @@ fn failure_json(failure: &Failure) -> serde_json::Value {
     json!({ "error": error })
 }
 
+/// Writes a note: what it is about as data, and in words.
+fn note_json(note: &NodeNote) -> serde_json::Value {
+    let mut warning = json!(note);
+    warning["message"] = json!(printable(&note.to_string()));
+    json!({ "warning": warning })
+}
+
 /// Writes what happens to an application.
 pub(crate) fn application_json(name: &ApplicationName, outcome: &Outcome) -> serde_json::Value {
     json!({ "application": name, "result": outcome_json(outcome) })
@@ -221,11 +241,11 @@ mod tests {
     use std::collections::BTreeSet;
     use std::io;
 
-    use flocker_model::NodeName;
-    use flocker_plan::{Outcome, OutcomeKind};
+    use flocker_model::{NodeName, StopGracePeriod};
+    use flocker_plan::{NodeNote, Note, Outcome, OutcomeKind};
     use serde_json::json;
 
-    use super::{failure_json, outcome_json, write_line};
+    use super::{failure_json, note_json, outcome_json, write_line};
     use crate::exit::Exit;
     use crate::failure::Failure;
 
@@ -262,6 +282,18 @@ mod tests {
         let shown = "\\u{1b}]0;title\\u{7} \\u{9b}2J \\u{202e}evil\nerror: fake";
         assert_eq!(read["error"]["causes"][0], shown);
         assert_eq!(read["error"]["exit_code"], 5);
+    }
+
+    #[test]
+    fn an_application_that_was_killed_is_told_in_words_and_in_json() {
+        let note = NodeNote {
+            node: NodeName::try_from("node1".to_owned()).unwrap(),
+            note: Note::Killed {
+                application: "slow".parse().unwrap(),
+                grace: StopGracePeriod::DEFAULT,
+            },
+        };
+        insta::assert_snapshot!(note_json(&note), @r#"{"warning":{"application":"slow","grace":30,"message":"node1: `slow` did not stop within 30 s and was killed: what it had not written by then is lost (raise `stop_grace_period` to give it more time)","node":"node1","note":"killed"}}"#);
     }
 
     #[test]

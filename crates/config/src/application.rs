@@ -4,26 +4,31 @@ use std::collections::BTreeMap;
 
 use flocker_model::{
     Application, ApplicationName, ByteCount, CpuMillis, ImageReference, Link, RestartPolicy,
-    Secret, VolumeSpecification,
+    Secret, StopGracePeriod, StopSignal,
 };
 
-use crate::fields::{Field, KnownKeys};
+use crate::compose::{APPLICATION, NO_COUNT};
+use crate::dollar::Purpose;
+use crate::fields::Field;
 use crate::image::read_image;
+use crate::keys::KnownKeys;
 use crate::links::{DraftLink, read_links};
 use crate::phrase::quote;
-use crate::process::{read_command, read_environment};
+use crate::process::{read_command, read_environment, read_stop_grace_period, read_stop_signal};
 use crate::quantity::{Refusal, parse_bytes, parse_cpu};
 use crate::report::{Finding, Report};
 use crate::routes::{DraftRoute, read_routes};
 use crate::source::Located;
 use crate::suggest::nearest;
 use crate::tree::Entry;
-use crate::volume::read_volume;
+use crate::volumes::{Data, read_data};
 
-const KEYS: KnownKeys = KnownKeys {
+pub(crate) const KEYS: KnownKeys = KnownKeys {
     keys: &[
         "image",
         "volume",
+        "volumes",
+        "scratch",
         "environment",
         "routes",
         "links",
@@ -31,20 +36,10 @@ const KEYS: KnownKeys = KnownKeys {
         "memory",
         "cpu",
         "restart",
+        "stop_signal",
+        "stop_grace_period",
     ],
-    synonyms: &[
-        ("ports", "routes"),
-        ("expose", "routes"),
-        ("volumes", "volume"),
-        ("env", "environment"),
-        ("depends_on", "links"),
-        ("cmd", "command"),
-        ("entrypoint", "command"),
-        ("mem_limit", "memory"),
-        ("cpus", "cpu"),
-        ("cpu_shares", "cpu"),
-        ("restart_policy", "restart"),
-    ],
+    foreign: APPLICATION,
 };
 
 /// What Docker refuses to go below.
@@ -61,10 +56,12 @@ pub(crate) struct Draft {
     image: Option<ImageReference>,
     command: Option<Vec<String>>,
     environment: BTreeMap<String, Secret>,
-    volume: Option<VolumeSpecification>,
+    data: Data,
     memory: Option<ByteCount>,
     cpu: Option<CpuMillis>,
     restart: RestartPolicy,
+    stop_signal: Option<StopSignal>,
+    stop_grace_period: Option<StopGracePeriod>,
 }
 
 /// Reads every application of the file.
@@ -83,10 +80,12 @@ fn read_application(entry: Entry<'_>, report: &mut Report) -> Draft {
         image: None,
         command: None,
         environment: BTreeMap::new(),
-        volume: None,
+        data: Data::default(),
         memory: None,
         cpu: None,
         restart: RestartPolicy::default(),
+        stop_signal: None,
+        stop_grace_period: None,
     };
     let name = &entry.key.value;
     if let Err(invalid) = name.parse::<ApplicationName>() {
@@ -125,6 +124,7 @@ fn read_application(entry: Entry<'_>, report: &mut Report) -> Draft {
     for entry in entries {
         draft.read_field(&Field::of(entry, &owner), entry, report);
     }
+    draft.data = read_data(entry.value, &owner, report);
     draft
 }
 
@@ -133,7 +133,6 @@ impl Draft {
         let owner = quote(&self.name.value);
         match entry.key.value.as_str() {
             "image" => self.image = read_image(field, report),
-            "volume" => self.volume = read_volume(field, &owner, report),
             "environment" => self.environment = read_environment(field, &owner, report),
             "routes" => self.routes = read_routes(field, &owner, report),
             "links" => self.links = read_links(field, &owner, report),
@@ -141,7 +140,11 @@ impl Draft {
             "memory" => self.memory = read_memory(field, report),
             "cpu" => self.cpu = read_cpu(field, report),
             "restart" => self.restart = read_restart(field, report).unwrap_or_default(),
-            // Reported by `KnownKeys::check`.
+            "stop_signal" => self.stop_signal = read_stop_signal(field, report),
+            "stop_grace_period" => {
+                self.stop_grace_period = read_stop_grace_period(field, report);
+            }
+            // Read together, or reported by `KnownKeys::check`.
             _ => {}
         }
     }
@@ -159,7 +162,8 @@ impl Draft {
         let application = Application {
             command: self.command,
             environment: self.environment,
-            volume: self.volume,
+            volume: self.data.volume,
+            scratch: self.data.scratch,
             routes: self
                 .routes
                 .into_iter()
@@ -169,6 +173,8 @@ impl Draft {
             memory: self.memory,
             cpu: self.cpu,
             restart: self.restart,
+            stop_signal: self.stop_signal,
+            stop_grace_period: self.stop_grace_period,
             ..Application::new(self.image?)
         };
         Some((self.name.value.parse().ok()?, application))
@@ -194,6 +200,9 @@ fn read_memory(field: &Field<'_>, report: &mut Report) -> Option<ByteCount> {
 }
 
 fn read_restart(field: &Field<'_>, report: &mut Report) -> Option<RestartPolicy> {
+    if let Some(text) = field.value.text() {
+        field.read_dollars(text, Purpose::Flocker, report)?;
+    }
     match field.value.text() {
         Some("always") => Some(RestartPolicy::Always),
         Some("on-failure") => Some(RestartPolicy::OnFailure),
@@ -206,18 +215,25 @@ fn read_restart(field: &Field<'_>, report: &mut Report) -> Option<RestartPolicy>
                         .hint("leave it out for `always`");
                 };
                 let message = format!("{}: {} is not a restart policy", field.what, quote(text));
-                let guess = match text {
-                    "no" | "false" => Some("never"),
-                    "unless-stopped" | "yes" | "true" => Some("always"),
-                    "on_failure" | "onfailure" => Some("on-failure"),
-                    other => nearest(other, ["always", "on-failure", "never"]),
-                };
-                Finding::at(field.span(), message).hint(match guess {
-                    Some(guess) => format!("did you mean `{guess}`?"),
-                    None => "it is one of `always`, `on-failure` and `never`".to_owned(),
-                })
+                Finding::at(field.span(), message).hint(restart_hint(text))
             });
             None
         }
+    }
+}
+
+/// Answers the policies of other programs, and misspellings of ours.
+fn restart_hint(text: &str) -> String {
+    match text {
+        "no" | "false" | "none" => "write `never`".to_owned(),
+        "yes" | "true" | "any" => "write `always`".to_owned(),
+        "unless-stopped" => "write `always`; an application that was stopped by hand is started \
+                             again by the next deploy and the next boot"
+            .to_owned(),
+        text if text.starts_with("on-failure:") => format!("write `on-failure`; {NO_COUNT}"),
+        other => match nearest(other, ["always", "on-failure", "never"]) {
+            Some(guess) => format!("did you mean `{guess}`?"),
+            None => "it is one of `always`, `on-failure` and `never`".to_owned(),
+        },
     }
 }

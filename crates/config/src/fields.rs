@@ -4,11 +4,12 @@ use std::ops::Range;
 
 use flocker_model::Port;
 
-use crate::phrase::{double_quoted, enumerate, quote};
+use crate::dollar::Purpose;
+use crate::phrase::{double_quoted, quote, quote_line};
+use crate::port_form::{refuse_form, unquoted};
 use crate::quantity::{Refusal, parse_port};
 use crate::report::{Finding, Report};
 use crate::source::{Located, Span};
-use crate::suggest::nearest;
 use crate::tree::{Entry, ScalarKind, Value};
 
 /// A value and what messages call it: "`routes` of `trac`".
@@ -84,13 +85,22 @@ impl<'t> Field<'t> {
     /// Shows how the line would look with `value`.
     pub(crate) fn line(&self, value: &str) -> String {
         match self.key {
-            Some(key) => format!("write {}", quote(&format!("{key}: {value}"))),
-            None => format!("write {}", quote(value)),
+            Some(key) => format!("write {}", quote_line(&format!("{key}: {value}"))),
+            None => format!("write {}", quote_line(value)),
         }
     }
 
-    /// Reads a string; a number or boolean without quotes is none.
+    /// Reads a string that Flocker understands; a number or boolean without quotes is none.
     pub(crate) fn string(&self, report: &mut Report) -> Option<Located<String>> {
+        self.string_for(Purpose::Flocker, report)
+    }
+
+    /// Reads a string that a program is given as it is.
+    pub(crate) fn free_text(&self, report: &mut Report) -> Option<Located<String>> {
+        self.string_for(Purpose::Program, report)
+    }
+
+    fn string_for(&self, purpose: Purpose, report: &mut Report) -> Option<Located<String>> {
         match self.value.scalar() {
             Some(scalar) if scalar.kind == ScalarKind::String => {
                 if scalar.text.contains('\0') {
@@ -99,8 +109,9 @@ impl<'t> Field<'t> {
                     });
                     return None;
                 }
+                let value = self.read_dollars(&scalar.text, purpose, report)?;
                 Some(Located {
-                    value: scalar.text.clone(),
+                    value,
                     span: self.span(),
                 })
             }
@@ -122,12 +133,13 @@ impl<'t> Field<'t> {
     /// Reads the text of a single word, whatever YAML takes it for: where only a name can stand,
     /// `123` and `"123"` are the same name.
     pub(crate) fn name(&self, report: &mut Report) -> Option<Located<String>> {
-        let text = self.value.text();
-        if text.is_none() {
+        let Some(text) = self.value.text() else {
             report.error(|| self.wrong_type("a name"));
-        }
-        text.map(|text| Located {
-            value: text.to_owned(),
+            return None;
+        };
+        let value = self.read_dollars(text, Purpose::Flocker, report)?;
+        Some(Located {
+            value,
             span: self.span(),
         })
     }
@@ -138,14 +150,15 @@ impl<'t> Field<'t> {
             report.error(|| self.wrong_type("a port number"));
             return None;
         };
+        self.read_dollars(&scalar.text, Purpose::Flocker, report)?;
         if scalar.kind != ScalarKind::Number {
-            report.error(|| {
-                let finding = self.wrong_type("a port number");
-                match parse_port(&scalar.text) {
-                    Ok(port) => finding.hint(format!("write `{port}` without quotes")),
-                    Err(_) => finding.maybe_hint(port_pair_hint(&scalar.text)),
-                }
-            });
+            let text = &scalar.text;
+            report.error(
+                || match unquoted(scalar.kind, text).or_else(|| refuse_form(text)) {
+                    Some(refusal) => self.refused(text, refusal),
+                    None => self.wrong_type("a port number"),
+                },
+            );
             return None;
         }
         self.parsed("a port number", parse_port, report)
@@ -162,19 +175,23 @@ impl<'t> Field<'t> {
             report.error(|| self.wrong_type(expected));
             return None;
         };
+        self.read_dollars(text, Purpose::Flocker, report)?;
         match parse(text) {
             Ok(value) => Some(Located {
                 value,
                 span: self.span(),
             }),
             Err(refusal) => {
-                report.error(|| {
-                    let message = format!("{}: {} {}", self.what, quote(text), refusal.problem);
-                    Finding::at(self.span(), message).maybe_hint(refusal.hint)
-                });
+                report.error(|| self.refused(text, refusal));
                 None
             }
         }
+    }
+
+    /// Says why the value's text is refused.
+    pub(crate) fn refused(&self, text: &str, refusal: Refusal) -> Finding {
+        let message = format!("{}: {} {}", self.what, quote(text), refusal.problem);
+        Finding::at(self.span(), message).maybe_hint(refusal.hint)
     }
 
     /// Reads a list; nothing at all is an empty one, as when its last item was commented out.
@@ -194,64 +211,3 @@ impl<'t> Field<'t> {
         items
     }
 }
-
-/// Answers Docker's way of writing a route.
-fn port_pair_hint(text: &str) -> Option<String> {
-    let (external, internal) = text.split_once(':')?;
-    let (external, internal) = (parse_port(external).ok()?, parse_port(internal).ok()?);
-    Some(format!(
-        "write `{{external: {external}, internal: {internal}}}`"
-    ))
-}
-
-/// The keys that a mapping may have.
-pub(crate) struct KnownKeys {
-    pub(crate) keys: &'static [&'static str],
-    /// What other programs call them.
-    pub(crate) synonyms: &'static [(&'static str, &'static str)],
-}
-
-impl KnownKeys {
-    /// Reports the keys that are not known in the thing that is called `owner`, and returns those
-    /// that were probably meant: that they are missing needs no second report.
-    pub(crate) fn check(
-        &self,
-        entries: &[Entry<'_>],
-        owner: &str,
-        report: &mut Report,
-    ) -> Vec<&'static str> {
-        let mut meant = Vec::new();
-        for entry in entries {
-            let key = entry.key.value.as_str();
-            if self.keys.contains(&key) {
-                continue;
-            }
-            let guess = self.guess(key);
-            meant.extend(guess);
-            if key == MERGE_KEY {
-                meant.extend(self.keys);
-            }
-            report.error(|| {
-                let message = format!("{owner} has an unknown key {}", quote(key));
-                Finding::at(entry.key.span, message).hint(match guess {
-                    _ if key == MERGE_KEY => {
-                        "merge keys are not supported; write the keys out".to_owned()
-                    }
-                    Some(known) => format!("did you mean {}?", quote(known)),
-                    None => format!("it may have {}", enumerate(self.keys, "and")),
-                })
-            });
-        }
-        meant
-    }
-
-    fn guess(&self, key: &str) -> Option<&'static str> {
-        let synonym = self.synonyms.iter().find(|(other, _)| *other == key);
-        synonym
-            .map(|(_, known)| *known)
-            .or_else(|| nearest(key, self.keys.iter().copied()))
-    }
-}
-
-/// What YAML 1.1 used for taking over the keys of another mapping.
-const MERGE_KEY: &str = "<<";

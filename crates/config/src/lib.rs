@@ -9,14 +9,19 @@
 //! [`Deployment`]: flocker_model::Deployment
 
 mod application;
+mod compose;
 mod cross;
 mod diagnostic;
+mod directory;
+mod dollar;
 mod fields;
 mod image;
+mod keys;
 mod links;
 mod nodes;
 mod parse;
 mod phrase;
+mod port_form;
 mod process;
 mod quantity;
 mod recognise;
@@ -30,6 +35,7 @@ mod tree;
 mod tree_builder;
 mod unreadable;
 mod volume;
+mod volumes;
 
 pub use diagnostic::{Diagnostic, Diagnostics, Place, Severity};
 pub use parse::{Parsed, parse, parse_with_warnings};

@@ -2,19 +2,27 @@
 
 use flocker_model::Port;
 
-use crate::fields::{Field, KnownKeys};
+use crate::fields::Field;
+use crate::keys::{Foreign, KnownKeys, no_value};
+use crate::phrase::quote;
+use crate::quantity::parse_port;
 use crate::report::{Finding, Report};
 use crate::source::Located;
-use crate::tree::{Entry, Value};
+use crate::tree::{Entry, ScalarKind, Value};
 
 const KEYS: KnownKeys = KnownKeys {
     keys: &["application", "port", "local_port"],
-    synonyms: &[
-        ("alias", "application"),
-        ("target", "application"),
-        ("name", "application"),
-        ("remote_port", "port"),
-        ("local", "local_port"),
+    foreign: &[
+        Foreign::converted(
+            "alias",
+            "application",
+            no_value,
+            "it must be the name of an application in this file",
+        ),
+        Foreign::same("target", "application"),
+        Foreign::same("name", "application"),
+        Foreign::same("remote_port", "port"),
+        Foreign::same("local", "local_port"),
     ],
 };
 
@@ -62,9 +70,11 @@ fn read_link(item: Value<'_>, owner: &str, report: &mut Report) -> Option<DraftL
     }
     let Some(pair) = item.items() else {
         report.error(|| {
-            let hint = match item.text().and_then(|text| text.split_once(':')) {
-                Some((target, port)) => format!("write `[{}, {}]`", target.trim(), port.trim()),
-                None => FORM.to_owned(),
+            let hint = match item.scalar() {
+                Some(scalar) if scalar.kind == ScalarKind::String => {
+                    name_and_alias_hint(&scalar.text)
+                }
+                _ => FORM.to_owned(),
             };
             let expected = "a pair of an application and a port";
             Field::item(name, item).wrong_type(expected).hint(hint)
@@ -95,6 +105,25 @@ fn read_link(item: Value<'_>, owner: &str, report: &mut Report) -> Option<DraftL
         port: port.value,
         local_port: port,
     })
+}
+
+/// Answers the links of Docker, Compose and Fig: `NAME` and `NAME:ALIAS`.
+fn name_and_alias_hint(text: &str) -> String {
+    let (target, alias) = match text.split_once(':') {
+        Some((target, alias)) => (target.trim(), alias.trim()),
+        None => (text.trim(), ""),
+    };
+    if parse_port(alias).is_ok() {
+        return format!("write {}", quote(&format!("[{target}, {alias}]")));
+    }
+    let name = quote(target);
+    let pair = quote(&format!("[{target}, PORT]"));
+    let reached = if alias.is_empty() || alias == target {
+        String::new()
+    } else {
+        format!("; it is reached as `localhost`, not as {}", quote(alias))
+    };
+    format!("write {pair}, where PORT is the port that {name} listens on{reached}")
 }
 
 fn read_mapping(

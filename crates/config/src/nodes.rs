@@ -4,15 +4,20 @@ use std::collections::BTreeMap;
 
 use flocker_model::NodeName;
 
-use crate::fields::{Field, KnownKeys};
+use crate::fields::Field;
+use crate::keys::{Foreign, KnownKeys, no_value};
 use crate::phrase::quote;
+use crate::recognise::version;
 use crate::report::{Finding, Report};
 use crate::source::{Located, Span};
 use crate::tree::{Entry, Value};
 
 const KEYS: KnownKeys = KnownKeys {
     keys: &["nodes"],
-    synonyms: &[("hosts", "nodes"), ("deployment", "nodes")],
+    foreign: &[
+        Foreign::converted("hosts", "nodes", no_value, ""),
+        Foreign::converted("deployment", "nodes", no_value, ""),
+    ],
 };
 
 /// A node as it was written; its name may be invalid.
@@ -57,13 +62,7 @@ pub(crate) fn read_nodes(root: Value<'_>, report: &mut Report) -> Vec<DraftNode>
 fn check_keys(entries: &[Entry<'_>], report: &mut Report) {
     for entry in entries {
         if entry.key.value == "version" {
-            report.error(|| {
-                Finding::at(
-                    entry.key.span,
-                    "the deployment has an unknown key `version`",
-                )
-                .hint("remove it; the format has one version")
-            });
+            report.error(|| version(*entry, "the deployment"));
         }
     }
     let entries: Vec<_> = entries

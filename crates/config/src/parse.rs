@@ -8,7 +8,7 @@ use crate::application::{Draft, read_applications};
 use crate::cross::{check_applications, check_placed_once, check_places};
 use crate::diagnostic::Diagnostics;
 use crate::nodes::{DraftNode, read_nodes};
-use crate::recognise::check_kind;
+use crate::recognise::{applications, check_kind};
 use crate::report::Report;
 use crate::source::{File, Source, Span, Text};
 use crate::tree::Tree;
@@ -51,7 +51,7 @@ pub fn parse_with_warnings(
     let (application_text, application) = read(application, File::Application, &mut report);
     let (deployment_text, deployment) = read(deployment, File::Deployment, &mut report);
     let drafts = application.map(|tree| {
-        let entries = tree.root().entries().unwrap_or_default();
+        let entries = applications(tree.root(), &mut report);
         let drafts = read_applications(&entries, &mut report);
         check_applications(&drafts, &mut report);
         drafts

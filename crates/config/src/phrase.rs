@@ -3,16 +3,24 @@
 use crate::render::visible_character;
 
 /// Characters of a quotation that are kept.
-const QUOTED_CHARACTERS: usize = 64;
+pub(crate) const QUOTED_CHARACTERS: usize = 64;
+
+/// Characters that are kept of what is to be copied: a part of a line is of no use.
+const COPIED_CHARACTERS: usize = 400;
 
 /// Quotes text in backticks, cut to what fits a line and without control characters.
 pub(crate) fn quote(text: &str) -> String {
-    let mut quoted: String = text
-        .chars()
-        .take(QUOTED_CHARACTERS)
-        .map(visible_character)
-        .collect();
-    if text.chars().nth(QUOTED_CHARACTERS).is_some() {
+    quote_up_to(QUOTED_CHARACTERS, text)
+}
+
+/// Quotes text that is to be copied, whole unless it is very long.
+pub(crate) fn quote_line(text: &str) -> String {
+    quote_up_to(COPIED_CHARACTERS, text)
+}
+
+fn quote_up_to(limit: usize, text: &str) -> String {
+    let mut quoted: String = text.chars().take(limit).map(visible_character).collect();
+    if text.chars().nth(limit).is_some() {
         quoted.push_str("...");
     }
     format!("`{quoted}`")

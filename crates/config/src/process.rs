@@ -1,11 +1,14 @@
-//! The keys `environment` and `command`: what the container's process is given.
+//! What the container's process is given, and how it is asked to end.
 
 use std::collections::BTreeMap;
 
-use flocker_model::Secret;
+use flocker_model::{Secret, StopGracePeriod, StopSignal};
 
 use crate::fields::Field;
+use crate::keys::{MERGE_KEY, merge_key};
+use crate::phrase::quote_line;
 use crate::phrase::{double_quoted, quote};
+use crate::quantity::{Refusal, parse_grace_period};
 use crate::report::{Finding, Report};
 
 /// Reads the variables of the application that messages call `owner`.
@@ -19,15 +22,22 @@ pub(crate) fn read_environment(
     }
     let Some(entries) = field.value.entries() else {
         report.error(|| {
-            field
-                .wrong_type("a mapping of names to strings")
-                .hint("write `environment: {NAME: \"value\"}`")
+            let items = field.value.items().unwrap_or_default();
+            let first = items.first().and_then(|item| item.text());
+            let name = first.and_then(|item| item.split(['=', ':']).next());
+            let name = name.filter(|name| variable_name_problem(name).is_none());
+            let line = field.line(&format!("{{{}: \"value\"}}", name.unwrap_or("NAME")));
+            field.wrong_type("a mapping of names to strings").hint(line)
         });
         return BTreeMap::new();
     };
     let mut environment = BTreeMap::new();
     for entry in entries {
         let name = &entry.key.value;
+        if name == MERGE_KEY {
+            report.error(|| merge_key(entry, &field.what));
+            continue;
+        }
         if let Some(problem) = variable_name_problem(name) {
             report.error(|| {
                 let message = format!("the environment variable name {} {problem}", quote(name));
@@ -42,7 +52,7 @@ pub(crate) fn read_environment(
                     .wrong_type("a string")
                     .hint(format!("{} if it is to be empty", value.line("\"\"")))
             });
-        } else if let Some(text) = value.string(report) {
+        } else if let Some(text) = value.free_text(report) {
             environment.insert(name.clone(), text.value.into());
         }
     }
@@ -78,10 +88,7 @@ pub(crate) fn read_command(
                 None => field.wrong_type("a list of strings"),
             };
             match field.value.text() {
-                Some(text) => finding.hint(format!(
-                    "no shell runs it; write the words as {}",
-                    quote(&word_list(text))
-                )),
+                Some(text) => finding.hint(command_hint(text)),
                 None => finding.hint("leave it out to run what the image runs"),
             }
         });
@@ -90,13 +97,68 @@ pub(crate) fn read_command(
     let mut words = Vec::with_capacity(items.len());
     for item in items {
         let word = Field::item(format!("a word of the command of {owner}"), item);
-        words.extend(word.string(report).map(|word| word.value));
+        words.extend(word.free_text(report).map(|word| word.value));
     }
     Some(words)
 }
 
-/// Writes a command line as a list, as far as that can be guessed without a shell.
-fn word_list(text: &str) -> String {
-    let words: Vec<String> = text.split_whitespace().map(double_quoted).collect();
-    format!("[{}]", words.join(", "))
+/// Shows a command line as the list that a shell would make of it.
+fn command_hint(text: &str) -> String {
+    let Some(words) = word_list(text) else {
+        return "no shell runs it; write its words as a list: `[sleep, \"10\"]`".to_owned();
+    };
+    let words = quote_line(&words);
+    if needs_shell(text) {
+        let script = quote_line(&format!("[/bin/sh, -c, {}]", double_quoted(text)));
+        format!("no shell runs it; write {words}, or {script} if a shell is needed")
+    } else {
+        format!("no shell runs it; write {words}")
+    }
+}
+
+/// Tells whether there is something in a command line that only a shell acts on.
+fn needs_shell(text: &str) -> bool {
+    let mut open = None;
+    let mut characters = text.chars();
+    while let Some(character) = characters.next() {
+        match (open, character) {
+            (None, '\'' | '"') => open = Some(character),
+            (Some(quote), character) if character == quote => open = None,
+            (None | Some('"'), '\\') => {
+                characters.next();
+            }
+            (None | Some('"'), '$' | '`')
+            | (None, '|' | '&' | ';' | '<' | '>' | '(' | ')' | '*' | '?' | '~' | '#' | '\n') => {
+                return true;
+            }
+            _ => {}
+        }
+    }
+    false
+}
+
+/// Writes a command line as a list, with quoted words kept together.
+pub(crate) fn word_list(text: &str) -> Option<String> {
+    let words = shlex::split(text).filter(|words| !words.is_empty())?;
+    let words: Vec<String> = words.iter().map(|word| double_quoted(word)).collect();
+    Some(format!("[{}]", words.join(", ")))
+}
+
+/// Reads the signal that asks the process to end.
+pub(crate) fn read_stop_signal(field: &Field<'_>, report: &mut Report) -> Option<StopSignal> {
+    let parse = |text: &str| {
+        text.parse::<StopSignal>()
+            .map_err(|invalid| Refusal::new(invalid.problem, "write a name such as `SIGINT`"))
+    };
+    let signal = field.parsed("a signal", parse, report);
+    signal.map(|signal| signal.value)
+}
+
+/// Reads how long the process may take to end.
+pub(crate) fn read_stop_grace_period(
+    field: &Field<'_>,
+    report: &mut Report,
+) -> Option<StopGracePeriod> {
+    let period = field.parsed("a length of time", parse_grace_period, report);
+    period.map(|period| period.value)
 }

@@ -1,6 +1,6 @@
 //! Numbers with units as they are written in the files. No floating point: `1.1G` has one value.
 
-use flocker_model::{ByteCount, CpuMillis, Port};
+use flocker_model::{ByteCount, CpuMillis, Port, StopGracePeriod};
 
 /// Why a quantity is refused, and what to write instead.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -11,7 +11,7 @@ pub(crate) struct Refusal {
 }
 
 impl Refusal {
-    fn new(problem: &str, hint: impl Into<String>) -> Self {
+    pub(crate) fn new(problem: &str, hint: impl Into<String>) -> Self {
         Self {
             problem: problem.to_owned(),
             hint: Some(hint.into()),
@@ -66,7 +66,8 @@ pub(crate) fn parse_bytes(text: &str) -> Result<ByteCount, Refusal> {
 /// Reads a number of processors, with thousandths.
 ///
 /// # Errors
-/// Refuses what is no such number, less than 0.01 (Docker's own lower limit) and more than 4096.
+/// Refuses what is no such number, less than 0.01 (Docker's own lower limit) and more than 256: people
+/// who write more mean Docker's weight of processors, which is 1024 where nothing is said.
 pub(crate) fn parse_cpu(text: &str) -> Result<CpuMillis, Refusal> {
     const EXAMPLE: &str = "write a number of processors like `0.5` or `2`";
     if let Some(millis) = text
@@ -83,15 +84,20 @@ pub(crate) fn parse_cpu(text: &str) -> Result<CpuMillis, Refusal> {
     }
     let decimal = Decimal::parse(text)
         .ok_or_else(|| Refusal::new("is not a number of processors", EXAMPLE))?;
-    let outside = || Refusal::new("must be between 0.01 and 4096", EXAMPLE);
-    let scaled = decimal.digits.checked_mul(1000).ok_or_else(outside)?;
+    let too_many = || {
+        let hint = "write how many processors it may use, such as `2`; a weight against other \
+                    containers (`cpu_shares`) cannot be set";
+        Refusal::new("is more than 256 processors", hint)
+    };
+    let scaled = decimal.digits.checked_mul(1000).ok_or_else(too_many)?;
     if scaled % decimal.divisor() != 0 {
         let hint = "write three decimal places at most";
         return Err(Refusal::new("is finer than a thousandth", hint));
     }
     match u32::try_from(scaled / decimal.divisor()) {
-        Ok(millis) if (10..=4_096_000).contains(&millis) => Ok(CpuMillis::new(millis)),
-        _ => Err(outside()),
+        Ok(millis) if millis < 10 => Err(Refusal::new("is less than 0.01 processors", EXAMPLE)),
+        Ok(millis) if millis <= 256_000 => Ok(CpuMillis::new(millis)),
+        _ => Err(too_many()),
     }
 }
 
@@ -117,6 +123,53 @@ pub(crate) fn parse_port(text: &str) -> Result<Port, Refusal> {
             format!("write `{port}`"),
         )),
     }
+}
+
+/// Reads a length of time as Compose writes it: `90s`, `1m30s`, `2h`.
+///
+/// # Errors
+/// Refuses a number without a unit, parts of a second, and more than a day.
+///
+/// **Source**: Compose Specification, "Specifying durations".
+pub(crate) fn parse_grace_period(text: &str) -> Result<StopGracePeriod, Refusal> {
+    let malformed =
+        |problem: &str| Refusal::new(problem, "write a time like `90s`, `1m30s` or `2h`");
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    if is_number(text) {
+        let hint = format!("write `{text}s` for seconds");
+        return Err(Refusal::new("has no unit", hint));
+    }
+    let too_long = || Refusal::new("is longer than a day", "write `24h` or less");
+    let mut seconds = 0_u32;
+    let mut rest = text;
+    while !rest.is_empty() {
+        let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
+        let (number, after) = rest.split_at(digits);
+        let letters = after
+            .find(|c: char| c.is_ascii_digit())
+            .unwrap_or(after.len());
+        let (unit, after) = after.split_at(letters);
+        let factor = match unit {
+            "s" => 1,
+            "m" => 60,
+            "h" => 60 * 60,
+            "ms" | "us" | "ns" => return Err(malformed("has parts of a second")),
+            _ => return Err(malformed("is not a length of time")),
+        };
+        if number.is_empty() {
+            return Err(malformed("is not a length of time"));
+        }
+        seconds = number
+            .parse::<u32>()
+            .ok()
+            .and_then(|number| number.checked_mul(factor)?.checked_add(seconds))
+            .ok_or_else(too_long)?;
+        rest = after;
+    }
+    if text.is_empty() {
+        return Err(malformed("is empty"));
+    }
+    StopGracePeriod::from_seconds(seconds).ok_or_else(too_long)
 }
 
 /// A non-negative decimal fraction: `digits` ÷ 10^`places`.
@@ -189,7 +242,7 @@ mod tests {
         assert_eq!(millis("1.250"), Some(1250));
         assert_eq!(millis("0.01"), Some(10));
         for text in [
-            "", "0", "0.001", "0.0005", "-1", "5000", "1e1", "500m", ".", "two",
+            "", "0", "0.001", "0.0005", "-1", "257", "512", "1e1", "500m", ".", "two",
         ] {
             assert_eq!(millis(text), None, "{text}");
         }
@@ -197,6 +250,31 @@ mod tests {
             parse_cpu("500m").unwrap_err().hint.as_deref(),
             Some("write `0.5`")
         );
+    }
+
+    #[test]
+    fn grace_periods_have_units() {
+        let seconds = |text: &str| parse_grace_period(text).map(StopGracePeriod::seconds).ok();
+        assert_eq!(seconds("90s"), Some(90));
+        assert_eq!(seconds("1m30s"), Some(90));
+        assert_eq!(seconds("2h"), Some(7200));
+        assert_eq!(seconds("0s"), Some(0));
+        assert_eq!(seconds("24h"), Some(86_400));
+        for text in [
+            "",
+            "90",
+            "s",
+            "1.5m",
+            "500ms",
+            "24h1s",
+            "1d",
+            "-1s",
+            "1m 30s",
+            "99999999999s",
+            "1mm",
+        ] {
+            assert_eq!(seconds(text), None, "{text}");
+        }
     }
 
     #[test]

@@ -2,20 +2,31 @@
 
 use flocker_model::Port;
 
-use crate::fields::{Field, KnownKeys};
+use crate::fields::Field;
+use crate::keys::{Foreign, KnownKeys};
 use crate::report::{Finding, Report};
 use crate::source::Located;
 use crate::tree::Value;
 
 const KEYS: KnownKeys = KnownKeys {
     keys: &["external", "internal"],
-    synonyms: &[
-        ("published", "external"),
-        ("target", "internal"),
-        ("host", "external"),
-        ("container", "internal"),
+    foreign: &[
+        Foreign::same("published", "external"),
+        Foreign::same("target", "internal"),
+        Foreign::same("host", "external"),
+        Foreign::same("container", "internal"),
+        Foreign::nothing("protocol", "leave it out; only TCP is supported"),
+        Foreign::nothing(
+            "host_ip",
+            "a route answers at every address of every node, and cannot be limited",
+        ),
+        Foreign::nothing("mode", LEFT_OUT),
+        Foreign::nothing("name", LEFT_OUT),
+        Foreign::nothing("app_protocol", LEFT_OUT),
     ],
 };
+
+const LEFT_OUT: &str = "leave it out; a route is two ports";
 
 /// A route as it was written.
 #[derive(Debug, Clone)]

@@ -16,6 +16,7 @@ pub(crate) fn explain(error: &ScanError, text: &str, file: File) -> Finding {
     let (span, message, hint) = indentation_tab(error.kind(), text, offset)
         .or_else(|| missing_space(error.kind(), text, offset))
         .or_else(|| item_among_keys(error.kind(), text, offset))
+        .or_else(|| variable_without_quotes(text, offset))
         .unwrap_or_else(|| {
             let (message, hint) = describe(error.kind());
             (offset..offset, message, hint)
@@ -105,6 +106,16 @@ fn item_among_keys(kind: &ErrorKind, text: &str, offset: usize) -> Option<Explan
         let message = "a list item cannot stand among keys".to_owned();
         let hint = "put the list below a key that ends with a colon";
         (dash..dash + 1, message, Some(hint))
+    })
+}
+
+/// Finds `${NAME}` where brackets and braces need quotes around it.
+fn variable_without_quotes(text: &str, offset: usize) -> Option<Explanation> {
+    let start = offset.checked_sub(1)?;
+    text.get(start..)?.starts_with("${").then(|| {
+        let message = "a text with a brace in it needs quotes here".to_owned();
+        let hint = "Flocker does not replace `${NAME}`; write the value itself";
+        (start..start + 2, message, Some(hint))
     })
 }
 

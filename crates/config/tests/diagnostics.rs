@@ -347,6 +347,11 @@ fn wrong_files() {
         both("the deployment twice", nodes, nodes),
         both("the applications twice", APPLICATIONS, APPLICATIONS),
         both("the release's format", released, nodes),
+        both(
+            "a Compose file in the second place",
+            APPLICATIONS,
+            "services:\n  web: {image: x}\n",
+        ),
         both("empty files", "", "# nothing\n\n"),
         both("nothing but null", "~", "null"),
     ]);
@@ -517,6 +522,121 @@ fn images() {
         application(
             "very long",
             format!("a: {{image: {}}}", "redis".repeat(180_000)),
+        ),
+    ]);
+    insta::assert_snapshot!(text);
+}
+
+#[test]
+fn variables() {
+    let text = render(&[
+        application(
+            "in an environment",
+            "db:\n  image: postgres\n  environment:\n    POSTGRES_PASSWORD: \"${DB_PASSWORD:?set it}\"",
+        ),
+        application(
+            "twice in a word of a command",
+            "web:\n  image: x\n  command: [serve, \"--dsn=postgres://${USER}:${DB_PASSWORD}@127.0.0.1/\"]",
+        ),
+        application(
+            "in an image, with a default",
+            "db: {image: \"postgres:${TAG:-16}\"}",
+        ),
+        application(
+            "in a text of several lines",
+            "a:\n  image: x\n  environment:\n    CONFIG: |\n      user: app\n      password: ${PW}\n",
+        ),
+        application(
+            "in numbers",
+            "a:\n  image: x\n  memory: ${MEM}\n  routes:\n    - ${PORT}\n",
+        ),
+        application(
+            "in a path and a policy",
+            "a:\n  image: x\n  volume: ${DATA}/db\n  restart: ${HOW}\n",
+        ),
+        application("never closed", "a: {image: x, command: [\"${NAME\"]}"),
+        application(
+            "no name in it",
+            "a: {image: x, command: [\"${}\", \"${{ secrets.X }}\"]}",
+        ),
+        application(
+            "without quotes between brackets",
+            "a: {image: x, command: [serve, --dsn=${DSN}]}",
+        ),
+        application(
+            "without quotes between braces",
+            "a: {image: postgres:${TAG}}",
+        ),
+        deployment("in a deployment", "nodes:\n  1.1.1.1:\n    - ${APP}\n"),
+    ]);
+    insta::assert_snapshot!(text);
+}
+
+#[test]
+fn volumes() {
+    let text = render(&[
+        application(
+            "several paths in volume",
+            "gitlab:\n  image: x\n  volume: [/etc/gitlab, /var/log/gitlab, /var/opt/gitlab]",
+        ),
+        application(
+            "compose's volume",
+            "db: {image: x, volume: 'db:/var/lib/data'}",
+        ),
+        application(
+            "both keys",
+            "db:\n  image: x\n  volume: /data\n  volumes: [/logs]",
+        ),
+        application("one path", "db: {image: x, volumes: /data, scratch: /tmp}"),
+        application(
+            "directories of the node",
+            "db:\n  image: x\n  volumes:\n    - /srv/db:/data\n    - ./conf:/etc/db:ro\n    - ~/x:/x",
+        ),
+        application(
+            "options",
+            "db: {image: x, volumes: ['data:/data:z', 'conf:/etc/db:ro', '/srv/a:/a:rw']}",
+        ),
+        application(
+            "compose's long form",
+            "db:\n  image: x\n  volumes:\n    - {type: volume, source: db, target: /data}\n    \
+             - {type: bind, source: /srv, target: /srv}\n    - {type: tmpfs, target: /run}\n    - {}",
+        ),
+        application(
+            "paths and names",
+            "db: {image: x, volumes: [data, 'a/b:/data', '/my data', 'x:y', /], scratch: [tmp, 5, 'a:/tmp']}",
+        ),
+        application(
+            "one path twice",
+            "db:\n  image: x\n  volumes: [/data, 'other:/data/']\n  scratch: [/data//., /tmp, /tmp]",
+        ),
+        application(
+            "the volume's path is scratch, too",
+            "db: {image: x, volume: /data, scratch: [/data]}",
+        ),
+        application(
+            "one directory twice",
+            "db: {image: x, volumes: [/a/b, 'a-b:/c', 'x:/y', 'x:/z']}",
+        ),
+        application(
+            "a size without a path",
+            "db: {image: x, volume: {maximum_size: 1G}, volumes: [], scratch: [/tmp]}",
+        ),
+    ]);
+    insta::assert_snapshot!(text);
+}
+
+#[test]
+fn stopping() {
+    let text = render(&[
+        application(
+            "signals",
+            "a: {image: x, stop_signal: SIGFOO}\nb: {image: x, stop_signal: 0}\nc: {image: x, stop_signal: [2]}",
+        ),
+        application(
+            "grace periods",
+            "a: {image: x, stop_grace_period: 90}\nb: {image: x, stop_grace_period: 500ms}\n\
+             c: {image: x, stop_grace_period: 1.5h}\nd: {image: x, stop_grace_period: 25h}\n\
+             e: {image: x, stop_grace_period: }\nf: {image: x, stop_grace_period: ''}",
         ),
     ]);
     insta::assert_snapshot!(text);

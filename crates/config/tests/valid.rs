@@ -1,7 +1,10 @@
 //! Files that are right, and what they mean.
 
 use flocker_config::{Parsed, Source, parse, parse_with_warnings};
-use flocker_model::{ByteCount, CpuMillis, Deployment, Port, RestartPolicy};
+use flocker_model::{
+    ByteCount, CpuMillis, Deployment, MountPath, Port, RestartPolicy, Secret, StopGracePeriod,
+    VolumeLayout,
+};
 
 /// The example of the first description of Flocker, with port numbers filled in.
 const SEED_APPLICATIONS: &str = include_str!("seed/application_config.yml");
@@ -187,4 +190,69 @@ fn parse_is_the_same_without_warnings() {
         parse(application, nodes).unwrap(),
         deployment(SEED_APPLICATIONS, SEED_DEPLOYMENT)
     );
+}
+
+#[test]
+fn two_dollars_are_one_dollar() {
+    let text = r#"
+db:
+  image: postgres
+  environment: {ONE: "a$$b", ALONE: "$HOME", KEPT: "$${NAME}"}
+  command: [sh, -c, 'echo "$1 $${2:-x}" $$$$']
+"#;
+    let parsed = deployment(text, "nodes: {1.1.1.1: [db]}");
+    let db = &parsed.applications[&"db".parse().unwrap()];
+    let values: Vec<_> = db.environment.values().map(Secret::reveal).collect();
+    assert_eq!(values, ["$HOME", "${NAME}", "a$b"]);
+    let command = db.command.as_ref().unwrap();
+    assert_eq!(command[2], r#"echo "$1 ${2:-x}" $$"#);
+}
+
+#[test]
+fn a_volume_may_be_seen_at_several_paths() {
+    let text = "
+gitlab:
+  image: gitlab/gitlab-ce
+  volume: {maximum_size: 10G}
+  volumes: [/etc/gitlab/, 'data:/var//opt/gitlab', /var/opt/gitlab/backups]
+  scratch: [/var/log/gitlab, /var/opt/gitlab/tmp]
+";
+    let parsed = deployment(text, "nodes: {1.1.1.1: [gitlab]}");
+    let gitlab = &parsed.applications[&"gitlab".parse().unwrap()];
+    let volume = gitlab.volume.as_ref().unwrap();
+    assert_eq!(volume.maximum_size, Some(ByteCount::new(10 << 30)));
+    let VolumeLayout::Directories { directories } = &volume.layout else {
+        panic!("{volume:?}");
+    };
+    let directories: Vec<_> = directories
+        .iter()
+        .map(|(path, name)| (path.as_str(), name.as_str()))
+        .collect();
+    assert_eq!(
+        directories,
+        [
+            ("/etc/gitlab", "etc-gitlab"),
+            ("/var/opt/gitlab", "data"),
+            ("/var/opt/gitlab/backups", "var-opt-gitlab-backups"),
+        ]
+    );
+    let scratch: Vec<_> = gitlab.scratch.iter().map(MountPath::as_str).collect();
+    assert_eq!(scratch, ["/var/log/gitlab", "/var/opt/gitlab/tmp"]);
+}
+
+#[test]
+fn an_application_may_say_how_it_is_stopped() {
+    let text = "
+a: {image: x, stop_signal: sigint, stop_grace_period: 1m30s}
+b: {image: x, stop_signal: 3, stop_grace_period: 0s}
+";
+    let parsed = deployment(text, "nodes: {1.1.1.1: [a, b]}");
+    let stopping = |name: &str| {
+        let application = &parsed.applications[&name.parse().unwrap()];
+        let signal = application.stop_signal.map(|signal| signal.to_string());
+        let seconds = application.stop_grace_period.map(StopGracePeriod::seconds);
+        (signal.unwrap(), seconds.unwrap())
+    };
+    assert_eq!(stopping("a"), ("SIGINT".to_owned(), 90));
+    assert_eq!(stopping("b"), ("SIGQUIT".to_owned(), 0));
 }

@@ -1,5 +1,6 @@
 //! Application containers: created, stopped and removed.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
@@ -8,8 +9,9 @@ use flocker_model::{ApplicationName, ContainerSpecification, ImageReference};
 use thiserror::Error;
 
 use crate::connection::{Docker, RequestFailed, found, status_of};
-use crate::container_body::{Placement, render_container, render_labels};
+use crate::container_body::{BindMount, Placement, render_container, render_labels};
 use crate::naming::{Change, Role, container_name};
+use crate::observation::anonymous_volumes_of;
 use crate::ownership::{LookupError, is_running, labels_of};
 
 /// Why an application's container cannot be created, stopped or removed.
@@ -30,6 +32,19 @@ pub enum ContainerError {
     VolumeMismatch {
         /// The application.
         application: ApplicationName,
+    },
+    /// Docker keeps some of its data, which would be lost with it.
+    #[error(
+        "the container of {application} has {} as anonymous volumes of Docker's, made by an earlier \
+         release of Flocker, and is not removed: what is in them is nowhere else; bring it in with \
+         `docker cp -a`, then `docker rm flocker-{application}` (without -v)",
+        list(paths)
+    )]
+    AnonymousVolumes {
+        /// The application.
+        application: ApplicationName,
+        /// Where the container sees them.
+        paths: BTreeSet<String>,
     },
     /// It must be replaced or removed and still runs.
     #[error(
@@ -55,52 +70,81 @@ pub enum ContainerError {
 }
 
 impl Docker {
-    /// Makes sure that the container that `specification` describes exists; it is not started.
+    /// Tells whether the container that `specification` describes exists, running or not.
     ///
-    /// `volume` is the directory that the volume is mounted on. A container of another
-    /// configuration, or in another namespace, is replaced if it does not run. One that is as
-    /// specified is left alone, running or not.
+    /// `volume` is the directory that the volume is mounted on.
     ///
     /// # Errors
-    /// When a running container would have to be replaced, when the image, the namespace or the
-    /// volume's directory is missing, when the name is somebody else's, or when Docker fails.
-    pub async fn ensure_container(
+    /// When the namespace is missing, when the name is somebody else's, or when Docker fails.
+    pub async fn has_container(
         &self,
         specification: &ContainerSpecification,
         volume: Option<&Path>,
-    ) -> Result<Change, ContainerError> {
+    ) -> Result<bool, ContainerError> {
         let application = &specification.application;
         if specification.has_volume() != volume.is_some() {
             return Err(ContainerError::VolumeMismatch {
                 application: application.clone(),
             });
         }
-        let namespace = self
-            .inspect_ours(application, Role::Network)
-            .await?
-            .and_then(|container| container.id)
-            .ok_or_else(|| ContainerError::NoNamespace {
-                application: application.clone(),
-            })?;
+        let namespace = self.namespace_id(application).await?;
         let placement = Placement {
             namespace: &namespace,
             volume,
+            mounts: &[],
         };
-        if let Some(existing) = self.inspect_ours(application, Role::Application).await? {
-            let wanted = render_labels(specification, placement);
-            // The image's own labels are among the container's.
-            let unchanged = labels_of(&existing).is_some_and(|labels| {
-                wanted
-                    .iter()
-                    .all(|(key, value)| labels.get(key) == Some(value))
-            });
-            if unchanged {
-                return Ok(Change::Unchanged);
-            }
-            self.remove_container(application).await?;
+        let existing = self.inspect_ours(application, Role::Application).await?;
+        let wanted = render_labels(specification, placement);
+        // The image's own labels are among the container's.
+        Ok(existing.as_ref().and_then(labels_of).is_some_and(|labels| {
+            wanted
+                .iter()
+                .all(|(key, value)| labels.get(key) == Some(value))
+        }))
+    }
+
+    /// Returns Docker's id of the container that holds an application's network namespace.
+    async fn namespace_id(&self, application: &ApplicationName) -> Result<String, ContainerError> {
+        let found = self.inspect_ours(application, Role::Network).await?;
+        found
+            .and_then(|container| container.id)
+            .ok_or_else(|| ContainerError::NoNamespace {
+                application: application.clone(),
+            })
+    }
+
+    /// Makes sure that the container that `specification` describes exists; it is not started.
+    ///
+    /// `volume` is the directory that the volume is mounted on, and `mounts` has what the mount
+    /// points show. A container of another configuration, or in another namespace, is replaced if it
+    /// does not run. One that is as specified is left alone, running or not.
+    ///
+    /// # Errors
+    /// When a running container would have to be replaced, or one with anonymous volumes, when the
+    /// image, the namespace or a directory is missing, when the name is somebody else's, or when
+    /// Docker fails.
+    pub async fn ensure_container(
+        &self,
+        specification: &ContainerSpecification,
+        volume: Option<&Path>,
+        mounts: &[BindMount],
+    ) -> Result<Change, ContainerError> {
+        if self.has_container(specification, volume).await? {
+            return Ok(Change::Unchanged);
         }
+        let application = &specification.application;
+        self.remove_container(application).await?;
+        let namespace = self.namespace_id(application).await?;
+        let placement = Placement {
+            namespace: &namespace,
+            volume,
+            mounts,
+        };
         let name = container_name(application);
-        let body = render_container(specification, placement);
+        let mut body = render_container(specification, placement);
+        if let Some(here) = self.name_here(&specification.image).await? {
+            body.image = Some(here);
+        }
         self.create_unless_there(&name, body)
             .await
             .map_err(|failure| match status_of(&failure.source) {
@@ -144,10 +188,24 @@ impl Docker {
         Ok(Change::Changed)
     }
 
+    /// Returns the exit code of the container of `application`; `None` if it runs, or is not there.
+    ///
+    /// # Errors
+    /// When the name is somebody else's, or when Docker fails.
+    pub async fn exit_code(
+        &self,
+        application: &ApplicationName,
+    ) -> Result<Option<i64>, ContainerError> {
+        let existing = self.inspect_ours(application, Role::Application).await?;
+        Ok(existing
+            .filter(|container| !is_running(container))
+            .and_then(|container| container.state?.exit_code))
+    }
+
     /// Removes the stopped container of `application`.
     ///
     /// # Errors
-    /// When it runs, when the name is somebody else's, or when Docker fails.
+    /// When it runs, when it has anonymous volumes, when the name is somebody else's, or when Docker fails.
     pub async fn remove_container(
         &self,
         application: &ApplicationName,
@@ -161,6 +219,13 @@ impl Docker {
         if is_running(&existing) {
             return Err(running());
         }
+        let paths = anonymous_volumes_of(&existing);
+        if !paths.is_empty() {
+            return Err(ContainerError::AnonymousVolumes {
+                application: application.clone(),
+                paths,
+            });
+        }
         // Removal by id: should the name have passed to another container meanwhile, that one
         // stays. Docker itself refuses to remove one that has been started in between.
         let id = existing.id.unwrap_or_default();
@@ -170,4 +235,10 @@ impl Docker {
             Err(failure) => Err(failure.into()),
         }
     }
+}
+
+/// Writes paths with commas between them.
+fn list(paths: &BTreeSet<String>) -> String {
+    let paths: Vec<&str> = paths.iter().map(String::as_str).collect();
+    paths.join(", ")
 }

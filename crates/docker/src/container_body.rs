@@ -1,13 +1,13 @@
 //! What Docker is told about each container: pure, so that tests can read it.
 
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use bollard::models::{
     ContainerCreateBody, HostConfig, HostConfigLogConfig, Mount, MountBindOptions, MountType,
     RestartPolicy, RestartPolicyNameEnum,
 };
-use flocker_model::{ApplicationName, ContainerSpecification, Digest};
+use flocker_model::{ApplicationName, ContainerSpecification, Digest, MountPath};
 
 use crate::naming::{
     LABEL_APPLICATION, LABEL_CONFIGURATION, LABEL_FORMAT, LABEL_NAMESPACE, LABEL_ROLE,
@@ -28,6 +28,17 @@ pub(crate) struct Placement<'a> {
     pub(crate) namespace: &'a str,
     /// The directory that the volume is mounted on, if there is one.
     pub(crate) volume: Option<&'a Path>,
+    /// What the container's mount points show, outer ones first.
+    pub(crate) mounts: &'a [BindMount],
+}
+
+/// A directory of the node that a container sees.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BindMount {
+    /// The directory.
+    pub source: PathBuf,
+    /// Where the container sees it.
+    pub target: MountPath,
 }
 
 /// Makes the labels that tell whether an application container is the one that is wanted.
@@ -61,14 +72,18 @@ pub(crate) fn render_container(
     let memory = specification
         .memory
         .map(|bytes| i64::try_from(bytes.get()).unwrap_or(i64::MAX));
+    let mounts: Vec<Mount> = placement.mounts.iter().map(render_mount).collect();
+    let grace = specification.stop_grace_period;
     ContainerCreateBody {
         image: Some(specification.image.with_tag()),
         cmd: specification.command.clone(),
+        stop_signal: specification.stop_signal.map(|signal| signal.to_string()),
+        stop_timeout: grace.map(|grace| i64::from(grace.seconds())),
         env: Some(environment),
         labels: Some(render_labels(specification, placement)),
         host_config: Some(HostConfig {
             network_mode: Some(format!("container:{}", placement.namespace)),
-            mounts: render_mount(specification, placement).map(|mount| vec![mount]),
+            mounts: (!mounts.is_empty()).then_some(mounts),
             memory,
             // Swap counts too, or the limit would be twice what was asked for.
             memory_swap: memory,
@@ -83,22 +98,21 @@ pub(crate) fn render_container(
     }
 }
 
-/// Describes the bind mount of the volume.
+/// Describes the bind mount of a directory.
 ///
 /// A *mount*, not a *bind* (`-v`): Docker makes a missing source directory for the latter, and an
 /// application that was started before its volume is mounted would write beside it.
-fn render_mount(specification: &ContainerSpecification, placement: Placement<'_>) -> Option<Mount> {
-    let (target, source) = specification.mountpoint.as_ref().zip(placement.volume)?;
-    Some(Mount {
+fn render_mount(mount: &BindMount) -> Mount {
+    Mount {
         typ: Some(MountType::BIND),
-        source: Some(source.to_string_lossy().into_owned()),
-        target: Some(target.as_str().to_owned()),
+        source: Some(mount.source.to_string_lossy().into_owned()),
+        target: Some(mount.target.as_str().to_owned()),
         bind_options: Some(MountBindOptions {
             create_mountpoint: Some(false),
             ..MountBindOptions::default()
         }),
         ..Mount::default()
-    })
+    }
 }
 
 /// Keeps the last MiB of output beside the journal.
@@ -197,9 +211,14 @@ mod tests {
 
     #[test]
     fn everything_that_is_specified_reaches_docker() {
+        let mounts = [BindMount {
+            source: PathBuf::from("/flocker/pgsql-trac"),
+            target: "/var/lib/pgsql".parse().unwrap(),
+        }];
         let placement = Placement {
             namespace: "0123abcd",
             volume: Some(Path::new("/flocker/pgsql-trac")),
+            mounts: &mounts,
         };
         insta::assert_snapshot!(json(&render_container(&specification(), placement)));
     }
@@ -217,8 +236,36 @@ mod tests {
         let placement = Placement {
             namespace: "0123abcd",
             volume: None,
+            mounts: &[],
         };
         insta::assert_snapshot!(json(&render_container(&bare, placement)));
+    }
+
+    #[test]
+    fn directories_of_the_volume_and_stopping_reach_docker() {
+        let mount = |source: &str, target: &str| BindMount {
+            source: PathBuf::from(source),
+            target: target.parse().unwrap(),
+        };
+        let specification = ContainerSpecification {
+            stop_signal: Some("SIGINT".parse().unwrap()),
+            stop_grace_period: flocker_model::StopGracePeriod::from_seconds(90),
+            ..specification()
+        };
+        let placement = Placement {
+            namespace: "0123abcd",
+            volume: Some(Path::new("/flocker/db")),
+            mounts: &[
+                mount("/flocker/db", "/var/lib/postgresql"),
+                mount("/flocker/db/data", "/var/lib/postgresql/data"),
+            ],
+        };
+        let body = render_container(&specification, placement);
+        let mounts = serde_json::to_value(body.host_config.unwrap().mounts).unwrap();
+        assert_eq!(mounts[1]["Source"], "/flocker/db/data");
+        assert_eq!(mounts[1]["Target"], "/var/lib/postgresql/data");
+        assert_eq!(body.stop_signal.as_deref(), Some("SIGINT"));
+        assert_eq!(body.stop_timeout, Some(90));
     }
 
     #[test]
@@ -233,6 +280,7 @@ mod tests {
         let placement = Placement {
             namespace: "a",
             volume: Some(Path::new("/flocker/x")),
+            mounts: &[],
         };
         let labels = render_labels(&specification, placement);
         let elsewhere = Placement {

@@ -4,11 +4,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bollard::query_parameters::{CreateImageOptions, ImportImageOptions, TagImageOptions};
 use bytes::Bytes;
-use flocker_model::{ByteCount, ImageId, ImageReference};
+use flocker_model::{ByteCount, ImageDetails, ImageId, ImageReference};
 use futures_util::{Stream, StreamExt as _, TryStreamExt as _};
 use thiserror::Error;
 
 use crate::connection::{Docker, RequestFailed, found, status_of};
+use crate::observation::details_of;
 
 /// How far the pull of an image has come.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,7 +72,7 @@ impl Docker {
         &self,
         image: &ImageReference,
     ) -> Result<Option<ImageId>, RequestFailed> {
-        Ok(self.look_up(image).await?.map(|(id, _)| id))
+        Ok(self.look_up(image).await?.map(|(details, _)| details.id))
     }
 
     /// Returns the name by which Docker knows an image here: its own, or the tag that stands for its
@@ -84,10 +85,10 @@ impl Docker {
     }
 
     /// Finds an image by its name, or else by the tag that stands for its digest.
-    async fn look_up(
+    pub(crate) async fn look_up(
         &self,
         image: &ImageReference,
-    ) -> Result<Option<(ImageId, String)>, RequestFailed> {
+    ) -> Result<Option<(ImageDetails, String)>, RequestFailed> {
         let name = image.identity();
         let alias = name
             .alias()
@@ -97,8 +98,8 @@ impl Docker {
             let details = details.map_err(|source| {
                 RequestFailed::new(format!("inspect the image {image}"), source)
             })?;
-            if let Some(id) = details.and_then(|details| details.id) {
-                return Ok(Some((ImageId(id), name)));
+            if let Some(details) = details.and_then(details_of) {
+                return Ok(Some((details, name)));
             }
         }
         Ok(None)
@@ -126,6 +127,18 @@ impl Docker {
         let tagged = self.client.tag_image(&here, Some(options)).await;
         tagged.map_err(|source| RequestFailed::new(format!("tag the image {image}"), source))?;
         Ok(format!("{repository}:{tag}"))
+    }
+
+    /// Looks an image up with what it declares; `None` when it is not here.
+    ///
+    /// # Errors
+    /// When Docker fails.
+    pub async fn observe_image_details(
+        &self,
+        image: &ImageReference,
+    ) -> Result<Option<ImageDetails>, RequestFailed> {
+        let found = self.look_up(image).await?;
+        Ok(found.map(|(details, _)| details))
     }
 
     /// Pulls an image from its registry, telling `progress` what Docker tells.

@@ -1,6 +1,7 @@
 //! Namespace containers: they hold an application's network while the application comes and goes.
 
 use std::net::Ipv4Addr;
+use std::path::Path;
 
 use bollard::body_full;
 use bollard::models::ContainerInspectResponse;
@@ -11,6 +12,7 @@ use thiserror::Error;
 
 use crate::connection::{Docker, RequestFailed, found};
 use crate::container_body::render_namespace;
+use crate::hosts::{HostsError, ensure_ipv4_localhost};
 use crate::naming::{Change, LABEL_CONFIGURATION, Role, namespace_name};
 use crate::network::NetworkError;
 use crate::ownership::{LookupError, is_running, labels_of};
@@ -50,6 +52,9 @@ pub enum NamespaceError {
         /// The application.
         application: ApplicationName,
     },
+    /// Names cannot be looked up in it as links need it.
+    #[error(transparent)]
+    Hosts(#[from] HostsError),
     /// It was started and has no address.
     #[error(
         "the network container of {application} does not run or has no address on the network; \
@@ -94,6 +99,8 @@ impl Docker {
 
     /// Makes sure that the network namespace of `application` exists, and returns where it is.
     ///
+    /// The name `localhost` is 127.0.0.1 alone in it, where links are.
+    ///
     /// Creates the network and the image if need be. An existing container that was made in
     /// another way is replaced, unless the application runs in it.
     ///
@@ -119,6 +126,7 @@ impl Docker {
         };
         match &existing {
             Some(container) if up_to_date(container) && is_running(container) => {
+                prepare_hosts(container)?;
                 return namespace_state(self, application, container, Change::Unchanged);
             }
             Some(container) if up_to_date(container) => self.refuse_if_in_use(application).await?,
@@ -137,7 +145,10 @@ impl Docker {
             .await
             .map_err(|source| RequestFailed::new(format!("start {name}"), source))?;
         match self.inspect_ours(application, Role::Network).await? {
-            Some(container) => namespace_state(self, application, &container, Change::Changed),
+            Some(container) => {
+                prepare_hosts(&container)?;
+                namespace_state(self, application, &container, Change::Changed)
+            }
             None => Err(NamespaceError::NoAddress {
                 application: application.clone(),
             }),
@@ -173,6 +184,14 @@ impl Docker {
             }),
             _ => Ok(()),
         }
+    }
+}
+
+/// Makes `localhost` IPv4 alone in the file that Docker mounts into the application's container.
+fn prepare_hosts(container: &ContainerInspectResponse) -> Result<(), HostsError> {
+    match container.hosts_path.as_deref() {
+        None | Some("") => Ok(()),
+        Some(path) => ensure_ipv4_localhost(Path::new(path)),
     }
 }
 

@@ -69,6 +69,11 @@ pub fn namespace_name(application: &ApplicationName) -> String {
     format!("flocker.network-{application}")
 }
 
+/// Returns the name of the container that an image's files are read from for `application`.
+pub(crate) fn content_name(application: &ApplicationName) -> String {
+    format!("flocker.content-{application}")
+}
+
 /// Returns the name of the systemd unit that runs `application`.
 pub fn unit_name(application: &ApplicationName) -> String {
     format!("flocker-{application}.service")

@@ -117,14 +117,11 @@ impl Docker {
         }
     }
 
-    /// Removes a container that has been checked to be ours, with its anonymous volumes.
-    ///
-    /// Those are what the image declares and nobody placed anywhere: scratch space like the
-    /// container's own file system, which would otherwise pile up with every re-creation.
+    /// Removes a container that has been checked to be ours. Its volumes stay, should it have any.
     pub(crate) async fn run_remove(&self, name: &str, running: bool) -> Result<(), RequestFailed> {
         let options = RemoveContainerOptions {
             force: running,
-            v: true,
+            v: false,
             ..RemoveContainerOptions::default()
         };
         let answer = self.client.remove_container(name, Some(options)).await;

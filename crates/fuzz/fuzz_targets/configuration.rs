@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use flocker_config::{Diagnostics, Place, Severity, Source, parse_with_warnings};
 use flocker_fuzz::halves;
-use flocker_model::Deployment;
+use flocker_model::{Application, Deployment, MountPath, VolumeLayout};
 use libfuzzer_sys::fuzz_target;
 
 const APPLICATION: &str = "application.yml";
@@ -45,6 +45,7 @@ fn check_promises(deployment: &Deployment) {
         for port in application.routes.keys() {
             assert!(external.insert(port), "{port} is routed twice");
         }
+        check_paths(application);
         for link in &application.links {
             assert!(deployment.applications.contains_key(&link.target));
         }
@@ -55,6 +56,24 @@ fn check_promises(deployment: &Deployment) {
         &serde_json::from_slice::<Deployment>(&remembered).unwrap(),
         deployment
     );
+}
+
+/// Nothing in a container hides something else, and no two paths share a directory.
+fn check_paths(application: &Application) {
+    let mut paths = BTreeSet::new();
+    let mut take =
+        |path: &MountPath| assert!(paths.insert(path.cleaned()), "{path} is there twice");
+    match application.volume.as_ref().map(|volume| &volume.layout) {
+        None => {}
+        Some(VolumeLayout::Whole { mountpoint }) => take(mountpoint),
+        Some(VolumeLayout::Directories { directories }) => {
+            assert!(!directories.is_empty());
+            directories.keys().for_each(&mut take);
+            let names: BTreeSet<_> = directories.values().collect();
+            assert_eq!(names.len(), directories.len(), "a directory is there twice");
+        }
+    }
+    application.scratch.iter().for_each(take);
 }
 
 fn check_diagnostics(found: &Diagnostics, application: &[u8], deployment: &[u8]) {

@@ -1,11 +1,16 @@
-//! What Docker and systemd say: an archive of `docker save`, an inspected container, and listed
-//! units. Nothing is taken for ours that does not say so, nor for running.
+//! What Docker and systemd say: an archive of `docker save`, Docker's own files about contexts, an
+//! inspected container, and listed units. Nothing is taken for ours that does not say so, nor for
+//! running.
 //!
-//! Input: an archive, or Docker's answer in JSON, or units: first names of files, a line `====`,
+//! Input: an archive, or one of Docker's files, or its answer in JSON, or units: first names of files, a line `====`,
 //! and lines of a name, whether there is a file, and what the unit is doing, by blanks.
 
 #![no_main]
 
+use std::io;
+use std::path::Path;
+
+use docker_endpoint::{Choice, DockerFiles, DockerVariables, locate};
 use flocker_docker::output::{ListedUnit, ReadRun, read_container, read_units};
 use flocker_docker::unit_name;
 use flocker_fuzz::{file, halves};
@@ -14,11 +19,15 @@ use image_archive::read_archive;
 use libfuzzer_sys::fuzz_target;
 
 // A part of a program, which has no library to take it from.
+#[expect(dead_code, reason = "only what is read is looked at")]
+#[path = "../../cluster/src/docker_endpoint.rs"]
+mod docker_endpoint;
 #[path = "../../cluster/src/image_archive.rs"]
 mod image_archive;
 
 fuzz_target!(|input: &[u8]| {
     check_archive(input);
+    check_endpoint(input);
     check_container(input);
     let (files, listed) = halves(input);
     check_units(
@@ -44,6 +53,42 @@ fn check_archive(input: &[u8]) {
             "{error}"
         ),
     }
+}
+
+/// A machine on which every file has this content.
+struct Everywhere<'a>(&'a [u8]);
+
+impl DockerFiles for Everywhere<'_> {
+    fn read(&self, _path: &Path) -> io::Result<Vec<u8>> {
+        Ok(self.0.to_vec())
+    }
+
+    fn exists(&self, _path: &Path) -> bool {
+        false
+    }
+}
+
+/// A Docker is found only where the input names it, and a problem with it is told.
+fn check_endpoint(input: &[u8]) {
+    let variables = DockerVariables {
+        context: Some("context".to_owned()),
+        home: Some("/home/operator".into()),
+        ..DockerVariables::default()
+    };
+    let (socket, problem) = locate(&variables, &Everywhere(input));
+    assert_eq!(socket.is_none(), problem.is_some());
+    if let Some(socket) = socket {
+        // `unix://` alone stands for the usual socket.
+        let path = socket.path.to_str().unwrap();
+        assert!(path == "/var/run/docker.sock" || path.len() <= input.len());
+    }
+    let variables = DockerVariables {
+        context: None,
+        ..variables
+    };
+    let (socket, _) = locate(&variables, &Everywhere(input));
+    let chosen = socket.and_then(|socket| socket.choice);
+    assert!(!matches!(chosen, Some(Choice::Host)));
 }
 
 /// What observes everything and what looks at one container make the same of it.

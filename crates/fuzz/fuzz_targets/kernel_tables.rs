@@ -3,8 +3,8 @@
 
 #![no_main]
 
-use flocker_net::answers::{accepts_redirected, read_links, read_routing};
-use flocker_net::parse_socket_table;
+use flocker_net::answers::{accepts_redirected, drops_forwarded, read_links, read_routing};
+use flocker_net::{legacy_rules_obstruct, parse_socket_table};
 use libfuzzer_sys::fuzz_target;
 use netlink::attributes::{Attribute, attributes, push};
 use netlink::message::Reply;
@@ -36,6 +36,8 @@ fuzz_target!(|input: &[u8]| {
                 .contains(port.trim_start_matches([':', '0']))
         );
     }
+    let is_about_them = table.contains("FORWARD DROP") || table.contains("DOCKER-USER");
+    assert!(!legacy_rules_obstruct(&table) || is_about_them);
     let replies = netlink::replies(input);
     let lengths = replies.iter().map(|reply: &Reply| reply.attributes().len());
     assert!(lengths.sum::<usize>() <= input.len());
@@ -68,6 +70,8 @@ fn check_tables(input: &[u8]) {
         assert!(says("gateway=") && says("redirect-own"));
     }
     assert!(!accepts_redirected(input) || says("bitwise"));
+    let drops = drops_forwarded(input, "forward", "flocker0");
+    assert!(!drops || says("immediate") || says("reject"));
 }
 
 fn check_attributes(payload: &[u8], depth: usize) {

@@ -89,4 +89,14 @@ fn check_image(image: &ImageReference) {
     assert!(last.contains([':', '@']), "{tagged} is any version");
     let again: ImageReference = tagged.parse().unwrap();
     assert_eq!(again.with_tag(), tagged);
+    let name = image.identity();
+    assert_eq!(name.as_str(), tagged);
+    assert_eq!(again.identity(), name);
+    assert_eq!(
+        (again.domain(), again.path()),
+        (image.domain(), image.path())
+    );
+    assert_eq!(again.digest(), image.digest());
+    let familiar: ImageReference = image.familiar().parse().unwrap();
+    assert_eq!(familiar.identity(), name);
 }

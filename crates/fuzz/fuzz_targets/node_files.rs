@@ -39,6 +39,8 @@ fn check_settings(input: &[u8]) {
         Ok(settings) => {
             let subnet = settings.subnet.as_deref().map(str::parse::<Ipv4Subnet>);
             assert_eq!(settings.docker().subnet, subnet.transpose().unwrap());
+            let contact = settings.contact(None);
+            assert_eq!(contact.map(|contact| contact.address), settings.address);
             for path in [&settings.node_program, &settings.docker_program] {
                 let path = path.to_str().unwrap();
                 assert!(path.starts_with('/') && !path.contains(char::is_control));

@@ -1,18 +1,21 @@
-//! The user's `ssh_config` and the name of a node: a destination, or an error that names a line.
+//! The user's `ssh_config` and the name of a node: a destination, or an error that names a line. And
+//! what an SSH server says of its own settings: what refuses a login is in that.
 //!
-//! Input: the node's name on the first line, and then the file.
+//! Input: the node's name on the first line, and then the file; or the server's settings.
 
 #![no_main]
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use flocker_fuzz::{file, first_line};
 use flocker_remote::ssh::{
-    Destination, DestinationError, Environment, SshOptions, resolve_destination,
+    Destination, DestinationError, Environment, Login, SshOptions, find_refusal,
+    resolve_destination,
 };
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|input: &str| {
+    check_server(input);
     let (name, configuration) = first_line(input);
     // Other files are not to be read: some of them never end.
     if configuration.to_ascii_lowercase().contains("include") && configuration.contains('/') {
@@ -24,7 +27,7 @@ fuzz_target!(|input: &str| {
         Err(DestinationError::BadConfig { source, .. }) => {
             check_location(&source.location, configuration);
         }
-        Err(DestinationError::ProxyUnsupported { location, .. }) => {
+        Err(DestinationError::BadProxy { location, .. }) => {
             check_location(&location, configuration);
         }
         Err(DestinationError::BadName { name: refused }) => assert_eq!(refused, name),
@@ -56,6 +59,21 @@ fn check_destination(name: &str, configuration: PathBuf, destination: &Destinati
         && let Ok(forced) = resolve(&forced, file("config", b"User else\nPort 1\n"))
     {
         assert_eq!(forced.user, "somebody");
+    }
+}
+
+/// Every word of a refusal was said by the server.
+fn check_server(input: &str) {
+    let login = Login {
+        user: "flocker",
+        address: [10, 0, 0, 7].into(),
+        authorized_keys: Path::new("/var/lib/flocker/ssh/authorized_keys"),
+    };
+    let groups = ["flocker".to_owned(), "storage".to_owned()];
+    if let Some(refusal) = find_refusal(input, login, &groups) {
+        assert_eq!(refusal.user, login.user);
+        assert!(!refusal.value.is_empty());
+        assert!(refusal.value.split(' ').all(|word| input.contains(word)));
     }
 }
 

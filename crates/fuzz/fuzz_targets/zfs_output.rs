@@ -11,7 +11,7 @@ use flocker_fuzz::halves;
 use flocker_model::{ApplicationName, NodeId, PoolHealth, VolumeCopy, VolumeRole};
 use flocker_zfs::ZfsSettings;
 use flocker_zfs::output::{
-    parse_bytes, parse_dry_run, parse_health, parse_largest_sector, read_volumes,
+    parse_bytes, parse_dry_run, parse_health, parse_largest_sector, read_holders, read_volumes,
 };
 use libfuzzer_sys::fuzz_target;
 use uuid::Uuid;
@@ -34,12 +34,19 @@ fuzz_target!(|input: &[u8]| {
             for (application, copy) in &volumes {
                 check_copy(application, copy, &lines);
                 assert!(copy.mounted.is_none() || mounts.contains("zfs"));
+                assert!(copy.key_needed.is_none() || output.contains("keystatus\tunavailable"));
             }
         }
         Err(error) => {
             assert!((1..=output.lines().count()).contains(&error.line));
             assert!(error.text.chars().count() <= 600, "{error}");
         }
+    }
+    for (application, holders) in read_holders("tank/flocker", &output, (&mounts, &output)) {
+        assert!(mounts.contains(&format!("tank/flocker/{application}")));
+        let mut containers = holders.iter().filter_map(|holder| holder.container.as_deref());
+        assert!(containers.all(|id| output.contains(id)));
+        assert_eq!(holders.len(), 1);
     }
     if parse_health(&output) == PoolHealth::Usable {
         let says = |line| output.lines().any(|said| said == line);

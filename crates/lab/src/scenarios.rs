@@ -37,6 +37,10 @@ pub(crate) struct Test {
     /// Leave the nodes running as the lab of this name
     #[arg(long, value_name = "NAME")]
     keep: Option<String>,
+    /// Where the scenario `migration` begins: only from image-volumes on, chapters need nothing of
+    /// those before
+    #[arg(long, value_name = "CHAPTER", default_value = "first-deploy")]
+    from: Chapter,
 }
 
 /// What `scenario` is told.
@@ -86,7 +90,7 @@ pub(crate) async fn test(test: &Test, progress: &Progress) -> Done {
         Scenario::Migration => {
             let parts = Parts::find(progress).await?;
             let site = start(&parts.lab()).await?;
-            run_migration(&site, &parts.cluster, &parts.images, Chapter::FirstDeploy).await
+            run_migration(&site, &parts.cluster, &parts.images, test.from).await
         }
         Scenario::ThreeNodes => {
             let parts = Parts::find(progress).await?;

@@ -3,12 +3,15 @@
 //! Nothing here does I/O, and nothing here decides anything.
 
 mod application;
+mod container_mount;
 mod deployment;
 mod digest;
+mod firewall;
 mod identity;
 mod image;
 mod image_copies;
 mod image_details;
+mod login;
 mod memory;
 mod mount_path;
 mod names;
@@ -25,12 +28,15 @@ mod volume;
 pub use application::{
     Application, ContainerSpecification, Link, RestartPolicy, VolumeLayout, VolumeSpecification,
 };
+pub use container_mount::{ContainerMount, DIRECTORIES_MARKER, MountSource, VolumeFill};
 pub use deployment::{AppliedDeployment, Deployment, DeploymentId};
 pub use digest::Digest;
+pub use firewall::FirewallObstacle;
 pub use identity::{Contact, Member, Members, NodeId, SshIdentity};
 pub use image::{ImageId, ImageName, ImageProblem, ImageReference, InvalidImage, short_digest};
 pub use image_copies::{OperatorImage, OperatorStore, RegistryAnswer};
 pub use image_details::{ImageDetails, ImagePlatform};
+pub use login::{LoginRefusal, LoginSetting};
 pub use memory::{NodeMemory, RememberedApplication};
 pub use mount_path::{DirectoryName, MountPath};
 pub use names::{ApplicationName, InvalidName, NodeName};
@@ -46,5 +52,6 @@ pub use stopping::{StopGracePeriod, StopSignal};
 pub use time::{InvalidTime, parse_utc, render_age, render_rfc3339, render_span, render_utc};
 pub use units::{ByteCount, CpuMillis, Port};
 pub use volume::{
-    Epoch, OwnerClaim, SetAsideName, SnapshotGuid, SnapshotState, VolumeCopy, VolumeRole,
+    Epoch, OwnerClaim, SetAsideName, SnapshotGuid, SnapshotState, VolumeCopy, VolumeHolder,
+    VolumeRole,
 };

@@ -2,13 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::net::Ipv4Addr;
 
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    ApplicationName, AppliedDeployment, ByteCount, Contact, ContainerLinks, Digest, ImageDetails,
-    ImageName, ImagePlatform, Members, NodeId, NodeMemory, NodeNetwork, Port, SshIdentity,
-    VolumeCopy,
+    ApplicationName, AppliedDeployment, ByteCount, Contact, ContainerLinks, Digest,
+    FirewallObstacle, ImageDetails, ImageName, ImagePlatform, LoginRefusal, Members, NodeId,
+    NodeMemory, NodeNetwork, Port, SshIdentity, VolumeCopy,
 };
 
 /// What keeps volumes from being written to a pool, or even from being looked at.
@@ -25,6 +26,13 @@ pub enum PoolProblem {
     Suspended,
     /// It was imported so that nothing can be written.
     ReadOnly,
+    /// Volumes are encrypted in it, and the key is not loaded.
+    ///
+    /// **Source**: `zfsprops(7)`, properties `keystatus` and `encryptionroot`.
+    KeyNotLoaded {
+        /// The dataset that the key belongs to.
+        dataset: String,
+    },
     /// Something else.
     Other {
         /// What, as the end of a sentence.
@@ -35,6 +43,12 @@ pub enum PoolProblem {
 impl fmt::Display for PoolProblem {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {
+            Self::KeyNotLoaded { dataset } => {
+                return write!(
+                    formatter,
+                    "is encrypted, and the key of {dataset} is not loaded"
+                );
+            }
             Self::NotImported => "is not imported",
             Self::Suspended => "is suspended",
             Self::ReadOnly => "is imported read-only",
@@ -164,6 +178,12 @@ pub struct NodeState {
     pub version: String,
     /// How its peers reach it, as far as the node can tell.
     pub contact: Option<Contact>,
+    /// The address that the node's settings give for its peers. It wins over the node's name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<Ipv4Addr>,
+    /// The setting with which its SSH server refuses its peers, if there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refuses_peers: Option<LoginRefusal>,
     /// The public halves of its keys.
     pub ssh: SshIdentity,
     /// The pool that its volumes are in.
@@ -174,8 +194,12 @@ pub struct NodeState {
     pub obstructed: BTreeMap<ApplicationName, Obstruction>,
     /// Its containers.
     pub containers: BTreeMap<ApplicationName, ContainerState>,
-    /// Its firewall table, if it is whole and is what Flocker last programmed.
+    /// Its firewall table, if it is whole, is what Flocker last programmed, and Docker's firewall
+    /// accepts what it redirects.
     pub network: Option<NodeNetwork>,
+    /// Firewalls of the node that drop connections to routes and links.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub firewall: BTreeSet<FirewallObstacle>,
     /// TCP ports that the node's own programs listen on.
     pub listening: BTreeSet<Port>,
     /// Images that its Docker has, tags written out.
@@ -202,12 +226,15 @@ impl NodeState {
             id,
             version: version.to_owned(),
             contact: None,
+            address: None,
+            refuses_peers: None,
             ssh: SshIdentity::default(),
             pool,
             volumes: BTreeMap::new(),
             obstructed: BTreeMap::new(),
             containers: BTreeMap::new(),
             network: None,
+            firewall: BTreeSet::new(),
             listening: BTreeSet::new(),
             images: BTreeMap::new(),
             platform: None,

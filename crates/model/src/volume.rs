@@ -120,6 +120,46 @@ pub struct VolumeCopy {
     pub resumable: bool,
     /// The deployment that last changed its owner.
     pub deployment: Option<DeploymentId>,
+    /// The dataset whose key has to be loaded before anything in it can be read or written (ZFS
+    /// `encryptionroot`), while that key is not loaded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key_needed: Option<String>,
+    /// Who would keep it mounted after the node has unmounted it, but for its application.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub held_by: Vec<VolumeHolder>,
+}
+
+/// A process outside of an application that has the application's volume mounted, in a mount
+/// namespace that does not follow the node's.
+///
+/// Displays as the subject of a sentence.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VolumeHolder {
+    /// Its number on the node.
+    pub process: u32,
+    /// The name of its program.
+    pub command: String,
+    /// The identity of the container that it runs in, if it runs in one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub container: Option<String>,
+}
+
+impl VolumeHolder {
+    /// Returns the container's identity in the short form that Docker prints and takes.
+    pub fn short_container(&self) -> Option<&str> {
+        let id = self.container.as_deref()?;
+        Some(id.get(..12).unwrap_or(id))
+    }
+}
+
+impl fmt::Display for VolumeHolder {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "`{}` (process {}", self.command, self.process)?;
+        if let Some(container) = self.short_container() {
+            write!(formatter, " in container {container}")?;
+        }
+        formatter.write_str(")")
+    }
 }
 
 impl VolumeCopy {

@@ -9,6 +9,7 @@ use flocker_model::ContainerLinks;
 
 use crate::RoutingTable;
 use crate::docker_firewall::is_ours;
+use crate::forwarding::{TableRules, certainly_drops};
 use crate::links::parse_links;
 use crate::netlink::{parse_replies, parse_rule, parse_table};
 use crate::routing::parse_routing;
@@ -29,6 +30,18 @@ pub fn accepts_redirected(datagram: &[u8]) -> bool {
     let replies = parse_replies(datagram);
     let mut rules = replies.iter().map(|reply| parse_rule(reply.attributes()));
     rules.any(|rule| is_ours(&rule))
+}
+
+/// Tells whether a chain at the hook `forward` certainly drops connections to containers on a
+/// bridge, by the rules of its table.
+pub fn drops_forwarded(datagram: &[u8], chain: &str, bridge: &str) -> bool {
+    let replies = parse_replies(datagram);
+    let rules = replies.iter().map(|reply| parse_rule(reply.attributes()));
+    let table = TableRules {
+        rules: rules.collect(),
+        ..TableRules::default()
+    };
+    certainly_drops(&table, (chain, false), bridge)
 }
 
 #[cfg(test)]

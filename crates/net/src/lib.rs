@@ -14,9 +14,13 @@ mod conntrack;
 mod docker_firewall;
 mod encode;
 mod ffi;
+mod firewall;
+mod forwarding;
+mod interfaces;
 mod kernel_parameters;
 mod links;
 mod listening;
+mod mtu;
 mod namespace;
 mod netlink;
 mod program;
@@ -25,13 +29,17 @@ mod routing_table;
 mod ruleset;
 mod table_state;
 mod transaction;
+mod watch;
 
 pub use addresses::{
     LocalAddress, ObserveAddressesError, observe_interface_address, observe_local_addresses,
 };
-pub use bridge::EnsureBridgeError;
 pub use conntrack::{ForgetConnectionsError, forget_connections};
 pub use docker_firewall::DockerFirewall;
+pub use firewall::{
+    ObserveFirewallError, has_legacy_filter, legacy_rules_obstruct, observe_firewall,
+};
+pub use interfaces::InterfaceError;
 pub use kernel_parameters::KernelParameterError;
 pub use links::{EnsureLinksError, ObserveLinksError, ensure_links, observe_links};
 pub use listening::{
@@ -44,3 +52,4 @@ pub use routing::{
     observe_generation, observe_routing,
 };
 pub use routing_table::{Change, InvalidRoutingTable, RoutingTable, Target};
+pub use watch::FirewallWatch;

@@ -4,7 +4,9 @@ use std::net::Ipv4Addr;
 
 use flocker_model::ContainerLinks;
 
+use crate::interfaces::InterfaceError;
 use crate::kernel_parameters::{KernelParameterError, ensure_parameter};
+use crate::mtu::{lower_all, observe_uplink_mtu};
 use crate::namespace::{NamespaceError, NetworkNamespace};
 use crate::netlink::{Netlink, NetlinkError, observe_table};
 use crate::program::run_operations;
@@ -25,6 +27,9 @@ pub enum EnsureLinksError {
     /// Connections to `localhost` are not let out.
     #[error("the container's links are programmed, but do not work yet")]
     KernelParameter(#[source] KernelParameterError),
+    /// Packets may be too large for the node's network.
+    #[error("could not give the container's network the MTU of the node's")]
+    Mtu(#[source] InterfaceError),
 }
 
 /// Why a container's links could not be read.
@@ -41,7 +46,8 @@ pub enum ObserveLinksError {
 /// Makes ports on 127.0.0.1 inside a container lead to link ports on the node, at `gateway`, and
 /// does nothing when they do so already.
 ///
-/// Connections to a linked port of `::1` are refused, so that clients try 127.0.0.1 next.
+/// Connections to a linked port of `::1` are refused, so that clients try 127.0.0.1 next. The
+/// container's MTU becomes that of the node's default route, if it is higher.
 ///
 /// # Errors
 /// When the container has stopped, or the kernel refuses.
@@ -50,8 +56,19 @@ pub fn ensure_links(
     gateway: Ipv4Addr,
     links: &ContainerLinks,
 ) -> Result<Change, EnsureLinksError> {
+    let mtu = observe_uplink_mtu().map_err(EnsureLinksError::Mtu)?;
     namespace
-        .run(|| ensure_links_here(gateway, links))
+        .run(|| {
+            let lowered = match mtu {
+                Some(mtu) => lower_all(mtu).map_err(EnsureLinksError::Mtu)?,
+                None => Change::Unchanged,
+            };
+            let linked = ensure_links_here(gateway, links)?;
+            Ok(match lowered {
+                Change::Changed => lowered,
+                Change::Unchanged => linked,
+            })
+        })
         .map_err(EnsureLinksError::Namespace)?
 }
 

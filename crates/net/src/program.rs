@@ -4,9 +4,9 @@ use std::ffi::CString;
 
 use nftnl::{Chain, ChainType, Hook, MsgType, Policy, ProtoFamily, Rule, Table};
 
-use crate::docker_firewall;
+use crate::docker_firewall::{self, Edit};
 use crate::encode::{accept_marked, element_pairs, expressions, set_layout};
-use crate::ffi::{AtTop, NamedSet, SetElements};
+use crate::ffi::{Inserted, NamedSet, SetElements};
 use crate::netlink::{Netlink, NetlinkError, Transaction};
 use crate::ruleset::{self, BaseChain, ChainHook, ChainKind, OWN_MARK, Set, TABLE};
 use crate::transaction::Operation;
@@ -67,7 +67,7 @@ impl Encoder<'_> {
             }
             Operation::AddElements(set) => self.add_elements(set),
             Operation::AppendRule(chain, rule) => self.append_rule(chain, rule),
-            Operation::AcceptInDockerUser => self.accept_in_docker_user(),
+            Operation::EditDockerChain(chain, edit) => self.edit_docker_chain(chain, *edit),
         }
     }
 
@@ -117,15 +117,25 @@ impl Encoder<'_> {
         self.transaction.add(label, &message, MsgType::Add);
     }
 
-    fn accept_in_docker_user(&mut self) {
+    fn edit_docker_chain(&mut self, name: &str, edit: Edit) {
         let table = Table::new(c_string(docker_firewall::TABLE), ProtoFamily::Ipv4);
-        let chain = Chain::new(c_string(docker_firewall::CHAIN), &table);
+        let chain = Chain::new(c_string(name), &table);
         let mut rule = Rule::new(&chain);
+        if let Edit::Remove(handle) = edit {
+            rule.set_handle(handle);
+            let label = format!("take our rule out of {name}");
+            return self.transaction.add(label, &rule, MsgType::Del);
+        }
         for expression in accept_marked(OWN_MARK) {
             rule.add_expr(&expression);
         }
-        let label = "put our rule into DOCKER-USER".to_owned();
-        self.transaction.add(label, &AtTop(rule), MsgType::Add);
+        let label = format!("put our rule into {name}");
+        if let Edit::InsertBefore(handle) = edit {
+            rule.set_position(handle);
+            self.transaction.add(label, &Inserted(rule), MsgType::Add);
+        } else {
+            self.transaction.add(label, &rule, MsgType::Add);
+        }
     }
 }
 

@@ -1,7 +1,8 @@
 //! A node's firewall table in the kernel.
 
-use crate::bridge::{EnsureBridgeError, ensure_hairpin};
-use crate::docker_firewall::{DockerFirewall, observe_docker_firewall};
+use crate::bridge::ensure_bridge;
+use crate::docker_firewall::{DockerFirewall, observe_docker_chains};
+use crate::interfaces::InterfaceError;
 use crate::kernel_parameters::{KernelParameterError, ensure_parameter};
 use crate::netlink::{Netlink, NetlinkError, observe_table};
 use crate::program::run_operations;
@@ -37,7 +38,7 @@ pub enum EnsureRoutingError {
     KernelParameter(#[source] KernelParameterError),
     /// Containers cannot reach themselves.
     #[error("table `ip flocker` is programmed, but containers cannot reach their own routes yet")]
-    Bridge(#[source] EnsureBridgeError),
+    Bridge(#[source] InterfaceError),
 }
 
 /// Why a node's routing could not be read.
@@ -50,7 +51,7 @@ pub struct ObserveRoutingError(#[source] pub NetlinkError);
 ///
 /// Open connections stay open. Afterwards the kernel forwards (`ip_forward`), lets connections of
 /// 127.0.0.1 leave (`route_localnet`), which the table makes safe, and lets containers that are on
-/// the bridge by then reach themselves.
+/// the bridge by then reach themselves. The bridge's MTU is not higher than the node's own.
 ///
 /// # Errors
 /// When the table is not usable, or the kernel refuses.
@@ -58,7 +59,7 @@ pub fn ensure_routing(table: &RoutingTable) -> Result<EnsuredRouting, EnsureRout
     table.validate().map_err(EnsureRoutingError::Invalid)?;
     let ruleset = plan_node_ruleset(table);
     let mut ensured = ensure_tables(&ruleset).map_err(EnsureRoutingError::Firewall)?;
-    let mut changes = vec![ensure_hairpin(&table.bridge).map_err(EnsureRoutingError::Bridge)?];
+    let mut changes = vec![ensure_bridge(&table.bridge).map_err(EnsureRoutingError::Bridge)?];
     for parameter in ["ip_forward", "conf/all/route_localnet"] {
         let change = ensure_parameter(parameter, "1");
         changes.push(change.map_err(EnsureRoutingError::KernelParameter)?);
@@ -74,11 +75,11 @@ fn ensure_tables(ruleset: &Ruleset) -> Result<EnsuredRouting, NetlinkError> {
     let mut attempt = 1;
     loop {
         let found = observe_table(&mut netlink, TABLE)?;
-        let firewall = observe_docker_firewall(&mut netlink)?;
+        let chains = observe_docker_chains(&mut netlink)?;
+        let firewall = chains.state();
         let mut operations = plan_transaction(found.as_ref(), ruleset);
-        if firewall == DockerFirewall::LacksRule {
-            operations.push(Operation::AcceptInDockerUser);
-        }
+        let edits = chains.edits.into_iter();
+        operations.extend(edits.map(|(chain, edit)| Operation::EditDockerChain(chain, edit)));
         if operations.is_empty() {
             return Ok(EnsuredRouting {
                 change: Change::Unchanged,
@@ -104,18 +105,23 @@ fn ensure_tables(ruleset: &Ruleset) -> Result<EnsuredRouting, NetlinkError> {
     }
 }
 
-/// Reads the routing that the kernel has, if the table is whole.
+/// Reads the routing that the kernel has, if it is whole.
 ///
 /// `None` when there is no table, or when it is not exactly what this version of the program would
 /// have written for what its sets contain: somebody else changed it, or another version wrote it.
-/// In both cases [`ensure_routing`] puts it right.
+/// `None` also when Docker's chain DOCKER-USER is there and our rule is not where it belongs, so
+/// that Docker would drop connections. In all these cases [`ensure_routing`] puts it right.
 ///
 /// # Errors
 /// When the kernel refuses.
 pub fn observe_routing() -> Result<Option<RoutingTable>, ObserveRoutingError> {
     let mut netlink = Netlink::open().map_err(ObserveRoutingError)?;
     let found = observe_table(&mut netlink, TABLE).map_err(ObserveRoutingError)?;
-    Ok(found.as_ref().and_then(parse_routing))
+    let Some(routing) = found.as_ref().and_then(parse_routing) else {
+        return Ok(None);
+    };
+    let chains = observe_docker_chains(&mut netlink).map_err(ObserveRoutingError)?;
+    Ok((chains.state() != DockerFirewall::LacksRule).then_some(routing))
 }
 
 /// Reads the digest of the routing that the kernel has, if the table is whole.

@@ -1,5 +1,6 @@
 //! What to tell the kernel, so that a table becomes what it should be.
 
+use crate::docker_firewall::Edit;
 use crate::ruleset::{Chain, Rule, Ruleset, Set};
 use crate::table_state::TableState;
 
@@ -24,8 +25,8 @@ pub(crate) enum Operation<'a> {
     AddElements(&'a Set),
     /// Put a rule at the end of a chain.
     AppendRule(&'a Chain, &'a Rule),
-    /// Put the rule at the top of DOCKER-USER that lets our packets pass Docker's firewall.
-    AcceptInDockerUser,
+    /// Change a chain of Docker's, so that our packets pass its firewall.
+    EditDockerChain(&'static str, Edit),
 }
 
 /// Works out the messages that turn `found` into `desired`; none when they are equal.

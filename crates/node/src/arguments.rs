@@ -62,6 +62,9 @@ pub(crate) enum Command {
         /// The application.
         application: ApplicationName,
     },
+    /// Programs routes and links again whenever the firewall loses them; run by its systemd unit.
+    #[command(hide = true)]
+    GuardNetwork,
     /// Receives a volume or an image from a peer; run by the peer's key.
     #[command(hide = true)]
     Receive {

@@ -30,6 +30,14 @@ pub(crate) struct Complied {
     pub(crate) silent: BTreeMap<NodeName, StepFailure>,
 }
 
+impl Complied {
+    /// Tells whether some of it can be done as soon as a key is loaded.
+    pub(crate) fn waits_for_key(&self) -> bool {
+        let mut blocked = self.blocked.iter();
+        blocked.any(|blocked| blocked.kind.waits_for_key())
+    }
+}
+
 /// Makes everything ready that an application's first instruction may rely on: what its unit runs
 /// before each start.
 pub(crate) async fn prepare(
@@ -196,7 +204,10 @@ async fn run_in_order(
         }
         tracing::info!(step = %step.action, why = %step.why, "begin");
         match run_action(machine, step.action.clone(), &progress).await {
-            Ok(_) => {
+            Ok(ended) => {
+                for note in ended.notes {
+                    tracing::warn!("{note}");
+                }
                 done.insert(step.id);
             }
             Err(failure) => {

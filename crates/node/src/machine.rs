@@ -8,7 +8,7 @@ use flocker_remote::protocol::StepFailure;
 use flocker_zfs::{Zfs, ZfsSettings};
 
 use crate::failure::OrFailure as _;
-use crate::linux::{Kernel, Linux, Ssh};
+use crate::linux::{FileSystem, Kernel, Linux, Ssh};
 use crate::platform::Platform;
 use crate::settings::Settings;
 use crate::store::Store;
@@ -21,6 +21,7 @@ pub(crate) struct Machine<P: Platform> {
     pub(crate) store: Store,
     pub(crate) volumes: P::Volumes,
     pub(crate) containers: P::Containers,
+    pub(crate) directories: P::Directories,
     pub(crate) units: P::Units,
     pub(crate) routes: P::Routes,
     pub(crate) peers: P::Peers,
@@ -30,7 +31,7 @@ pub(crate) struct Machine<P: Platform> {
 pub(crate) struct Disk {
     pub(crate) id: NodeId,
     pub(crate) settings: Settings,
-    store: Store,
+    pub(crate) store: Store,
     pub(crate) volumes: Zfs,
 }
 
@@ -65,12 +66,17 @@ impl Machine<Linux> {
         } = Disk::open(settings_file)?;
         let containers = Docker::connect(settings.docker()).await.or_failure()?;
         let units = Units::connect(UnitSettings::default()).await.or_failure()?;
+        let directories = FileSystem {
+            docker: containers.clone(),
+            scratch: settings.state_directory.join("scratch"),
+        };
         Ok(Self {
             id,
             settings,
             store,
             volumes,
             containers,
+            directories,
             units,
             routes: Kernel,
             peers: Ssh,

@@ -1,4 +1,5 @@
-//! `flocker-node`: what Flocker does on a node. Every run is short-lived; there is no daemon.
+//! `flocker-node`: what Flocker does on a node. Every run is short-lived, but for the one that
+//! guards the node's table and sleeps until somebody changes the firewall.
 
 mod arguments;
 mod claims;
@@ -6,6 +7,7 @@ mod configuration;
 mod copying;
 mod execute;
 mod failure;
+mod guard;
 mod linux;
 mod local;
 mod lock;
@@ -119,6 +121,10 @@ async fn run(arguments: Arguments) -> Result<ExitCode, StepFailure> {
         report::diagnostics(&parsed.warnings);
         return apply(&arguments.settings, &parsed.deployment, node).await;
     }
+    if let Command::GuardNetwork = arguments.command {
+        guard::guard(&arguments.settings).await?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let machine = Machine::connect(&arguments.settings).await?;
     match arguments.command {
         Command::Observe { json } => return observe(&machine, json).await,
@@ -131,11 +137,12 @@ async fn run(arguments: Arguments) -> Result<ExitCode, StepFailure> {
         }
         Command::LoadImage { image } => receive::load_image(&machine.containers, &image).await?,
         Command::Apply { .. }
+        | Command::GuardNetwork
         | Command::Receive { .. }
         | Command::Completions { .. }
         | Command::Manual => {}
         Command::Restore => {
-            return Ok(report::complied(&local::restore(&machine).await?));
+            return Ok(report::restored(&local::restore(&machine).await?));
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -151,7 +158,7 @@ async fn apply(
     let machine = Machine::connect(settings).await?;
     let node = match node {
         Some(node) => node,
-        None => own_name::find(deployment).await?,
+        None => own_name::find(deployment, machine.settings.address).await?,
     };
     let complied = local::comply(&machine, deployment, &node).await?;
     Ok(report::complied(&complied))

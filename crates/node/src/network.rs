@@ -43,10 +43,8 @@ impl<P: Platform> Machine<P> {
         // Only now: who looked before would write a table without what came up while he waited.
         let addresses = self.container_addresses().await?;
         let before = self.routes.observe_routing().await?;
-        let mut network = match &before {
-            Some(_) => self.store.network().or_failure()?.unwrap_or_default(),
-            None => NodeNetwork::default(),
-        };
+        // Also where the kernel has no such table any more: somebody may have flushed it.
+        let mut network = self.store.network().or_failure()?.unwrap_or_default();
         change(&mut network);
         // Apart from the other: after a boot there is no table, and what was meant is remembered.
         self.store.change_remembered_network(&change).or_failure()?;

@@ -1,25 +1,31 @@
 //! One look at everything on the node that Flocker is about.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
 
 use flocker_docker::ContainerObservation;
 use flocker_model::{
-    ApplicationName, Contact, ContainerLinks, ContainerState, ContainerStatus, Look, NodeState,
-    PoolHealth, PoolProblem, PoollessNode, SshIdentity, UnitState,
+    ApplicationName, Contact, ContainerLinks, ContainerState, ContainerStatus, LoginRefusal, Look,
+    Members, NodeState, PoolHealth, PoolProblem, PoollessNode, SshIdentity, UnitState,
 };
 use flocker_remote::protocol::StepFailure;
 use flocker_remote::ssh::{ensure_node_key, observe_host_keys};
 
 use crate::failure::OrFailure as _;
 use crate::machine::Machine;
-use crate::platform::{Containers as _, Platform, Routes as _, Units as _, Volumes as _};
+use crate::platform::{
+    Containers as _, Peers as _, Platform, Routes as _, Units as _, Volumes as _,
+};
 
 impl<P: Platform> Machine<P> {
     /// Looks at the node; `contact` is where its SSH server was reached, if it was.
     ///
     /// A node that answers and lacks its pool is no node without volumes: it says nothing of them.
     pub(crate) async fn observe(&self, contact: Option<Contact>) -> Result<Look, StepFailure> {
-        let (pool, volumes, found, units, images, engine) = tokio::join!(
+        let contact = self.settings.contact(contact);
+        let members = self.store.members().or_failure()?;
+        let (refuses_peers, pool, volumes, found, units, images, engine) = tokio::join!(
+            self.observe_refusal(contact, &members),
             self.volumes.observe_pool(),
             self.volumes.observe_volumes(),
             self.containers.observe_containers(),
@@ -27,7 +33,7 @@ impl<P: Platform> Machine<P> {
             self.containers.observe_images(),
             self.containers.observe_engine(),
         );
-        let volumes = match (volumes, &pool.health) {
+        let mut volumes = match (volumes, &pool.health) {
             (Ok(volumes), _) => volumes,
             (Err(failure), PoolHealth::Unusable { problem }) => {
                 tracing::info!(?failure, "the volumes cannot be looked at");
@@ -36,6 +42,17 @@ impl<P: Platform> Machine<P> {
             (Err(failure), PoolHealth::Usable) => return Err(failure),
         };
         let (found, units, engine) = (found?, units?, engine?);
+        let containers = found
+            .iter()
+            .filter_map(|(name, found)| {
+                Some((name.clone(), found.application.as_ref()?.id.clone()))
+            })
+            .collect();
+        for (name, holders) in self.volumes.observe_holders(containers).await {
+            if let Some(copy) = volumes.get_mut(&name) {
+                copy.held_by = holders;
+            }
+        }
         let addresses = found
             .iter()
             .filter_map(|(name, found)| Some((name.clone(), found.namespace.as_ref()?.running?.1)))
@@ -44,21 +61,50 @@ impl<P: Platform> Machine<P> {
             id: self.id,
             version: env!("CARGO_PKG_VERSION").to_owned(),
             contact,
+            address: self.settings.address,
+            refuses_peers,
             ssh: self.ssh_identity()?,
             pool,
             volumes,
             obstructed: self.volumes.observe_obstructions().await?,
             network: self.observe_network(&addresses).await?,
+            firewall: self
+                .routes
+                .observe_firewall(&self.settings.docker().bridge)
+                .await?,
             containers: self.container_states(&found, &units).await,
             // Docker publishes none of ours, so whatever listens is somebody else's.
             listening: self.routes.observe_listening_ports().await?,
             images: images?,
             platform: engine.platform,
             remaps_users: engine.remaps_users,
-            members: self.store.members().or_failure()?,
+            members,
             applied: self.store.applied().or_failure()?,
             remembered: self.store.memory().or_failure()?,
         })))
+    }
+
+    /// Finds the setting with which this node's SSH server refuses every one of its peers.
+    ///
+    /// Rules may be about addresses. Before any peer is known, the node's own address stands for
+    /// theirs: they are mostly in one network.
+    async fn observe_refusal(
+        &self,
+        contact: Option<Contact>,
+        members: &Members,
+    ) -> Option<LoginRefusal> {
+        let peers = members.values().filter(|member| member.id != self.id);
+        let mut addresses: BTreeSet<Ipv4Addr> =
+            peers.map(|member| member.contact.address).collect();
+        if addresses.is_empty() {
+            addresses.insert(contact?.address);
+        }
+        let keys = self.store.authorized_keys();
+        let mut refusal = None;
+        for address in addresses {
+            refusal = Some(self.peers.observe_refusal(address, &keys).await?);
+        }
+        refusal
     }
 
     /// What the node says of itself without its pool.

@@ -1,6 +1,6 @@
 //! Finding out what this node is called in a deployment.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use flocker_model::{Deployment, NodeName};
 use flocker_net::observe_local_addresses;
@@ -9,9 +9,14 @@ use flocker_remote::protocol::StepFailure;
 use crate::failure::{OrFailure as _, failure_of};
 
 /// Finds the one node of `deployment` that has an address or the host name of this machine.
-pub(crate) async fn find(deployment: &Deployment) -> Result<NodeName, StepFailure> {
+/// `given` is the address that this machine's settings give for other nodes.
+pub(crate) async fn find(
+    deployment: &Deployment,
+    given: Option<Ipv4Addr>,
+) -> Result<NodeName, StepFailure> {
     let observed = observe_local_addresses().await.or_failure()?;
-    let addresses: Vec<IpAddr> = observed.iter().map(|local| local.address).collect();
+    let local = observed.iter().map(|local| local.address);
+    let addresses: Vec<IpAddr> = local.chain(given.map(IpAddr::V4)).collect();
     let host = nix::unistd::gethostname().or_failed_to("the host name cannot be read")?;
     find_in(deployment, &addresses, &host.to_string_lossy())
 }

@@ -23,6 +23,9 @@ const BLOCKED: u8 = 4;
 /// The exit code for "a step failed".
 const STEP_FAILED: u8 = 5;
 
+/// The exit code of a restore for "waits for a key"; systemd then runs it again.
+const WAITS_FOR_KEY: u8 = 7;
+
 /// Writes a line of the result, for whoever still reads.
 ///
 /// Who reads may go away first: `flocker-node observe | head`. `println!` would end the program then,
@@ -91,6 +94,17 @@ pub(crate) fn complied(complied: &Complied) -> ExitCode {
     }
 }
 
+/// Prints what a restore came to, and tells the exit code.
+///
+/// Waiting for a key comes before all else: only with that code the restore is run again.
+pub(crate) fn restored(restored: &Complied) -> ExitCode {
+    let code = complied(restored);
+    if restored.waits_for_key() {
+        return ExitCode::from(WAITS_FOR_KEY);
+    }
+    code
+}
+
 /// Says that the node cannot look at its pool, and tells the exit code: a list without volumes
 /// would be a wrong one.
 pub(crate) fn without_pool(node: &PoollessNode) -> ExitCode {
@@ -135,19 +149,7 @@ pub(crate) fn state(state: &NodeState, set_aside: &[SetAsideCopy], json: bool) {
         "volumes in {} ({} free)",
         state.pool.dataset, state.pool.available
     ));
-    for (name, copy) in &state.volumes {
-        let role = match &copy.role {
-            VolumeRole::Owned { epoch } => format!("owned, epoch {epoch}"),
-            VolumeRole::Replica { owner, epoch, .. } => {
-                format!("replica of {owner}, epoch {epoch}")
-            }
-            VolumeRole::Foreign { problem } => {
-                format!("not Flocker's: it {}", one_line(problem))
-            }
-        };
-        let mounted = copy.mounted.as_deref().unwrap_or("not mounted");
-        print_line(&format!("  {name}: {role}, {}, {mounted}", copy.referenced));
-    }
+    volumes(state);
     for copy in set_aside {
         let (name, since) = (&copy.name, render_utc(copy.name.at));
         print_line(&format!(
@@ -174,6 +176,33 @@ pub(crate) fn state(state: &NodeState, set_aside: &[SetAsideCopy], json: bool) {
     match &state.network {
         Some(network) => print_line(&format!("{} routed ports", network.routes.len())),
         None => print_line("no routing table"),
+    }
+}
+
+/// Prints the volumes, and who else has them mounted.
+fn volumes(state: &NodeState) {
+    for (name, copy) in &state.volumes {
+        let role = match &copy.role {
+            VolumeRole::Owned { epoch } => format!("owned, epoch {epoch}"),
+            VolumeRole::Replica { owner, epoch, .. } => {
+                format!("replica of {owner}, epoch {epoch}")
+            }
+            VolumeRole::Foreign { problem } => {
+                format!("not Flocker's: it {}", one_line(problem))
+            }
+        };
+        let mounted = match (&copy.mounted, &copy.key_needed) {
+            (Some(path), _) => path.clone(),
+            (None, Some(dataset)) => format!("not mounted: needs `zfs load-key {dataset}`"),
+            (None, None) => "not mounted".to_owned(),
+        };
+        print_line(&format!("  {name}: {role}, {}, {mounted}", copy.referenced));
+        for holder in &copy.held_by {
+            print_line(&format!(
+                "    also mounted by {}",
+                printable(&holder.to_string())
+            ));
+        }
     }
 }
 

@@ -1,8 +1,10 @@
 //! What the node's own configuration file says.
 
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 
 use flocker_docker::DockerSettings;
+use flocker_model::{Contact, Port};
 use serde::Deserialize;
 use thiserror::Error;
 
@@ -23,8 +25,12 @@ pub(crate) struct Settings {
     pub(crate) runtime_directory: PathBuf,
     /// Where the SSH server's host keys are.
     pub(crate) host_keys: PathBuf,
-    /// The port of the SSH server, for when nobody came over SSH.
-    pub(crate) ssh_port: u16,
+    /// The address at which other nodes reach this one. Without it they use the node's name, if that
+    /// is an address, or else the address at which `flocker-cluster` reached the SSH server.
+    pub(crate) address: Option<Ipv4Addr>,
+    /// The port at which other nodes reach the SSH server at `address`. Without it they use the port
+    /// at which `flocker-cluster` reached it.
+    pub(crate) ssh_port: Option<Port>,
     /// The Docker daemon's socket.
     pub(crate) docker_socket: PathBuf,
     /// The `docker` program.
@@ -45,7 +51,8 @@ impl Default for Settings {
             state_directory: "/var/lib/flocker".into(),
             runtime_directory: "/run/flocker".into(),
             host_keys: "/etc/ssh".into(),
-            ssh_port: 22,
+            address: None,
+            ssh_port: None,
             docker_socket: "/run/docker.sock".into(),
             docker_program: "/usr/bin/docker".into(),
             node_program: "/usr/bin/flocker-node".into(),
@@ -143,6 +150,16 @@ impl Settings {
         ]
     }
 
+    /// Works out how other nodes reach this one's SSH server, which was `reached` as said, if it was.
+    pub(crate) fn contact(&self, reached: Option<Contact>) -> Option<Contact> {
+        let Some(address) = self.address else {
+            return reached;
+        };
+        let reached_at = reached.map(|contact| contact.ssh_port);
+        let ssh_port = self.ssh_port.or(reached_at).or(Port::new(22))?;
+        Some(Contact { address, ssh_port })
+    }
+
     /// Puts together what the container layer needs to know.
     pub(crate) fn docker(&self) -> DockerSettings {
         DockerSettings {
@@ -166,12 +183,41 @@ fn is_fit(path: &Path) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use flocker_model::Contact;
+
     use super::{Settings, SettingsError};
 
     fn read(text: &str) -> Result<Settings, SettingsError> {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), text).unwrap();
         Settings::read(file.path())
+    }
+
+    #[test]
+    fn a_given_address_wins_over_the_address_that_was_reached() {
+        let reached = Contact::from_ssh_connection("10.0.2.2 50000 10.0.2.15 2222");
+        for (text, reached, expected) in [
+            ("", None, None),
+            ("", reached, Some("10.0.2.15 2222")),
+            ("ssh_port = 22", reached, Some("10.0.2.15 2222")),
+            ("address = \"203.0.113.7\"", None, Some("203.0.113.7 22")),
+            (
+                "address = \"203.0.113.7\"",
+                reached,
+                Some("203.0.113.7 2222"),
+            ),
+            (
+                "address = \"203.0.113.7\"\nssh_port = 2207",
+                reached,
+                Some("203.0.113.7 2207"),
+            ),
+        ] {
+            let contact = read(text).unwrap().contact(reached);
+            let told = contact.map(|contact| format!("{} {}", contact.address, contact.ssh_port));
+            assert_eq!(told.as_deref(), expected, "{text:?}");
+        }
+        assert!(read("address = \"node1\"").is_err());
+        assert!(read("ssh_port = 0").is_err());
     }
 
     #[test]

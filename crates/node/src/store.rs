@@ -128,13 +128,14 @@ impl Store {
         write_json(&self.state.join("members.json"), members)
     }
 
+    /// Returns where the keys are that may log in to push.
+    pub(crate) fn authorized_keys(&self) -> PathBuf {
+        self.state.join("ssh/authorized_keys")
+    }
+
     /// Writes the keys that may log in to push.
     pub(crate) fn set_authorized_keys(&self, lines: &str) -> Result<(), StoreError> {
-        write_whole(
-            &self.state.join("ssh/authorized_keys"),
-            lines.as_bytes(),
-            PUBLIC,
-        )
+        write_whole(&self.authorized_keys(), lines.as_bytes(), PUBLIC)
     }
 
     /// Returns the last deployment that was applied in full.

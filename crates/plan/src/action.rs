@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use flocker_model::{
     ApplicationName, AppliedDeployment, ByteCount, ContainerLinks, ContainerSpecification,
     DeploymentId, Endpoint, Epoch, ImageDetails, ImagePlatform, ImageReference, Members, NodeId,
-    NodeName, NodeNetwork, OperatorImage, Port, SetAsideName, SnapshotGuid, VolumeRole,
+    NodeName, NodeNetwork, OperatorImage, Port, SetAsideName, SnapshotGuid, VolumeFill, VolumeRole,
 };
 use serde::{Deserialize, Serialize};
 
@@ -109,7 +109,13 @@ pub enum Action {
         /// Where it comes from.
         from: ImageSource,
     },
-    /// Creates an empty volume, owned by the node. Fails where a dataset exists already.
+    /// Looks whether the node has a directory for every volume that the image declares, now that it
+    /// is known. Nothing is changed.
+    CheckImage {
+        /// The container that will be made from it.
+        specification: Box<ContainerSpecification>,
+    },
+    /// Creates a volume, owned by the node, with the image's own content at its mount points. Fails where a dataset exists already.
     CreateVolume {
         /// The application.
         application: ApplicationName,
@@ -117,6 +123,8 @@ pub enum Action {
         maximum_size: Option<ByteCount>,
         /// The deployment that asks for it.
         deployment: DeploymentId,
+        /// What it is filled with.
+        fill: VolumeFill,
     },
     /// Sets the most that an owned volume may hold.
     ResizeVolume {
@@ -277,6 +285,7 @@ impl Action {
             Self::AdmitMembers { .. } => "admit-members",
             Self::PushImage { .. } => "push-image",
             Self::EnsureImage { .. } => "ensure-image",
+            Self::CheckImage { .. } => "check-image",
             Self::CreateVolume { .. } => "create-volume",
             Self::ResizeVolume { .. } => "resize-volume",
             Self::PushVolume { kind, .. } => kind.step(),
@@ -327,6 +336,7 @@ impl Action {
             | Self::SwitchRoutes { application, .. }
             | Self::PruneSnapshots { application, .. } => Some(application),
             Self::StartApplication { specification, .. } => Some(&specification.application),
+            Self::CheckImage { specification } => Some(&specification.application),
             Self::SetVolumeAside { name, .. } => Some(&name.application),
             Self::AdmitMembers { .. }
             | Self::EnsureImage { .. }

@@ -19,6 +19,11 @@ impl fmt::Display for Action {
                 write_copy(formatter, copy.id.short(), copy.platform.as_ref())
             }
             Self::EnsureImage { image, from } => write_source(formatter, image, from),
+            Self::CheckImage { specification } => write!(
+                formatter,
+                "account for the volumes that image {} declares",
+                specification.image
+            ),
             Self::CreateVolume { .. }
             | Self::ResizeVolume { .. }
             | Self::PushVolume { .. }

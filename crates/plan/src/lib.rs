@@ -8,6 +8,7 @@
 //! What only the operator may decide is planned by [`plan_promotion`] and [`plan_setting_aside`],
 //! when it was asked for and never otherwise.
 
+mod accounting;
 mod action;
 mod action_text;
 mod blocked;
@@ -16,6 +17,7 @@ mod goal;
 mod link_ports;
 mod naming;
 mod network;
+mod note;
 mod outcome;
 mod planner;
 mod promotion;
@@ -24,11 +26,13 @@ mod simulate;
 mod steps;
 mod survey;
 
+pub use accounting::{Accounted, Unaccounted, account};
 pub use action::{Action, Handoff, ImageSource, PushKind, RegistryImage, StopKind, Yield};
 pub use blocked::{Blocked, BlockedKind, CopyDescription, UnfitCopy, Unseen};
 pub use check::{Violation, check};
 pub use goal::{Goal, Scope};
 pub use link_ports::{LINK_PORT_RANGE, LinkPorts};
+pub use note::{NodeNote, Note};
 pub use outcome::{Outcome, OutcomeKind};
 pub use planner::{plan, plan_restore, plan_return, registry_questions};
 pub use promotion::{NotPromoted, Promotion, WhyNotPromoted, plan_promotion};

@@ -28,6 +28,13 @@ pub(crate) fn promote_command(
     )
 }
 
+/// Says how a node gets at what is encrypted, and what comes of it.
+pub(crate) fn load_key(node: &NodeName, dataset: &str) -> String {
+    format!(
+        "`zfs load-key {dataset}` on {node}; what ran there before its boot then starts by itself"
+    )
+}
+
 /// Says how to find out what is wrong with a pool, and what may be done about it.
 pub(crate) fn look_at_pool(node: &NodeName, pool: &str, problem: &PoolProblem) -> String {
     match problem {
@@ -39,6 +46,7 @@ pub(crate) fn look_at_pool(node: &NodeName, pool: &str, problem: &PoolProblem) -
             "look at `zpool status {pool}` on {node}; once its devices are back, `zpool clear \
              {pool}` there lets it go on"
         ),
+        PoolProblem::KeyNotLoaded { dataset } => load_key(node, dataset),
         PoolProblem::ReadOnly | PoolProblem::Other { .. } => {
             format!("look at `zpool status {pool}` on {node}")
         }

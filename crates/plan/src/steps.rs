@@ -6,7 +6,7 @@ use std::fmt;
 use flocker_model::{ApplicationName, NodeName};
 use serde::{Deserialize, Serialize};
 
-use crate::{Action, Blocked, Outcome};
+use crate::{Action, Blocked, NodeNote, Outcome};
 
 /// Names a step of one plan. Minted by the builder in order, so that a step can only wait for
 /// steps that existed before it and no plan can have a cycle.
@@ -55,6 +55,9 @@ pub struct Plan {
     pub outcomes: BTreeMap<ApplicationName, Outcome>,
     /// What stands in the way, if anything does.
     pub blocked: Vec<Blocked>,
+    /// What the operator has to know although nothing stands in the way.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<NodeNote>,
 }
 
 impl Plan {

@@ -186,6 +186,27 @@ pub(crate) fn unusable_pool(node: &NodeName, state: &NodeState) -> Option<Blocke
     })
 }
 
+/// Says why a node cannot use its copy of a volume, if it cannot.
+///
+/// A key that the pool lacks for new volumes need not be that of this one.
+pub(crate) fn unusable_copy(
+    node: &NodeName,
+    state: &NodeState,
+    copy: &VolumeCopy,
+) -> Option<BlockedKind> {
+    locked(node, copy)
+        .or_else(|| unusable_pool(node, state).filter(|unusable| !unusable.waits_for_key()))
+}
+
+/// Says that a copy's key is not loaded, if it is not.
+pub(crate) fn locked(node: &NodeName, copy: &VolumeCopy) -> Option<BlockedKind> {
+    let dataset = copy.key_needed.clone()?;
+    Some(BlockedKind::KeyNotLoaded {
+        node: node.clone(),
+        dataset,
+    })
+}
+
 /// No copy was seen: it is nowhere only if every node was seen.
 fn locate_unseen(application: &ApplicationName, observed: &Observed) -> Whereabouts {
     let unseen = Unseen::of(observed);

@@ -48,6 +48,8 @@ pub(crate) struct Record {
     pub(crate) resume_token: Option<String>,
     /// Whether ZFS refuses writes to it.
     pub(crate) readonly: bool,
+    /// Whether what is in it is encrypted.
+    pub(crate) encrypted: bool,
 }
 
 impl Record {
@@ -74,11 +76,14 @@ impl Record {
                 deployment: listed
                     .value(DEPLOYMENT)
                     .map(|text| DeploymentId(Digest::from_recorded(text))),
+                key_needed: key_needed(|name| listed.value(name)),
+                held_by: Vec::new(),
             },
             own_snapshots,
             written,
             resume_token,
             readonly: listed.value("readonly") == Some("on"),
+            encrypted: is_encrypted(listed.value("encryption")),
         }
     }
 
@@ -139,6 +144,20 @@ impl Record {
             .iter()
             .find(|snapshot| snapshot.guid == guid)
     }
+}
+
+/// Tells by the property `encryption` whether a dataset is encrypted.
+pub(crate) fn is_encrypted(encryption: Option<&str>) -> bool {
+    !matches!(encryption, None | Some("off" | "-"))
+}
+
+/// Finds the dataset whose key has to be loaded first, among properties by name.
+///
+/// **Source**: `zfsprops(7)`, properties `keystatus` and `encryptionroot`.
+pub(crate) fn key_needed<'a>(value: impl Fn(&str) -> Option<&'a str>) -> Option<String> {
+    let is_missing = value("keystatus") == Some("unavailable");
+    let root = value("encryptionroot").filter(|_| is_missing);
+    root.map(str::to_owned)
 }
 
 /// Returns a snapshot in parts, if Flocker took it.

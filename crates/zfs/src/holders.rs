@@ -91,7 +91,7 @@ fn holder(process: u32, place: &Path, how: &'static str) -> Holder {
 }
 
 /// Lists every process's number and directory below `/proc`.
-fn processes() -> impl Iterator<Item = (u32, PathBuf)> {
+pub(crate) fn processes() -> impl Iterator<Item = (u32, PathBuf)> {
     entries(Path::new("/proc")).into_iter().filter_map(|place| {
         let process = place.file_name()?.to_str()?.parse().ok()?;
         Some((process, place))

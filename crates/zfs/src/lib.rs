@@ -19,6 +19,7 @@ mod acquire;
 mod command;
 mod create;
 mod dataset;
+mod elsewhere;
 mod handoff;
 mod holders;
 mod kernel;
@@ -39,6 +40,7 @@ mod send;
 mod send_plan;
 mod set_aside;
 mod snapshot;
+mod stream_flags;
 mod stream_head;
 mod unfinished;
 mod volume;
@@ -58,6 +60,7 @@ pub use send::{SendCompletion, SendError, Sending};
 pub use send_plan::{PlanSendError, SendPlan, Transfer};
 pub use set_aside::{SetAside, SetAsideCopy, SetAsideError};
 pub use snapshot::{Snapshot, SnapshotError};
+pub use stream_flags::StreamFlags;
 pub use unfinished::UnfinishedError;
 pub use volume::{
     Change, Found, OpenError, Owned, Replica, ResizeError, Stale, Volume, Zfs, ZfsSettings,

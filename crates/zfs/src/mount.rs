@@ -67,6 +67,16 @@ pub enum MountError {
         /// Its dataset.
         dataset: String,
     },
+    /// Its key is missing.
+    #[error(
+        "volume `{application}` is encrypted, and the key of {root} is not loaded; run `zfs load-key {root}`"
+    )]
+    KeyNotLoaded {
+        /// Whose volume.
+        application: ApplicationName,
+        /// The dataset that the key belongs to.
+        root: String,
+    },
     /// Something else is mounted at the volume's place.
     #[error("{} is taken by a mount of {found}; unmount that first", path.display())]
     Taken {
@@ -162,7 +172,7 @@ impl Volume<Owned> {
     /// # Errors
     /// Fails when anything else is in its place: files below it or another mount.
     pub async fn mount(self) -> Result<(Change, MountedVolume), MountError> {
-        self.check_writable()?;
+        self.check_mountable()?;
         let zfs = &self.zfs;
         let path = zfs.mountpoint_of(&self.application);
         let change = zfs
@@ -176,8 +186,14 @@ impl Volume<Owned> {
         Ok((change, mounted))
     }
 
-    /// Makes sure that ZFS would accept writes.
-    pub(crate) fn check_writable(&self) -> Result<(), MountError> {
+    /// Makes sure that ZFS would let it be mounted, and accept writes.
+    pub(crate) fn check_mountable(&self) -> Result<(), MountError> {
+        if let Some(root) = &self.record.copy.key_needed {
+            return Err(MountError::KeyNotLoaded {
+                application: self.application.clone(),
+                root: root.clone(),
+            });
+        }
         if !self.record.readonly {
             return Ok(());
         }

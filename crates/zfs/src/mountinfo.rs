@@ -7,6 +7,16 @@ use std::path::{Path, PathBuf};
 /// One mount.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Mount {
+    /// Its number.
+    pub(crate) id: u32,
+    /// The number of the mount that it is mounted on.
+    pub(crate) parent: u32,
+    /// The directory of the filesystem that is mounted.
+    pub(crate) root: PathBuf,
+    /// The peer group in which mounts below it spread to others, and from others to it.
+    pub(crate) shared: Option<u32>,
+    /// The peer group from which mounts below it come.
+    pub(crate) master: Option<u32>,
     /// Where it is mounted.
     pub(crate) path: PathBuf,
     /// Whether all of the filesystem is, and not one directory of it (a bind mount).
@@ -38,17 +48,31 @@ pub(crate) fn mount_of<'a>(mounts: &'a [Mount], dataset: &str) -> Option<&'a Mou
         .find(|mount| mount.kind == "zfs" && mount.source == dataset && mount.whole)
 }
 
+/// Returns what a mount is mounted on.
+pub(crate) fn parent_of<'a>(mounts: &'a [Mount], mount: &Mount) -> Option<&'a Mount> {
+    mounts.iter().find(|parent| parent.id == mount.parent)
+}
+
 /// Reads one line: `36 35 98:0 / /mnt rw,noatime master:1 - zfs tank/x rw,xattr`.
 fn parse_line(line: &str) -> Option<Mount> {
     let (left, right) = line.split_once(" - ")?;
     let left: Vec<&str> = left.split(' ').collect();
-    let [_, _, _, root, path, options, ..] = left[..] else {
+    let [id, parent, _, root, path, options, ..] = left[..] else {
         return None;
+    };
+    let group = |kind: &str| {
+        let mut optional = left.iter().skip(6);
+        optional.find_map(|field| field.strip_prefix(kind)?.parse().ok())
     };
     let mut right = right.split(' ');
     let (kind, source, super_options) = (right.next()?, right.next()?, right.next()?);
     let writable = |options: &str| options.split(',').any(|option| option == "rw");
     Some(Mount {
+        id: id.parse().ok()?,
+        parent: parent.parse().ok()?,
+        root: PathBuf::from(OsString::from_vec(unescape(root))),
+        shared: group("shared:"),
+        master: group("master:"),
         path: PathBuf::from(OsString::from_vec(unescape(path))),
         whole: root == "/",
         kind: kind.to_owned(),

@@ -123,7 +123,7 @@ impl Zfs {
     }
 
     /// Makes sure that the pool can be asked.
-    async fn check_pool(&self) -> Result<(), ObserveError> {
+    pub(crate) async fn check_pool(&self) -> Result<(), ObserveError> {
         let reachable = self.check_reachable().await;
         reachable.map_err(|problem| self.without_pool(problem))
     }

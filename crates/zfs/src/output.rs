@@ -13,6 +13,7 @@ use crate::mountinfo::parse_mountinfo;
 use crate::observe::{shown, sort_out};
 use crate::{MalformedListing, ZfsSettings};
 
+pub use crate::elsewhere::read_holders;
 pub use crate::log_reset::parse_largest_sector;
 pub use crate::pool::parse_health;
 pub use crate::send_plan::{DryRun, parse_dry_run};

@@ -1,11 +1,13 @@
 //! Whether the pool can take volumes.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 
 use flocker_model::{ByteCount, PoolHealth, PoolProblem, PoolState};
 
 use crate::command::{Argv, CommandFailed};
+use crate::dataset::{is_encrypted, key_needed};
 use crate::output::parse_bytes;
 use crate::{Zfs, kernel};
 
@@ -38,8 +40,13 @@ impl Zfs {
         let properties = self.pool_properties().await.map_err(other)?;
         // The pool is asked first: below one that fails a dataset's properties may never come.
         match parse_health(&properties) {
-            PoolHealth::Usable => self.available().await.map_err(other),
-            PoolHealth::Unusable { problem } => Err(problem),
+            PoolHealth::Usable => {}
+            PoolHealth::Unusable { problem } => return Err(problem),
+        }
+        let parent = self.parent().await.map_err(other)?;
+        match parent.key_needed {
+            Some(dataset) => Err(PoolProblem::KeyNotLoaded { dataset }),
+            None => Ok(parent.available),
         }
     }
 
@@ -75,8 +82,9 @@ impl Zfs {
         Ok(argv.read().await?.stdout)
     }
 
-    /// Asks how many bytes a new volume may take, of the nearest dataset above it that exists.
-    async fn available(&self) -> Result<ByteCount, CommandFailed> {
+    /// Asks the nearest dataset that exists above a new volume what that may take, and whether it
+    /// will be encrypted: it inherits that.
+    pub(crate) async fn parent(&self) -> Result<Parent, CommandFailed> {
         let mut name = self.settings().dataset.as_str();
         while let Some((parent, _)) = name.rsplit_once('/') {
             // Should the kernel not answer, the command below says why.
@@ -85,11 +93,38 @@ impl Zfs {
             }
             name = parent;
         }
-        let argv = Argv::new(&["zfs", "get", "-Hp", "-o", "value", "available", name]);
+        let mut argv = Argv::new(&["zfs", "get", "-Hp", "-o", "property,value"]);
+        argv.push("available,encryption,encryptionroot,keystatus");
+        argv.push(name);
         let written = argv.read().await?.stdout;
         // No room is a reason to refuse volumes, and an answer that makes no sense is another one.
-        parse_bytes(&written).ok_or_else(|| argv.unreadable(&written, "a number of bytes"))
+        parse_parent(&written).ok_or_else(|| argv.unreadable(&written, "a number of bytes"))
     }
+}
+
+/// What a new volume gets from the dataset above it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Parent {
+    /// Bytes that it may take.
+    available: ByteCount,
+    /// Whether it will be encrypted.
+    pub(crate) encrypted: bool,
+    /// The dataset whose key has to be loaded first, if it is not.
+    key_needed: Option<String>,
+}
+
+/// Reads the output of `zfs get -Hp -o property,value available,encryption,encryptionroot,keystatus`.
+fn parse_parent(output: &str) -> Option<Parent> {
+    let properties: BTreeMap<&str, &str> = output
+        .lines()
+        .filter_map(|line| line.split_once('\t'))
+        .collect();
+    let value = |name: &str| properties.get(name).copied();
+    Some(Parent {
+        available: parse_bytes(value("available")?)?,
+        encrypted: is_encrypted(value("encryption")),
+        key_needed: key_needed(value),
+    })
 }
 
 /// Tells by what the kernel says of a pool's state whether its datasets can be asked about.
@@ -171,6 +206,27 @@ mod tests {
                 "has no health"
             ]
         );
+    }
+
+    #[test]
+    fn a_new_volume_is_encrypted_as_its_parent_and_needs_its_key() {
+        let parent = |rows: &str| {
+            let parent = parse_parent(&rows.replace(' ', "\t")).unwrap();
+            assert_eq!(parent.available, ByteCount::new(5));
+            (parent.encrypted, parent.key_needed)
+        };
+        let plain = "available 5\nencryption off\nencryptionroot -\nkeystatus -\n";
+        assert_eq!(parent(plain), (false, None));
+        let loaded =
+            "available 5\nencryption aes-256-gcm\nencryptionroot tank/enc\nkeystatus available\n";
+        assert_eq!(parent(loaded), (true, None));
+        let locked =
+            "available 5\nencryption aes-256-gcm\nencryptionroot tank/enc\nkeystatus unavailable\n";
+        assert_eq!(parent(locked), (true, Some("tank/enc".to_owned())));
+        // A pool that knows no encryption.
+        assert_eq!(parent("available 5\n"), (false, None));
+        assert_eq!(parse_parent("encryption\toff\n"), None);
+        assert_eq!(parse_parent("available\t-\n"), None);
     }
 
     /// A pool that waits for its devices must not be asked what only they know.

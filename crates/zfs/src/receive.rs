@@ -19,7 +19,7 @@ use crate::observe::Records;
 use crate::pump::pump;
 use crate::unfinished::UnfinishedError;
 use crate::volume::refquota;
-use crate::{Change, ObserveError, Stale, Transfer, Zfs};
+use crate::{Change, ObserveError, Stale, StreamFlags, Transfer, Zfs};
 
 /// What a node has of a volume, for a sender to decide what to send.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -30,6 +30,12 @@ pub struct Incoming {
     pub snapshots: Vec<(SnapshotGuid, SnapshotState)>,
     /// The token with which an interrupted transfer continues.
     pub resume_token: Option<String>,
+    /// How blocks may be sent there.
+    #[serde(
+        default = "StreamFlags::all",
+        skip_serializing_if = "StreamFlags::is_all"
+    )]
+    pub takes: StreamFlags,
 }
 
 /// What a sender says of a stream before it sends it.
@@ -134,12 +140,25 @@ impl Zfs {
         &self,
         application: &ApplicationName,
     ) -> Result<Incoming, ReceiveError> {
-        let records = self.finish_received(application).await?;
+        self.check_pool().await?;
+        // At the same time: an application may be paused meanwhile.
+        let (records, features) =
+            tokio::join!(self.finish_received(application), self.pool_features());
+        let (records, features) = (records?, features?);
         self.discard_unfinished(application, &records).await?;
+        let encrypted = match records.volume.as_ref().or(records.receiving.as_ref()) {
+            Some(record) => record.encrypted,
+            None => self.parent().await?.encrypted,
+        };
+        let takes = StreamFlags::taken_by(features, encrypted);
         Ok(match (records.volume, records.receiving) {
-            (None, None) => Incoming::default(),
+            (None, None) => Incoming {
+                takes,
+                ..Incoming::default()
+            },
             (None, Some(partial)) => Incoming {
                 resume_token: partial.resume_token,
+                takes,
                 ..Incoming::default()
             },
             (Some(volume), _) => {
@@ -154,6 +173,7 @@ impl Zfs {
                     exists: true,
                     snapshots: volume.ordered_snapshots(),
                     resume_token: volume.resume_token,
+                    takes,
                 }
             }
         })

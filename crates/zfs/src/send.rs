@@ -7,11 +7,7 @@ use tokio::task::JoinHandle;
 
 use crate::command::{Argv, CommandFailed, collect_tail, widen};
 use crate::send_plan::{DryRun, parse_dry_run, plan_send};
-use crate::{Incoming, PlanSendError, SendPlan, Volume};
-
-/// Blocks as they are on disk: large, compressed and embedded ones. The same for every stream of a
-/// volume, because incremental streams must agree on large blocks.
-const AS_ON_DISK: &str = "-Lce";
+use crate::{Incoming, PlanSendError, SendPlan, StreamFlags, Volume};
 
 /// Sending cannot start.
 #[derive(Debug, Error)]
@@ -77,7 +73,7 @@ impl<Role> Volume<Role> {
     ) -> Result<SendPlan, SendError> {
         let resumable = match &incoming.resume_token {
             None => false,
-            Some(token) => self.is_resumable(token).await,
+            Some(token) => self.is_resumable(token, incoming.takes).await,
         };
         let own = self.record.ordered_snapshots();
         Ok(plan_send(&own, target, incoming, resumable)?)
@@ -119,8 +115,9 @@ impl<Role> Volume<Role> {
         })
     }
 
-    /// Tells whether a token is for a snapshot of this volume that is still here.
-    async fn is_resumable(&self, token: &str) -> bool {
+    /// Tells whether a token is for a snapshot of this volume that is still here, and for a stream
+    /// that the receiver takes. What it has of any other is discarded when the next stream comes.
+    async fn is_resumable(&self, token: &str, takes: StreamFlags) -> bool {
         // A token comes from another node: it must not pass for an option.
         if token.starts_with('-') {
             return false;
@@ -132,9 +129,10 @@ impl<Role> Volume<Role> {
             return false;
         };
         match dry_run(&argv).await {
-            Ok(found) => found
-                .to_guid
-                .is_some_and(|guid| self.record.own_by_guid(guid).is_some()),
+            Ok(found) => {
+                let snapshot = found.to_guid.and_then(|guid| self.record.own_by_guid(guid));
+                snapshot.is_some() && found.flags.is_within(takes)
+            }
             Err(error) => {
                 tracing::info!(%error, "an interrupted transfer cannot be continued");
                 false
@@ -150,12 +148,21 @@ impl<Role> Volume<Role> {
         }
         match plan {
             SendPlan::Nothing => return None,
-            SendPlan::Full { to } => {
-                argv.push(AS_ON_DISK);
+            SendPlan::Full { to, flags } => {
+                if let Some(option) = flags.option() {
+                    argv.push(option);
+                }
                 argv.push(self.snapshot_path(to));
             }
-            SendPlan::Incremental { from_name, to, .. } => {
-                argv.push(AS_ON_DISK);
+            SendPlan::Incremental {
+                from_name,
+                to,
+                flags,
+                ..
+            } => {
+                if let Some(option) = flags.option() {
+                    argv.push(option);
+                }
                 argv.push("-i");
                 argv.push(self.snapshot_path(from_name));
                 argv.push(self.snapshot_path(to));

@@ -7,7 +7,7 @@ use flocker_model::{SnapshotGuid, SnapshotState};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::Incoming;
+use crate::{Incoming, StreamFlags};
 
 /// What kind of stream a receiver is about to get.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,6 +36,8 @@ pub enum SendPlan {
     Full {
         /// Its name after `@`.
         to: String,
+        /// How blocks are sent.
+        flags: StreamFlags,
     },
     /// What changed between two snapshots.
     Incremental {
@@ -45,6 +47,8 @@ pub enum SendPlan {
         from_name: String,
         /// The name of the other.
         to: String,
+        /// How blocks are sent.
+        flags: StreamFlags,
     },
     /// The rest of an interrupted transfer, of this or an earlier snapshot: plan again after it.
     Resume {
@@ -149,8 +153,9 @@ pub(crate) fn plan_send(
         .get(place)
         .map(|(_, state)| state.name.clone())
         .unwrap_or_default();
+    let flags = incoming.takes;
     if !incoming.exists {
-        return Ok(SendPlan::Full { to });
+        return Ok(SendPlan::Full { to, flags });
     }
     let newest_there = incoming.snapshots.last().cloned();
     let common = own.iter().rev().find(|(guid, _)| there.contains_key(guid));
@@ -173,6 +178,7 @@ pub(crate) fn plan_send(
             from: *from,
             from_name: state.name.clone(),
             to,
+            flags,
         }),
     }
 }
@@ -184,6 +190,8 @@ pub struct DryRun {
     pub bytes: Option<u64>,
     /// The snapshot that a resume token is for.
     pub to_guid: Option<SnapshotGuid>,
+    /// How the stream that a resume token continues has its blocks.
+    pub flags: StreamFlags,
 }
 
 /// Reads the output of `zfs send -nvP`, which has a line `size<TAB>bytes` and, for a token, its
@@ -199,6 +207,13 @@ pub fn parse_dry_run(output: &str) -> DryRun {
         } else if let Some(guid) = line.strip_prefix("toguid =") {
             let guid = guid.trim().trim_start_matches("0x");
             found.to_guid = u64::from_str_radix(guid, 16).ok().map(SnapshotGuid);
+        } else {
+            match line {
+                "largeblockok = 1" => found.flags.large_blocks = true,
+                "compressok = 1" => found.flags.compressed = true,
+                "embedok = 1" => found.flags.embedded = true,
+                _ => {}
+            }
         }
     }
     found

@@ -95,7 +95,7 @@ impl Volume<Owned> {
         if self.zfs.is_replayed(&self.application) {
             return Ok(self);
         }
-        self.check_writable()?;
+        self.check_mountable()?;
         let dataset = self.dataset();
         self.zfs.ensure_mounted(&self.application, &dataset).await?;
         self.zfs

@@ -23,6 +23,8 @@ const BEGIN: u32 = 0;
 const ONE_SNAPSHOT: u64 = 1;
 /// `DMU_COMPOUNDSTREAM`: a list of properties, and whole streams after it.
 const PACKAGE: u64 = 2;
+/// `DMU_BACKUP_FEATURE_RAW`, above the two lowest bits: encrypted blocks, as of `zfs send -w`.
+const RAW: u64 = 1 << (24 + 2);
 /// `DMU_OST_ZFS`: what a filesystem is.
 const FILESYSTEM: u32 = 2;
 
@@ -43,6 +45,7 @@ mod offset {
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Head {
     is_package: bool,
+    is_raw: bool,
     is_filesystem: bool,
     /// The snapshot that it brings.
     to: SnapshotGuid,
@@ -103,6 +106,7 @@ impl Head {
         let name = name.split(|byte| *byte == 0).next().unwrap_or_default();
         Ok(Self {
             is_package: kind == PACKAGE,
+            is_raw: long(offset::VERSION) & RAW != 0,
             is_filesystem: short(offset::KIND) == FILESYSTEM,
             to: SnapshotGuid(long(offset::TO)),
             from: SnapshotGuid(long(offset::FROM)),
@@ -117,6 +121,9 @@ impl Head {
                 "it brings properties, or more than one snapshot (`zfs send` with -p, -R or -I)"
                     .to_owned(),
             );
+        }
+        if self.is_raw {
+            return Err("it is encrypted with a key of its own (`zfs send -w`)".to_owned());
         }
         if !self.is_filesystem {
             return Err("it is not the stream of a filesystem".to_owned());
@@ -213,6 +220,8 @@ pub(crate) mod tests {
         let incremental = Transfer::Incremental { from: BASE };
         let mut volume = head(1, 0, NAME);
         volume[offset::KIND] = 3;
+        let mut raw = head(1, 0, NAME);
+        raw[offset::VERSION + 3] |= 1 << 2;
         let mut other_record = head(1, 0, NAME);
         other_record[0] = 1;
         let mut no_snapshot = head(1, 0, NAME);
@@ -223,6 +232,7 @@ pub(crate) mod tests {
             (head(0, 0, NAME), &full, "not the beginning of a stream"),
             (head(3, 0, NAME), &full, "not the beginning of a stream"),
             (other_record, &full, "not the beginning of a stream"),
+            (raw, &full, "encrypted with a key of its own"),
             (volume, &full, "not the stream of a filesystem"),
             (
                 head(1, 0, "tank/flocker/web@autosnap"),

@@ -118,10 +118,7 @@ fn a_report_on_a_step_that_is_not_the_nodes_is_not_believed() {
     let other: NodeName = "node2".parse().unwrap();
     let done = |step| Event::Done {
         step: StepId::new(step),
-        done: StepDone {
-            change: Change::Changed,
-            yielded: Yield::Nothing,
-        },
+        done: StepDone::plain(Change::Changed),
     };
     let failed = |step| Event::Failed {
         step: StepId::new(step),

@@ -71,6 +71,8 @@ fn give_copy(observed: &mut Observed, number: u8, role: VolumeRole) {
         mounted: None,
         resumable: false,
         deployment: None,
+        key_needed: None,
+        held_by: Vec::new(),
     };
     state(observed, number).volumes.insert(name("db"), copy);
 }

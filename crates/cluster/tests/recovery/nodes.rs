@@ -321,8 +321,8 @@ impl World {
             Ok(yielded) => Event::Done {
                 step,
                 done: StepDone {
-                    change: Change::Changed,
                     yielded,
+                    ..StepDone::plain(Change::Changed)
                 },
             },
             Err(refusal) => failed(step, &refusal.to_string()),

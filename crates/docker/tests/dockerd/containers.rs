@@ -18,7 +18,10 @@ async fn only_a_changed_container_is_replaced_and_never_while_it_runs() {
     let specification = application("replaced", SERVER);
     let name = &specification.application;
     docker.ensure_namespace(name).await.unwrap();
-    let change = docker.ensure_container(&specification, None).await.unwrap();
+    let change = docker
+        .ensure_container(&specification, None, &[])
+        .await
+        .unwrap();
     assert_eq!(change, Change::Changed);
     let watch = docker.watch_start(name).await.unwrap();
     start(name).await;
@@ -29,13 +32,19 @@ async fn only_a_changed_container_is_replaced_and_never_while_it_runs() {
     assert_eq!(container.configuration, specification.digest());
     assert_eq!(container.namespace, before.namespace.clone().unwrap().id);
     assert!(matches!(container.status, ContainerStatus::Running { .. }));
-    let change = docker.ensure_container(&specification, None).await.unwrap();
+    let change = docker
+        .ensure_container(&specification, None, &[])
+        .await
+        .unwrap();
     assert_eq!(change, Change::Unchanged);
     assert_eq!(docker.observe_containers().await.unwrap()[name], before);
 
     let mut changed = specification.clone();
     changed.environment.insert("MODE".to_owned(), "new".into());
-    let error = docker.ensure_container(&changed, None).await.unwrap_err();
+    let error = docker
+        .ensure_container(&changed, None, &[])
+        .await
+        .unwrap_err();
     assert!(matches!(error, ContainerError::Running { .. }), "{error:?}");
     assert_eq!(docker.observe_containers().await.unwrap()[name], before);
 
@@ -49,7 +58,7 @@ async fn only_a_changed_container_is_replaced_and_never_while_it_runs() {
     // It was asked first, and ended by itself.
     assert_eq!(status, ContainerStatus::Stopped { exit_code: 0 });
 
-    let change = docker.ensure_container(&changed, None).await.unwrap();
+    let change = docker.ensure_container(&changed, None, &[]).await.unwrap();
     assert_eq!(change, Change::Changed);
     let now = docker.observe_containers().await.unwrap()[name].clone();
     let container = now.application.unwrap();
@@ -70,7 +79,10 @@ async fn a_running_container_is_not_removed() {
     let specification = application("kept", SERVER);
     let name = &specification.application;
     docker.ensure_namespace(name).await.unwrap();
-    docker.ensure_container(&specification, None).await.unwrap();
+    docker
+        .ensure_container(&specification, None, &[])
+        .await
+        .unwrap();
     start(name).await;
     let error = docker.remove_container(name).await.unwrap_err();
     insta::assert_snapshot!(error, @"the container of kept still runs and cannot be replaced or removed; stop it first: systemctl stop flocker-kept");
@@ -95,7 +107,7 @@ async fn the_application_sees_its_name_address_environment_and_volume() {
     let name = &specification.application;
     let namespace = docker.ensure_namespace(name).await.unwrap();
     docker
-        .ensure_container(&specification, Some(volume.path()))
+        .ensure_container(&specification, Some(volume.path()), &[bind(volume.path())])
         .await
         .unwrap();
     let watch = docker.watch_start(name).await.unwrap();
@@ -123,7 +135,10 @@ async fn a_container_follows_its_namespace_when_that_is_replaced() {
     let specification = application("follower", SERVER);
     let name = &specification.application;
     docker.ensure_namespace(name).await.unwrap();
-    docker.ensure_container(&specification, None).await.unwrap();
+    docker
+        .ensure_container(&specification, None, &[])
+        .await
+        .unwrap();
     let force = RemoveContainerOptions {
         force: true,
         ..RemoveContainerOptions::default()
@@ -135,7 +150,7 @@ async fn a_container_follows_its_namespace_when_that_is_replaced() {
         .unwrap();
 
     let error = docker
-        .ensure_container(&specification, None)
+        .ensure_container(&specification, None, &[])
         .await
         .unwrap_err();
     assert!(
@@ -143,7 +158,10 @@ async fn a_container_follows_its_namespace_when_that_is_replaced() {
         "{error:?}"
     );
     docker.ensure_namespace(name).await.unwrap();
-    let change = docker.ensure_container(&specification, None).await.unwrap();
+    let change = docker
+        .ensure_container(&specification, None, &[])
+        .await
+        .unwrap();
     assert_eq!(change, Change::Changed);
     let watch = docker.watch_start(name).await.unwrap();
     start(name).await;
@@ -161,7 +179,7 @@ async fn nothing_is_created_without_the_image_or_the_volume() {
 
     specification.image = "flocker-test/absent".parse().unwrap();
     let error = docker
-        .ensure_container(&specification, None)
+        .ensure_container(&specification, None, &[])
         .await
         .unwrap_err();
     insta::assert_snapshot!(error, @"image flocker-test/absent is not on this node; deploy again, or: docker pull flocker-test/absent");
@@ -169,7 +187,7 @@ async fn nothing_is_created_without_the_image_or_the_volume() {
     specification.image = crate::daemon::IMAGE.parse().unwrap();
     specification.mountpoint = Some("/data".parse().unwrap());
     let error = docker
-        .ensure_container(&specification, None)
+        .ensure_container(&specification, None, &[])
         .await
         .unwrap_err();
     assert!(
@@ -180,11 +198,19 @@ async fn nothing_is_created_without_the_image_or_the_volume() {
     let directory = tempfile::tempdir().unwrap();
     let missing = directory.path().join("not-mounted");
     let error = docker
-        .ensure_container(&specification, Some(&missing))
+        .ensure_container(&specification, Some(&missing), &[bind(&missing)])
         .await
         .unwrap_err();
     assert!(matches!(error, ContainerError::Request(_)), "{error:?}");
     assert!(!missing.exists(), "docker made the volume's directory");
     let observed = docker.observe_containers().await.unwrap();
     assert_eq!(observed[name].application, None);
+}
+
+/// Shows a directory at `/data`.
+fn bind(source: &std::path::Path) -> flocker_docker::BindMount {
+    flocker_docker::BindMount {
+        source: source.to_owned(),
+        target: "/data".parse().unwrap(),
+    }
 }

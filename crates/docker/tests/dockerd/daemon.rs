@@ -33,10 +33,16 @@ directory=$1
 group=flocker-test-$2
 mount --make-rprivate /
 mount -t tmpfs tmpfs /run
-mkdir /run/data
+# All of Docker's data is in memory, but for the containers' own files, which Flocker looks at.
+data=$directory/data
+mkdir -p "$data/containers" /run/containers
+mount --bind "$data/containers" /run/containers
+mount -t tmpfs tmpfs "$data"
+mkdir "$data/containers"
+mount --move /run/containers "$data/containers"
 ip link set lo up
 echo '{}' >/run/daemon.json
-dockerd --config-file /run/daemon.json --data-root /run/data --exec-root /run/exec \
+dockerd --config-file /run/daemon.json --data-root "$data" --exec-root /run/exec \
     --pidfile /run/docker.pid --host "unix://$directory/docker.sock" \
     --exec-opt native.cgroupdriver=cgroupfs --cgroup-parent "/$group" </dev/null &
 # A shell would give a command in the background no input, so this waits in the foreground.
@@ -49,6 +55,7 @@ for attempt in 1 2 3 4 5 6 7 8 9; do
     [ -z "$(find /sys/fs/cgroup -type d -name "$group")" ] && break
     sleep 0.1
 done
+umount -R "$directory/data" 2>/dev/null
 rm -rf -- "$directory"
 "#;
 
@@ -202,7 +209,14 @@ pub(crate) async fn import_shell(name: &str) {
 
 /// Imports busybox under `name`, with what lines of a Dockerfile say of it.
 pub(crate) async fn import_changed_shell(name: &str, changes: Vec<String>) {
+    import_image(name, changes, |_| ()).await;
+}
+
+/// Imports busybox under `name`, with what lines of a Dockerfile say of it, and with the files that
+/// `add` puts into its root directory.
+pub(crate) async fn import_image(name: &str, changes: Vec<String>, add: impl FnOnce(&Path)) {
     let root = tempfile::tempdir().unwrap();
+    add(root.path());
     let programs = root.path().join("bin");
     std::fs::create_dir(&programs).unwrap();
     std::fs::create_dir(root.path().join("tmp")).unwrap();
@@ -212,6 +226,7 @@ pub(crate) async fn import_changed_shell(name: &str, changes: Vec<String>) {
     ] {
         std::os::unix::fs::symlink("busybox", programs.join(applet)).unwrap();
     }
+    add_program(root.path(), "getent");
     let archive = tar(root.path());
     let (repository, tag) = name.split_once(':').unwrap();
     let options = CreateImageOptions {
@@ -227,6 +242,22 @@ pub(crate) async fn import_changed_shell(name: &str, changes: Vec<String>) {
         .try_collect::<Vec<_>>()
         .await
         .unwrap();
+}
+
+/// Copies a program of this machine, with the libraries that it is linked to.
+fn add_program(root: &Path, name: &str) {
+    let program = find_program(name).unwrap();
+    std::fs::copy(&program, root.join("bin").join(name)).unwrap();
+    let linked = Command::new("ldd").arg(&program).output().unwrap();
+    let linked = String::from_utf8(linked.stdout).unwrap();
+    let libraries = linked
+        .split_whitespace()
+        .filter(|word| word.starts_with('/'));
+    for library in libraries {
+        let copy = root.join(library.trim_start_matches('/'));
+        std::fs::create_dir_all(copy.parent().unwrap()).unwrap();
+        std::fs::copy(library, copy).unwrap();
+    }
 }
 
 fn tar(directory: &Path) -> Vec<u8> {

@@ -21,7 +21,10 @@ async fn run_checked(docker: &Docker, name: &str, script: &str) -> ApplicationNa
     };
     let name = specification.application.clone();
     docker.ensure_namespace(&name).await.unwrap();
-    docker.ensure_container(&specification, None).await.unwrap();
+    docker
+        .ensure_container(&specification, None, &[])
+        .await
+        .unwrap();
     start(&name).await;
     name
 }
@@ -84,7 +87,10 @@ async fn without_a_check_nothing_is_waited_for() {
     let specification = application("unchecked", SERVER);
     let name = &specification.application;
     docker.ensure_namespace(name).await.unwrap();
-    docker.ensure_container(&specification, None).await.unwrap();
+    docker
+        .ensure_container(&specification, None, &[])
+        .await
+        .unwrap();
     start(name).await;
     docker.wait_until_healthy(name, PATIENCE).await.unwrap();
     assert_eq!(health(&docker, name).await, Some(Health::Unchecked));

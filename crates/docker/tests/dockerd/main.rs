@@ -11,6 +11,7 @@
 mod containers;
 mod daemon;
 mod health;
+mod image_volumes;
 mod images;
 mod networks;
 mod starts;

@@ -1,13 +1,20 @@
 //! The bridge network and the namespaces on it.
 
+use std::collections::BTreeSet;
+
 use bollard::models::{ContainerCreateBody, NetworkCreateRequest};
-use bollard::query_parameters::{CreateContainerOptions, KillContainerOptions};
+use bollard::query_parameters::{
+    CreateContainerOptions, InspectContainerOptions, KillContainerOptions,
+};
 use flocker_docker::{
     Change, Docker, DockerSettings, LookupError, NamespaceError, NetworkError, container_name,
     namespace_name,
 };
 
-use crate::daemon::{IMAGE, SERVER, application, connect, settings, start, stranger};
+use crate::daemon::{
+    IMAGE, SERVER, application, connect, docker_command, settings, start, stranger,
+};
+use flocker_model::ApplicationName;
 
 #[tokio::test]
 async fn the_network_is_made_once_with_the_addresses_that_are_asked_for() {
@@ -92,6 +99,70 @@ async fn a_namespace_stays_until_its_process_dies() {
     assert_eq!(removed, Change::Unchanged);
 }
 
+/// What programs in an application's container get for the name `localhost`: those that want any
+/// address that the machine can use, and those that want IPv6 first.
+fn localhost_in(application: &ApplicationName) -> BTreeSet<String> {
+    let name = container_name(application);
+    let mut addresses = BTreeSet::new();
+    for database in ["ahosts", "hosts"] {
+        let output = docker_command()
+            .args(["exec", &name, "getent", database, "localhost"])
+            .output()
+            .unwrap();
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{errors}");
+        let found = String::from_utf8(output.stdout).unwrap();
+        let words = found.lines().filter_map(|line| line.split(' ').next());
+        addresses.extend(words.map(str::to_owned));
+    }
+    addresses
+}
+
+#[tokio::test]
+async fn localhost_is_ipv4_alone_where_links_are() {
+    let Some(docker) = connect().await else {
+        return;
+    };
+    let specification = application("localhost", SERVER);
+    let application = &specification.application;
+    let ipv4 = BTreeSet::from(["127.0.0.1".to_owned()]);
+    docker.ensure_namespace(application).await.unwrap();
+    docker
+        .ensure_container(&specification, None, &[])
+        .await
+        .unwrap();
+    start(application).await;
+    assert_eq!(localhost_in(application), ipv4);
+
+    // Docker writes the file anew whenever it starts the namespace.
+    docker
+        .stop_container(application, std::time::Duration::ZERO)
+        .await
+        .unwrap();
+    stranger()
+        .await
+        .kill_container(&namespace_name(application), None::<KillContainerOptions>)
+        .await
+        .unwrap();
+    let again = docker.ensure_namespace(application).await.unwrap();
+    assert_eq!(again.change, Change::Changed);
+    start(application).await;
+    assert_eq!(localhost_in(application), ipv4);
+
+    // Of what an earlier release started, too, without making anything anew.
+    let inspected = stranger()
+        .await
+        .inspect_container(&again.container, None::<InspectContainerOptions>)
+        .await
+        .unwrap();
+    let path = inspected.hosts_path.unwrap();
+    std::fs::write(&path, "127.0.0.1 localhost\n::1 localhost ip6-localhost\n").unwrap();
+    assert_ne!(localhost_in(application), ipv4);
+    let found = docker.ensure_namespace(application).await.unwrap();
+    assert_eq!(found.change, Change::Unchanged);
+    assert_eq!(localhost_in(application), ipv4);
+}
+
 #[tokio::test]
 async fn a_namespace_that_is_in_use_is_not_taken_away() {
     let Some(docker) = connect().await else {
@@ -100,7 +171,10 @@ async fn a_namespace_that_is_in_use_is_not_taken_away() {
     let specification = application("namespace-used", SERVER);
     let application = &specification.application;
     docker.ensure_namespace(application).await.unwrap();
-    docker.ensure_container(&specification, None).await.unwrap();
+    docker
+        .ensure_container(&specification, None, &[])
+        .await
+        .unwrap();
     start(application).await;
     let error = docker.remove_namespace(application).await.unwrap_err();
     assert!(matches!(error, NamespaceError::InUse { .. }), "{error:?}");

@@ -18,7 +18,10 @@ async fn prepare(docker: &Docker, specification: &ContainerSpecification) {
         .ensure_namespace(&specification.application)
         .await
         .unwrap();
-    docker.ensure_container(specification, None).await.unwrap();
+    docker
+        .ensure_container(specification, None, &[])
+        .await
+        .unwrap();
 }
 
 #[tokio::test]

@@ -378,3 +378,44 @@ async fn every_running_application_comes_back_when_docker_crashes() {
         bench.down(unit).await;
     }
 }
+
+/// The node's own unit, with a script in the place of `flocker-node restore`.
+#[tokio::test]
+async fn a_restore_that_waits_for_a_key_is_run_again() {
+    let Some(bench) = bench().await else {
+        return;
+    };
+    let scripts = bench
+        .machine
+        .unit("restore", RestartPolicy::Never)
+        .node_program;
+    let shared = scripts.parent().unwrap();
+    let (script, key) = (shared.join("restore"), shared.join("key"));
+    let text = format!(
+        "if [ -e {key} ]; then echo restored; else echo waits; false; fi >{events} || exit 7\n",
+        key = key.display(),
+        events = shared.join("events").display()
+    );
+    std::fs::write(&script, text).unwrap();
+    let unit = include_str!("../../../node/packaging/flocker.service")
+        .replace(
+            "/usr/bin/flocker-node restore",
+            &format!("/bin/sh {}", script.display()),
+        )
+        .replace("ConditionPathExists=/etc/flocker/node.toml\n", "");
+    let directory = bench.machine.settings().directory;
+    std::fs::write(directory.join("flocker.service"), unit).unwrap();
+
+    let begun = event_count();
+    let manager = ManagerProxy::new(&bench.bus).await.unwrap();
+    manager.reload().await.unwrap();
+    let name = "flocker.service".to_owned();
+    manager
+        .start_unit(name, "replace".to_owned())
+        .await
+        .unwrap();
+    let once = wait_for_event(begun, "waits");
+    let twice = wait_for_event(once, "waits");
+    std::fs::write(key, "").unwrap();
+    wait_for_event(twice, "restored");
+}

@@ -30,6 +30,18 @@ done
 exit 8
 "#;
 
+/// Sends a command to Redis and prints the answer, of a text the text itself. Arguments: ADDRESS PORT
+/// COMMAND.
+///
+/// Source: Redis's protocol specification, inline commands, simple and bulk strings.
+const REDIS: &str = r#"
+exec 3<>"/dev/tcp/$0/$1" || exit 7
+printf '%s\r\n' "$2" >&3
+read -r -t 30 line <&3 || exit 8
+case $line in '$'[0-9]*) read -r -t 30 line <&3 || exit 8 ;; esac
+printf '%s\n' "${line%$'\r'}"
+"#;
+
 /// An HTTP answer.
 #[derive(Debug)]
 pub(super) struct Page {
@@ -168,6 +180,24 @@ impl Clients<'_> {
         expect(
             output.success(),
             format!("an answer of the ledger at {address} to `{line}`"),
+            format!("{}, {:?}", output.status, output.stderr.trim()),
+        )?;
+        Ok(output.stdout.trim_end().to_owned())
+    }
+
+    /// Sends a command to a Redis.
+    pub(super) async fn ask_redis(
+        &self,
+        address: Ipv4Addr,
+        port: u16,
+        command: &str,
+    ) -> Result<String, Failure> {
+        let (host, port) = (address.to_string(), port.to_string());
+        let arguments = ["60", "bash", "-c", REDIS, &host, &port, command];
+        let output = self.run("timeout", &arguments).await?;
+        expect(
+            output.success(),
+            format!("an answer of Redis at {address}:{port} to `{command}`"),
             format!("{}, {:?}", output.status, output.stderr.trim()),
         )?;
         Ok(output.stdout.trim_end().to_owned())

@@ -135,6 +135,19 @@ impl Transcript {
         expect(last == Some(line), format!("`{line}`"), self.render())
     }
 
+    /// Standard output has this line.
+    pub(super) fn expect_line(&self, line: &str) -> Result<(), Failure> {
+        let is_there = self.0.stdout.lines().any(|got| got == line);
+        expect(is_there, format!("the line `{line}`"), self.render())
+    }
+
+    /// Standard output contains this text.
+    pub(super) fn expect_output(&self, text: &str) -> Result<(), Failure> {
+        let is_there = self.0.stdout.contains(text);
+        let expected = format!("`{text}` on standard output");
+        expect(is_there, expected, self.render())
+    }
+
     pub(super) fn expect_lines(&self, lines: &[String]) -> Result<(), Failure> {
         let mut expected = lines.to_vec();
         let mut got: Vec<&str> = self.0.stdout.lines().collect();

@@ -11,10 +11,32 @@ use crate::progress::Progress;
 use crate::stage::Stage;
 
 /// Which images each node of a lab starts with. The database's is on both, as
-/// after any move; whatever else moves brings its image along.
+/// after any move, and so are those that are configured as official ones are;
+/// whatever else moves brings its image along.
 const IMAGES: [(&str, &[&str]); 2] = [
-    ("node1", &["postgresql", "trac"]),
-    ("node2", &["postgresql", "elasticsearch", "kibana"]),
+    (
+        "node1",
+        &[
+            "postgresql",
+            "trac",
+            "postgres",
+            "redis",
+            "slow-stop",
+            "web",
+        ],
+    ),
+    (
+        "node2",
+        &[
+            "postgresql",
+            "elasticsearch",
+            "kibana",
+            "postgres",
+            "redis",
+            "slow-stop",
+            "web",
+        ],
+    ),
 ];
 
 /// The package for the nodes, the operator's program, and the images.

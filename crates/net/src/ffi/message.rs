@@ -19,8 +19,8 @@ pub(crate) struct SetElements {
     raw: RawSet,
 }
 
-/// A rule that is put before the others of its chain, where `nftnl` puts it after them.
-pub(crate) struct AtTop<'a>(pub(crate) nftnl::Rule<'a>);
+/// A rule that is put before the one at its position, where `nftnl` puts it after that.
+pub(crate) struct Inserted<'a>(pub(crate) nftnl::Rule<'a>);
 
 struct RawSet(NonNull<sys::nftnl_set>);
 
@@ -166,7 +166,7 @@ unsafe impl NlMsg for SetElements {
 }
 
 // SAFETY: writes what the rule itself would write, with one flag less.
-unsafe impl NlMsg for AtTop<'_> {
+unsafe impl NlMsg for Inserted<'_> {
     unsafe fn write(&self, buffer: *mut c_void, sequence: u32, action: MsgType) {
         // SAFETY: the caller's promises are passed on.
         unsafe { self.0.write(buffer, sequence, action) };

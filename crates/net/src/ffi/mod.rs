@@ -1,4 +1,4 @@
-//! What `nftnl` lacks, over `nftnl-sys`: any expression, maps, and rules at the top of a chain.
+//! What `nftnl` lacks, over `nftnl-sys`: any expression, maps, and rules before another.
 //!
 //! `nftnl` 0.9.4 has no maps, no lookup into a register, no `fib` and no 32-bit registers.
 
@@ -8,4 +8,4 @@ mod expression;
 mod message;
 
 pub(crate) use expression::Expression;
-pub(crate) use message::{AtTop, NamedSet, SetElements};
+pub(crate) use message::{Inserted, NamedSet, SetElements};

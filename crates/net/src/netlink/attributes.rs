@@ -25,6 +25,12 @@ impl<'a> Attribute<'a> {
         Some(u32::from_be_bytes(*bytes))
     }
 
+    /// Reads a large number in network byte order.
+    pub(crate) fn large_number(&self) -> Option<u64> {
+        let (bytes, _rest) = self.value.split_first_chunk::<8>()?;
+        Some(u64::from_be_bytes(*bytes))
+    }
+
     /// Reads NUL-terminated text.
     pub(crate) fn text(&self) -> Option<&'a str> {
         let until_nul = self.value.split(|byte| *byte == 0).next()?;

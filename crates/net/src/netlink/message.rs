@@ -32,6 +32,11 @@ impl Request {
         }
     }
 
+    /// Asks about another family than IPv4 (`NFPROTO_…`; 0 for all of them).
+    pub(crate) fn family(self, family: u8) -> Self {
+        Self { family, ..self }
+    }
+
     /// Asks for everything of a kind.
     pub(crate) fn dump(mut self) -> Self {
         self.flags |= flags(libc::NLM_F_DUMP);
@@ -110,6 +115,17 @@ impl Reply {
     /// Tells whether it is a message of this number of a subsystem (`NFNL_SUBSYS_*`).
     pub(super) fn is_from(&self, subsystem: libc::c_int, message: libc::c_int) -> bool {
         i32::from(self.kind) == (subsystem << 8) | message
+    }
+
+    /// Returns the number of the message, if it is one of a subsystem (`NFNL_SUBSYS_*`).
+    pub(super) fn number(&self, subsystem: libc::c_int) -> Option<libc::c_int> {
+        let kind = i32::from(self.kind);
+        (kind >> 8 == subsystem).then_some(kind & 0xff)
+    }
+
+    /// Returns the number of the family that a netfilter message is about (`NFPROTO_…`).
+    pub(super) fn family(&self) -> Option<u8> {
+        self.payload.first().copied()
     }
 
     /// Returns the error number that the kernel reports, 0 for an acknowledgement.

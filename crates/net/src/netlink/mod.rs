@@ -6,6 +6,7 @@ mod message;
 mod socket;
 mod table_reply;
 mod tables;
+mod watch;
 
 pub(crate) use attributes::{attributes, find};
 #[cfg(test)]
@@ -14,5 +15,8 @@ pub(crate) use batch::Transaction;
 pub(crate) use message::{Request, parse_replies};
 pub(crate) use socket::Netlink;
 pub use socket::{NetlinkError, Refusal};
-pub(crate) use table_reply::{DumpedRule, parse_rule, parse_table};
-pub(crate) use tables::{observe_rules, observe_table};
+pub(crate) use table_reply::{DumpedBaseChain, DumpedRule, parse_rule, parse_table};
+pub(crate) use tables::{
+    observe_base_chains, observe_set_keys, observe_table, observe_table_rules,
+};
+pub(crate) use watch::FirewallEvents;

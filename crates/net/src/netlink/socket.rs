@@ -1,7 +1,7 @@
 //! A netlink socket to netfilter.
 
 use std::io;
-use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
 
 use nix::errno::Errno;
 use nix::sys::socket::{
@@ -75,7 +75,7 @@ fn list(refusals: &[Refusal]) -> String {
 }
 
 impl NetlinkError {
-    fn socket(operation: &'static str) -> impl Fn(Errno) -> Self {
+    pub(super) fn socket(operation: &'static str) -> impl Fn(Errno) -> Self {
         move |errno| Self::Socket {
             operation,
             source: errno.into(),
@@ -85,6 +85,12 @@ impl NetlinkError {
     /// Tells whether the thing that was asked about does not exist.
     pub(crate) fn is_not_found(&self) -> bool {
         matches!(self, Self::Refused { source, .. } if source.kind() == io::ErrorKind::NotFound)
+    }
+}
+
+impl AsFd for Netlink {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
     }
 }
 
@@ -100,6 +106,14 @@ impl Netlink {
     /// # Errors
     /// When the kernel has no netfilter or the process is not root.
     pub(crate) fn open() -> Result<Self, NetlinkError> {
+        Self::open_for(0)
+    }
+
+    /// Opens a socket that also gets the notifications of these groups, a bit for each.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub(super) fn open_for(groups: u32) -> Result<Self, NetlinkError> {
         let socket = socket(
             AddressFamily::Netlink,
             SockType::Raw,
@@ -107,7 +121,8 @@ impl Netlink {
             SockProtocol::NetlinkNetFilter,
         )
         .map_err(NetlinkError::socket("socket"))?;
-        bind(socket.as_raw_fd(), &NetlinkAddr::new(0, 0)).map_err(NetlinkError::socket("bind"))?;
+        bind(socket.as_raw_fd(), &NetlinkAddr::new(0, groups))
+            .map_err(NetlinkError::socket("bind"))?;
         setsockopt(&socket, sockopt::SndBufForce, &SOCKET_BUFFER)
             .and_then(|()| setsockopt(&socket, sockopt::RcvBufForce, &SOCKET_BUFFER))
             .map_err(NetlinkError::socket("setsockopt"))?;
@@ -199,7 +214,7 @@ impl Netlink {
         }
     }
 
-    fn receive(&self, flags: MsgFlags) -> Result<Vec<u8>, Errno> {
+    pub(super) fn receive(&self, flags: MsgFlags) -> Result<Vec<u8>, Errno> {
         let mut buffer = vec![0; RECEIVE_BUFFER];
         loop {
             match recv(self.socket.as_raw_fd(), &mut buffer, flags) {

@@ -19,7 +19,8 @@ const CHAIN_POLICY: u16 = 5;
 const CHAIN_TYPE: u16 = 7;
 const HOOK_NUMBER: u16 = 1;
 const HOOK_PRIORITY: u16 = 2;
-pub(super) const RULE_CHAIN: u16 = 2;
+const RULE_CHAIN: u16 = 2;
+const RULE_HANDLE: u16 = 3;
 const RULE_EXPRESSIONS: u16 = 4;
 const RULE_USERDATA: u16 = 7;
 const EXPRESSION_NAME: u16 = 1;
@@ -41,6 +42,8 @@ const USERDATA_COMMENT: u8 = 0;
 /// A rule as the kernel lists it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct DumpedRule {
+    /// The kernel's number of it, unique in its table.
+    pub(crate) handle: u64,
     /// The chain that it is in.
     pub(crate) chain: String,
     /// Its comment, if it has one.
@@ -107,6 +110,52 @@ fn payloads<'a>(
         .filter(move |payload| text(payload, TABLE_NAME) == table)
 }
 
+/// A base chain of any table, as the kernel lists it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct DumpedBaseChain {
+    /// The number of the table's family (`NFPROTO_…`).
+    pub(crate) family: u8,
+    /// The table.
+    pub(crate) table: String,
+    /// Its name.
+    pub(crate) name: String,
+    /// Where the kernel calls it.
+    pub(crate) base: BaseState,
+}
+
+/// Lists the base chains among chains of any table.
+pub(super) fn parse_base_chains(replies: &[Reply]) -> Vec<DumpedBaseChain> {
+    let chains = replies
+        .iter()
+        .filter(|reply| reply.is_from(libc::NFNL_SUBSYS_NFTABLES, libc::NFT_MSG_NEWCHAIN));
+    let bases = chains.filter_map(|reply| {
+        let payload = reply.attributes();
+        Some(DumpedBaseChain {
+            family: reply.family()?,
+            table: text(payload, TABLE_NAME),
+            name: text(payload, CHAIN_NAME),
+            base: parse_base(payload)?,
+        })
+    });
+    bases.collect()
+}
+
+/// Tells whether one of the messages is about a chain, or something in it, of an IPv4 table;
+/// `is_meant` is given the table and the chain, which is empty for what is in no chain.
+pub(super) fn mentions(replies: &[Reply], is_meant: impl Fn(&str, &str) -> bool) -> bool {
+    let ipv4 = u8::try_from(libc::NFPROTO_IPV4).ok();
+    replies.iter().any(|reply| {
+        let payload = reply.attributes();
+        let chain = match reply.number(libc::NFNL_SUBSYS_NFTABLES) {
+            Some(libc::NFT_MSG_NEWCHAIN | libc::NFT_MSG_DELCHAIN) => text(payload, CHAIN_NAME),
+            Some(libc::NFT_MSG_NEWRULE | libc::NFT_MSG_DELRULE) => text(payload, RULE_CHAIN),
+            Some(_) => String::new(),
+            None => return false,
+        };
+        reply.family() == ipv4 && is_meant(&text(payload, TABLE_NAME), &chain)
+    })
+}
+
 fn parse_base(payload: &[u8]) -> Option<BaseState> {
     let hook = find(payload, CHAIN_HOOK)?;
     Some(BaseState {
@@ -127,7 +176,9 @@ pub(crate) fn parse_rule(payload: &[u8]) -> DumpedRule {
         (text(expression.value, EXPRESSION_NAME), data)
     });
     let comment = find(payload, RULE_USERDATA).and_then(|userdata| parse_comment(userdata.value));
+    let handle = find(payload, RULE_HANDLE).and_then(|attribute| attribute.large_number());
     DumpedRule {
+        handle: handle.unwrap_or_default(),
         chain: text(payload, RULE_CHAIN),
         comment: comment.unwrap_or_default(),
         expressions: expressions.collect(),
@@ -158,7 +209,7 @@ fn parse_layout(payload: &[u8]) -> SetLayout {
     }
 }
 
-fn parse_elements(payload: &[u8]) -> impl Iterator<Item = (Vec<u8>, Vec<u8>)> {
+pub(super) fn parse_elements(payload: &[u8]) -> impl Iterator<Item = (Vec<u8>, Vec<u8>)> {
     let elements = attributes(payload)
         .filter(|attribute| attribute.kind == ELEMENTS)
         .flat_map(|list| list.nested());

@@ -9,8 +9,8 @@ use crate::table_state::TableState;
 use super::message::Request;
 use super::socket::{Netlink, NetlinkError};
 use super::table_reply::{
-    CHAIN_NAME, DumpedRule, ELEMENTS_SET, RULE_CHAIN, TABLE_NAME, number, parse_rule, parse_table,
-    set_names,
+    CHAIN_NAME, DumpedBaseChain, DumpedRule, ELEMENTS_SET, TABLE_NAME, number, parse_base_chains,
+    parse_elements, parse_rule, parse_table, set_names,
 };
 
 const GENERATION_ID: u16 = 1;
@@ -61,24 +61,52 @@ fn request(message: libc::c_int) -> Request {
     Request::new(libc::NFNL_SUBSYS_NFTABLES, message)
 }
 
-/// Reads a chain's rules in their order.
+/// Lists the base chains of all tables of all families.
 ///
 /// # Errors
-/// When the kernel refuses; a table or chain that does not exist has no rules.
-pub(crate) fn observe_rules(
+/// When the kernel refuses.
+pub(crate) fn observe_base_chains(
     netlink: &mut Netlink,
-    table: &str,
-    chain: &str,
+) -> Result<Vec<DumpedBaseChain>, NetlinkError> {
+    let chains = request(libc::NFT_MSG_GETCHAIN).family(0).dump();
+    Ok(parse_base_chains(&netlink.ask(&chains, "list chains")?))
+}
+
+/// Reads all rules of a table of any family.
+///
+/// # Errors
+/// When the kernel refuses; a table that does not exist has no rules.
+pub(crate) fn observe_table_rules(
+    netlink: &mut Netlink,
+    (family, table): (u8, &str),
 ) -> Result<Vec<DumpedRule>, NetlinkError> {
-    let request = request(libc::NFT_MSG_GETRULE)
-        .dump()
-        .text(TABLE_NAME, table)
-        .text(RULE_CHAIN, chain);
-    let replies = netlink.ask(&request, "list rules")?;
-    Ok(replies
-        .iter()
-        .map(|reply| parse_rule(reply.attributes()))
-        .collect())
+    let rules = request(libc::NFT_MSG_GETRULE).family(family);
+    let rules = rules.dump().text(TABLE_NAME, table);
+    let replies = netlink.ask(&rules, "list rules")?;
+    let rules = replies.iter().map(|reply| parse_rule(reply.attributes()));
+    Ok(rules.collect())
+}
+
+/// Reads the keys of a set of any table; none if there is no such set.
+///
+/// # Errors
+/// When the kernel refuses.
+pub(crate) fn observe_set_keys(
+    netlink: &mut Netlink,
+    (family, table): (u8, &str),
+    set: &str,
+) -> Result<Vec<Vec<u8>>, NetlinkError> {
+    let elements = request(libc::NFT_MSG_GETSETELEM).family(family).dump();
+    let elements = elements.text(TABLE_NAME, table).text(ELEMENTS_SET, set);
+    match netlink.ask(&elements, "list a set's elements") {
+        Ok(replies) => Ok(replies
+            .iter()
+            .flat_map(|reply| parse_elements(reply.attributes()))
+            .map(|(key, _)| key)
+            .collect()),
+        Err(error) if error.is_not_found() => Ok(Vec::new()),
+        Err(error) => Err(error),
+    }
 }
 
 impl Netlink {

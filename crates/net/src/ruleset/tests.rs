@@ -100,7 +100,7 @@ fn names(operations: &[crate::transaction::Operation<'_>]) -> String {
             Operation::FlushSet(set) => format!("flush set {}", set.name),
             Operation::AddElements(set) => format!("add elements {}", set.name),
             Operation::AppendRule(chain, _) => format!("append rule to {}", chain.name),
-            Operation::AcceptInDockerUser => "accept in DOCKER-USER".to_owned(),
+            Operation::EditDockerChain(chain, edit) => format!("edit {chain}: {edit:?}"),
         })
         .collect();
     names.join("\n")

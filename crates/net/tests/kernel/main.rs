@@ -11,9 +11,12 @@
 )]
 
 mod firewall;
+mod firewalls;
 mod held;
 mod links;
+mod mtu;
 mod observing;
 mod routes;
 mod traffic;
+mod watching;
 mod world;

@@ -2,13 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
+use std::io::Write as _;
 use std::net::Ipv4Addr;
 use std::os::fd::AsRawFd as _;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::thread;
 
-use flocker_model::Port;
-use flocker_net::{EnsuredRouting, NetworkNamespace, RoutingTable, Target, ensure_routing};
+use flocker_model::{FirewallObstacle, Port};
+use flocker_net::{
+    EnsuredRouting, NetworkNamespace, RoutingTable, Target, ensure_routing, observe_firewall,
+};
 use nix::sched::{CloneFlags, unshare};
 
 pub(crate) const BRIDGE: &str = "flocker0";
@@ -87,6 +90,21 @@ impl Machine {
         String::from_utf8(output.stdout).unwrap()
     }
 
+    /// Loads rules that nft understands.
+    pub(crate) fn rules(&self, text: &str) {
+        let output = self.run(|| {
+            let mut nft = Command::new("nft");
+            let nft = nft.args(["-f", "-"]).stdin(Stdio::piped());
+            let mut nft = nft.stderr(Stdio::piped()).spawn().unwrap();
+            let mut input = nft.stdin.take().unwrap();
+            input.write_all(text.as_bytes()).unwrap();
+            drop(input);
+            nft.wait_with_output().unwrap()
+        });
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{errors}");
+    }
+
     /// Makes packets to [`DISGUISE`] leave for 127.0.0.1 at a neighbour, as a hostile program with
     /// raw sockets would send them.
     pub(crate) fn disguise_localhost_of(&self, neighbour: Ipv4Addr) {
@@ -137,6 +155,12 @@ impl Node {
 
     pub(crate) fn program(&self, table: &RoutingTable) -> EnsuredRouting {
         self.machine.run(|| ensure_routing(table)).unwrap()
+    }
+
+    /// Lists what keeps redirected connections from the node's containers.
+    pub(crate) fn obstacles(&self) -> Vec<FirewallObstacle> {
+        let observed = self.machine.run(|| observe_firewall(BRIDGE)).unwrap();
+        observed.into_iter().collect()
     }
 
     /// Sets up what Docker's firewall has by default, with the real iptables.

@@ -1,28 +1,34 @@
 //! Starting and stopping applications: volume, network namespace, container, unit.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use flocker_docker::UnitSpecification;
 use flocker_model::{
     ApplicationName, ContainerLinks, ContainerSpecification, ContainerStatus, Epoch,
-    RememberedApplication, RestartPolicy, UnitState,
+    RememberedApplication, RestartPolicy, StopGracePeriod, UnitState,
 };
-use flocker_plan::StopKind;
-use flocker_remote::protocol::{Change, Progress, StepFailure};
+use flocker_plan::{Note, StopKind};
+use flocker_remote::protocol::{Change, Progress, StepDone, StepFailure};
 
 use crate::execute::ProgressSender;
+use crate::execute::images::account_for;
 use crate::failure::OrFailure as _;
 use crate::machine::Machine;
 use crate::places::reach;
 use crate::platform::{
-    Containers as _, OwnedVolume as _, Platform, Routes as _, Steady, Units as _, Volumes as _,
+    Containers as _, Directories as _, OwnedVolume as _, Platform, Routes as _, Steady, Units as _,
+    Volumes as _, WantedDirectories,
 };
 
-/// How long an application may take to stop before it is killed.
-const STOP_GRACE: Duration = Duration::from_secs(30);
-/// How long systemd may take over it in all.
-const STOP_PATIENCE: Duration = Duration::from_secs(90);
+/// How long systemd may take to stop an application, beyond what the application is given.
+const STOP_PATIENCE: Duration = Duration::from_secs(60);
+/// The signal that a process cannot handle.
+const SIGKILL: u8 = 9;
+/// The exit code of a container that was killed.
+///
+/// **Source**: Docker's documentation, `docker run`, exit status: 128 and the signal's number.
+const KILLED: i64 = 137;
 /// How long a start may take until the container runs.
 const START_PATIENCE: Duration = Duration::from_secs(300);
 /// How long the check that an image brings along may neither pass nor fail for good.
@@ -60,13 +66,38 @@ pub(crate) async fn make_ready(
     program_links(machine, (step, name), &record.links).await?;
     reach(|| format!("{step}.linked")).await;
     let path = mounted.as_ref().map(AsRef::as_ref);
-    machine
-        .containers
-        .ensure_container(&record.specification, path)
-        .await?;
+    ensure_container(machine, &record.specification, path).await?;
     reach(|| format!("{step}.container-made")).await;
     // A namespace that was made anew may have another address than the table says.
     look_addresses_up_again(machine, step).await
+}
+
+/// Makes sure of the container, and of a directory for each of its mount points.
+///
+/// A container that is as specified is left as it is, with what it has mounted: it may have been made
+/// by an earlier release, which let Docker make volumes.
+async fn ensure_container(
+    machine: &Machine<impl Platform>,
+    specification: &ContainerSpecification,
+    volume: Option<&Path>,
+) -> Result<(), StepFailure> {
+    let containers = &machine.containers;
+    if containers.has_container(specification, volume).await? {
+        return Ok(());
+    }
+    let accounted = account_for(machine, specification).await?;
+    let wanted = WantedDirectories {
+        application: &specification.application,
+        image: &specification.image,
+        volume,
+        sees_top: specification.mountpoint.is_some(),
+        mounts: &accounted.mounts,
+    };
+    let mounts = machine.directories.ensure(wanted).await?;
+    containers
+        .ensure_container(specification, volume, &mounts)
+        .await?;
+    Ok(())
 }
 
 /// Puts the containers' present addresses into the node's table, if there is one.
@@ -98,7 +129,7 @@ pub(super) async fn start(
     machine: &Machine<impl Platform>,
     (specification, links, volume): (ContainerSpecification, ContainerLinks, Option<Epoch>),
     progress: &ProgressSender,
-) -> Result<Change, StepFailure> {
+) -> Result<StepDone, StepFailure> {
     let name = specification.application.clone();
     let tell = |what: &str| {
         let what = format!("{what} {name}");
@@ -115,7 +146,7 @@ pub(super) async fn start(
         volume,
         retired: false,
     };
-    take_down_if_different(machine, &record).await?;
+    let notes = take_down_if_different(machine, &record).await?;
     reach(|| "start-application.taken-down".to_owned()).await;
     machine.store.set_application(&record).or_failure()?;
     reach(|| "start-application.remembered".to_owned()).await;
@@ -135,7 +166,10 @@ pub(super) async fn start(
         .await?;
     reach(|| "start-application.steady".to_owned()).await;
     machine.store.end_change(&name).or_failure()?;
-    Ok(Change::Changed)
+    Ok(StepDone {
+        notes,
+        ..StepDone::plain(Change::Changed)
+    })
 }
 
 /// Tells whether an application may have done all that it is for as soon as it was started.
@@ -173,20 +207,56 @@ pub(super) async fn await_health(
 async fn take_down_if_different(
     machine: &Machine<impl Platform>,
     record: &RememberedApplication,
-) -> Result<(), StepFailure> {
+) -> Result<Vec<Note>, StepFailure> {
     let name = &record.specification.application;
     let found = machine.containers.observe_containers().await?;
     let Some(container) = found.get(name).and_then(|found| found.application.as_ref()) else {
-        return Ok(());
+        return Ok(Vec::new());
     };
     let runs = matches!(container.status, ContainerStatus::Running { .. });
     if container.configuration != record.specification.digest() {
-        stop(machine, (name, StopKind::ForNow)).await?;
-    } else if runs && !is_looked_after(machine, name).await? {
-        // It runs without anybody looking after it.
-        machine.containers.stop_container(name, STOP_GRACE).await?;
+        return Ok(stop(machine, (name, StopKind::ForNow)).await?.notes);
     }
-    Ok(())
+    if runs && !is_looked_after(machine, name).await? {
+        // It runs without anybody looking after it.
+        let grace = grace_of(Some(&record.specification));
+        let stopped = machine
+            .containers
+            .stop_container(name, grace.into())
+            .await?;
+        return killed(machine, (name, grace), stopped).await;
+    }
+    Ok(Vec::new())
+}
+
+/// Returns how long an application may take to stop before it is killed.
+fn grace_of(specification: Option<&ContainerSpecification>) -> StopGracePeriod {
+    let wanted = specification.and_then(|specification| specification.stop_grace_period);
+    wanted.unwrap_or(StopGracePeriod::DEFAULT)
+}
+
+/// Says so if an application that was just stopped had to be killed.
+async fn killed(
+    machine: &Machine<impl Platform>,
+    (name, grace): (&ApplicationName, StopGracePeriod),
+    stopped: Change,
+) -> Result<Vec<Note>, StepFailure> {
+    if stopped == Change::Unchanged {
+        return Ok(Vec::new());
+    }
+    let exit_code = machine.containers.exit_code(name).await?;
+    let record = machine.store.application(name).or_failure()?;
+    let asked_for = record.and_then(|record| record.specification.stop_signal);
+    // What is asked to end by SIGKILL ends in that way whatever it does.
+    let is_asked = asked_for.is_some_and(|signal| signal.number() == SIGKILL);
+    Ok(if exit_code == Some(KILLED) && !is_asked {
+        vec![Note::Killed {
+            application: name.clone(),
+            grace,
+        }]
+    } else {
+        Vec::new()
+    })
 }
 
 /// Tells whether systemd looks after an application, or is about to.
@@ -215,7 +285,7 @@ fn unit_specification(
     UnitSpecification {
         volume,
         stop_mark: machine.store.stop_mark(name),
-        stop_grace: STOP_GRACE,
+        stop_grace: grace_of(Some(specification)).into(),
         start_timeout: START_PATIENCE,
         node_program: machine.settings.node_program.clone(),
         docker_program: machine.settings.docker_program.clone(),
@@ -228,16 +298,20 @@ fn unit_specification(
 pub(super) async fn stop(
     machine: &Machine<impl Platform>,
     (name, kind): (&ApplicationName, StopKind),
-) -> Result<Change, StepFailure> {
+) -> Result<StepDone, StepFailure> {
     if kind == StopKind::ForGood {
         // First of all: whatever this comes to, no boot is to start it again.
         machine.store.retire_application(name).or_failure()?;
     }
+    let record = machine.store.application(name).or_failure()?;
+    let grace = grace_of(record.as_ref().map(|record| &record.specification));
+    let duration = Duration::from(grace);
     machine.store.begin_change(name).or_failure()?;
     reach(|| "stop-application.begun".to_owned()).await;
-    let unit = machine.units.stop(name, STOP_PATIENCE).await?;
+    let patience = duration.saturating_add(STOP_PATIENCE);
+    let unit = machine.units.stop(name, patience).await?;
     reach(|| "stop-application.unit-stopped".to_owned()).await;
-    let container = machine.containers.stop_container(name, STOP_GRACE).await?;
+    let container = machine.containers.stop_container(name, duration).await?;
     reach(|| "stop-application.container-stopped".to_owned()).await;
     // A unit that is left says that the application ended by itself, which some may.
     machine.units.remove(name).await?;
@@ -246,10 +320,16 @@ pub(super) async fn stop(
     machine.store.end_change(name).or_failure()?;
     reach(|| "stop-application.stopped".to_owned()).await;
     let volume = machine.volumes.unmount(name).await?;
-    Ok(if [unit, container, volume].contains(&Change::Changed) {
-        Change::Changed
-    } else {
-        Change::Unchanged
+    let of_any = |changes: &[Change]| {
+        if changes.contains(&Change::Changed) {
+            Change::Changed
+        } else {
+            Change::Unchanged
+        }
+    };
+    Ok(StepDone {
+        notes: killed(machine, (name, grace), of_any(&[unit, container])).await?,
+        ..StepDone::plain(of_any(&[unit, container, volume]))
     })
 }
 
@@ -270,6 +350,8 @@ pub(super) async fn remove(
     reach(|| "remove-application.container-removed".to_owned()).await;
     machine.containers.remove_namespace(name).await?;
     reach(|| "remove-application.namespace-removed".to_owned()).await;
+    machine.directories.remove_scratch(name).await?;
+    reach(|| "remove-application.scratch-removed".to_owned()).await;
     // Its address is free for another container, to which its ports must not lead.
     look_addresses_up_again(machine, "remove-application").await?;
     Ok(Change::Changed)

@@ -1,7 +1,8 @@
 //! Getting images: from a registry, or to a peer.
 
-use flocker_model::{ImageDetails, ImageReference, NodeName};
-use flocker_remote::protocol::{Change, Progress, StepFailure};
+use flocker_model::{ContainerSpecification, ImageDetails, ImageReference, NodeName};
+use flocker_plan::{Accounted, Note, account};
+use flocker_remote::protocol::{Change, Progress, StepDone, StepFailure};
 
 use crate::execute::ProgressSender;
 use crate::failure::failure_of;
@@ -36,6 +37,46 @@ pub(super) async fn pull(
     Ok(Change::Changed)
 }
 
+/// Looks whether every volume that an image declares has a directory of the node.
+pub(super) async fn check(
+    machine: &Machine<impl Platform>,
+    specification: &ContainerSpecification,
+) -> Result<StepDone, StepFailure> {
+    let accounted = account_for(machine, specification).await?;
+    let mut done = StepDone::plain(Change::Unchanged);
+    if !accounted.implicit.is_empty() {
+        let paths = accounted.implicit.iter().map(ToString::to_string);
+        done.notes.push(Note::ImplicitScratch {
+            application: specification.application.clone(),
+            image: specification.image.clone(),
+            paths: paths.collect(),
+        });
+    }
+    Ok(done)
+}
+
+/// Finds a directory for every mount point of a container, those of its image included.
+pub(super) async fn account_for(
+    machine: &Machine<impl Platform>,
+    specification: &ContainerSpecification,
+) -> Result<Accounted, StepFailure> {
+    let image = &specification.image;
+    let details = machine.containers.observe_image(image).await?;
+    let details = details.ok_or_else(|| {
+        failure_of(format!(
+            "image {image} is not on this node; deploy again, or: docker pull {image}"
+        ))
+    })?;
+    account(specification, &details.volumes).map_err(|unaccounted| StepFailure {
+        hint: Some(unaccounted.hint()),
+        ..failure_of(format!(
+            "`{}`: {}",
+            specification.application,
+            unaccounted.problem(image)
+        ))
+    })
+}
+
 /// Streams an image to a peer, if it is still the one that the plan means.
 pub(super) async fn push(
     machine: &Machine<impl Platform>,
@@ -43,6 +84,7 @@ pub(super) async fn push(
     progress: &ProgressSender,
 ) -> Result<Change, StepFailure> {
     let found = machine.containers.observe_image(image).await?;
+    let found = found.map(|details| details.id);
     if found.as_ref() != Some(&copy.id) {
         let message = match &found {
             Some(id) => format!(

@@ -8,7 +8,7 @@ mod routes;
 mod volumes;
 
 use flocker_model::OwnerClaim;
-use flocker_plan::{Action, Handoff, ImageSource, PushKind, Yield};
+use flocker_plan::{Action, Handoff, ImageSource, PushKind};
 use flocker_remote::protocol::{Change, Progress, StepDone, StepFailure};
 use tokio::sync::mpsc;
 
@@ -41,27 +41,39 @@ async fn run(
     action: Action,
     progress: &ProgressSender,
 ) -> Result<StepDone, StepFailure> {
-    if let Action::ReleaseVolume {
-        application,
-        epoch,
-        to,
-        deployment,
-    } = action
-    {
-        let release = flocker_zfs::Release {
+    // Boxed, here and where an action is handed on: what some steps do makes large futures.
+    match action {
+        Action::ReleaseVolume {
+            application,
             epoch,
             to,
-            snapshot: None,
             deployment,
-        };
-        return volumes::release(machine, &application, &release).await;
+        } => {
+            let release = flocker_zfs::Release {
+                epoch,
+                to,
+                snapshot: None,
+                deployment,
+            };
+            volumes::release(machine, &application, &release).await
+        }
+        Action::CheckImage { specification } => images::check(machine, &specification).await,
+        Action::StopApplication { application, kind } => {
+            Box::pin(applications::stop(machine, (&application, kind))).await
+        }
+        Action::StartApplication {
+            specification,
+            links,
+            volume,
+        } => {
+            let wanted = (specification, links, volume);
+            Box::pin(applications::start(machine, wanted, progress)).await
+        }
+        other => {
+            let change = Box::pin(run_on_volume(machine, other, progress)).await?;
+            Ok(StepDone::plain(change))
+        }
     }
-    // Boxed, here and where an action is handed on: what some steps do makes large futures.
-    let change = Box::pin(run_on_volume(machine, action, progress)).await?;
-    Ok(StepDone {
-        change,
-        yielded: Yield::Nothing,
-    })
 }
 
 /// Runs an action on one volume of this node.
@@ -93,13 +105,14 @@ async fn run_on_volume(
             application,
             maximum_size,
             deployment,
+            fill,
         } => {
             let new = flocker_zfs::NewVolume {
                 application,
                 maximum_size,
                 deployment,
             };
-            volumes::create(machine, &new).await
+            volumes::create(machine, (&new, &fill)).await
         }
         Action::ResizeVolume {
             application,
@@ -201,17 +214,9 @@ async fn run_locally(
     progress: &ProgressSender,
 ) -> Result<Change, StepFailure> {
     match action {
-        Action::StopApplication { application, kind } => {
-            applications::stop(machine, (&application, kind)).await
-        }
         Action::RemoveApplication { application } => {
             applications::remove(machine, &application).await
         }
-        Action::StartApplication {
-            specification,
-            links,
-            volume,
-        } => applications::start(machine, (specification, links, volume), progress).await,
         Action::SetLinks { application, links } => {
             applications::set_links(machine, &application, links).await
         }
@@ -228,6 +233,9 @@ async fn run_locally(
             membership::record(machine, &applied, &members).await
         }
         Action::ReleaseVolume { .. }
+        | Action::CheckImage { .. }
+        | Action::StopApplication { .. }
+        | Action::StartApplication { .. }
         | Action::AcquireVolume { .. }
         | Action::PromoteVolume { .. }
         | Action::RecordOwner { .. }

@@ -1,8 +1,9 @@
 //! Making, limiting, releasing, acquiring and pruning volumes.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 
-use flocker_model::{ApplicationName, ByteCount, Epoch, OwnerClaim, SnapshotGuid};
+use flocker_model::{ApplicationName, ByteCount, Epoch, OwnerClaim, SnapshotGuid, VolumeFill};
 use flocker_plan::Yield;
 use flocker_remote::protocol::{Change, StepDone, StepFailure};
 use flocker_zfs::{Acquire, NewVolume, Promote, Release, SetAside};
@@ -11,14 +12,17 @@ use crate::claims;
 use crate::failure::{OrFailure as _, failure_of};
 use crate::machine::Machine;
 use crate::peer::SAME_RELEASE;
-use crate::platform::{OwnedVolume as _, Platform, Volumes as _};
+use crate::platform::{Directories as _, OwnedVolume as _, Platform, Volumes as _};
 
-/// Creates an empty volume.
+/// Creates a volume with what the image has at its mount points.
 pub(super) async fn create(
     machine: &Machine<impl Platform>,
-    new: &NewVolume,
+    (new, fill): (&NewVolume, &VolumeFill),
 ) -> Result<Change, StepFailure> {
-    machine.volumes.create(new, |_| async { Ok(()) }).await
+    let directories = &machine.directories;
+    let fill =
+        |root: PathBuf| async move { directories.fill_volume(&new.application, fill, &root).await };
+    machine.volumes.create(new, fill).await
 }
 
 /// Sets the most that a volume may hold.
@@ -40,8 +44,8 @@ pub(super) async fn release(
     let (change, snapshot) = machine.volumes.release(application, release).await?;
     machine.store.retire_application(application).or_failure()?;
     Ok(StepDone {
-        change,
         yielded: Yield::HandedOff(snapshot),
+        ..StepDone::plain(change)
     })
 }
 

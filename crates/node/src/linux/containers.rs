@@ -6,10 +6,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use flocker_docker::{
-    ContainerObservation, Docker, DockerSettings, EngineObservation, StartError, StartWatch,
+    BindMount, ContainerObservation, Docker, DockerSettings, EngineObservation, StartError,
+    StartWatch,
 };
 use flocker_model::{
-    ApplicationName, ContainerSpecification, ImageDetails, ImageId, ImageName, ImageReference,
+    ApplicationName, ContainerSpecification, ImageDetails, ImageName, ImageReference,
     RegistryAnswer,
 };
 use flocker_remote::protocol::{Change, StepFailure};
@@ -44,10 +45,6 @@ impl Containers for Docker {
             .or_failed_to("the images cannot be looked at")
     }
 
-    async fn observe_image(&self, image: &ImageReference) -> Result<Option<ImageId>, StepFailure> {
-        Docker::observe_image(self, image).await.or_failure()
-    }
-
     async fn ask_registries(
         &self,
         images: &[ImageReference],
@@ -68,13 +65,36 @@ impl Containers for Docker {
         Ok(namespace.or_failure()?.pid)
     }
 
+    async fn observe_image(
+        &self,
+        image: &ImageReference,
+    ) -> Result<Option<ImageDetails>, StepFailure> {
+        Docker::observe_image_details(self, image)
+            .await
+            .or_failure()
+    }
+
+    async fn has_container(
+        &self,
+        specification: &ContainerSpecification,
+        volume: Option<&Path>,
+    ) -> Result<bool, StepFailure> {
+        let found = Docker::has_container(self, specification, volume).await;
+        found.or_failure()
+    }
+
     async fn ensure_container(
         &self,
         specification: &ContainerSpecification,
         volume: Option<&Path>,
+        mounts: &[BindMount],
     ) -> Result<Change, StepFailure> {
-        let ensured = Docker::ensure_container(self, specification, volume).await;
+        let ensured = Docker::ensure_container(self, specification, volume, mounts).await;
         ensured.map(change).or_failure()
+    }
+
+    async fn exit_code(&self, application: &ApplicationName) -> Result<Option<i64>, StepFailure> {
+        Docker::exit_code(self, application).await.or_failure()
     }
 
     async fn stop_container(

@@ -2,6 +2,7 @@
 //! want them. Each method is one call into the crate that does it, with its error put into words.
 
 mod containers;
+mod directories;
 mod peers;
 mod routes;
 mod units;
@@ -12,6 +13,7 @@ use flocker_remote::protocol::Change;
 use crate::platform::Platform;
 
 pub(crate) use containers::DockerOnDemand;
+pub(crate) use directories::FileSystem;
 pub(crate) use peers::Ssh;
 pub(crate) use routes::Kernel;
 
@@ -22,6 +24,7 @@ pub(crate) struct Linux;
 impl Platform for Linux {
     type Volumes = flocker_zfs::Zfs;
     type Containers = flocker_docker::Docker;
+    type Directories = FileSystem;
     type Units = flocker_docker::Units;
     type Routes = Kernel;
     type Peers = Ssh;

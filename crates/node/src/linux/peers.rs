@@ -1,14 +1,16 @@
 //! Peers are reached over SSH, with this node's own key.
 
+use std::net::Ipv4Addr;
 use std::path::Path;
 
-use flocker_model::{Member, NodeName};
+use flocker_model::{LoginRefusal, Member, NodeName};
 use flocker_remote::protocol::StepFailure;
 use flocker_remote::ssh::{
-    ConnectOptions, Connection, Destination, PublicKey, RemoteCommand, Session,
+    ConnectError, ConnectOptions, ConnectStep, Connection, Destination, Login, PublicKey,
+    RemoteCommand, Session, SshServer,
 };
 
-use crate::failure::OrFailure as _;
+use crate::failure::{OrFailure as _, failed_to};
 use crate::platform::{PeerConnection, PeerSession, Peers};
 
 /// The user that receives; its only key-based command is `flocker-node receive`.
@@ -49,11 +51,54 @@ impl Peers for Ssh {
         );
         let connection = Connection::connect(&destination, &ConnectOptions::default())
             .await
-            .or_failed_to(format!("this node cannot push to {name}"))?;
+            .map_err(|error| cannot_push(name, &error))?;
         Ok(SshConnection {
             name: name.clone(),
             connection,
         })
+    }
+
+    async fn observe_refusal(&self, address: Ipv4Addr, keys: &Path) -> Option<LoginRefusal> {
+        let login = Login {
+            user: RECEIVING_USER,
+            address,
+            authorized_keys: keys,
+        };
+        SshServer::find()?.observe_refusal(login).await
+    }
+}
+
+/// Says why this node cannot push to another, and what to look at there.
+fn cannot_push(name: &NodeName, error: &ConnectError) -> StepFailure {
+    let ConnectError {
+        user, host, port, ..
+    } = error;
+    let hint = match error.step {
+        ConnectStep::Authentication => {
+            let from = error
+                .from
+                .map_or_else(|| "this node".to_owned(), |from| from.to_string());
+            let place = error.from.map_or_else(
+                || "host=,addr=".to_owned(),
+                |from| format!("host={from},addr={from}"),
+            );
+            Some(format!(
+                "Flocker has authorised this node's key for {user} on {name}, so the sshd of {name} \
+                 has a rule of its own against {user} from {from}, such as AllowUsers, AllowGroups, \
+                 DenyUsers or DenyGroups; on {name}, `sshd -T -C user={user},{place} | grep -E \
+                 'users|groups|authorizedkeys'` shows it"
+            ))
+        }
+        ConnectStep::Lookup | ConnectStep::Tcp => Some(format!(
+            "does a firewall let this node connect to port {port} of {host}? If {host} is not the \
+             address at which other nodes reach {name}, write `address = \"ADDRESS\"` in \
+             /etc/flocker/node.toml on {name} and deploy again"
+        )),
+        ConnectStep::Proxy | ConnectStep::KeyExchange | ConnectStep::HostKey => error.hint(),
+    };
+    StepFailure {
+        hint,
+        ..failed_to(format!("this node cannot push to {name}"), error)
     }
 }
 
@@ -78,5 +123,62 @@ impl PeerConnection for SshConnection {
             // The session is closed when nobody waits for its end any more.
             open: Box::new(exit),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use flocker_remote::ssh::{Attempt, AuthenticationError, ConnectCause};
+
+    use super::*;
+
+    fn refused(step: ConnectStep, cause: ConnectCause) -> String {
+        let error = ConnectError {
+            node: "10.0.0.2".to_owned(),
+            user: RECEIVING_USER.to_owned(),
+            host: "10.0.0.2".to_owned(),
+            port: 22,
+            from: Some([10, 0, 0, 1].into()),
+            step,
+            cause,
+        };
+        let failure = cannot_push(&"node2".parse().unwrap(), &error);
+        let mut lines = vec![failure.message];
+        lines.extend(failure.causes);
+        lines.extend(failure.hint);
+        lines.join("\n")
+    }
+
+    #[test]
+    fn a_peer_whose_sshd_refuses_the_login_is_explained() {
+        let error = AuthenticationError {
+            attempts: vec![Attempt {
+                what: "/var/lib/flocker/ssh/id_ed25519".to_owned(),
+                outcome: "refused by the host".to_owned(),
+            }],
+            methods: vec!["publickey".to_owned()],
+            offered: true,
+            cut_short: false,
+        };
+        let cause = ConnectCause::Authentication(error);
+        insta::assert_snapshot!(refused(ConnectStep::Authentication, cause), @r"
+        this node cannot push to node2
+        cannot connect to 10.0.0.2 (flocker@10.0.0.2 port 22): logging in failed
+        no key was accepted (/var/lib/flocker/ssh/id_ed25519: refused by the host)
+        Flocker has authorised this node's key for flocker on node2, so the sshd of node2 has a rule of its own against flocker from 10.0.0.1, such as AllowUsers, AllowGroups, DenyUsers or DenyGroups; on node2, `sshd -T -C user=flocker,host=10.0.0.1,addr=10.0.0.1 | grep -E 'users|groups|authorizedkeys'` shows it
+        ");
+    }
+
+    #[test]
+    fn a_peer_at_another_address_is_explained() {
+        let cause = ConnectCause::TimedOut {
+            after: std::time::Duration::from_secs(15),
+        };
+        insta::assert_snapshot!(refused(ConnectStep::Tcp, cause), @r#"
+        this node cannot push to node2
+        cannot connect to 10.0.0.2 (flocker@10.0.0.2 port 22): the TCP connection failed
+        no answer within 15 s
+        does a firewall let this node connect to port 22 of 10.0.0.2? If 10.0.0.2 is not the address at which other nodes reach node2, write `address = "ADDRESS"` in /etc/flocker/node.toml on node2 and deploy again
+        "#);
     }
 }

@@ -6,12 +6,13 @@ use std::collections::BTreeSet;
 use std::error::Error;
 use std::net::Ipv4Addr;
 
-use flocker_model::{ContainerLinks, Port};
+use flocker_model::{ContainerLinks, FirewallObstacle, Port};
 use flocker_net::{NetworkNamespace, RoutingTable};
 use flocker_remote::protocol::{Change, StepFailure};
+use tokio::process::Command;
 
 use super::changed;
-use crate::failure::OrFailure as _;
+use crate::failure::{OrFailure as _, failed_to};
 use crate::platform::Routes;
 
 /// The kernel of this machine.
@@ -37,9 +38,40 @@ where
         .or_failure()
 }
 
+/// Tells whether rules of iptables-legacy drop connections to containers.
+///
+/// Only its own program reads them. It is not run where the kernel has none, which it would give
+/// a table then; where it is not installed, they are rules of some container's.
+async fn legacy_obstructs() -> Result<bool, StepFailure> {
+    // Where users other than root have no directory of such programs in their path.
+    for program in ["iptables-legacy", "/usr/sbin/iptables-legacy"] {
+        match Command::new(program).args(["-w", "-S"]).output().await {
+            Ok(output) => {
+                let listed = String::from_utf8_lossy(&output.stdout);
+                return Ok(flocker_net::legacy_rules_obstruct(&listed));
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => return Err(failed_to("iptables-legacy cannot be run", &error)),
+        }
+    }
+    Ok(false)
+}
+
 impl Routes for Kernel {
     async fn observe_routing(&self) -> Result<Option<RoutingTable>, StepFailure> {
         waiting(flocker_net::observe_routing).await
+    }
+
+    async fn observe_firewall(
+        &self,
+        bridge: &str,
+    ) -> Result<BTreeSet<FirewallObstacle>, StepFailure> {
+        let bridge = bridge.to_owned();
+        let mut obstacles = waiting(move || flocker_net::observe_firewall(&bridge)).await?;
+        if waiting(flocker_net::has_legacy_filter).await? && legacy_obstructs().await? {
+            obstacles.insert(FirewallObstacle::LegacyIptables);
+        }
+        Ok(obstacles)
     }
 
     async fn ensure_routing(&self, table: &RoutingTable) -> Result<Change, StepFailure> {

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use flocker_model::{
-    ApplicationName, ByteCount, Epoch, Obstruction, OwnerClaim, PoolState, SnapshotGuid, VolumeCopy,
+    ApplicationName, ByteCount, Epoch, Obstruction, OwnerClaim, PoolState, SnapshotGuid,
+    VolumeCopy, VolumeHolder,
 };
 use flocker_remote::protocol::{Change, StepFailure};
 use flocker_zfs::{
@@ -39,6 +40,13 @@ impl Volumes for Zfs {
         &self,
     ) -> Result<BTreeMap<ApplicationName, Obstruction>, StepFailure> {
         Zfs::observe_obstructions(self).await.or_failure()
+    }
+
+    async fn observe_holders(
+        &self,
+        containers: BTreeMap<ApplicationName, String>,
+    ) -> BTreeMap<ApplicationName, Vec<VolumeHolder>> {
+        Zfs::observe_holders(self, containers).await
     }
 
     async fn observe_volume(

@@ -6,10 +6,10 @@ use std::net::Ipv4Addr;
 use std::path::Path;
 use std::time::Duration;
 
-use flocker_docker::{ContainerObservation, EngineObservation};
+use flocker_docker::{BindMount, ContainerObservation, EngineObservation};
 use flocker_model::{
-    ApplicationName, ByteCount, ContainerSpecification, ImageDetails, ImageId, ImageName,
-    ImageReference, RegistryAnswer,
+    ApplicationName, ByteCount, ContainerSpecification, ImageDetails, ImageName, ImageReference,
+    RegistryAnswer,
 };
 use flocker_remote::protocol::{Change, StepFailure};
 use tokio::io::AsyncRead;
@@ -41,12 +41,6 @@ pub(crate) trait Containers: Clone + Debug + Send + Sync + 'static {
         &self,
     ) -> impl Future<Output = Result<BTreeMap<ImageName, ImageDetails>, StepFailure>> + Send;
 
-    /// Returns which image a name means here, if there is one.
-    fn observe_image(
-        &self,
-        image: &ImageReference,
-    ) -> impl Future<Output = Result<Option<ImageId>, StepFailure>> + Send;
-
     /// Asks the registries of images whether they have them.
     fn ask_registries(
         &self,
@@ -66,12 +60,26 @@ pub(crate) trait Containers: Clone + Debug + Send + Sync + 'static {
         application: &ApplicationName,
     ) -> impl Future<Output = Result<u32, StepFailure>> + Send;
 
-    /// Makes sure that a container exists, with its volume at this directory; it is not started.
-    /// One that differs is replaced unless it runs.
+    /// Looks an image up; `None` when it is not here.
+    fn observe_image(
+        &self,
+        image: &ImageReference,
+    ) -> impl Future<Output = Result<Option<ImageDetails>, StepFailure>> + Send;
+
+    /// Tells whether a container exists as specified, with its volume at this directory.
+    fn has_container(
+        &self,
+        specification: &ContainerSpecification,
+        volume: Option<&Path>,
+    ) -> impl Future<Output = Result<bool, StepFailure>> + Send;
+
+    /// Makes sure that a container exists, with its volume at this directory and these mounts; it is
+    /// not started. One that differs is replaced unless it runs, or has anonymous volumes.
     fn ensure_container(
         &self,
         specification: &ContainerSpecification,
         volume: Option<&Path>,
+        mounts: &[BindMount],
     ) -> impl Future<Output = Result<Change, StepFailure>> + Send;
 
     /// Stops a container if it runs: with its stop signal, after `grace` by force.
@@ -81,7 +89,13 @@ pub(crate) trait Containers: Clone + Debug + Send + Sync + 'static {
         grace: Duration,
     ) -> impl Future<Output = Result<Change, StepFailure>> + Send;
 
-    /// Removes a container if it is there; fails if it runs.
+    /// Returns the exit code of a container that has ended; `None` if it runs, or is not there.
+    fn exit_code(
+        &self,
+        application: &ApplicationName,
+    ) -> impl Future<Output = Result<Option<i64>, StepFailure>> + Send;
+
+    /// Removes a container if it is there; fails if it runs, or has anonymous volumes.
     fn remove_container(
         &self,
         application: &ApplicationName,

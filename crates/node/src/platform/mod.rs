@@ -8,6 +8,7 @@
 //! need to be told that the futures can move between threads.
 
 mod containers;
+mod directories;
 mod peers;
 mod routes;
 mod units;
@@ -16,6 +17,7 @@ mod volumes;
 use std::fmt::Debug;
 
 pub(crate) use containers::{Containers, ImageProgress, Steady};
+pub(crate) use directories::{Directories, WantedDirectories};
 pub(crate) use peers::{PeerConnection, PeerSession, Peers};
 pub(crate) use routes::Routes;
 pub(crate) use units::Units;
@@ -27,6 +29,8 @@ pub(crate) trait Platform: Clone + Debug + Send + Sync + 'static {
     type Volumes: Volumes;
     /// Its containers and images.
     type Containers: Containers;
+    /// The directories behind containers' mount points.
+    type Directories: Directories;
     /// The units that look after its containers.
     type Units: Units;
     /// Its routes, and the links inside its containers.

@@ -2,9 +2,10 @@
 
 use std::any::Any;
 use std::fmt::Debug;
+use std::net::Ipv4Addr;
 use std::path::Path;
 
-use flocker_model::{Member, NodeName};
+use flocker_model::{LoginRefusal, Member, NodeName};
 use flocker_remote::protocol::StepFailure;
 use tokio::io::{AsyncRead, AsyncWrite};
 
@@ -21,6 +22,14 @@ pub(crate) trait Peers: Clone + Debug + Send + Sync + 'static {
         member: &Member,
         key: &Path,
     ) -> impl Future<Output = Result<Self::Connection, StepFailure>> + Send;
+
+    /// Finds the setting with which this machine's own SSH server refuses a peer at `address`, whose
+    /// key is in the file `keys`; `None` if there is none, or the server does not say.
+    fn observe_refusal(
+        &self,
+        address: Ipv4Addr,
+        keys: &Path,
+    ) -> impl Future<Output = Option<LoginRefusal>> + Send;
 }
 
 /// A connection to one machine.

@@ -4,16 +4,24 @@ use std::collections::BTreeSet;
 use std::fmt::Debug;
 use std::net::Ipv4Addr;
 
-use flocker_model::{ContainerLinks, Port};
+use flocker_model::{ContainerLinks, FirewallObstacle, Port};
 use flocker_net::RoutingTable;
 use flocker_remote::protocol::{Change, StepFailure};
 
 /// The networking of one machine. A reboot forgets all of it; a namespace's links end with it.
 pub(crate) trait Routes: Clone + Debug + Send + Sync + 'static {
-    /// Reads the table that the machine routes by; `None` if there is none, or not a whole one.
+    /// Reads the table that the machine routes by; `None` if there is none, or not a whole one, or
+    /// one whose connections Docker would drop.
     fn observe_routing(
         &self,
     ) -> impl Future<Output = Result<Option<RoutingTable>, StepFailure>> + Send;
+
+    /// Lists the machine's firewalls that drop connections to routes and links of containers on
+    /// `bridge`.
+    fn observe_firewall(
+        &self,
+        bridge: &str,
+    ) -> impl Future<Output = Result<BTreeSet<FirewallObstacle>, StepFailure>> + Send;
 
     /// Makes the machine route by this table, all at once.
     fn ensure_routing(

@@ -5,7 +5,8 @@ use std::fmt::Debug;
 use std::path::{Path, PathBuf};
 
 use flocker_model::{
-    ApplicationName, ByteCount, Epoch, Obstruction, OwnerClaim, PoolState, SnapshotGuid, VolumeCopy,
+    ApplicationName, ByteCount, Epoch, Obstruction, OwnerClaim, PoolState, SnapshotGuid,
+    VolumeCopy, VolumeHolder,
 };
 use flocker_remote::protocol::{Change, StepFailure};
 use flocker_zfs::{
@@ -34,6 +35,13 @@ pub(crate) trait Volumes: Clone + Debug + Send + Sync + 'static {
     fn observe_obstructions(
         &self,
     ) -> impl Future<Output = Result<BTreeMap<ApplicationName, Obstruction>, StepFailure>> + Send;
+
+    /// Looks for processes, in mount namespaces other than this machine's, that would keep volumes
+    /// mounted after [`Volumes::unmount`], but for those in the applications' own `containers`.
+    fn observe_holders(
+        &self,
+        containers: BTreeMap<ApplicationName, String>,
+    ) -> impl Future<Output = BTreeMap<ApplicationName, Vec<VolumeHolder>>> + Send;
 
     /// Looks at one copy.
     fn observe_volume(

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use flocker_model::{
     ApplicationName, Contact, Deployment, ImageId, ImageName, NodeName, Observed, OperatorImage,
-    OperatorStore, UnitState, VolumeRole,
+    OperatorStore, UnitState, VolumeHolder, VolumeRole,
 };
 use flocker_plan::{Action, Goal, Handoff, ImageSource, Plan, Scope, StepId, Yield, plan};
 use flocker_remote::protocol::StepFailure;
@@ -16,8 +16,8 @@ use flocker_remote::ssh::generate_node_key;
 use tempfile::TempDir;
 
 use super::fake::{
-    Dataset, Fake, FakeContainers, FakePeers, FakeRoutes, FakeUnits, FakeVolumes, Faults, Guids,
-    Host, Neighbours, Trouble, archive,
+    Dataset, Fake, FakeContainers, FakeDirectories, FakePeers, FakeRoutes, FakeUnits, FakeVolumes,
+    Faults, Guids, Host, Neighbours, Trouble, archive,
 };
 use super::wish::{APPLICATIONS, application_name, name, node_name, port};
 use crate::execute::run_action;
@@ -130,6 +130,7 @@ impl Cluster {
                 guids: self.guids.clone(),
             },
             containers: FakeContainers { host: host.clone() },
+            directories: FakeDirectories { host: host.clone() },
             units: FakeUnits { host: host.clone() },
             routes: FakeRoutes { host: host.clone() },
             peers: FakePeers {
@@ -166,6 +167,21 @@ impl Cluster {
     /// Does to a machine's pool what its disks or an administrator may do.
     pub(super) fn befall_pool(&self, name: &NodeName, trouble: Option<Trouble>) {
         self.nodes[name].host.state().disk.pool.trouble = trouble;
+    }
+
+    /// Has others keep a volume mounted, or nobody any more.
+    pub(super) fn keep_mounted(
+        &self,
+        name: &NodeName,
+        application: &ApplicationName,
+        holders: Vec<VolumeHolder>,
+    ) {
+        let mut state = self.nodes[name].host.state();
+        let held = &mut state.disk.pool.held;
+        held.remove(application);
+        if !holders.is_empty() {
+            held.insert(application.clone(), holders);
+        }
     }
 
     /// Lets an application end as one does that has done what it is for.

@@ -6,6 +6,7 @@ mod contending;
 mod contract;
 mod ending;
 mod fake;
+mod guarding;
 mod hostile;
 mod interrupted;
 mod places;

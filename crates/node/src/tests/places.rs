@@ -52,6 +52,7 @@ fn inside(action: &Action) -> Inside {
             from: ImageSource::Registry(_),
             ..
         } => Inside::Nowhere("one request to Docker"),
+        Action::CheckImage { .. } => Inside::Nowhere("nothing is changed"),
         Action::CreateVolume { .. } => Inside::Volumes(&["made", "mounted", "filled", "whole"]),
         Action::ResizeVolume { .. } | Action::RecordOwner { .. } => {
             Inside::Nowhere("one `zfs set`, which is one transaction")
@@ -75,6 +76,7 @@ fn inside(action: &Action) -> Inside {
             "unit-removed",
             "container-removed",
             "namespace-removed",
+            "scratch-removed",
             "forgotten",
             "table-remembered",
             "table-programmed",

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use flocker_model::Deployment;
-use flocker_plan::{Blocked, BlockedKind, plan};
+use flocker_model::{Deployment, VolumeHolder};
+use flocker_plan::{Action, Blocked, BlockedKind, plan};
 
 use super::cluster::{Cluster, cluster};
 use super::fake::Trouble;
@@ -51,6 +51,81 @@ async fn no_volume_is_made_while_a_pool_is_out_of_reach() {
         machines.befall_pool(&node_name(0), None);
         machines.converge(&on(1)).await;
     }
+}
+
+/// The unit of the restore runs it again until somebody has loaded the key.
+#[tokio::test]
+async fn a_boot_starts_what_needs_no_key_and_the_rest_once_it_is_loaded() {
+    let mut machines = Cluster::new(1);
+    let node = node_name(0);
+    // The last has no volume.
+    let [first, second, light] = [0, 1, 2].map(application_name);
+    machines.converge(&deployment(1, &[Wish::at(0); 3])).await;
+    machines.cut_power(&node);
+    machines.befall_pool(&node, Some(Trouble::Locked));
+    let restored = machines.restore(&node).await;
+    assert!(restored.waits_for_key() && restored.failures.is_empty());
+    assert_eq!(restored.lines, [format!("Started `{light}` on {node}.")]);
+    let waiting: Vec<_> = restored.blocked.iter().map(ToString::to_string).collect();
+    let said = |name| {
+        format!(
+            "`{name}`: its volume on {node} is encrypted, and the key of tank/flocker is not loaded"
+        )
+    };
+    assert_eq!(waiting, [said(&first), said(&second)]);
+    for wanted in [
+        Wish::at(0),
+        Wish {
+            place: None,
+            ..Wish::at(0)
+        },
+    ] {
+        let made = plan(
+            &cluster(&deployment(1, &[wanted])),
+            &machines.observe().await,
+        );
+        let makes = |action: &Action| matches!(action, Action::CreateVolume { .. });
+        assert!(
+            !made.steps().iter().any(|step| makes(&step.action)),
+            "{made}"
+        );
+    }
+    machines.befall_pool(&node, None);
+    let restored = machines.restore(&node).await;
+    assert!(!restored.waits_for_key() && restored.blocked.is_empty());
+    let started = [&first, &second].map(|name| format!("Started `{name}` on {node}."));
+    assert_eq!(restored.lines, started);
+    assert!(machines.runs(&node, &first));
+}
+
+/// After the stop it would be too late: the application is down then, and cannot be moved.
+#[tokio::test]
+async fn a_mount_elsewhere_is_seen_before_the_application_is_stopped() {
+    let mut machines = Cluster::new(2);
+    let (node, name) = (node_name(0), application_name(0));
+    machines.converge(&on(0)).await;
+    let seen = machines.observe().await;
+    let own = seen.node(&node).unwrap().containers[&name].id.clone();
+    let holder = |process, container: &str| VolumeHolder {
+        process,
+        command: "tar".to_owned(),
+        container: Some(container.to_owned()),
+    };
+    let backup = holder(4711, &"b".repeat(64));
+    machines.keep_mounted(&node, &name, vec![holder(1, &own), backup.clone()]);
+    let made = plan(&cluster(&on(1)), &machines.observe().await);
+    let kinds: Vec<_> = made.blocked.iter().map(|blocked| &blocked.kind).collect();
+    let holders = vec![backup];
+    assert_eq!(
+        kinds,
+        [&BlockedKind::HeldElsewhere {
+            node: node.clone(),
+            holders
+        }]
+    );
+    assert!(machines.runs(&node, &name));
+    machines.keep_mounted(&node, &name, Vec::new());
+    machines.converge(&on(1)).await;
 }
 
 #[tokio::test]

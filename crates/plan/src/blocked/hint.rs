@@ -1,9 +1,13 @@
 //! What the operator can do about what stands in the way: one command where there is one.
 
-use flocker_model::{ApplicationName, NodeName, Obstacle, Obstruction};
+use std::collections::BTreeSet;
 
-use super::{Blocked, BlockedKind, CopyDescription};
-use crate::naming::{look_at_pool, promote_command, set_aside_command};
+use flocker_model::{ApplicationName, NodeName, Obstacle, Obstruction, VolumeHolder};
+
+use super::access::give_address;
+use super::mounts::{bring_in, convert};
+use super::{Blocked, BlockedKind, CopyDescription, firewall};
+use crate::naming::{load_key, look_at_pool, promote_command, set_aside_command};
 
 impl Blocked {
     /// Says what the operator can do next.
@@ -58,6 +62,8 @@ impl BlockedKind {
                  is sent in full",
                 set_aside(&replica.node)
             ),
+            Self::AnonymousVolumes { node, paths } => bring_in(application, node, paths),
+            Self::LayoutChanged { node, whole } => convert(application, node, whole.as_ref()),
             _ => return None,
         })
     }
@@ -73,8 +79,14 @@ impl BlockedKind {
                  clones, remove /var/lib/flocker/node-id on one of them before its first deploy"
                 .to_owned(),
             Self::NoAddress { node } => {
-                format!("name {node} by its IPv4 address, or reach it over IPv4")
+                format!(
+                    "name {node} by its IPv4 address, reach it over IPv4, or {}",
+                    give_address(node)
+                )
             }
+            Self::SharedAddress { .. }
+            | Self::AddressOfItself { .. }
+            | Self::PeersRefused { .. } => self.hint_about_access(),
             Self::VolumeUnknown { unseen } => format!(
                 "{}; nothing older or empty is used while the volume may be there",
                 unseen.hint()
@@ -99,6 +111,7 @@ impl BlockedKind {
             Self::PortTaken { node, port } => {
                 format!("route another port, or free port {port} on {node}")
             }
+            Self::FirewallDrops { node, obstacle } => firewall::hint(node, obstacle),
             Self::PlaceObstructed { node, obstruction } => clear(node, obstruction),
             Self::NotEnoughSpace { node, pool, .. } => {
                 format!(
@@ -115,11 +128,36 @@ impl BlockedKind {
                 ..
             } => look_at_pool(node, pool, problem),
             Self::NoImage { .. } => self.hint_about_image(),
+            Self::ImageVolumes { unaccounted, .. } => unaccounted.hint(),
+            Self::UsersRemapped { node } => format!(
+                "remove `userns-remap` from /etc/docker/daemon.json on {node}, `systemctl restart \
+                 docker` there, and deploy again"
+            ),
+            Self::AnonymousVolumes { node, .. } | Self::LayoutChanged { node, .. } => {
+                format!("look at the application's data on {node} first")
+            }
+            Self::KeyNotLoaded { node, dataset } => load_key(node, dataset),
+            Self::HeldElsewhere { node, holders } => let_go(node, holders),
             Self::NeedsOtherNode { .. } => {
                 "run `flocker-cluster deploy`, which speaks with every node".to_owned()
             }
         }
     }
+}
+
+/// Says how those that hold a volume let it go, and how they would not have to.
+fn let_go(node: &NodeName, holders: &[VolumeHolder]) -> String {
+    let end = |holder: &VolumeHolder| match holder.short_container() {
+        Some(container) => format!("`docker stop {container}`"),
+        None => format!("`kill {}`", holder.process),
+    };
+    let commands: BTreeSet<String> = holders.iter().map(end).collect();
+    let commands: Vec<String> = commands.into_iter().collect();
+    format!(
+        "{} on {node}, then deploy again; a container that mounts it with \
+         `bind-propagation=rslave` lets it go by itself",
+        commands.join(" and ")
+    )
 }
 
 /// Says how a volume's place becomes free.

@@ -17,7 +17,7 @@ pub struct UnfitCopy {
 }
 
 /// Says that no copy of an image runs on a node.
-pub(super) fn write_no_image(
+fn write_no_image(
     f: &mut fmt::Formatter<'_>,
     (node, platform): (&NodeName, Option<&ImagePlatform>),
     (image, copies): (&ImageReference, &[UnfitCopy]),
@@ -58,6 +58,21 @@ pub(super) fn write_no_image(
 }
 
 impl BlockedKind {
+    /// Writes that no copy of an image runs on a node.
+    pub(super) fn fmt_about_image(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoImage {
+                node,
+                platform,
+                image,
+                copies,
+                answer,
+            } => write_no_image(f, (node, platform.as_ref()), (image, copies), answer),
+            // Not about an image.
+            _ => Ok(()),
+        }
+    }
+
     /// Says how a node gets an image that no machine has for it.
     pub(super) fn hint_about_image(&self) -> String {
         match self {

@@ -1,18 +1,27 @@
 //! What stands in the way of a plan, said so that the operator can decide.
 
+mod access;
+mod firewall;
 mod hint;
 mod image;
+mod mounts;
 mod text;
 mod unseen;
 
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+
 use flocker_model::{
-    ApplicationName, ByteCount, Epoch, ImagePlatform, ImageReference, NodeId, NodeName,
-    Obstruction, PoolProblem, PoollessNode, Port, RegistryAnswer, SnapshotGuid,
+    ApplicationName, ByteCount, Epoch, FirewallObstacle, ImagePlatform, ImageReference,
+    LoginRefusal, MountPath, NodeId, NodeName, Obstruction, PoolProblem, PoollessNode, Port,
+    RegistryAnswer, SnapshotGuid, VolumeHolder,
 };
 use serde::{Deserialize, Serialize};
 
 pub use image::UnfitCopy;
 pub use unseen::Unseen;
+
+use crate::Unaccounted;
 
 /// One copy of a volume, as it is shown when copies contradict each other.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -76,6 +85,27 @@ pub enum BlockedKind {
     NoAddress {
         /// The node.
         node: NodeName,
+    },
+    /// Several nodes are reached at one address.
+    SharedAddress {
+        /// The nodes.
+        nodes: Vec<NodeName>,
+        /// The address.
+        address: Ipv4Addr,
+    },
+    /// A node's address leads every machine to itself.
+    AddressOfItself {
+        /// The node.
+        node: NodeName,
+        /// The address.
+        address: Ipv4Addr,
+    },
+    /// A node is to receive, and its SSH server refuses its peers.
+    PeersRefused {
+        /// The node.
+        node: NodeName,
+        /// The setting that does.
+        refusal: LoginRefusal,
     },
     /// No copy was seen, or none that is current, but a node that may have it was not.
     VolumeUnknown {
@@ -163,6 +193,13 @@ pub enum BlockedKind {
         /// The port.
         port: Port,
     },
+    /// A firewall of a node drops connections to routes and links.
+    FirewallDrops {
+        /// The node.
+        node: NodeName,
+        /// The firewall.
+        obstacle: FirewallObstacle,
+    },
     /// Something is where the volume has to be mounted.
     PlaceObstructed {
         /// The node.
@@ -214,6 +251,50 @@ pub enum BlockedKind {
         /// What the registry said.
         answer: RegistryAnswer,
     },
+    /// The image declares volumes that no mount point of the application covers.
+    ImageVolumes {
+        /// The node.
+        node: NodeName,
+        /// The image.
+        image: ImageReference,
+        /// What is not covered.
+        #[serde(flatten)]
+        unaccounted: Unaccounted,
+    },
+    /// The container has anonymous volumes of Docker's, with data that nothing would keep.
+    AnonymousVolumes {
+        /// The node.
+        node: NodeName,
+        /// The path of each, with the directory of the node where its data belongs, if there is one.
+        paths: BTreeMap<String, Option<String>>,
+    },
+    /// The node's Docker maps containers' users to others, which own nothing in a volume.
+    UsersRemapped {
+        /// The node.
+        node: NodeName,
+    },
+    /// The volume is used as a whole and should be used by directories, or the other way round.
+    LayoutChanged {
+        /// The node.
+        node: NodeName,
+        /// Where it was seen as a whole so far; `None` if directories of it were.
+        whole: Option<MountPath>,
+    },
+    /// The volume is encrypted, and its key is not loaded.
+    KeyNotLoaded {
+        /// The node.
+        node: NodeName,
+        /// The dataset that the key belongs to.
+        dataset: String,
+    },
+    /// Others would keep the volume mounted after its application is stopped, so that it could not
+    /// be handed over.
+    HeldElsewhere {
+        /// The node.
+        node: NodeName,
+        /// One process of each mount namespace that has it.
+        holders: Vec<VolumeHolder>,
+    },
     /// Within one node's scope: what is wanted needs another node.
     NeedsOtherNode {
         /// The other node.
@@ -232,6 +313,18 @@ impl BlockedKind {
             problem: poolless.problem.clone(),
             volumes_seen: false,
         }
+    }
+
+    /// Tells whether it ends as soon as somebody loads a key.
+    pub const fn waits_for_key(&self) -> bool {
+        matches!(
+            self,
+            Self::KeyNotLoaded { .. }
+                | Self::PoolUnusable {
+                    problem: PoolProblem::KeyNotLoaded { .. },
+                    ..
+                }
+        )
     }
 
     /// Tells whether the cause is a node that did not answer.

@@ -2,10 +2,9 @@
 
 use std::fmt;
 
-use flocker_model::{Epoch, Obstacle, render_age, render_utc};
+use flocker_model::{Epoch, Obstacle, VolumeHolder, render_age, render_utc};
 
-use super::image::write_no_image;
-use super::{Blocked, BlockedKind, CopyDescription, list};
+use super::{Blocked, BlockedKind, CopyDescription, firewall, list};
 use crate::naming::machine;
 
 impl fmt::Display for CopyDescription {
@@ -75,9 +74,13 @@ impl fmt::Display for BlockedKind {
                 f,
                 "no IPv4 address is known at which other nodes reach {node}"
             ),
+            Self::SharedAddress { .. }
+            | Self::AddressOfItself { .. }
+            | Self::PeersRefused { .. } => self.fmt_about_access(f),
             Self::PortTaken { node, port } => {
                 write!(f, "routed port {port} is in use by a program on {node}")
             }
+            Self::FirewallDrops { node, obstacle } => f.write_str(&firewall::text(node, obstacle)),
             Self::PlaceObstructed { node, obstruction } => {
                 let path = &obstruction.path;
                 match &obstruction.by {
@@ -99,15 +102,14 @@ impl fmt::Display for BlockedKind {
                 f,
                 "its volume on {node} has {referenced} in it, more than the maximum size of {maximum}"
             ),
+            Self::KeyNotLoaded { .. } | Self::HeldElsewhere { .. } => self.fmt_about_mounting(f),
             Self::NotEnoughSpace { .. } | Self::PoolUnusable { .. } => self.fmt_about_pool(f),
+            Self::ImageVolumes { .. }
+            | Self::AnonymousVolumes { .. }
+            | Self::UsersRemapped { .. }
+            | Self::LayoutChanged { .. } => self.fmt_about_mounts(f),
             Self::NeedsOtherNode { node, what } => write!(f, "{what} (on {node})"),
-            Self::NoImage {
-                node,
-                platform,
-                image,
-                copies,
-                answer,
-            } => write_no_image(f, (node, platform.as_ref()), (image, copies), answer),
+            Self::NoImage { .. } => self.fmt_about_image(f),
             Self::VolumeUnknown { .. }
             | Self::OwnerUnseen { .. }
             | Self::OwnersContradict { .. }
@@ -123,6 +125,27 @@ impl fmt::Display for BlockedKind {
 }
 
 impl BlockedKind {
+    /// Writes why a volume cannot be mounted, or unmounted.
+    fn fmt_about_mounting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::KeyNotLoaded { node, dataset } => write!(
+                f,
+                "its volume on {node} is encrypted, and the key of {dataset} is not loaded"
+            ),
+            Self::HeldElsewhere { node, holders } => {
+                let holders: Vec<String> = holders.iter().map(VolumeHolder::to_string).collect();
+                write!(
+                    f,
+                    "its volume on {node} is also mounted by {}, and would stay mounted there when \
+                     the application is stopped",
+                    holders.join(", ")
+                )
+            }
+            // Not about mounting.
+            _ => Ok(()),
+        }
+    }
+
     /// Writes what is wrong with a pool.
     fn fmt_about_pool(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -1,14 +1,15 @@
 //! Getting an application's volume to the node that it is placed on.
 
 use flocker_model::{
-    ApplicationName, ByteCount, Epoch, NodeName, NodeState, Observed, VolumeCopy, VolumeRole,
-    VolumeSpecification,
+    ApplicationName, ByteCount, Epoch, ImageReference, NodeName, NodeState, VolumeCopy, VolumeFill,
+    VolumeRole, VolumeSpecification,
 };
 
 use crate::steps::Because;
-use crate::survey::{Whereabouts, describe, foreign_dataset, locate, unusable_pool};
+use crate::survey::{Whereabouts, foreign_dataset, locate, unusable_pool};
 use crate::{Action, BlockedKind, Handoff, PushKind, Scope, StepId, StopKind};
 
+use super::refusing::{refuse_diverged, refuse_held, refuse_locked, refuse_smaller};
 use super::state::Planner;
 
 /// How an application's volume comes to be owned where the application is placed.
@@ -27,6 +28,7 @@ pub(super) struct Arrival {
 pub(super) struct Placing<'a> {
     pub(super) name: &'a ApplicationName,
     pub(super) place: &'a NodeName,
+    pub(super) image: &'a ImageReference,
     /// The steps that make everything else ready that it needs there.
     pub(super) ready: &'a [StepId],
 }
@@ -62,6 +64,7 @@ impl Planner<'_> {
                 guid,
             } => {
                 if let (true, Some(copy)) = (to == *placing.place, self.copy(&to, placing.name)) {
+                    refuse_locked(&to, copy)?;
                     refuse_smaller(&to, copy, wanted)?;
                 }
                 let acquired = self.acquire(placing.name, &to, (epoch, Handoff::Recorded(guid)));
@@ -111,13 +114,18 @@ impl Planner<'_> {
 
     /// Creates a volume that exists nowhere.
     fn create(&mut self, placing: Placing<'_>, wanted: &VolumeSpecification) -> Arrival {
+        let fill = VolumeFill {
+            image: placing.image.clone(),
+            layout: wanted.layout.clone(),
+        };
         let action = Action::CreateVolume {
             application: placing.name.clone(),
             maximum_size: wanted.maximum_size,
             deployment: self.deployment.clone(),
+            fill,
         };
         let because = Because {
-            after: &[],
+            after: placing.ready,
             why: "every node was seen and none has a copy",
         };
         let created = self.add(placing.place, action, because);
@@ -142,6 +150,7 @@ impl Planner<'_> {
         let Some(copy) = self.copy(placing.place, placing.name) else {
             return Ok(arrival);
         };
+        refuse_locked(placing.place, copy)?;
         if copy.maximum_size == wanted.maximum_size {
             return Ok(arrival);
         }
@@ -198,7 +207,9 @@ impl Planner<'_> {
     /// Has the application stop where it is, as late as can be: once everything that it needs at
     /// its place is there, and all that can be copied while it runs has been.
     fn quiesce(&mut self, placing: Placing<'_>, source: &Source<'_>) -> Vec<StepId> {
-        let Placing { name, place, ready } = placing;
+        let Placing {
+            name, place, ready, ..
+        } = placing;
         let mut ready = ready.to_vec();
         ready.extend(&source.after);
         let mut may_push = self.admissions(&[source.node, place]);
@@ -231,9 +242,12 @@ impl Planner<'_> {
         let Some(owner) = self.copy(from, placing.name) else {
             return Ok(());
         };
+        refuse_locked(from, owner)?;
+        refuse_held(from, owner)?;
         refuse_smaller(from, owner, wanted)?;
         let mut there = ByteCount::ZERO;
         if let Some(replica) = target.volumes.get(placing.name) {
+            refuse_locked(placing.place, replica)?;
             let between = (from, placing.place);
             refuse_diverged((self.observed, placing.name), between, (owner, replica))?;
             there = replica.referenced;
@@ -351,46 +365,4 @@ struct Source<'a> {
     epoch: Epoch,
     /// The steps after which the node owns it.
     after: Vec<StepId>,
-}
-
-/// Refuses a limit that the volume already exceeds.
-fn refuse_smaller(
-    node: &NodeName,
-    copy: &VolumeCopy,
-    wanted: &VolumeSpecification,
-) -> Result<(), Obstacle> {
-    match wanted.maximum_size {
-        Some(maximum) if copy.referenced > maximum => {
-            Err(Box::new(BlockedKind::LargerThanMaximum {
-                node: node.clone(),
-                referenced: copy.referenced,
-                maximum,
-            }))
-        }
-        _ => Ok(()),
-    }
-}
-
-/// Refuses a replica into which the owner's changes cannot be received without destroying some of
-/// it.
-fn refuse_diverged(
-    (observed, application): (&Observed, &ApplicationName),
-    (from, place): (&NodeName, &NodeName),
-    (owner, replica): (&VolumeCopy, &VolumeCopy),
-) -> Result<(), Obstacle> {
-    let describe = |node, copy| describe(observed, (node, application), copy);
-    // Others take snapshots of replicas as well, which the owner cannot have and need not.
-    match replica.newest_own() {
-        Some(_) if replica.written > ByteCount::ZERO => {
-            Err(Box::new(BlockedKind::ReplicaWritten {
-                replica: describe(place, replica),
-            }))
-        }
-        Some(newest) if owner.snapshots.contains_key(&newest) => Ok(()),
-        None if replica.resumable => Ok(()),
-        _ => Err(Box::new(BlockedKind::NothingInCommon {
-            owner: describe(from, owner),
-            replica: describe(place, replica),
-        })),
-    }
 }

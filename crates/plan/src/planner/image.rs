@@ -114,7 +114,8 @@ impl<'a> Planner<'a> {
                 let from = ImageSource::Operator(copy.clone());
                 Brought {
                     step: Some(self.ensure_image((node, image), from, why)),
-                    details: Some(&copy.details),
+                    // An archive without a configuration does not say what the image declares.
+                    details: Some(&copy.details).filter(|details| details.platform.is_some()),
                 }
             }
             Choice::Registry(found) => {

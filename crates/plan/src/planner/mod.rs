@@ -1,12 +1,15 @@
 //! Turns a goal and what was seen into steps.
 
+mod access;
 mod arrival;
 mod image;
 mod membership;
+mod mounts;
 mod need;
 mod placement;
 mod preconditions;
 mod prune;
+mod refusing;
 mod restoring;
 mod retire;
 mod returning;
@@ -61,6 +64,7 @@ fn planned<'a>(goal: &'a Goal<'a>, observed: &'a Observed) -> Planner<'a> {
     planner.retire_unwanted();
     planner.prune_settled();
     planner.finish_networks();
+    planner.check_pushes();
     planner.record();
     planner
 }

@@ -13,6 +13,7 @@ use crate::{Action, BlockedKind, Outcome, OutcomeKind, StepId, StopKind};
 
 use super::arrival::{Arrival, Obstacle, Placing};
 use super::need::{Need, need};
+use super::refusing::refuse_held;
 use super::state::Planner;
 
 /// An application that is to run at its place.
@@ -78,12 +79,15 @@ impl Planner<'_> {
         let mut ready = self.answering_targets(application, place);
         if matches!(need, Need::Create | Need::Recreate) {
             let origin = self.origin(name, place);
-            ready.extend(self.bring_image(place, &application.image, origin.as_ref())?);
+            let brought = self.bring_image(place, &application.image, origin.as_ref())?;
+            ready.extend(brought);
+            ready.extend(self.account_for_image(place, &wanted, brought)?);
         }
         ready.extend(self.prepared.get(place));
         let placing = Placing {
             name,
             place,
+            image: &application.image,
             ready: &ready,
         };
         let arrival = match &application.volume {
@@ -95,6 +99,11 @@ impl Planner<'_> {
             Need::Nothing | Need::Relink if arrival.from.is_some() => Need::Restart,
             need => need,
         };
+        if need == Need::Restart
+            && let Some(copy) = self.copy(place, name)
+        {
+            refuse_held(place, copy)?;
+        }
         let elsewhere = self.elsewhere(name, place);
         let from = arrival.from.clone().or_else(|| elsewhere.first().cloned());
         let running = Running {
@@ -148,7 +157,9 @@ impl Planner<'_> {
 
     /// Adds the steps that make the container run; returns the last of them.
     fn make_run(&mut self, running: Running<'_>, arrival: Arrival) -> Option<StepId> {
-        let Placing { name, place, ready } = running.placing;
+        let Placing {
+            name, place, ready, ..
+        } = running.placing;
         let links = self.link_ports.of_source(running.application);
         if running.need == Need::Nothing {
             return arrival.after.last().copied();

@@ -1,6 +1,6 @@
 //! What must hold of the nodes before anything is planned.
 
-use flocker_model::NodeObservation;
+use flocker_model::{Application, NodeObservation};
 
 use crate::BlockedKind;
 use crate::survey::{machines_with_several_names, unseen_reason, unusable_pool};
@@ -15,9 +15,12 @@ impl Planner<'_> {
         }
         self.check_reachability();
         self.check_addresses();
+        self.check_peers_addresses();
         self.check_pools();
         self.check_ports();
+        self.check_firewalls();
         self.check_mountpoints();
+        self.check_mounts();
     }
 
     /// Every node of the deployment must have been seen with all that it has; one that it omits need
@@ -89,6 +92,26 @@ impl Planner<'_> {
                         self.block_application(name, kind);
                     }
                 }
+            }
+        }
+    }
+
+    /// No firewall of a node may drop connections to routes and links: every port answers on every
+    /// node.
+    fn check_firewalls(&mut self) {
+        let has_ports = |application: &Application| {
+            !application.routes.is_empty() || !application.links.is_empty()
+        };
+        let deployment = self.goal.deployment;
+        if !deployment.placed().any(|(_, it, _)| has_ports(it)) {
+            return;
+        }
+        for (node, state) in self.serving() {
+            for obstacle in &state.firewall {
+                self.block(BlockedKind::FirewallDrops {
+                    node: node.clone(),
+                    obstacle: obstacle.clone(),
+                });
             }
         }
     }

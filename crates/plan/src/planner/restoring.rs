@@ -9,7 +9,7 @@ use flocker_model::{
 
 use crate::network::ApplicationPorts;
 use crate::steps::Because;
-use crate::survey::{Whereabouts, foreign_dataset, locate, unseen_reason, unusable_pool};
+use crate::survey::{Whereabouts, foreign_dataset, locate, unseen_reason, unusable_copy};
 use crate::{
     Action, Blocked, BlockedKind, ImageSource, Outcome, OutcomeKind, Plan, StepId, StopKind,
 };
@@ -37,6 +37,7 @@ pub fn plan_restore(node: &NodeName, memory: &NodeMemory, observed: &Observed) -
     };
     let mut restorer = Restorer::new((node, state), observed, plan);
     restorer.restore_table(memory);
+    restorer.tell_of_firewalls(memory);
     for name in in_link_order(memory) {
         if let Some(remembered) = memory.applications.get(name)
             && !remembered.retired
@@ -106,6 +107,25 @@ impl<'a> Restorer<'a> {
         }
     }
 
+    /// Reports firewalls that drop connections to the table's ports. They keep nothing from being
+    /// started.
+    fn tell_of_firewalls(&mut self, memory: &NodeMemory) {
+        let table = memory.network.as_ref();
+        let has_ports = |table: &NodeNetwork| !table.routes.is_empty() || !table.links.is_empty();
+        if !table.is_some_and(has_ports) {
+            return;
+        }
+        let obstacles = self.state.firewall.iter();
+        let blocked = obstacles.map(|obstacle| Blocked {
+            application: None,
+            kind: BlockedKind::FirewallDrops {
+                node: self.node.clone(),
+                obstacle: obstacle.clone(),
+            },
+        });
+        self.plan.blocked.extend(blocked);
+    }
+
     /// Brings one application back, if it is to run here.
     fn restore(
         &mut self,
@@ -158,16 +178,21 @@ impl<'a> Restorer<'a> {
         if !remembered.specification.has_volume() {
             return Ok(true);
         }
-        match self.state.volumes.get(name).map(|copy| &copy.role) {
+        let copy = self.state.volumes.get(name);
+        match copy.map(|copy| (&copy.role, copy)) {
             // It was handed over, or somebody took its place.
-            Some(VolumeRole::Replica { .. }) => Ok(false),
+            Some((VolumeRole::Replica { .. }, _)) => Ok(false),
             // It came back since, and was not started yet.
-            Some(VolumeRole::Owned { epoch }) if Some(*epoch) != remembered.volume => Ok(false),
-            Some(VolumeRole::Owned { .. }) => match unusable_pool(self.node, self.state) {
-                Some(unusable) => Err(Box::new(unusable)),
-                None => self.located(name).map(|()| true),
-            },
-            Some(VolumeRole::Foreign { problem }) => {
+            Some((VolumeRole::Owned { epoch }, _)) if Some(*epoch) != remembered.volume => {
+                Ok(false)
+            }
+            Some((VolumeRole::Owned { .. }, copy)) => {
+                match unusable_copy(self.node, self.state, copy) {
+                    Some(unusable) => Err(Box::new(unusable)),
+                    None => self.located(name).map(|()| true),
+                }
+            }
+            Some((VolumeRole::Foreign { problem }, _)) => {
                 let at = (self.node, name);
                 Err(Box::new(foreign_dataset(
                     self.observed,

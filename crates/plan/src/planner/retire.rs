@@ -7,6 +7,7 @@ use flocker_model::{ApplicationName, Endpoint, NodeName, NodeState, VolumeCopy};
 use crate::steps::Because;
 use crate::{Action, BlockedKind, Outcome, OutcomeKind, Scope, StepId, StopKind};
 
+use super::refusing::refuse_held;
 use super::state::Planner;
 
 impl Planner<'_> {
@@ -107,6 +108,12 @@ impl Planner<'_> {
     fn retire(&mut self, node: &NodeName, name: &ApplicationName) {
         let state = self.observed.node(node);
         let volume_kept = state.is_some_and(|state| owns(state, name));
+        if let Some(copy) = self.copy(node, name)
+            && let Err(held) = refuse_held(node, copy)
+        {
+            self.block_application(name, *held);
+            return;
+        }
         let after = self.successors(node, name);
         let because = Because {
             after: &after,

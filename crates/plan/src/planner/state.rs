@@ -136,16 +136,24 @@ impl<'a> Planner<'a> {
     }
 }
 
-/// Finds the address of a node: its name if that is one, else where it was reached, else what a
-/// node remembers of it.
+/// Finds the address of a node: what its settings say, else its name if that is an address, else
+/// where it was reached, else what a node remembers of it. A node that was not seen is remembered with
+/// what its settings said.
 pub(super) fn address_of(name: &NodeName, observed: &Observed) -> Option<Ipv4Addr> {
-    let contacted = || Some(observed.node(name)?.contact?.address);
+    let state = observed.node(name);
+    let given = || state?.address;
+    let contacted = || Some(state?.contact?.address);
     let remembered = || {
         observed
             .seen()
             .find_map(|(_, state)| Some(state.members.get(name)?.contact.address))
     };
-    name.as_address().or_else(contacted).or_else(remembered)
+    let unseen = || state.is_none().then(remembered)?;
+    given()
+        .or_else(unseen)
+        .or_else(|| name.as_address())
+        .or_else(contacted)
+        .or_else(remembered)
 }
 
 /// Collects the address of each node.

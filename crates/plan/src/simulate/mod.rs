@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use flocker_model::{ImageDetails, ImageId, ImageReference, NodeName, NodeState, Observed};
 use thiserror::Error;
 
-use crate::{Action, ImageSource, StepId, Yield};
+use crate::{Action, ImageSource, StepId, Yield, account};
 use memory::remember;
 
 /// An action whose expected state is not what it finds; nothing was done, but that a start is
@@ -76,6 +76,13 @@ fn on_one_node(
         Action::EnsureImage { image, from } => {
             let copy = brought(state, image, from);
             state.images.insert(image.identity(), copy);
+        }
+        Action::CheckImage { specification } => {
+            let images = &state.images;
+            let image = images.get(&specification.image.identity());
+            let image = image.ok_or("the image is missing")?;
+            account(specification, &image.volumes)
+                .map_err(|unaccounted| unaccounted.problem(&specification.image))?;
         }
         Action::CreateVolume { .. }
         | Action::ResizeVolume { .. }

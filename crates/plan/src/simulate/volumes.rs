@@ -20,6 +20,7 @@ pub(super) fn on_volume(
             application,
             maximum_size,
             deployment,
+            fill: _,
         } => create(state, application, (*maximum_size, deployment))?,
         Action::ResizeVolume {
             application,
@@ -271,5 +272,7 @@ pub(super) fn empty_copy(role: VolumeRole) -> VolumeCopy {
         mounted: None,
         resumable: false,
         deployment: None,
+        key_needed: None,
+        held_by: Vec::new(),
     }
 }

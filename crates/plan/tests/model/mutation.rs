@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use flocker_model::{
     ContainerSpecification, Epoch, NodeName, NodeObservation, Observed, SnapshotGuid, VolumeCopy,
-    VolumeRole,
+    VolumeFill, VolumeLayout, VolumeRole,
 };
 use flocker_plan::{
     Action, Blocked, BlockedKind, Goal, Handoff, Plan, Refusal, Step, StepId, Yield, plan,
@@ -143,6 +143,12 @@ fn create_unknown(goal: &Goal<'_>, mut plan: Plan) -> Made {
             application: name.clone(),
             maximum_size: None,
             deployment: goal.deployment.id(),
+            fill: VolumeFill {
+                image: definition.image.clone(),
+                layout: VolumeLayout::Whole {
+                    mountpoint: "/data".parse().unwrap(),
+                },
+            },
         };
         let start = Action::StartApplication {
             specification: ContainerSpecification::new(&name, definition),

@@ -205,6 +205,17 @@ impl Cluster {
         }
     }
 
+    /// Returns all machines for changing.
+    pub(crate) fn states_mut(&mut self) -> impl Iterator<Item = &mut NodeState> {
+        self.observed
+            .nodes
+            .values_mut()
+            .filter_map(|found| match found {
+                NodeObservation::Seen(state) => Some(state.as_mut()),
+                _ => None,
+            })
+    }
+
     /// Returns a machine's copy of a volume for changing.
     pub(crate) fn copy(&mut self, number: &str, application: &str) -> &mut VolumeCopy {
         let application: ApplicationName = name(application);

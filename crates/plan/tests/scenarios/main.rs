@@ -1,5 +1,6 @@
 //! Plans for the situations that people meet, as text.
 
+mod access;
 mod changes;
 mod cluster;
 mod images;

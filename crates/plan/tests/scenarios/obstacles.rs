@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use flocker_model::{
-    ByteCount, Epoch, Obstacle, Obstruction, PoolHealth, PoolProblem, SnapshotGuid, SnapshotState,
-    VolumeRole,
+    ByteCount, Epoch, FirewallObstacle, Obstacle, Obstruction, PoolHealth, PoolProblem,
+    SnapshotGuid, SnapshotState, VolumeHolder, VolumeRole,
 };
 use insta::assert_snapshot;
 
@@ -131,6 +131,36 @@ fn port_22_is_taken() {
 }
 
 #[test]
+fn a_firewall_drops_routes() {
+    let wanted = deployment(&[("db", with_route(database(), 5432))], &[("1", &["db"])]);
+    let mut cluster = Cluster::new(1);
+    let chain = |table: &str, chain: &str| FirewallObstacle::Chain {
+        table: table.to_owned(),
+        chain: chain.to_owned(),
+    };
+    cluster.machine("1").firewall = [
+        FirewallObstacle::LegacyIptables,
+        FirewallObstacle::DockerDropsMark,
+        FirewallObstacle::DockerChainsMissing,
+        chain("inet firewalld", "filter_FORWARD"),
+        chain("inet filter", "forward"),
+    ]
+    .into();
+    assert_snapshot!(show(&cluster.plan(&wanted)));
+}
+
+#[test]
+fn a_firewall_does_not_matter_without_routes_and_links() {
+    let wanted = deployment(
+        &[("db", with_volume(application("postgres")))],
+        &[("1", &["db"])],
+    );
+    let mut cluster = Cluster::new(1);
+    cluster.machine("1").firewall = [FirewallObstacle::LegacyIptables].into();
+    assert!(cluster.plan(&wanted).blocked.is_empty());
+}
+
+#[test]
 fn not_enough_space_for_both() {
     let volume = |image| with_volume(application(image));
     let applications = [("a", volume("a")), ("b", volume("b"))];
@@ -218,6 +248,91 @@ fn a_pool_is_unusable() {
     let mut cluster = Cluster::running(2, &on("1"));
     cluster.machine("1").pool.health = health;
     assert_snapshot!("the_sources_pool_is_unusable", refused(&cluster, &on("2")));
+}
+
+#[test]
+fn a_volume_whose_key_is_not_loaded_is_neither_moved_nor_replaced() {
+    let lock = |cluster: &mut Cluster, node: &str| {
+        let dataset = "tank/secret".to_owned();
+        cluster.copy(node, "db").key_needed = Some(dataset.clone());
+        let problem = PoolProblem::KeyNotLoaded { dataset };
+        cluster.machine(node).pool.health = PoolHealth::Unusable { problem };
+    };
+    let mut cluster = Cluster::running(2, &on("1"));
+    lock(&mut cluster, "1");
+    assert_snapshot!("the_sources_key_is_not_loaded", refused(&cluster, &on("2")));
+    cluster.reboot("1");
+    let made = cluster.plan(&on("1"));
+    let mut touched = made.steps().iter().map(|step| step.action.application());
+    assert!(touched.all(|application| application.is_none()), "{made}");
+    assert_snapshot!("the_owners_key_is_not_loaded", show(&made));
+    let mut cluster = moved();
+    cluster.deploy(&on("1"));
+    lock(&mut cluster, "2");
+    assert_snapshot!("the_targets_key_is_not_loaded", refused(&cluster, &on("2")));
+    // A volume may have a key of its own.
+    cluster.machine("2").pool.health = PoolHealth::Usable;
+    assert_snapshot!(
+        "the_replicas_key_is_not_loaded",
+        refused(&cluster, &on("2"))
+    );
+    cluster.copy("2", "db").key_needed = None;
+    cluster.copy("1", "db").key_needed = Some("tank/flocker/db".to_owned());
+    assert_snapshot!("the_volumes_key_is_not_loaded", refused(&cluster, &on("2")));
+}
+
+#[test]
+fn a_boot_starts_what_needs_no_key_and_waits_for_the_key() {
+    let wanted = deployment(
+        &[("db", database()), ("web", application("nginx"))],
+        &[("1", &["db", "web"])],
+    );
+    let mut cluster = Cluster::running(1, &wanted);
+    cluster.reboot("1");
+    let dataset = "tank/secret".to_owned();
+    cluster.copy("1", "db").key_needed = Some(dataset.clone());
+    let problem = PoolProblem::KeyNotLoaded { dataset };
+    cluster.machine("1").pool.health = PoolHealth::Unusable { problem };
+    let made = cluster.plan_restore("1");
+    assert!(
+        made.blocked
+            .iter()
+            .all(|blocked| blocked.kind.waits_for_key())
+    );
+    assert_snapshot!("a_boot_without_the_key", show(&made));
+    // The key of new volumes is not this one's.
+    cluster.copy("1", "db").key_needed = None;
+    let made = cluster.plan_restore("1");
+    assert!(made.blocked.is_empty(), "{made}");
+}
+
+#[test]
+fn what_others_keep_mounted_is_not_stopped() {
+    let held = || {
+        let mut cluster = Cluster::running(2, &on("1"));
+        let holder = |process, command: &str, container| VolumeHolder {
+            process,
+            command: command.to_owned(),
+            container,
+        };
+        let container = "0123456789abcdef".repeat(4);
+        cluster.copy("1", "db").held_by = vec![
+            holder(4711, "borg", Some(container)),
+            holder(815, "bash", None),
+        ];
+        cluster
+    };
+    let cluster = held();
+    assert_snapshot!("held_and_moved", refused(&cluster, &on("2")));
+    let removed = deployment(&[], &[("1", &[]), ("2", &[])]);
+    assert_snapshot!("held_and_removed", refused(&cluster, &removed));
+    // It is in no way of anything else.
+    let stays = cluster.plan(&on("1"));
+    assert!(stays.blocked.is_empty() && stays.steps().is_empty());
+    let mut newer = database();
+    newer.image = name("postgres:17");
+    let changed = deployment(&[("db", newer)], &[("1", &["db"]), ("2", &[])]);
+    assert!(cluster.plan(&changed).blocked.is_empty());
 }
 
 #[test]

@@ -1,9 +1,9 @@
 //! What one machine does alone, after a boot or by hand.
 
-use flocker_model::{ContainerStatus, UnitState};
+use flocker_model::{ContainerStatus, Deployment, FirewallObstacle, UnitState};
 use insta::assert_snapshot;
 
-use crate::cluster::{Cluster, database, deployment, seed, show, web};
+use crate::cluster::{Cluster, database, deployment, seed, show, web, with_route};
 
 #[test]
 fn a_machine_restores_after_a_power_cut() {
@@ -17,6 +17,19 @@ fn a_machine_restores_after_a_power_cut() {
     }
     let again = cluster.plan(&seed("2"));
     assert!(again.is_empty(), "{again}");
+}
+
+#[test]
+fn a_firewall_keeps_nothing_from_being_restored() {
+    let mut cluster = Cluster::running(1, &routed_alone());
+    cluster.reboot("1");
+    cluster.machine("1").firewall = [FirewallObstacle::DockerChainsMissing].into();
+    assert_snapshot!(show(&cluster.plan_restore("1")));
+}
+
+/// One application that answers on a port.
+fn routed_alone() -> Deployment {
+    deployment(&[("db", with_route(database(), 5432))], &[("1", &["db"])])
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use flocker_model::{ImageName, ImageReference, NodeState, PoollessNode, RegistryAnswer};
-use flocker_plan::{Action, StepId, Yield};
+use flocker_plan::{Action, Note, StepId, Yield};
 use serde::{Deserialize, Serialize};
 
 use super::version::Speaks;
@@ -115,12 +115,26 @@ pub enum Change {
 }
 
 /// A step that succeeded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StepDone {
     /// Whether it had anything to do.
     pub change: Change,
     /// What later steps use of it.
     pub yielded: Yield,
+    /// What the operator has to know although it succeeded.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<Note>,
+}
+
+impl StepDone {
+    /// A step that yields nothing, and of which there is nothing to say.
+    pub const fn plain(change: Change) -> Self {
+        Self {
+            change,
+            yielded: Yield::Nothing,
+            notes: Vec::new(),
+        }
+    }
 }
 
 /// A step that failed, in words.

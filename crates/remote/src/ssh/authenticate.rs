@@ -1,6 +1,7 @@
 //! Logs in with the keys of the agent and of key files.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -15,7 +16,10 @@ use tokio::net::UnixStream;
 use super::destination::Destination;
 use super::handler::ClientHandler;
 use super::host_key::fingerprint;
-use super::identity::{LoadedIdentity, UnusableKeyFile, observe_identity};
+use super::identity::{
+    LoadedCertificate, LoadedIdentity, UnusableKeyFile, observe_certificates, observe_identity,
+};
+use super::key_signer::{AgentSigner, KeySigner};
 
 type Agent = AgentClient<UnixStream>;
 
@@ -69,8 +73,8 @@ fn allows_keys(methods: &[String]) -> bool {
 }
 
 impl AuthenticationError {
-    /// What the operator can do next.
-    pub fn hint(&self, user: &str) -> String {
+    /// What the operator, who came from the address `from`, can do next.
+    pub fn hint(&self, user: &str, from: Option<IpAddr>) -> String {
         if self.cut_short {
             return "the host ended the attempts: name the right key with IdentityFile and set IdentitiesOnly yes in ~/.ssh/config".to_owned();
         }
@@ -78,8 +82,12 @@ impl AuthenticationError {
             return "Flocker logs in with keys only: allow PubkeyAuthentication in the host's sshd_config".to_owned();
         }
         if self.offered {
+            let place = from.map_or_else(
+                || "host=,addr=".to_owned(),
+                |from| format!("host={from},addr={from}"),
+            );
             return format!(
-                "add one of these keys to ~{user}/.ssh/authorized_keys on the node, or log in as another user"
+                "add one of these keys to ~{user}/.ssh/authorized_keys on the node, or log in as another user; if a key is there, a rule of sshd refuses {user}, such as AllowUsers, AllowGroups, DenyUsers, DenyGroups or PermitRootLogin: on the node, `sshd -T -C user={user},{place} | grep -E 'users|groups|permit'` shows it"
             );
         }
         "load a key with `ssh-add`, or name one with IdentityFile in ~/.ssh/config".to_owned()
@@ -95,9 +103,12 @@ pub(super) async fn authenticate(
     handle: &mut Handle<ClientHandler>,
     destination: &Destination,
 ) -> Result<(), AuthenticationError> {
+    let (certificates, unusable) =
+        observe_certificates(&destination.certificates, &destination.identities);
     let mut login = Login {
         handle,
         user: &destination.user,
+        certificates,
         rsa_hash: None,
         failure: AuthenticationError {
             attempts: Vec::new(),
@@ -106,6 +117,9 @@ pub(super) async fn authenticate(
             cut_short: false,
         },
     };
+    for (path, reason) in unusable {
+        login.note(&path.display().to_string(), reason);
+    }
     let mut files: Vec<LoadedIdentity> = destination
         .identities
         .iter()
@@ -118,6 +132,12 @@ pub(super) async fn authenticate(
             let public_key = key.public_key().into_owned();
             // A key the agent offers is not offered from its file again.
             files.retain(|file| !file.holds(&public_key));
+            if login
+                .try_certificates(&public_key, Signer::Agent(&mut agent))
+                .await?
+            {
+                return Ok(());
+            }
             if login.try_agent_key(&mut agent, key).await? {
                 return Ok(());
             }
@@ -156,9 +176,17 @@ fn order_agent_keys(
     ordered
 }
 
+/// What signs for a certificate's key.
+enum Signer<'a> {
+    Agent(&'a mut Agent),
+    Key(&'a PrivateKey),
+}
+
 struct Login<'a> {
     handle: &'a mut Handle<ClientHandler>,
     user: &'a str,
+    /// Offered before the keys that they are about.
+    certificates: Vec<LoadedCertificate>,
     /// The hash to sign with using RSA keys, once it is known.
     rsa_hash: Option<HashAlg>,
     failure: AuthenticationError,
@@ -233,6 +261,55 @@ impl Login<'_> {
         }
     }
 
+    /// Offers the certificates of a key.
+    async fn try_certificates(
+        &mut self,
+        key: &PublicKey,
+        mut signer: Signer<'_>,
+    ) -> Result<bool, AuthenticationError> {
+        let is_of_key =
+            |loaded: &LoadedCertificate| loaded.certificate.public_key() == key.key_data();
+        let (certificates, others) = std::mem::take(&mut self.certificates)
+            .into_iter()
+            .partition(is_of_key);
+        self.certificates = others;
+        let certificates: Vec<LoadedCertificate> = certificates;
+        for LoadedCertificate { path, certificate } in certificates {
+            let what = format!("certificate {}", path.display());
+            self.failure.offered = true;
+            let result = match &mut signer {
+                Signer::Agent(agent) => {
+                    let hash = self.hash_for(&key.algorithm()).await;
+                    let key = key.clone();
+                    let mut signer = AgentSigner { agent, key };
+                    self.handle
+                        .authenticate_certificate_with(self.user, certificate, hash, &mut signer)
+                        .await
+                        .map_err(|error| error.to_string())
+                }
+                Signer::Key(key) => self
+                    .handle
+                    .authenticate_certificate_with(
+                        self.user,
+                        certificate,
+                        KeySigner::hash_of(key),
+                        &mut KeySigner(key),
+                    )
+                    .await
+                    .map_err(|error| error.to_string()),
+            };
+            match result {
+                Ok(result) => {
+                    if self.judge(&what, result)? {
+                        return Ok(true);
+                    }
+                }
+                Err(error) => self.note(&what, format_args!("could not be offered ({error})")),
+            }
+        }
+        Ok(false)
+    }
+
     async fn try_file(&mut self, file: LoadedIdentity) -> Result<bool, AuthenticationError> {
         let path = file.identity.path.display().to_string();
         let key = match file.private_key {
@@ -243,6 +320,12 @@ impl Login<'_> {
                 return Ok(false);
             }
         };
+        if self
+            .try_certificates(&key.public_key().clone(), Signer::Key(&key))
+            .await?
+        {
+            return Ok(true);
+        }
         let what = format!("{path}, {}", fingerprint(key.public_key()));
         self.failure.offered = true;
         match self.offer(key).await {

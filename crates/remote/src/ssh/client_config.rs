@@ -65,6 +65,11 @@ pub(super) fn parse_client_config(file: &Path, text: &str) -> Vec<Placed> {
                 always: arguments.len() == 1 && arguments[0].eq_ignore_ascii_case("all"),
             },
             "include" => Entry::Include(arguments),
+            // A shell takes it apart.
+            "proxycommand" => Entry::Setting {
+                keyword,
+                arguments: vec![after_keyword(line).to_owned()],
+            },
             _ => Entry::Setting { keyword, arguments },
         };
         entries.push(Placed {
@@ -78,6 +83,18 @@ pub(super) fn parse_client_config(file: &Path, text: &str) -> Vec<Placed> {
     entries
 }
 
+fn keyword_end(line: &str) -> usize {
+    line.find(|character: char| character.is_whitespace() || character == '=')
+        .unwrap_or(line.len())
+}
+
+/// Returns what follows the keyword of a line as it is written.
+fn after_keyword(line: &str) -> &str {
+    let line = line.trim();
+    let rest = line[keyword_end(line)..].trim_start();
+    rest.strip_prefix('=').unwrap_or(rest).trim_start()
+}
+
 /// Splits a line into its keyword and arguments. The keyword may be followed
 /// by `=`, arguments may stand in double quotes, and `#` begins a comment.
 fn split_words(line: &str) -> Vec<String> {
@@ -85,15 +102,11 @@ fn split_words(line: &str) -> Vec<String> {
     if line.starts_with('#') {
         return Vec::new();
     }
-    let keyword_end = line
-        .find(|character: char| character.is_whitespace() || character == '=')
-        .unwrap_or(line.len());
-    let (keyword, rest) = line.split_at(keyword_end);
+    let keyword = &line[..keyword_end(line)];
     if keyword.is_empty() {
         return Vec::new();
     }
-    let rest = rest.trim_start();
-    let rest = rest.strip_prefix('=').unwrap_or(rest);
+    let rest = after_keyword(line);
 
     let mut words = vec![keyword.to_owned()];
     let mut word: Option<String> = None;

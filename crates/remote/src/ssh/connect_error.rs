@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use thiserror::Error;
@@ -23,6 +24,8 @@ pub struct ConnectError {
     pub host: String,
     /// The TCP port.
     pub port: u16,
+    /// This machine's address on the connection, once there was one.
+    pub from: Option<IpAddr>,
     /// What was being done.
     pub step: ConnectStep,
     /// What went wrong.
@@ -37,6 +40,8 @@ pub enum ConnectStep {
     Lookup,
     /// The TCP connection.
     Tcp,
+    /// The program that leads to the host.
+    Proxy,
     /// Agreeing on keys.
     KeyExchange,
     /// Verifying who the host is.
@@ -50,6 +55,7 @@ impl fmt::Display for ConnectStep {
         formatter.write_str(match self {
             Self::Lookup => "looking up its address",
             Self::Tcp => "the TCP connection",
+            Self::Proxy => "the way through a proxy",
             Self::KeyExchange => "the SSH key exchange",
             Self::HostKey => "verifying its host key",
             Self::Authentication => "logging in",
@@ -72,6 +78,25 @@ pub enum ConnectCause {
         #[source]
         source: io::Error,
     },
+    /// The program that should lead to the host cannot be started.
+    #[error("`{program}`, which `{setting}` needs, cannot be started")]
+    NoProxy {
+        /// The program.
+        program: String,
+        /// The setting that asks for it.
+        setting: String,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The program that should lead to the host ended.
+    #[error("`{setting}` leads nowhere{}", wrote(said))]
+    ProxyEnded {
+        /// The setting that asks for it.
+        setting: String,
+        /// What the program wrote to standard error.
+        said: String,
+    },
     /// The host took too long.
     #[error("no answer within {} s", after.as_secs_f32())]
     TimedOut {
@@ -92,6 +117,14 @@ pub enum ConnectCause {
     Authentication(AuthenticationError),
 }
 
+/// Tells what a program wrote.
+fn wrote(said: &str) -> String {
+    if said.is_empty() {
+        return String::new();
+    }
+    format!("; it wrote: {said}")
+}
+
 impl ConnectError {
     pub(super) fn new(destination: &Destination, step: ConnectStep, cause: ConnectCause) -> Self {
         Self {
@@ -99,6 +132,7 @@ impl ConnectError {
             user: destination.user.clone(),
             host: destination.host.clone(),
             port: destination.port,
+            from: None,
             step,
             cause,
         }
@@ -122,6 +156,18 @@ impl ConnectError {
             ConnectCause::Tcp { .. } => Some(format!(
                 "is {host} running, and reachable from here? Try `ping {host}`"
             )),
+            ConnectCause::NoProxy { .. } | ConnectCause::ProxyEnded { .. } => {
+                // `ssh` takes a port only in this form.
+                let scheme = if self.node.contains(':') && !self.node.contains("://") {
+                    "ssh://"
+                } else {
+                    ""
+                };
+                let node = &self.node;
+                Some(format!(
+                    "make `ssh {scheme}{node}` work, which goes the same way"
+                ))
+            }
             ConnectCause::TimedOut { .. } if self.step == ConnectStep::Authentication => {
                 Some("does the agent wait for a confirmation or a touch?".to_owned())
             }
@@ -138,7 +184,7 @@ impl ConnectError {
                 self.user
             )),
             ConnectCause::HostKey(error) => error.hint(),
-            ConnectCause::Authentication(error) => Some(error.hint(&self.user)),
+            ConnectCause::Authentication(error) => Some(error.hint(&self.user, self.from)),
         }
     }
 }

@@ -2,31 +2,27 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use russh::client::{self, Config, Handle, Msg};
+use russh::client::{Config, Handle, Msg};
 use russh::keys::{Algorithm, EcdsaCurve, HashAlg};
 use russh::{Channel, Disconnect, Limits, Preferred, cipher};
 use tokio::io::AsyncRead;
-use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
-use tokio::time::{Instant, timeout_at};
 
 use super::authenticate::authenticate;
 use super::command::RemoteCommand;
 use super::connect_error::{ConnectCause, ConnectError, ConnectStep};
 use super::destination::Destination;
 use super::exit::{ConnectionLost, ExecError, LossRecord};
-use super::handler::{ClientHandler, HandlerError, describe_loss};
-use super::host_key::observe_known_hosts;
+use super::handler::ClientHandler;
 use super::session::{Session, SessionContext, spawn_session};
-use super::stall_guard::StallGuard;
 use super::transfer::{CommandError, Completed, run_to_completion};
+use super::transport::open_transport;
 
 /// Types of host keys, the best first. RSA with SHA-1 is not among them.
-const HOST_KEY_ALGORITHMS: [Algorithm; 6] = [
+pub(super) const HOST_KEY_ALGORITHMS: [Algorithm; 6] = [
     Algorithm::Ed25519,
     Algorithm::Ecdsa {
         curve: EcdsaCurve::NistP256,
@@ -132,7 +128,7 @@ impl Default for ConnectOptions {
 }
 
 impl ConnectOptions {
-    fn config(&self, host_keys: Vec<Algorithm>) -> Config {
+    pub(super) fn config(&self, host_keys: Vec<Algorithm>) -> Config {
         Config {
             limits: Limits {
                 rekey_write_limit: self.rekey_after,
@@ -160,7 +156,7 @@ impl ConnectOptions {
     }
 
     /// How long a host may take no data before it is given up.
-    fn stall_limit(&self) -> Duration {
+    pub(super) fn stall_limit(&self) -> Duration {
         let intervals = u32::try_from(self.keepalive_count.max(1)).unwrap_or(u32::MAX);
         self.keepalive_interval
             .saturating_mul(intervals.saturating_add(1))
@@ -200,11 +196,15 @@ impl Connection {
     ) -> Result<Self, ConnectError> {
         let fail = |step, cause| ConnectError::new(destination, step, cause);
         let loss = LossRecord::default();
-        let mut handle = open_transport(destination, options, loss.clone())
-            .await
-            .map_err(|(step, cause)| fail(step, cause))?;
+        // Boxed, as whatever awaits this would be as large otherwise.
+        let opening = Box::pin(open_transport(destination, options, loss.clone()));
+        let (mut handle, from) = opening.await.map_err(|(step, cause)| fail(step, cause))?;
+        let fail = |step, cause| ConnectError {
+            from,
+            ..fail(step, cause)
+        };
 
-        let login = authenticate(&mut handle, destination);
+        let login = Box::pin(authenticate(&mut handle, destination));
         tokio::time::timeout(options.login_timeout, login)
             .await
             .map_err(|_| {
@@ -331,67 +331,4 @@ impl Connection {
             .disconnect(Disconnect::ByApplication, "done", "")
             .await;
     }
-}
-
-async fn open_transport(
-    destination: &Destination,
-    options: &ConnectOptions,
-    loss: LossRecord,
-) -> Result<Handle<ClientHandler>, (ConnectStep, ConnectCause)> {
-    let check = observe_known_hosts(destination)
-        .map_err(|error| (ConnectStep::HostKey, ConnectCause::HostKey(error)))?;
-    let config = options.config(check.algorithms(&HOST_KEY_ALGORITHMS));
-    let after = options.connect_timeout;
-    let deadline = Instant::now() + after;
-    let stream = timeout_at(deadline, open_tcp(destination))
-        .await
-        .map_err(|_| (ConnectStep::Tcp, ConnectCause::TimedOut { after }))??;
-    // Small messages are answered at once, rather than held back in the hope
-    // of more.
-    let _ = stream.set_nodelay(true);
-    let stream = StallGuard::new(stream, options.stall_limit());
-    let handler = ClientHandler { check, loss };
-    timeout_at(
-        deadline,
-        client::connect_stream(Arc::new(config), stream, handler),
-    )
-    .await
-    .map_err(|_| (ConnectStep::KeyExchange, ConnectCause::TimedOut { after }))?
-    .map_err(|error| match error {
-        HandlerError::HostKey(error) => (ConnectStep::HostKey, ConnectCause::HostKey(error)),
-        HandlerError::Library(error) => (ConnectStep::KeyExchange, classify(error)),
-    })
-}
-
-fn classify(error: russh::Error) -> ConnectCause {
-    match error {
-        russh::Error::IO(_) | russh::Error::HUP | russh::Error::Disconnect => {
-            ConnectCause::Lost(describe_loss(&error))
-        }
-        other => ConnectCause::Protocol(Box::new(other)),
-    }
-}
-
-async fn open_tcp(destination: &Destination) -> Result<TcpStream, (ConnectStep, ConnectCause)> {
-    let addresses = tokio::net::lookup_host((destination.host.as_str(), destination.port))
-        .await
-        .map_err(|error| (ConnectStep::Lookup, ConnectCause::Lookup(error)))?;
-    let mut failure = ConnectCause::Lookup(io::Error::new(
-        io::ErrorKind::NotFound,
-        "the name has no addresses",
-    ));
-    let mut step = ConnectStep::Lookup;
-    for address in addresses {
-        match TcpStream::connect(address).await {
-            Ok(stream) => return Ok(stream),
-            Err(source) => {
-                step = ConnectStep::Tcp;
-                failure = ConnectCause::Tcp {
-                    address: address.to_string(),
-                    source,
-                };
-            }
-        }
-    }
-    Err((step, failure))
 }

@@ -8,10 +8,12 @@ use thiserror::Error;
 
 use super::host_key::{HostKeyPolicy, UnknownHost};
 use super::identity::Identity;
+use super::proxy::Proxy;
 use super::settings::ConfigError;
 
 mod expand;
 mod name;
+mod proxied;
 mod resolve;
 
 pub use resolve::resolve_destination;
@@ -88,6 +90,10 @@ pub struct Destination {
     pub identities_only: bool,
     /// The agent's socket.
     pub agent: Option<PathBuf>,
+    /// Certificates for keys, beside those that are next to key files.
+    pub certificates: Vec<PathBuf>,
+    /// The program through which the host is reached, if not directly.
+    pub proxy: Option<Proxy>,
     /// How the host proves who it is.
     pub host_key: HostKeyPolicy,
     /// What the operator should be told, one sentence each.
@@ -114,6 +120,8 @@ impl Destination {
             }],
             identities_only: true,
             agent: None,
+            certificates: Vec::new(),
+            proxy: None,
             host_key: HostKeyPolicy::Pinned(host_keys),
             warnings: Vec::new(),
         }
@@ -150,16 +158,16 @@ pub enum DestinationError {
         #[source]
         source: ConfigError,
     },
-    /// The configuration asks for a way Flocker cannot go.
-    #[error(
-        "{location}: `{setting}` is not supported: give `{name}` an address that this machine reaches directly, or run Flocker on the jump host"
-    )]
-    ProxyUnsupported {
+    /// The configuration asks for a way that leads nowhere.
+    #[error("{location}: `{setting}` does not lead to `{name}`: {reason}")]
+    BadProxy {
         /// The node.
         name: String,
         /// File and line.
         location: String,
         /// The setting as written.
         setting: String,
+        /// What is wrong with it.
+        reason: String,
     },
 }

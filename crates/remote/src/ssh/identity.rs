@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use russh::keys::{PrivateKey, PublicKey, decode_secret_key};
+use russh::keys::{Certificate, PrivateKey, PublicKey, decode_secret_key};
 use thiserror::Error;
 
 /// A key file that may be offered to a node.
@@ -26,6 +26,42 @@ pub(super) struct LoadedIdentity {
     pub(super) public_key: Option<PublicKey>,
     /// The private half, or why it cannot be used from the file.
     pub(super) private_key: Result<PrivateKey, UnusableKeyFile>,
+}
+
+/// A certificate that names a key.
+#[derive(Debug)]
+pub(super) struct LoadedCertificate {
+    pub(super) path: PathBuf,
+    pub(super) certificate: Certificate,
+}
+
+/// Reads the certificates that are named, and those that are beside key files. Of a named file that
+/// is none, returns why.
+///
+/// Source: `CertificateFile` in `ssh_config(5)`.
+pub(super) fn observe_certificates(
+    named: &[PathBuf],
+    identities: &[Identity],
+) -> (Vec<LoadedCertificate>, Vec<(PathBuf, String)>) {
+    let (mut loaded, mut failures) = (Vec::new(), Vec::new());
+    let beside = identities.iter().map(|identity| {
+        let mut path = identity.path.as_os_str().to_owned();
+        path.push("-cert.pub");
+        (PathBuf::from(path), false)
+    });
+    for (path, is_named) in named.iter().map(|path| (path.clone(), true)).chain(beside) {
+        let read = fs::read_to_string(&path).map_err(|error| error.to_string());
+        let read = read.and_then(|text| {
+            let certificate = Certificate::from_openssh(text.trim());
+            certificate.map_err(|error| format!("not a certificate ({error})"))
+        });
+        match read {
+            Ok(certificate) => loaded.push(LoadedCertificate { path, certificate }),
+            Err(reason) if is_named => failures.push((path, reason)),
+            Err(_) => {}
+        }
+    }
+    (loaded, failures)
 }
 
 /// Why a key file cannot be used without an agent.

@@ -21,14 +21,18 @@ mod exit;
 mod handler;
 mod host_key;
 mod identity;
+mod key_signer;
 mod known_hosts;
 mod node_key;
 mod pattern;
+mod proxy;
+mod server_rules;
 mod session;
 mod settings;
 mod stall_guard;
 mod streams;
 mod transfer;
+mod transport;
 
 pub use authenticate::{Attempt, AuthenticationError};
 pub use authorized_keys::{
@@ -47,7 +51,9 @@ pub use node_key::{
     HostKeysError, NodeKeyError, ensure_node_key, generate_node_key, observe_host_keys,
     read_public_key,
 };
+pub use proxy::Proxy;
 pub use russh::keys::PublicKey;
+pub use server_rules::{Login, SshServer, find_refusal};
 pub use session::Session;
 pub use settings::ConfigError;
 pub use streams::{Output, Stdin};

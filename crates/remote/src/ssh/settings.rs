@@ -1,5 +1,7 @@
 //! Finds what a list of configuration entries says about one host.
 
+use std::fmt;
+
 use thiserror::Error;
 
 use super::client_config::{Entry, Location, Placed};
@@ -26,10 +28,39 @@ pub(super) struct HostSettings {
     pub(super) global_known_hosts: Option<Vec<String>>,
     pub(super) host_key_alias: Option<String>,
     pub(super) strict_host_keys: Option<Located<StrictHostKeys>>,
-    /// A jump host or proxy command, which Flocker cannot use.
-    pub(super) proxy: Option<Located<String>>,
+    pub(super) certificate_files: Vec<String>,
+    /// The way to the host, if it is not a connection of our own.
+    pub(super) proxy: Option<Located<ProxySetting>>,
     /// Things the reader should know, one sentence each.
     pub(super) warnings: Vec<String>,
+}
+
+/// `ProxyJump` or `ProxyCommand`, whichever is first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum ProxySetting {
+    /// Hosts, the nearest first, with commas between them.
+    Jump(String),
+    /// A line for a shell.
+    Command(String),
+}
+
+impl ProxySetting {
+    /// Returns the value as written.
+    pub(super) fn value(&self) -> &str {
+        match self {
+            Self::Jump(value) | Self::Command(value) => value,
+        }
+    }
+}
+
+impl fmt::Display for ProxySetting {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let keyword = match self {
+            Self::Jump(_) => "ProxyJump",
+            Self::Command(_) => "ProxyCommand",
+        };
+        write!(formatter, "{keyword} {}", self.value())
+    }
 }
 
 /// `StrictHostKeyChecking`.
@@ -58,11 +89,12 @@ pub struct ConfigError {
 }
 
 /// The keywords that [`apply_setting`] acts on.
-const UNDERSTOOD: [&str; 12] = [
+const UNDERSTOOD: [&str; 13] = [
     "hostname",
     "user",
     "port",
     "identityfile",
+    "certificatefile",
     "identitiesonly",
     "identityagent",
     "userknownhostsfile",
@@ -74,7 +106,7 @@ const UNDERSTOOD: [&str; 12] = [
 ];
 
 /// Gathers the settings of `name`. The first value of each keyword wins,
-/// except that `IdentityFile` collects.
+/// except that `IdentityFile` and `CertificateFile` collect.
 ///
 /// Source: `ssh_config(5)`.
 pub(super) fn gather_settings(entries: &[Placed], name: &str) -> Result<HostSettings, ConfigError> {
@@ -92,8 +124,9 @@ pub(super) fn gather_settings(entries: &[Placed], name: &str) -> Result<HostSett
                     && matches_pattern_list(patterns.iter().map(String::as_str), name);
             }
             Entry::Match { always } => {
-                skipping = (!always).then_some(location);
-                active = *always && around.last().copied().unwrap_or(true);
+                let outside = around.last().copied().unwrap_or(true);
+                skipping = (outside && !always).then_some(location);
+                active = outside && *always;
             }
             Entry::IncludeBegin => around.push(active),
             Entry::IncludeEnd => active = around.pop().unwrap_or(true),
@@ -103,7 +136,7 @@ pub(super) fn gather_settings(entries: &[Placed], name: &str) -> Result<HostSett
             Entry::Setting { keyword, .. } if UNDERSTOOD.contains(&keyword.as_str()) => {
                 if let Some(place) = skipping.take() {
                     settings.warnings.push(format!(
-                        "{place}: Match is not supported, so this block is ignored"
+                        "{place}: Flocker does not evaluate the conditions of Match and ignores this block; write its settings below `Host` with the node's name"
                     ));
                 }
             }
@@ -133,6 +166,7 @@ fn apply_setting(
         "user" => keep_first(&mut settings.user, || first.clone()),
         "identityagent" => keep_first(&mut settings.identity_agent, || first.clone()),
         "hostkeyalias" => keep_first(&mut settings.host_key_alias, || first.clone()),
+        "certificatefile" => settings.certificate_files.push(first.clone()),
         "identityfile" => settings.identity_files.push(first.clone()),
         "userknownhostsfile" => keep_first(&mut settings.user_known_hosts, || arguments.to_vec()),
         "globalknownhostsfile" => {
@@ -160,13 +194,14 @@ fn apply_setting(
             });
         }
         "proxyjump" | "proxycommand" => {
-            let keyword = if keyword == "proxyjump" {
-                "ProxyJump"
+            let text = arguments.join(" ");
+            let value = if keyword == "proxyjump" {
+                ProxySetting::Jump(text)
             } else {
-                "ProxyCommand"
+                ProxySetting::Command(text)
             };
             keep_first(&mut settings.proxy, || Located {
-                value: format!("{keyword} {}", arguments.join(" ")),
+                value,
                 location: location.clone(),
             });
         }

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use flocker_remote::ssh::{ConnectOptions, Connection, Environment, SshOptions};
+use flocker_remote::ssh::{ConnectOptions, Connection, Environment, Login, SshOptions, SshServer};
 use insta::assert_snapshot;
 
 use crate::fixture::{Agent, Server, make_key, rendered, set_mode, shell, within_deadline};
@@ -144,11 +144,11 @@ async fn a_failure_lists_what_was_tried_and_why_it_failed() {
     let refusal = server
         .refusal(&server.destination_with(&options, &environment))
         .await;
-    assert_snapshot!(server.redact(&rendered(&refusal)), @r#"
+    assert_snapshot!(server.redact(&rendered(&refusal)), @r"
     error: cannot connect to 127.0.0.1:PORT (USER@127.0.0.1 port PORT): logging in failed
     caused by: no key was accepted (agent at DIR/nobody: no connection (No such file or directory (os error 2)); DIR/missing: no such file; DIR/open: mode 0644 lets others read it: run `chmod 600` on it; DIR/garbage: not a private key (Could not read key); DIR/id.pub: holds only a public key, and the agent does not have the private one; DIR/other, ssh-ed25519 SHA256:<other>: refused by the host)
-    hint: add one of these keys to ~USER/.ssh/authorized_keys on the node, or log in as another user
-    "#);
+    hint: add one of these keys to ~USER/.ssh/authorized_keys on the node, or log in as another user; if a key is there, a rule of sshd refuses USER, such as AllowUsers, AllowGroups, DenyUsers, DenyGroups or PermitRootLogin: on the node, `sshd -T -C user=USER,host=127.0.0.1,addr=127.0.0.1 | grep -E 'users|groups|permit'` shows it
+    ");
 }
 
 #[tokio::test]
@@ -213,4 +213,67 @@ async fn a_host_that_wants_passwords_is_explained() {
     caused by: no key was accepted (DIR/id, ssh-ed25519 SHA256:<id>: refused by the host); the host only allows password
     hint: Flocker logs in with keys only: allow PubkeyAuthentication in the host's sshd_config
     "#);
+}
+
+/// The setting keeps an account out whose key is authorised: the server says no more than that it
+/// refuses the key.
+#[tokio::test]
+async fn a_host_that_allows_only_other_users_is_explained() {
+    let server = Server::start_with(&crate::fixture::ServerSettings {
+        extra: "AllowUsers nobody-here",
+        ..Default::default()
+    });
+    let refusal = server.refusal(&server.destination()).await;
+    assert_eq!(refusal.from, Some([127, 0, 0, 1].into()));
+    assert_snapshot!(server.redact(&rendered(&refusal)), @r"
+    error: cannot connect to 127.0.0.1:PORT (USER@127.0.0.1 port PORT): logging in failed
+    caused by: no key was accepted (DIR/id, ssh-ed25519 SHA256:<id>: refused by the host)
+    hint: add one of these keys to ~USER/.ssh/authorized_keys on the node, or log in as another user; if a key is there, a rule of sshd refuses USER, such as AllowUsers, AllowGroups, DenyUsers, DenyGroups or PermitRootLogin: on the node, `sshd -T -C user=USER,host=127.0.0.1,addr=127.0.0.1 | grep -E 'users|groups|permit'` shows it
+    ");
+}
+
+/// What the server says of its settings agrees with whom it lets in.
+#[tokio::test]
+async fn the_servers_own_rules_tell_whom_it_refuses() {
+    let user = Environment::observe().user;
+    let (alone, elsewhere) = (
+        format!("AllowUsers {user}"),
+        format!("DenyUsers {user}@10.*"),
+    );
+    let blocked = format!("Match Address 127.0.0.0/8\nDenyUsers {user}\nMatch all");
+    for (extra, expected) in [
+        ("", None),
+        (alone.as_str(), None),
+        (elsewhere.as_str(), None),
+        (
+            "AllowUsers alice\nAllowUsers bob",
+            Some("AllowUsers alice bob"),
+        ),
+        (
+            "AllowGroups no-group-here",
+            Some("AllowGroups no-group-here"),
+        ),
+        ("DenyGroups *", Some("DenyGroups *")),
+        (blocked.as_str(), Some("DenyUsers USER")),
+    ] {
+        let server = Server::start_with(&crate::fixture::ServerSettings {
+            extra,
+            ..Default::default()
+        });
+        let sshd = SshServer {
+            config_file: Some(server.path("sshd_config")),
+            ..SshServer::find().unwrap()
+        };
+        let login = Login {
+            user: &user,
+            address: [127, 0, 0, 1].into(),
+            authorized_keys: &server.path("authorized_keys"),
+        };
+        let told = within_deadline(sshd.observe_refusal(login)).await;
+        let told = told.map(|refusal| server.redact(&refusal.to_string()));
+        assert_eq!(told.as_deref(), expected, "{extra}");
+        let (destination, options) = (server.destination(), ConnectOptions::default());
+        let connected = within_deadline(Connection::connect(&destination, &options)).await;
+        assert_eq!(connected.is_ok(), expected.is_none(), "{extra}");
+    }
 }

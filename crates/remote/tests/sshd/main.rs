@@ -18,5 +18,6 @@ mod destinations;
 mod forced_commands;
 mod host_keys;
 mod losses;
+mod proxies;
 mod sessions;
 mod transfers;

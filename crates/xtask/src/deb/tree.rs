@@ -28,10 +28,15 @@ const fn entry(source: &'static str, target: &'static str, mode: u32) -> Entry {
 }
 
 /// The files that come from the packaging directory.
-const ENTRIES: [Entry; 10] = [
+const ENTRIES: [Entry; 11] = [
     entry(
         "flocker.service",
         "usr/lib/systemd/system/flocker.service",
+        0o644,
+    ),
+    entry(
+        "flocker.network.service",
+        "usr/lib/systemd/system/flocker.network.service",
         0o644,
     ),
     entry(

@@ -21,7 +21,7 @@ pub(super) const CONTAINERS: [&str; 2] = [
     "contract::units::systemd::",
 ];
 /// The tests that need network namespaces.
-pub(super) const ROUTES: [&str; 1] = ["contract::routes::kernel::"];
+pub(super) const ROUTES: [&str; 2] = ["contract::routes::kernel::", "guarding::kernel::"];
 
 /// Runs the tests that have one of these texts in their name, as root.
 pub(super) fn run(names: &[&str]) -> Outcome {

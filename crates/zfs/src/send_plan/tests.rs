@@ -19,8 +19,16 @@ fn incoming(guids: &[u64], token: Option<&str>) -> Incoming {
         exists: !guids.is_empty(),
         snapshots: snapshots(guids),
         resume_token: token.map(str::to_owned),
+        takes: ENCRYPTED,
     }
 }
+
+/// What an encrypted receiver takes.
+const ENCRYPTED: StreamFlags = StreamFlags {
+    large_blocks: true,
+    compressed: true,
+    embedded: false,
+};
 
 fn plan(
     own: &[u64],
@@ -36,7 +44,10 @@ fn a_receiver_without_a_copy_gets_everything() {
     let to = "flocker-1-000002".to_owned();
     assert_eq!(
         plan(&[1, 2], 2, &incoming(&[], None), false),
-        Ok(SendPlan::Full { to })
+        Ok(SendPlan::Full {
+            to,
+            flags: ENCRYPTED
+        })
     );
 }
 
@@ -46,6 +57,7 @@ fn a_receiver_with_a_copy_gets_what_changed_since_the_newest_common_snapshot() {
         from: SnapshotGuid(2),
         from_name: "flocker-1-000002".to_owned(),
         to: "flocker-1-000004".to_owned(),
+        flags: ENCRYPTED,
     };
     assert_eq!(
         plan(&[1, 2, 3, 4], 4, &incoming(&[1, 2], None), false),
@@ -90,8 +102,7 @@ fn nothing_is_ever_overwritten() {
             4,
             &Incoming {
                 exists: true,
-                snapshots: Vec::new(),
-                resume_token: None,
+                ..Incoming::default()
             },
             false,
         ),
@@ -107,12 +118,14 @@ fn nothing_is_ever_overwritten() {
 fn dry_runs_are_understood() {
     let resumed = "resume token contents:\nnvlist version: 0\n\tobject = 0x2\n\toffset = 0x40000\n\
         \tbytes = 0x5a3c8\n\ttoguid = 0xd9f8c2b1a3e4f506\n\ttoname = tank/flocker/web@flocker-1-000001\n\
+        \tlargeblockok = 1\n\tcompressok = 1\n\
         full\ttank/flocker/web@flocker-1-000001\t20990976\nsize\t20990976\n";
     assert_eq!(
         parse_dry_run(resumed),
         DryRun {
             bytes: Some(20_990_976),
-            to_guid: Some(SnapshotGuid(0xd9f8_c2b1_a3e4_f506))
+            to_guid: Some(SnapshotGuid(0xd9f8_c2b1_a3e4_f506)),
+            flags: ENCRYPTED
         }
     );
     let incremental = "incremental\tflocker-1-000001\ttank/x@flocker-1-000002\t624\nsize\t624\n";
@@ -120,7 +133,8 @@ fn dry_runs_are_understood() {
         parse_dry_run(incremental),
         DryRun {
             bytes: Some(624),
-            to_guid: None
+            to_guid: None,
+            flags: StreamFlags::default()
         }
     );
     assert_eq!(parse_dry_run(""), DryRun::default());

@@ -25,11 +25,15 @@ async fn a_snapshot_after_a_crash_has_what_was_acknowledged_before() {
     snapshot(&a).await;
     let volume = a.open_owned_now(&web()).await.unwrap();
     let (_, mounted) = volume.mount().await.unwrap();
+    let write = |name: &str, contents: &[u8]| {
+        let mut file = File::create(mounted.path().join(name)).unwrap();
+        file.write_all(contents).unwrap();
+        file.sync_all().unwrap();
+    };
+    // A frozen pool cannot begin an intent log, only go on with one.
+    write("before", b"");
     pool.freeze();
-    let mut file = File::create(mounted.path().join("data")).unwrap();
-    file.write_all(b"acknowledged").unwrap();
-    file.sync_all().unwrap();
-    drop(file);
+    write("data", b"acknowledged");
     a.unmount(&web()).await.unwrap();
     // Forgets all that is in memory only.
     pool.import_again(&format!("-f {}", pool.name));

@@ -9,6 +9,7 @@
     reason = "a test that cannot go on has failed"
 )]
 
+mod encrypting;
 mod handing_over;
 mod hostile;
 mod intent_log;

@@ -1,6 +1,7 @@
 //! Volumes are mounted where they should be, or not at all.
 
-use std::process::{Command, Stdio};
+use std::collections::BTreeMap;
+use std::process::{Child, Command, Stdio};
 
 use flocker_model::Obstacle;
 use flocker_zfs::{Change, MountError, UnmountError, Zfs};
@@ -98,32 +99,40 @@ async fn who_keeps_a_volume_busy_is_named() {
     assert_eq!(a.unmount(&web()).await.unwrap(), Change::Changed);
 }
 
+/// Starts a process in a mount namespace of its own, which follows the node's or does not.
+fn with_own_mounts(propagation: &str) -> Child {
+    let mut process = Command::new("unshare")
+        .args(["--mount", "--propagation", propagation])
+        // It says so when it has its own mounts.
+        .args(["sh", "-c", "echo; exec cat"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    let mut output = std::io::BufReader::new(process.stdout.take().unwrap());
+    std::io::BufRead::read_line(&mut output, &mut line).unwrap();
+    process
+}
+
 #[tokio::test]
 #[ignore = "needs a ZFS pool"]
 async fn a_copy_of_the_mount_in_another_namespace_is_found() {
     let Cluster { a, .. } = Cluster::new();
     create(&a).await;
     mount(&a).await.unwrap();
-    // It says so when it has its own mounts.
-    let mut other = Command::new("unshare")
-        .args([
-            "--mount",
-            "--propagation",
-            "private",
-            "sh",
-            "-c",
-            "echo; exec cat",
-        ])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut line = String::new();
-    let mut output = std::io::BufReader::new(other.stdout.take().unwrap());
-    std::io::BufRead::read_line(&mut output, &mut line).unwrap();
+    let mut follower = with_own_mounts("slave");
+    let mut other = with_own_mounts("private");
+    // It is seen before, too, and whoever lets go by itself is not.
+    let mut held = a.observe_holders(BTreeMap::new()).await;
+    let held = held.remove(&web()).unwrap_or_default();
+    let seen: Vec<_> = held.iter().map(|holder| holder.process).collect();
+    assert_eq!(seen, [other.id()], "{held:?}");
     let refused = a.unmount(&web()).await.unwrap_err();
-    other.kill().unwrap();
-    other.wait().unwrap();
+    for process in [&mut other, &mut follower] {
+        process.kill().unwrap();
+        process.wait().unwrap();
+    }
     let UnmountError::MountedElsewhere { holders, .. } = refused else {
         panic!("{refused:?}");
     };

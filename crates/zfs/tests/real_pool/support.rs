@@ -25,16 +25,19 @@ pub(crate) struct Cluster {
 impl Cluster {
     /// Makes two nodes below the dataset that the environment names.
     pub(crate) fn new() -> Self {
-        let below = std::env::var("FLOCKER_TEST_ZFS_DATASET")
-            .expect("FLOCKER_TEST_ZFS_DATASET names a dataset to make test volumes below");
-        Self::below(&below)
+        Self::below(&test_dataset())
     }
 
     /// Makes two nodes below a dataset.
     pub(crate) fn below(dataset: &str) -> Self {
+        Self::between(dataset, dataset)
+    }
+
+    /// Makes two nodes, each below a dataset.
+    pub(crate) fn between(below_a: &str, below_b: &str) -> Self {
         let number = CLUSTERS.fetch_add(1, Ordering::Relaxed);
         let unique = format!("{}-{number}", std::process::id());
-        let node = |name: &str, id: u128| {
+        let node = |name: &str, dataset: &str, id: u128| {
             Zfs::new(ZfsSettings {
                 dataset: format!("{dataset}/{unique}/{name}"),
                 mount_root: PathBuf::from(format!("/run/flocker-contract/{unique}/{name}")),
@@ -42,8 +45,8 @@ impl Cluster {
             })
         };
         Self {
-            a: node("a", 0xa),
-            b: node("b", 0xb),
+            a: node("a", below_a, 0xa),
+            b: node("b", below_b, 0xb),
         }
     }
 
@@ -54,6 +57,38 @@ impl Cluster {
         write(&cluster.a, "data", contents).await;
         snapshot(&cluster.a).await;
         cluster
+    }
+}
+
+/// The dataset that the environment names.
+pub(crate) fn test_dataset() -> String {
+    std::env::var("FLOCKER_TEST_ZFS_DATASET")
+        .expect("FLOCKER_TEST_ZFS_DATASET names a dataset to make test volumes below")
+}
+
+/// An encrypted dataset with a key of its own, which is in a file.
+pub(crate) struct Encrypted {
+    pub(crate) dataset: String,
+}
+
+impl Encrypted {
+    pub(crate) fn new() -> Self {
+        let number = CLUSTERS.fetch_add(1, Ordering::Relaxed);
+        let name = format!("encrypted-{}-{number}", std::process::id());
+        let dataset = format!("{}/{name}", test_dataset());
+        run(&format!(
+            "head -c 32 /dev/urandom > /run/{name}.key && zfs create -p -o encryption=on \
+             -o keyformat=raw -o keylocation=file:///run/{name}.key -o mountpoint=none {dataset}"
+        ));
+        Self { dataset }
+    }
+
+    pub(crate) fn unload_key(&self) {
+        run(&format!("zfs unload-key {}", self.dataset));
+    }
+
+    pub(crate) fn load_key(&self) {
+        run(&format!("zfs load-key {}", self.dataset));
     }
 }
 

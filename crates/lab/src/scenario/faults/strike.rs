@@ -85,7 +85,9 @@ impl Nodes<'_> {
 
     /// Kills whatever of ours is at work on a node.
     pub(super) async fn kill_agent(&self, role: Role) -> Result<(), SiteError> {
-        let command = "pkill -KILL --exact flocker-node";
+        // Not the guard of the network, which is at work on nothing.
+        let command = "processes=$(pgrep --list-full --exact flocker-node | \
+             grep -v guard-network | cut -d ' ' -f 1) && kill -KILL $processes";
         self.check(role, command).await.map(drop)
     }
 

@@ -17,7 +17,7 @@ docker ps --all --format 'container {{.Names}} {{.State}}' | sort
 ip -oneline link show master flocker0 | sed 's/.*/device in flocker0/'
 systemctl list-units --all --plain --no-legend 'flocker*' | tr -s ' ' | cut -d ' ' -f 1-4
 ls /run/systemd/system | grep flocker
-pgrep --list-full --exact flocker-node
+pgrep --list-full --exact flocker-node | grep -v guard-network
 find /run/flocker /var/lib/flocker | sort
 nft list tables | sort
 nft --stateless list chain ip filter DOCKER-USER

@@ -25,11 +25,21 @@ pub enum Chapter {
     Failures,
     /// Who finds out an application's password.
     Secrets,
+    /// An image declares a volume outside of the application's volume.
+    ImageVolumes,
+    /// An image declares a volume inside of the application's volume.
+    ParentMount,
+    /// An image has content at the mount point.
+    FirstFill,
+    /// All rules of each node's firewall are flushed.
+    FlushedRuleset,
+    /// An application takes a while to stop.
+    SlowStop,
 }
 
 impl Chapter {
     /// All of them, in order.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 15] = [
         Self::FirstDeploy,
         Self::SecondDeploy,
         Self::Move,
@@ -40,6 +50,11 @@ impl Chapter {
         Self::PowerCut,
         Self::Failures,
         Self::Secrets,
+        Self::ImageVolumes,
+        Self::ParentMount,
+        Self::FirstFill,
+        Self::FlushedRuleset,
+        Self::SlowStop,
     ];
 
     /// The heading.
@@ -55,6 +70,11 @@ impl Chapter {
             Self::PowerCut => "a power cut",
             Self::Failures => "deploys that cannot succeed",
             Self::Secrets => "secrets are kept",
+            Self::ImageVolumes => "volumes that an image declares",
+            Self::ParentMount => "a volume that is the parent of the image's",
+            Self::FirstFill => "an image with content fills a new volume",
+            Self::FlushedRuleset => "the firewall's rules are flushed",
+            Self::SlowStop => "applications that take a while to stop",
         }
     }
 }

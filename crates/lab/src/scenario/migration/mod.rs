@@ -4,9 +4,13 @@
 mod changes;
 mod chapter;
 mod everything;
+mod first_fill;
+mod image_volumes;
 mod moves;
+mod official;
 mod outages;
 mod secrets;
+mod slow_stop;
 
 use std::path::Path;
 
@@ -38,11 +42,12 @@ struct Migration<'a> {
 }
 
 /// Runs the scenario on two nodes, from a chapter on: each goes on from what the
-/// one before has left.
+/// one before has left. The chapters from [`Chapter::ImageVolumes`] on need nothing
+/// of those before.
 ///
 /// `cluster` is the program `flocker-cluster`. The nodes have the images of
-/// `postgresql` and `trac` (the first) and `elasticsearch` (the second); the
-/// others come from `images`.
+/// `postgresql` and `trac` (the first) and `elasticsearch` (the second), and both
+/// have `postgres`, `redis`, `slow-stop` and `web`; the others come from `images`.
 pub async fn run_migration(
     site: &Site,
     cluster: &Path,
@@ -92,6 +97,11 @@ impl Migration<'_> {
             Chapter::PowerCut => self.power_cut().await,
             Chapter::Failures => self.failures().await,
             Chapter::Secrets => self.secrets().await,
+            Chapter::ImageVolumes => self.image_volumes().await,
+            Chapter::ParentMount => self.parent_mount().await,
+            Chapter::FirstFill => self.first_fill().await,
+            Chapter::FlushedRuleset => self.flushed_ruleset().await,
+            Chapter::SlowStop => self.slow_stop().await,
         }
     }
 

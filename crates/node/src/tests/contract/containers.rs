@@ -54,13 +54,13 @@ async fn a_container_is_made_once_and_again_when_it_differs(machine: &impl Machi
     let mut specification = application("made");
     let name = specification.application.clone();
     containers
-        .ensure_container(&specification, None)
+        .ensure_container(&specification, None, &[])
         .await
         .unwrap_err();
     let process = containers.ensure_namespace(&name).await.unwrap();
     assert_eq!(containers.ensure_namespace(&name).await.unwrap(), process);
     for change in [Change::Changed, Change::Unchanged] {
-        let ensured = containers.ensure_container(&specification, None).await;
+        let ensured = containers.ensure_container(&specification, None, &[]).await;
         assert_eq!(ensured.unwrap(), change);
     }
     let first = observe(machine, &name).await;
@@ -69,7 +69,7 @@ async fn a_container_is_made_once_and_again_when_it_differs(machine: &impl Machi
     let container = first.application.unwrap();
     assert_eq!(container.configuration, specification.digest());
     specification.environment.insert("A".to_owned(), "b".into());
-    let ensured = containers.ensure_container(&specification, None).await;
+    let ensured = containers.ensure_container(&specification, None, &[]).await;
     assert_eq!(ensured.unwrap(), Change::Changed);
     let second = observe(machine, &name).await.application.unwrap();
     assert_ne!(second.id, container.id);
@@ -85,16 +85,16 @@ async fn a_volume_is_given_exactly_where_there_is_a_mountpoint(machine: &impl Ma
         .unwrap();
     let place = Some(std::path::Path::new("/tmp"));
     containers
-        .ensure_container(&specification, place)
+        .ensure_container(&specification, place, &[])
         .await
         .unwrap_err();
     specification.mountpoint = Some("/data".parse().unwrap());
     containers
-        .ensure_container(&specification, None)
+        .ensure_container(&specification, None, &[])
         .await
         .unwrap_err();
     containers
-        .ensure_container(&specification, place)
+        .ensure_container(&specification, place, &[])
         .await
         .unwrap();
 }
@@ -105,7 +105,7 @@ async fn what_runs_is_neither_replaced_nor_removed(machine: &impl Machine) {
     let name = specification.application.clone();
     containers.ensure_namespace(&name).await.unwrap();
     containers
-        .ensure_container(&specification, None)
+        .ensure_container(&specification, None, &[])
         .await
         .unwrap();
     let watch = containers.watch_start(&name).await.unwrap();
@@ -117,7 +117,7 @@ async fn what_runs_is_neither_replaced_nor_removed(machine: &impl Machine) {
     assert!(runs(&observe(machine, &name).await));
     specification.environment.insert("A".to_owned(), "b".into());
     containers
-        .ensure_container(&specification, None)
+        .ensure_container(&specification, None, &[])
         .await
         .unwrap_err();
     containers.remove_container(&name).await.unwrap_err();
@@ -148,7 +148,7 @@ async fn no_container_is_made_of_an_image_that_is_not_here(machine: &impl Machin
         .await
         .unwrap();
     containers
-        .ensure_container(&specification, None)
+        .ensure_container(&specification, None, &[])
         .await
         .unwrap_err();
     let missing: ImageReference = "flocker-test/nothing:1".parse().unwrap();

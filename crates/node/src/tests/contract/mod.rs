@@ -13,7 +13,7 @@ mod daemon;
 #[expect(dead_code, reason = "the tests that it is written for use more of it")]
 #[path = "../../../../docker/tests/systemd/machine.rs"]
 mod machine;
-mod routes;
+pub(super) mod routes;
 mod units;
 mod volumes;
 

@@ -137,7 +137,7 @@ mod fake {
 /// In the real kernel: all threads of a test are in a network namespace of their own, which the
 /// kernel removes with them.
 #[cfg(feature = "real-machine")]
-mod kernel {
+pub(in crate::tests) mod kernel {
     use std::fs::File;
     use std::process::{Child, Command, Stdio};
     use std::sync::Arc;
@@ -195,7 +195,8 @@ mod kernel {
         unshared.join().unwrap()
     }
 
-    fn run_in_namespace(test: impl Future<Output = ()> + Send) {
+    /// Runs a test whose threads are all in a network namespace of its own.
+    pub(in crate::tests) fn run_in_namespace(test: impl Future<Output = ()> + Send) {
         let namespace = match namespace() {
             Ok(namespace) => Arc::new(namespace),
             Err(errno) => return skip(&format!("network namespaces need root: {errno}")),
@@ -204,6 +205,7 @@ mod kernel {
         let enter = move || setns(&*inside, CloneFlags::CLONE_NEWNET).unwrap();
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
+            .enable_all()
             .on_thread_start(enter)
             .build()
             .unwrap();

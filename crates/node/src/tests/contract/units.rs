@@ -118,7 +118,7 @@ mod fake {
             let containers = FakeContainers { host: host.clone() };
             let name = &specification.application;
             containers.ensure_namespace(name).await.unwrap();
-            let ensured = containers.ensure_container(&specification, None).await;
+            let ensured = containers.ensure_container(&specification, None, &[]).await;
             ensured.unwrap();
         }
         let marks = tempfile::tempdir().unwrap();

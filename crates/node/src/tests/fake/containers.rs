@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use flocker_docker::{
-    ApplicationContainer, ContainerObservation, EngineObservation, NamespaceContainer,
+    ApplicationContainer, BindMount, ContainerObservation, EngineObservation, NamespaceContainer,
 };
 use flocker_model::{
     ApplicationName, ContainerSpecification, ContainerStatus, Digest, Health, ImageDetails,
@@ -206,14 +206,6 @@ impl Containers for FakeContainers {
             .await
     }
 
-    async fn observe_image(&self, image: &ImageReference) -> Result<Option<ImageId>, StepFailure> {
-        let observed = self.host.act(|state| {
-            let found = state.disk.docker.images.get(&image.identity());
-            Ok(found.map(|details| details.id.clone()))
-        });
-        observed.await
-    }
-
     async fn ask_registries(
         &self,
         images: &[ImageReference],
@@ -273,30 +265,51 @@ impl Containers for FakeContainers {
         started.await
     }
 
-    async fn ensure_container(
+    async fn observe_image(
+        &self,
+        image: &ImageReference,
+    ) -> Result<Option<ImageDetails>, StepFailure> {
+        let observed = self.host.act(|state| {
+            let images = &state.disk.docker.images;
+            Ok(images.get(&image.identity()).cloned())
+        });
+        observed.await
+    }
+
+    async fn has_container(
         &self,
         specification: &ContainerSpecification,
         volume: Option<&Path>,
-    ) -> Result<Change, StepFailure> {
+    ) -> Result<bool, StepFailure> {
         let name = &specification.application;
         if specification.has_volume() != volume.is_some() {
             return Err(failure_of(
                 "it needs a volume exactly when it has a mountpoint",
             ));
         }
-        let differs = self.host.act(|state| {
+        let found = self.host.act(|state| {
             let namespace = state.disk.docker.namespaces.get(name);
             let namespace = namespace.ok_or_else(|| failure_of("it has no network"))?;
             let existing = state.disk.docker.applications.get(name);
-            Ok(!existing.is_some_and(|container| {
+            Ok(existing.is_some_and(|container| {
                 container.configuration == specification.digest()
                     && container.namespace == *namespace
                     && container.volume.as_deref() == volume
             }))
         });
-        if !differs.await? {
+        found.await
+    }
+
+    async fn ensure_container(
+        &self,
+        specification: &ContainerSpecification,
+        volume: Option<&Path>,
+        _mounts: &[BindMount],
+    ) -> Result<Change, StepFailure> {
+        if self.has_container(specification, volume).await? {
             return Ok(Change::Unchanged);
         }
+        let name = &specification.application;
         self.remove_container(name).await?;
         let created = self.host.act(|state| {
             let docker = &mut state.disk.docker;
@@ -331,6 +344,17 @@ impl Containers for FakeContainers {
             Ok(changed(ran))
         });
         stopped.await
+    }
+
+    async fn exit_code(&self, application: &ApplicationName) -> Result<Option<i64>, StepFailure> {
+        let looked = self.host.act(|state| {
+            let runs = state.running.processes.runs(application);
+            let container = state.disk.docker.applications.get(application);
+            Ok(container
+                .filter(|_| !runs)
+                .map(|container| container.exit_code))
+        });
+        looked.await
     }
 
     async fn remove_container(&self, application: &ApplicationName) -> Result<Change, StepFailure> {

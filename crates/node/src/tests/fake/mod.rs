@@ -10,6 +10,7 @@
 //! the places that the program itself names it can only hang, as a process does that is killed there.
 
 mod containers;
+mod directories;
 mod faults;
 mod owned;
 mod peers;
@@ -25,6 +26,7 @@ use flocker_model::{ImageId, ImageName};
 use flocker_remote::protocol::{Change, StepFailure};
 
 pub(super) use containers::{ENDLESS_IMAGE, FakeContainers, archive};
+pub(super) use directories::FakeDirectories;
 pub(crate) use faults::arrive;
 pub(super) use faults::{Fault, Faults};
 pub(super) use peers::{FakePeers, Neighbours};
@@ -43,6 +45,7 @@ pub(crate) struct Fake;
 impl Platform for Fake {
     type Volumes = FakeVolumes;
     type Containers = FakeContainers;
+    type Directories = FakeDirectories;
     type Units = FakeUnits;
     type Routes = FakeRoutes;
     type Peers = FakePeers;
@@ -60,6 +63,7 @@ pub(super) struct State {
 pub(super) struct Disk {
     pub(super) pool: pool::Pool,
     pub(super) docker: containers::Docker,
+    pub(super) scratch: directories::Scratch,
 }
 
 /// What a power cut takes.

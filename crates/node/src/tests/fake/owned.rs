@@ -64,6 +64,9 @@ impl OwnedVolume for FakeOwned {
             let state = self.volumes.host.state();
             state.disk.pool.obstructed.contains(&self.application)
         };
+        if let Some(dataset) = self.copy.key_needed {
+            return Err(failure_of(format!("the key of {dataset} is not loaded")));
+        }
         if is_obstructed {
             return Err(failure_of("files are in the volume's place"));
         }

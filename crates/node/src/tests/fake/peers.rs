@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::net::Ipv4Addr;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use flocker_model::{Member, NodeId, NodeName};
+use flocker_model::{LoginRefusal, Member, NodeId, NodeName};
 use flocker_remote::protocol::StepFailure;
 use flocker_remote::ssh::read_public_key;
 use tokio::io::AsyncWriteExt as _;
@@ -113,6 +114,10 @@ impl Peers for FakePeers {
             target,
             from: from.ok_or_else(|| failure_of(format!("{name} refuses the key")))?,
         })
+    }
+
+    async fn observe_refusal(&self, _address: Ipv4Addr, _keys: &Path) -> Option<LoginRefusal> {
+        None
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use flocker_model::{
     ApplicationName, ByteCount, DeploymentId, Epoch, NodeId, SnapshotGuid, SnapshotState,
-    VolumeCopy, VolumeRole,
+    VolumeCopy, VolumeHolder, VolumeRole,
 };
 
 use super::stream::Header;
@@ -33,6 +33,8 @@ pub(crate) enum Trouble {
     Missing,
     /// Its devices are gone: looking fails, and whoever asks for more waits for ever.
     Suspended,
+    /// It is encrypted, and its key is not loaded: nothing in it can be read or written.
+    Locked,
     /// No space is left: nothing can be written down, a snapshot above all.
     Full,
 }
@@ -48,6 +50,8 @@ pub(crate) struct Pool {
     pub(crate) creating: BTreeMap<ApplicationName, Dataset>,
     /// First copies that are being received.
     pub(super) receiving: BTreeMap<ApplicationName, Dataset>,
+    /// Who has volumes mounted elsewhere.
+    pub(crate) held: BTreeMap<ApplicationName, Vec<VolumeHolder>>,
     /// Whose places have files in them that are no volume's.
     pub(crate) obstructed: BTreeSet<ApplicationName>,
     /// What is kept and used no more.
@@ -268,6 +272,8 @@ impl Dataset {
             mounted: self.is_mounted.then(|| mountpoint.to_owned()),
             resumable: self.partial.is_some(),
             deployment: self.deployment.clone(),
+            key_needed: None,
+            held_by: Vec::new(),
         }
     }
 }

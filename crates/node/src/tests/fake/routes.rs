@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 
-use flocker_model::{ContainerLinks, Port};
+use flocker_model::{ContainerLinks, FirewallObstacle, Port};
 use flocker_net::RoutingTable;
 use flocker_remote::protocol::{Change, StepFailure};
 
@@ -14,7 +14,7 @@ use crate::platform::Routes;
 /// What the kernel knows.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Network {
-    routing: Option<RoutingTable>,
+    pub(crate) routing: Option<RoutingTable>,
     /// By the process that holds the namespace.
     pub(crate) links: BTreeMap<u32, ContainerLinks>,
 }
@@ -31,6 +31,14 @@ impl Routes for FakeRoutes {
             .host
             .act(|state| Ok(state.running.network.routing.clone()));
         observed.await
+    }
+
+    async fn observe_firewall(
+        &self,
+        _bridge: &str,
+    ) -> Result<BTreeSet<FirewallObstacle>, StepFailure> {
+        // Nothing in memory is filtered.
+        Ok(BTreeSet::new())
     }
 
     async fn ensure_routing(&self, table: &RoutingTable) -> Result<Change, StepFailure> {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use flocker_model::{
     ApplicationName, ByteCount, Epoch, NodeId, Obstacle, Obstruction, OwnerClaim, PoolHealth,
-    PoolProblem, PoolState, SnapshotGuid, VolumeCopy, VolumeRole,
+    PoolProblem, PoolState, SnapshotGuid, VolumeCopy, VolumeHolder, VolumeRole,
 };
 use flocker_remote::protocol::{Change, StepFailure};
 use flocker_zfs::{
@@ -24,6 +24,9 @@ use crate::platform::Volumes;
 /// interrupt in a short one.
 const PARTS: usize = 8;
 const FEWEST_BYTES: usize = 3;
+
+/// The dataset that volumes are below; where they are encrypted, it has the key.
+const ROOT: &str = "tank/flocker";
 
 /// The volumes of a machine in memory.
 #[derive(Debug, Clone)]
@@ -52,13 +55,21 @@ impl FakeVolumes {
             Some(Trouble::Missing) => Err(failure_of("there is no such pool")),
             // As in the kernel, nothing gets whoever asked out of there.
             Some(Trouble::Suspended) => std::future::pending().await,
-            Some(Trouble::Full) | None => self.host.act(work).await,
+            Some(Trouble::Full | Trouble::Locked) | None => self.host.act(work).await,
         }
     }
 
-    fn copy_of(&self, application: &ApplicationName, dataset: &Dataset) -> VolumeCopy {
+    fn copy_of(
+        &self,
+        (application, trouble): (&ApplicationName, Option<Trouble>),
+        dataset: &Dataset,
+    ) -> VolumeCopy {
         let mountpoint = self.mountpoint_of(application);
-        dataset.copy(self.node, &mountpoint.to_string_lossy())
+        let is_locked = trouble == Some(Trouble::Locked);
+        VolumeCopy {
+            key_needed: is_locked.then(|| ROOT.to_owned()),
+            ..dataset.copy(self.node, &mountpoint.to_string_lossy())
+        }
     }
 
     /// Opens a volume if it is owned here, in this epoch if one is given.
@@ -68,8 +79,10 @@ impl FakeVolumes {
         wanted: Option<Epoch>,
     ) -> Result<FakeOwned, StepFailure> {
         let copy = self.act(|state| {
-            let dataset = state.disk.pool.volumes.get(application);
-            Ok(dataset.map(|dataset| self.copy_of(application, dataset)))
+            let pool = &state.disk.pool;
+            let dataset = pool.volumes.get(application);
+            let at = (application, pool.trouble);
+            Ok(dataset.map(|dataset| self.copy_of(at, dataset)))
         });
         let copy = copy
             .await?
@@ -138,11 +151,18 @@ impl Volumes for FakeVolumes {
         let (health, available) = match trouble {
             None => (PoolHealth::Usable, ByteCount::mebibytes(1 << 20)),
             Some(Trouble::Full) => (PoolHealth::Usable, ByteCount::ZERO),
+            Some(Trouble::Locked) => {
+                let dataset = ROOT.to_owned();
+                (
+                    unusable(PoolProblem::KeyNotLoaded { dataset }),
+                    ByteCount::ZERO,
+                )
+            }
             Some(Trouble::Missing) => (unusable(PoolProblem::NotImported), ByteCount::ZERO),
             Some(Trouble::Suspended) => (unusable(PoolProblem::Suspended), ByteCount::ZERO),
         };
         PoolState {
-            dataset: "tank/flocker".to_owned(),
+            dataset: ROOT.to_owned(),
             health,
             available,
         }
@@ -158,7 +178,7 @@ impl Volumes for FakeVolumes {
             let names = pool.names().into_iter();
             Ok(names
                 .filter_map(|name| {
-                    let copy = self.copy_of(&name, pool.shown(&name)?);
+                    let copy = self.copy_of((&name, pool.trouble), pool.shown(&name)?);
                     Some((name, copy))
                 })
                 .collect())
@@ -177,6 +197,18 @@ impl Volumes for FakeVolumes {
             (application, Obstruction { path, by })
         };
         Ok(obstructed.into_iter().map(obstruction).collect())
+    }
+
+    async fn observe_holders(
+        &self,
+        containers: BTreeMap<ApplicationName, String>,
+    ) -> BTreeMap<ApplicationName, Vec<VolumeHolder>> {
+        let mut held = self.host.state().disk.pool.held.clone();
+        for (application, holders) in &mut held {
+            let own = containers.get(application);
+            holders.retain(|holder| own.is_none() || holder.container.as_ref() != own);
+        }
+        held
     }
 
     async fn observe_volume(
@@ -411,7 +443,8 @@ impl Volumes for FakeVolumes {
 
     async fn unmount(&self, application: &ApplicationName) -> Result<Change, StepFailure> {
         let unmounted = self.act(|state| {
-            let in_use = state.running.processes.runs(application);
+            let in_use = state.running.processes.runs(application)
+                || state.disk.pool.held.contains_key(application);
             match state.disk.pool.volumes.get_mut(application) {
                 Some(dataset) if dataset.is_mounted && in_use => {
                     Err(failure_of("the volume is in use"))
@@ -439,6 +472,7 @@ impl Volumes for FakeVolumes {
                 exists: pool.volumes.contains_key(application),
                 snapshots: dataset.snapshot_states(),
                 resume_token: dataset.partial.as_ref().map(Partial::token),
+                ..Incoming::default()
             })
         });
         incoming.await

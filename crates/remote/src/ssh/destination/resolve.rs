@@ -10,6 +10,7 @@ use super::super::identity::Identity;
 use super::super::settings::{HostSettings, Located, StrictHostKeys, gather_settings};
 use super::expand::{Tokens, expand};
 use super::name::parse_name;
+use super::proxied::plan_proxy;
 use super::{Destination, DestinationError, Environment, SshOptions};
 
 #[cfg(test)]
@@ -92,8 +93,6 @@ fn plan_destination(
             name: name.to_owned(),
             source,
         })?;
-    refuse_proxy(name, settings.proxy.take())?;
-
     let port = written
         .port
         .or(options.port)
@@ -114,6 +113,16 @@ fn plan_destination(
     if let Some(host_name) = &settings.host_name {
         tokens.host = expand(host_name, &tokens);
     }
+    let proxy = match settings.proxy.take() {
+        Some(setting) => plan_proxy(&setting.value, options.config_file.as_deref(), &tokens)
+            .map_err(|reason| DestinationError::BadProxy {
+                name: name.to_owned(),
+                location: setting.location.to_string(),
+                setting: setting.value.to_string(),
+                reason,
+            })?,
+        None => None,
+    };
     let agent = agent_socket(settings.identity_agent.as_deref(), &tokens);
     let identities = identities(&settings, options, &tokens);
     let host_key = host_key_policy(&mut settings, options, &tokens);
@@ -124,23 +133,21 @@ fn plan_destination(
         identities,
         identities_only: settings.identities_only.unwrap_or(false),
         agent,
+        certificates: expand_paths(&settings.certificate_files, &tokens),
+        proxy,
         host_key,
         warnings: settings.warnings,
         user,
     })
 }
 
-fn refuse_proxy(name: &str, proxy: Option<Located<String>>) -> Result<(), DestinationError> {
-    match proxy {
-        Some(Located { value, location }) if !value.to_ascii_lowercase().ends_with(" none") => {
-            Err(DestinationError::ProxyUnsupported {
-                name: name.to_owned(),
-                location: location.to_string(),
-                setting: value,
-            })
-        }
-        _ => Ok(()),
-    }
+/// Expands a list of files, of which `none` is no file.
+fn expand_paths(written: &[String], tokens: &Tokens<'_>) -> Vec<PathBuf> {
+    written
+        .iter()
+        .filter(|path| !path.eq_ignore_ascii_case("none"))
+        .map(|path| PathBuf::from(expand(path, tokens)))
+        .collect()
 }
 
 /// Source: `IdentityAgent` in `ssh_config(5)`.
@@ -159,11 +166,7 @@ fn agent_socket(configured: Option<&str>, tokens: &Tokens<'_>) -> Option<PathBuf
 
 fn identities(settings: &HostSettings, options: &SshOptions, tokens: &Tokens<'_>) -> Vec<Identity> {
     let asked_for = options.identity_files.iter().cloned();
-    let configured = settings
-        .identity_files
-        .iter()
-        .filter(|path| !path.eq_ignore_ascii_case("none"))
-        .map(|path| PathBuf::from(expand(path, tokens)));
+    let configured = expand_paths(&settings.identity_files, tokens);
     let named: Vec<PathBuf> = asked_for.chain(configured).collect();
     if !named.is_empty() || !settings.identity_files.is_empty() {
         let mut identities: Vec<Identity> = Vec::new();
@@ -208,13 +211,7 @@ fn host_key_policy(
                 Some(StrictHostKeys::AcceptNew | StrictHostKeys::No) => UnknownHost::AcceptNew,
             });
 
-    let paths = |written: &[String]| -> Vec<PathBuf> {
-        written
-            .iter()
-            .filter(|path| !path.eq_ignore_ascii_case("none"))
-            .map(|path| PathBuf::from(expand(path, tokens)))
-            .collect()
-    };
+    let paths = |written: &[String]| expand_paths(written, tokens);
     let user_files = match (&options.known_hosts, &settings.user_known_hosts) {
         (Some(file), _) => vec![file.clone()],
         (None, Some(written)) => paths(written),

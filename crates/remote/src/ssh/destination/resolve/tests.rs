@@ -49,6 +49,8 @@ fn show(destination: &Destination) -> String {
         identities,
         identities_only,
         agent,
+        certificates,
+        proxy,
         host_key,
         warnings,
     } = destination;
@@ -56,6 +58,12 @@ fn show(destination: &Destination) -> String {
     for identity in identities {
         let kind = if identity.named { "key" } else { "perhaps key" };
         let _ = writeln!(text, "{kind} {}", identity.path.display());
+    }
+    for certificate in certificates {
+        let _ = writeln!(text, "certificate {}", certificate.display());
+    }
+    if let Some(proxy) = proxy {
+        let _ = writeln!(text, "through {} {:?}", proxy.program, proxy.arguments);
     }
     let only = if *identities_only {
         " for these only"
@@ -177,7 +185,7 @@ fn the_name_wins_over_options_and_these_over_the_file() {
 #[test]
 fn negated_patterns_and_match_blocks() {
     let config = "Host *.lan !old.lan\n Port 1\nMatch user bob\n Port 2\nMatch user al\n Compression no\nMatch all\n Port 3\n";
-    assert_snapshot!(plan("new.lan", config), @r#"
+    assert_snapshot!(plan("new.lan", config), @r"
     new.lan: ann@new.lan port 1
     perhaps key /home/ann/.ssh/id_rsa
     perhaps key /home/ann/.ssh/id_ecdsa
@@ -188,9 +196,9 @@ fn negated_patterns_and_match_blocks() {
     known /etc/ssh/ssh_known_hosts
     known /etc/ssh/ssh_known_hosts2
     unknown: Refuse, alias None
-    warning: config:3: Match is not supported, so this block is ignored
-    "#);
-    assert_snapshot!(plan("old.lan", config), @r#"
+    warning: config:3: Flocker does not evaluate the conditions of Match and ignores this block; write its settings below `Host` with the node's name
+    ");
+    assert_snapshot!(plan("old.lan", config), @r"
     old.lan: ann@old.lan port 3
     perhaps key /home/ann/.ssh/id_rsa
     perhaps key /home/ann/.ssh/id_ecdsa
@@ -201,14 +209,14 @@ fn negated_patterns_and_match_blocks() {
     known /etc/ssh/ssh_known_hosts
     known /etc/ssh/ssh_known_hosts2
     unknown: Refuse, alias None
-    warning: config:3: Match is not supported, so this block is ignored
-    "#);
+    warning: config:3: Flocker does not evaluate the conditions of Match and ignores this block; write its settings below `Host` with the node's name
+    ");
 }
 
 #[test]
 fn what_cannot_be_followed_is_an_error_with_its_place() {
-    assert_snapshot!(plan("db1", "Host db1\n ProxyJump gate,gate2\n"), @r#"error: config:2: `ProxyJump gate,gate2` is not supported: give `db1` an address that this machine reaches directly, or run Flocker on the jump host"#);
-    assert_snapshot!(plan("db1", "ProxyCommand nc %h %p\n"), @r#"error: config:1: `ProxyCommand nc %h %p` is not supported: give `db1` an address that this machine reaches directly, or run Flocker on the jump host"#);
+    assert_snapshot!(plan("db1", "Host db1\n ProxyJump gate,-gate2\n"), @"error: config:2: `ProxyJump gate,-gate2` does not lead to `db1`: `-gate2` does not name a host");
+    assert_snapshot!(plan("`reboot`@db1", "ProxyCommand nc %h %p\n"), @r#"error: config:1: `ProxyCommand nc %h %p` does not lead to ``reboot`@db1`: a shell would act on a character in "`reboot`""#);
     assert_snapshot!(plan("db1", "\nPort ssh\n"), @r#"
     error: the SSH configuration for `db1` cannot be used
     caused by: config:2: Port cannot be `ssh`: it must be a number from 1 to 65535
@@ -222,9 +230,59 @@ fn what_cannot_be_followed_is_an_error_with_its_place() {
     caused by: config:1: StrictHostKeyChecking cannot be `perhaps`: it must be yes, ask, accept-new or no
     "#);
     assert_snapshot!(plan("db1;reboot", ""), @r#"error: `db1;reboot` does not name a node: write HOST, USER@HOST, HOST:PORT or an alias from ~/.ssh/config"#);
-    // Turned off again, it is no obstacle.
-    assert!(!plan("db1", "ProxyJump none\nProxyJump gate\n").contains("error"));
-    assert!(!plan("db2", "Host db1\n ProxyJump gate\n").contains("error"));
+}
+
+/// The lines that say how a host is reached.
+fn way(name: &str, config: &str, options: &SshOptions) -> String {
+    let text = plan_with(name, config, options);
+    let way = |line: &&str| line.starts_with("through") || line.starts_with("error");
+    text.lines().filter(way).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn proxies_are_run_as_ssh_runs_them() {
+    let none = SshOptions::default();
+    let options = SshOptions {
+        config_file: Some("/etc/flocker ssh".into()),
+        port: Some(2222),
+        ..SshOptions::default()
+    };
+    let jump = "Host db1\n ProxyJump gate\n HostName 10.0.0.5\n";
+    assert_snapshot!(way("db1", jump, &none), @r#"through ssh ["-W", "[10.0.0.5]:22", "--", "gate"]"#);
+    assert_snapshot!(way("db1", jump, &options), @r#"through ssh ["-F", "/etc/flocker ssh", "-W", "[10.0.0.5]:2222", "--", "gate"]"#);
+    let jumps = "ProxyJump a@one:22, two, ssh://kim@three:2200";
+    assert_snapshot!(way("db1", jumps, &none), @r#"through ssh ["-J", "a@one:22, two", "-l", "kim", "-p", "2200", "-W", "[db1]:22", "--", "three"]"#);
+    let command = "ProxyCommand=nc -X 5 'a b' %h %p # %% %n\nProxyJump gate\n";
+    assert_snapshot!(way("root@db1", command, &none), @r#"through /bin/sh ["-c", "exec nc -X 5 'a b' db1 22 # % db1"]"#);
+    assert_eq!(way("db1", "ProxyJump none\nProxyJump gate\n", &none), "");
+    assert_eq!(way("db2", "Host db1\n ProxyJump gate\n", &none), "");
+}
+
+#[test]
+fn certificates_collect() {
+    let config = "CertificateFile ~/.ssh/%n-cert.pub\nCertificateFile none\n";
+    let text = plan("db1", config);
+    assert!(
+        text.contains("certificate /home/ann/.ssh/db1-cert.pub\n"),
+        "{text}"
+    );
+    assert_eq!(text.matches("certificate").count(), 1, "{text}");
+}
+
+#[test]
+fn every_match_block_that_is_ignored_is_named() {
+    let config = "Match host 10.0.0.* exec \"true\"\n User deploy\n Port 2222\n\
+                  Match final all\n CertificateFile ~/.ssh/other\n\
+                  Match user kim\n Compression yes\n";
+    let text = plan("10.0.0.1", config);
+    let warnings: Vec<_> = text
+        .lines()
+        .filter(|line| line.starts_with("warning"))
+        .collect();
+    assert_snapshot!(warnings.join("\n"), @r"
+    warning: config:1: Flocker does not evaluate the conditions of Match and ignores this block; write its settings below `Host` with the node's name
+    warning: config:4: Flocker does not evaluate the conditions of Match and ignores this block; write its settings below `Host` with the node's name
+    ");
 }
 
 #[test]

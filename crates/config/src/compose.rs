@@ -1,0 +1,300 @@
+//! The keys of an application that Compose, Fig and earlier releases of Flocker have, and what each
+//! of them is here. A key that stands here is never taken for a misspelling of one of ours.
+//!
+//! **Source**: Compose Specification, "Services top-level elements"; the documentation of Fig 1.0 and
+//! of Flocker 0.3 to 1.3.
+
+use crate::keys::{Foreign, same_value};
+use crate::port_form::write_routes;
+use crate::process::word_list;
+use crate::quantity::{parse_bytes, parse_cpu};
+use crate::tree::Value;
+
+/// The keys of a service or application.
+pub(crate) const APPLICATION: &[Foreign] = &[
+    // The same under another name.
+    Foreign::converted(
+        "ports",
+        "routes",
+        write_routes,
+        "a route is a TCP port that answers on every node",
+    ),
+    Foreign::same("env", "environment"),
+    Foreign::converted("cmd", "command", write_command, ""),
+    Foreign::converted("command_line", "command", write_command, ""),
+    Foreign::converted("mem_limit", "memory", write_size, ""),
+    Foreign::converted("cpus", "cpu", write_cpu, ""),
+    Foreign::converted("restart_policy", "restart", write_restart, NO_COUNT),
+    // What must be said in another way.
+    Foreign::nothing(
+        "expose",
+        "leave it out; a link reaches every port, and `routes` would open one on every node",
+    ),
+    Foreign::nothing(
+        "depends_on",
+        "an order of starts cannot be set yet; `links` reach other applications",
+    ),
+    Foreign::nothing("env_file", "write the variables in `environment`"),
+    Foreign::nothing(
+        "build",
+        "build the image first and name it in `image`; Flocker sends it from the operator's Docker",
+    ),
+    Foreign::nothing(
+        "container_name",
+        "leave it out; the container is called `flocker-` and the name of the application",
+    ),
+    Foreign::nothing("networks", NETWORK),
+    Foreign::nothing("network_mode", NETWORK),
+    Foreign::nothing("net", NETWORK),
+    Foreign::nothing("external_links", NETWORK),
+    Foreign::nothing(
+        "deploy",
+        "write its limits as `memory` and `cpu`, and its nodes in the deployment configuration",
+    ),
+    Foreign::nothing(
+        "scale",
+        "an application is one container; write one application for each",
+    ),
+    Foreign::nothing("extends", "write the keys of the other service out"),
+    Foreign::nothing(
+        "profiles",
+        "leave it out; an application runs where the deployment configuration places it",
+    ),
+    Foreign::nothing(
+        "volumes_from",
+        "a volume belongs to one application; sharing it is not supported yet",
+    ),
+    Foreign::nothing(
+        "tmpfs",
+        "a file system in memory is not supported yet; a path in `scratch` is on the node's disk",
+    ),
+    Foreign::nothing(
+        "secrets",
+        "secrets are not supported yet; an application can be given them in `environment`",
+    ),
+    Foreign::nothing(
+        "configs",
+        "files for the container are not supported yet; put them into the image",
+    ),
+    Foreign::nothing(
+        "logging",
+        "leave it out; Docker's log driver on the node is used",
+    ),
+    Foreign::nothing(
+        "pull_policy",
+        "leave it out; an image is fetched where it is missing, and a new tag is a new image",
+    ),
+    Foreign::nothing(
+        "pull_refresh_after",
+        "leave it out; an image is fetched where it is missing",
+    ),
+    // What looks like one of ours and is not.
+    Foreign::nothing(
+        "entrypoint",
+        "the image's entry point cannot be replaced yet; `command` is something else, namely what \
+         the entry point is given",
+    ),
+    Foreign::nothing(
+        "cpu_shares",
+        "a weight against other containers cannot be set yet; `cpu` is something else, namely the \
+         most processors that the container may use",
+    ),
+    Foreign::nothing("cpu_count", CPU),
+    Foreign::nothing("cpu_percent", CPU),
+    Foreign::nothing("cpu_period", CPU),
+    Foreign::nothing("cpu_quota", CPU),
+    Foreign::nothing("cpu_rt_period", CPU),
+    Foreign::nothing("cpu_rt_runtime", CPU),
+    Foreign::nothing("cpuset", CPU),
+    Foreign::nothing(
+        "mem_reservation",
+        "a reservation cannot be set yet; `memory` is something else, namely the most that the \
+         container may use",
+    ),
+    Foreign::nothing("mem_swappiness", "swapping cannot be set yet"),
+    Foreign::nothing("memswap_limit", "swapping cannot be set yet"),
+    Foreign::nothing(
+        "shm_size",
+        "the size of /dev/shm cannot be set yet; it is Docker's 64 MiB",
+    ),
+    Foreign::nothing(
+        "healthcheck",
+        "a health check cannot be set yet; the image's own is used",
+    ),
+    // What is the image's or Docker's own choice so far.
+    Foreign::nothing("user", "the user cannot be set yet; it is the image's"),
+    Foreign::nothing(
+        "group_add",
+        "groups cannot be added yet; they are the image's",
+    ),
+    Foreign::nothing(
+        "working_dir",
+        "the working directory cannot be set yet; it is the image's",
+    ),
+    Foreign::nothing("hostname", "the container's host name cannot be set yet"),
+    Foreign::nothing(
+        "domainname",
+        "the container's domain name cannot be set yet",
+    ),
+    Foreign::nothing("init", "Docker's init process cannot be asked for yet"),
+    Foreign::nothing("tty", "a terminal cannot be asked for yet"),
+    Foreign::nothing("stdin_open", "standard input cannot be kept open yet"),
+    Foreign::nothing(
+        "read_only",
+        "a read-only root file system cannot be asked for yet",
+    ),
+    Foreign::nothing("cap_add", CAPABILITIES),
+    Foreign::nothing("cap_drop", CAPABILITIES),
+    Foreign::nothing("privileged", "privileged containers are not supported yet"),
+    Foreign::nothing(
+        "security_opt",
+        "security options cannot be set yet; they are Docker's own",
+    ),
+    Foreign::nothing(
+        "userns_mode",
+        "the user namespace cannot be set yet; it is Docker's own",
+    ),
+    Foreign::nothing("devices", DEVICES),
+    Foreign::nothing("device_cgroup_rules", DEVICES),
+    Foreign::nothing("gpus", DEVICES),
+    Foreign::nothing(
+        "runtime",
+        "the runtime cannot be set yet; it is Docker's own",
+    ),
+    Foreign::nothing("sysctls", "kernel parameters cannot be set yet"),
+    Foreign::nothing(
+        "ulimits",
+        "limits of the process cannot be set yet; they are Docker's own",
+    ),
+    Foreign::nothing(
+        "pids_limit",
+        "the number of processes cannot be limited yet",
+    ),
+    Foreign::nothing("oom_kill_disable", OUT_OF_MEMORY),
+    Foreign::nothing("oom_score_adj", OUT_OF_MEMORY),
+    Foreign::nothing("blkio_config", "the use of disks cannot be limited yet"),
+    Foreign::nothing(
+        "storage_opt",
+        "options of the storage cannot be set; data is in `volume`",
+    ),
+    Foreign::nothing("cgroup", CGROUP),
+    Foreign::nothing("cgroup_parent", CGROUP),
+    Foreign::nothing("ipc", NAMESPACE),
+    Foreign::nothing("pid", NAMESPACE),
+    Foreign::nothing("uts", NAMESPACE),
+    Foreign::nothing(
+        "isolation",
+        "isolation is a choice of Windows, which Flocker does not support",
+    ),
+    Foreign::nothing(
+        "credential_spec",
+        "credentials of Windows are not supported",
+    ),
+    Foreign::nothing(
+        "extra_hosts",
+        "host names cannot be added yet; `links` are on `localhost`",
+    ),
+    Foreign::nothing("dns", DNS),
+    Foreign::nothing("dns_opt", DNS),
+    Foreign::nothing("dns_search", DNS),
+    Foreign::nothing("mac_address", "the hardware address cannot be set"),
+    Foreign::nothing("labels", LABELS),
+    Foreign::nothing("label_file", LABELS),
+    Foreign::nothing("annotations", LABELS),
+    Foreign::nothing(
+        "platform",
+        "leave it out; each node runs the image for its own architecture",
+    ),
+    // What only Compose itself acts on.
+    Foreign::nothing("attach", COMPOSE),
+    Foreign::nothing("develop", COMPOSE),
+    Foreign::nothing("models", COMPOSE),
+    Foreign::nothing("provider", COMPOSE),
+    Foreign::nothing("use_api_socket", COMPOSE),
+    Foreign::nothing("post_start", HOOKS),
+    Foreign::nothing("pre_stop", HOOKS),
+];
+
+const NETWORK: &str =
+    "leave it out; `links` reach other applications, and `routes` open ports on every node";
+const CPU: &str = "it cannot be set yet; `cpu` is the most processors that the container may use";
+const CAPABILITIES: &str = "capabilities cannot be changed yet; they are Docker's own";
+const DEVICES: &str = "devices of the node cannot be given to a container yet";
+const OUT_OF_MEMORY: &str =
+    "what happens without memory cannot be set yet; `memory` sets the limit";
+const CGROUP: &str = "the control group cannot be set";
+const NAMESPACE: &str = "namespaces of the container cannot be set";
+const DNS: &str = "name servers cannot be set yet; they are the node's";
+const LABELS: &str = "labels cannot be set yet";
+const HOOKS: &str = "commands at the start and stop of a container are not supported";
+const COMPOSE: &str = "leave it out; it means something to Compose only";
+
+/// What is said about a number of attempts.
+pub(crate) const NO_COUNT: &str = "a number of attempts has no counterpart";
+
+/// Writes a command line as a list.
+fn write_command(value: Value<'_>) -> Option<String> {
+    word_list(value.text()?)
+}
+
+/// Writes a size, if it is one here, too.
+fn write_size(value: Value<'_>) -> Option<String> {
+    let text = same_value(value)?;
+    parse_bytes(&text).ok().map(|_| text)
+}
+
+/// Writes a number of processors, if it is one here, too.
+fn write_cpu(value: Value<'_>) -> Option<String> {
+    let text = same_value(value)?;
+    parse_cpu(&text).ok().map(|_| text)
+}
+
+/// Writes the name of a restart policy that has a mapping.
+fn write_restart(value: Value<'_>) -> Option<String> {
+    let name = match value.get("name").or_else(|| value.get("condition")) {
+        Some(entry) => entry.value.text()?,
+        None => value.text()?,
+    };
+    let ours = match name {
+        "always" | "any" => "always",
+        "on-failure" => "on-failure",
+        "never" | "none" | "no" => "never",
+        _ => return None,
+    };
+    Some(ours.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    /// All keys of a service.
+    ///
+    /// **Source**: `schema/compose-spec.json` of the Compose Specification, June 2026.
+    const SERVICE: &str = "annotations attach blkio_config build cap_add cap_drop cgroup \
+        cgroup_parent command configs container_name cpu_count cpu_percent cpu_period cpu_quota \
+        cpu_rt_period cpu_rt_runtime cpu_shares cpus cpuset credential_spec depends_on deploy develop \
+        device_cgroup_rules devices dns dns_opt dns_search domainname entrypoint env_file environment \
+        expose extends external_links extra_hosts gpus group_add healthcheck hostname image init ipc \
+        isolation label_file labels links logging mac_address mem_limit mem_reservation \
+        mem_swappiness memswap_limit models network_mode networks oom_kill_disable oom_score_adj pid \
+        pids_limit platform ports post_start pre_stop privileged profiles provider pull_policy \
+        pull_refresh_after read_only restart runtime scale secrets security_opt shm_size stdin_open stop_grace_period \
+        stop_signal storage_opt sysctls tmpfs tty ulimits use_api_socket user userns_mode uts volumes \
+        volumes_from working_dir";
+
+    #[test]
+    fn every_key_of_a_compose_service_is_known() {
+        let ours = crate::application::KEYS.keys;
+        let theirs: BTreeSet<&str> = APPLICATION.iter().map(Foreign::key).collect();
+        assert_eq!(theirs.len(), APPLICATION.len(), "a key is there twice");
+        for key in SERVICE.split_whitespace() {
+            assert!(ours.contains(&key) || theirs.contains(key), "{key}");
+        }
+        for key in ours {
+            assert!(!theirs.contains(key), "{key} is ours");
+        }
+    }
+}

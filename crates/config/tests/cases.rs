@@ -1,0 +1,303 @@
+//! Files as people write them for Compose, Fig and earlier releases of Flocker, and what is said about
+//! them.
+
+use flocker_config::{Diagnostics, Parsed, Source, parse_with_warnings};
+
+fn read(application: &str, deployment: &str) -> Result<Parsed, Diagnostics> {
+    let source = |name, text: &'static str| Source {
+        name,
+        bytes: text.as_bytes(),
+    };
+    parse_with_warnings(
+        source("application.yml", String::leak(application.to_owned())),
+        source("deployment.yml", String::leak(deployment.to_owned())),
+    )
+}
+
+/// Places every application on a node.
+fn on_one_node(applications: &[&str]) -> String {
+    format!(
+        "nodes: {{1.1.1.1: [{}], 1.1.1.2: []}}",
+        applications.join(", ")
+    )
+}
+
+/// Returns what is said about a file that is refused.
+fn refused(application: &str, placed: &[&str]) -> Diagnostics {
+    match read(application, &on_one_node(placed)) {
+        Ok(_) => panic!("{application} is accepted"),
+        Err(diagnostics) => diagnostics,
+    }
+}
+
+/// Returns what is said about one application that is refused.
+fn hints(application: &str) -> Vec<String> {
+    let diagnostics = refused(application, &[]);
+    let hints = diagnostics.list.into_iter();
+    hints.map(|one| one.hint.unwrap_or_default()).collect()
+}
+
+#[test]
+fn a_wrapper_version_and_ports_are_named_in_one_run() {
+    let application = "\
+version: 1
+applications:
+  mongo:
+    image: mongo:4.4
+    ports:
+    - internal: 27017
+      external: 27017
+";
+    let deployment = "version: 1\nnodes: {127.0.0.1: [mongo], 127.0.0.2: []}\n";
+    insta::assert_snapshot!(read(application, deployment).unwrap_err());
+}
+
+#[test]
+fn an_alias_must_be_an_application() {
+    let application = "\
+search:
+  image: elasticsearch:7.17.9
+  ports:
+  - {internal: 9200, external: 9201}
+shipper:
+  image: logstash:7.17.9
+  ports: [{internal: 5000, external: 5000}]
+  links:
+  - local_port: 9200
+    remote_port: 9200
+    alias: es
+";
+    let wrapped = application.replace('\n', "\n  ");
+    let alone = refused(application, &["search", "shipper"]);
+    let wrapped = refused(
+        &format!("applications:\n  {wrapped}"),
+        &["search", "shipper"],
+    );
+    assert_eq!(wrapped.list.len(), alone.list.len() + 1);
+    insta::assert_snapshot!(alone);
+}
+
+#[test]
+fn a_fig_file_is_answered_key_by_key() {
+    let application = "\
+counter:
+  image: example/counter
+  links:
+   - \"store:store\"
+   - \"store:database\"
+   - store
+  ports:
+   - \"80:80\"
+   - \"8443:443\"
+store:
+  image: redis
+  ports: [\"6379:6379/tcp\"]
+  volumes: [\"/data\"]
+";
+    insta::assert_snapshot!(refused(application, &["counter", "store"]));
+}
+
+#[test]
+fn a_weight_of_processors_is_not_a_number_of_them() {
+    let application = "\
+site.example.org:
+  image: example/site:v1.0
+  environment: {ADMIN_USER: root}
+  ports: [{internal: 80, external: 8080}]
+  mem_limit: 100000000
+  cpu_shares: 512
+  restart_policy: {name: on-failure, maximum_retry_count: 10}
+  volume: {mountpoint: /var/www/data, maximum_size: 500M}
+followed: {image: example/site, cpu: 512, memory: 100000000}
+";
+    insta::assert_snapshot!(refused(application, &["site.example.org"]));
+}
+
+#[test]
+fn a_compose_file_is_recognised_as_a_whole() {
+    let application = "\
+version: \"2\"
+volumes:
+  pg: {driver: flocker}
+services:
+  postgres:
+    image: postgres:9.5
+    ports: [\"5432:5432\"]
+    volumes: [\"pg:/var/lib/postgresql/data\"]
+";
+    insta::assert_snapshot!(refused(application, &["postgres"]));
+}
+
+#[test]
+fn a_version_beside_services_is_named_as_such() {
+    let application = "version: \"1\"\nweb: {image: x, ports: [80]}\n";
+    insta::assert_snapshot!(refused(application, &["web"]));
+}
+
+#[test]
+fn a_password_is_never_the_text_of_a_variable() {
+    let digest = "ab".repeat(32);
+    let application = format!(
+        "\
+photos:
+  image: ghcr.io/immich-app/immich-server:release
+  volume: /data
+  environment: {{DB_PASSWORD: \"${{DB_PASSWORD}}\"}}
+  links: [[photos-db, 5432]]
+photos-db:
+  image: docker.io/valkey/valkey:8-bookworm@sha256:{digest}
+  environment:
+    POSTGRES_PASSWORD: ${{DB_PASSWORD}}
+"
+    );
+    insta::assert_snapshot!(refused(&application, &["photos", "photos-db"]));
+    let literal = application.replace("${DB_PASSWORD}", "secret");
+    let parsed = read(&literal, &on_one_node(&["photos", "photos-db"])).unwrap();
+    let image = &parsed.deployment.applications[&"photos-db".parse().unwrap()].image;
+    assert_eq!(image.with_tag(), format!("valkey/valkey@sha256:{digest}"));
+}
+
+#[test]
+fn ports_that_are_no_routes_have_their_reasons() {
+    let application = "\
+dns:
+  image: pihole/pihole
+  routes: [\"53/udp\", \"53:53/tcp\", \"127.0.0.1:8080:80\", 30000-30010, 80]
+  cap_add: [NET_ADMIN]
+";
+    insta::assert_snapshot!(refused(application, &["dns"]));
+}
+
+#[test]
+fn all_names_of_an_image_are_one_image() {
+    let application = "\
+a: {image: docker.io/library/redis:alpine}
+b: {image: index.docker.io/library/redis:alpine}
+c: {image: library/redis:alpine}
+d: {image: docker.io/redis:alpine}
+";
+    let parsed = read(application, &on_one_node(&["a", "b", "c", "d"])).unwrap();
+    for application in parsed.deployment.applications.values() {
+        assert_eq!(application.image.identity().as_str(), "redis:alpine");
+    }
+}
+
+#[test]
+fn every_key_of_a_compose_service_is_answered_at_once() {
+    let application = "\
+db:
+  image: postgres:16
+  volumes: [db:/var/lib/postgresql/data]
+  env_file: .env
+  environment: [POSTGRES_PASSWORD=x]
+  shm_size: 1g
+  stop_grace_period: 2m
+  stop_signal: SIGINT
+  healthcheck: {disable: true}
+  user: \"999:999\"
+  hostname: db1
+  tmpfs: [/tmp]
+  read_only: true
+  cap_add: [SYS_NICE]
+  devices: [/dev/dri]
+  sysctls: {net.core.somaxconn: \"1024\"}
+  ulimits: {nofile: 65536}
+  working_dir: /srv
+  init: true
+  privileged: true
+  security_opt: [\"no-new-privileges:true\"]
+  extra_hosts: [\"host.docker.internal:host-gateway\"]
+  dns: [1.1.1.1]
+  logging: {driver: gelf}
+  labels: {a: b}
+  platform: linux/amd64
+  pull_policy: always
+  restart: unless-stopped
+  container_name: db
+  networks: [back]
+  secrets: [pw]
+  command: postgres -c max_connections=200
+  ports: [\"5432:5432\"]
+  depends_on: [x]
+  entrypoint: /entry.sh
+  mem_reservation: 1g
+  deploy: {replicas: 2}
+  expose: [5432]
+  cpus: 0.5
+  mem_limit: 1g
+";
+    insta::assert_snapshot!(refused(application, &["db"]));
+}
+
+#[test]
+fn several_paths_in_volume_lead_to_volumes() {
+    let application = "\
+gitlab:
+  image: gitlab/gitlab-ce:17.5.1-ce.0
+  volume: [/etc/gitlab, /var/log/gitlab, /var/opt/gitlab]
+";
+    let hints = hints(application);
+    let line = "volumes: [/etc/gitlab, /var/log/gitlab, /var/opt/gitlab]";
+    assert!(hints[0].ends_with(&format!("write `{line}`")), "{hints:?}");
+    let followed = format!("gitlab: {{image: gitlab/gitlab-ce, {line}}}");
+    read(&followed, &on_one_node(&["gitlab"])).unwrap();
+}
+
+#[test]
+fn a_command_line_keeps_its_quoted_words() {
+    let hint = |command: &str| {
+        let application = format!("db:\n  image: postgres:16\n  command: {command}\n");
+        hints(&application).remove(0)
+    };
+    let hints = [
+        hint("postgres -c 'shared_preload_libraries=a, b' -c max_connections=200"),
+        hint("sh -c \"exec server >/dev/null\""),
+        hint("start && wait"),
+        hint("an 'open quote"),
+        hint("echo '$HOME' \\$HOME"),
+    ];
+    insta::assert_snapshot!(hints.join("\n"));
+}
+
+#[test]
+fn merge_keys_are_named_wherever_they_are() {
+    let application = "\
+<<: {}
+base: &base {image: example/app, restart: on-failure}
+web: {<<: *base, routes: [80]}
+worker:
+  image: example/app
+  environment:
+    <<: {A: b}
+";
+    insta::assert_snapshot!(refused(application, &["base", "web"]));
+}
+
+#[test]
+fn image_names_that_docker_refuses_are_refused() {
+    let capitals = "ABCDEF".repeat(10);
+    let application = format!(
+        "\
+a: {{image: \"redis@sha256:aaaa\"}}
+c: {{image: \"redis@sha256:{capitals}ABCD\"}}
+d: {{image: \"redis::7\"}}
+e: {{image: \"a:b:c/d\"}}
+f: {{image: \"-redis\"}}
+"
+    );
+    let diagnostics = refused(&application, &[]);
+    let lines = diagnostics
+        .list
+        .iter()
+        .map(|one| one.place.as_ref().unwrap().line);
+    assert_eq!(lines.collect::<Vec<_>>(), [1, 2, 3, 4, 5]);
+    let right = format!("b: {{image: \"redis:7@sha256:{}\"}}", "aa".repeat(32));
+    read(&right, &on_one_node(&["b"])).unwrap();
+}
+
+#[test]
+fn an_entry_point_is_not_a_command() {
+    let hints = hints("prom: {image: prom/prometheus, entrypoint: [/bin/prometheus]}");
+    assert!(hints[0].starts_with("the image's entry point cannot be replaced yet"));
+    assert!(!hints[0].contains("did you mean"), "{hints:?}");
+}

@@ -1,0 +1,163 @@
+//! What an image has at a path: the content that a new volume is filled with.
+
+use std::collections::{BTreeSet, HashMap};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use bollard::models::{ContainerCreateBody, HostConfig};
+use bollard::query_parameters::{
+    CreateContainerOptions, DownloadFromContainerOptions, RemoveContainerOptions,
+};
+use flocker_model::{ApplicationName, ImageReference, MountPath};
+use futures_util::TryStreamExt as _;
+use thiserror::Error;
+use tokio_util::io::{StreamReader, SyncIoBridge};
+
+use crate::connection::{Docker, RequestFailed, found, status_of};
+use crate::naming::{LABEL_ROLE, content_name};
+use crate::unpack::{UnpackError, unpack};
+
+/// Why a directory cannot be filled from an image.
+#[derive(Debug, Error)]
+pub enum ContentError {
+    /// The image is not here.
+    #[error("image {image} is not on this node; deploy again, or: docker pull {image}")]
+    ImageMissing {
+        /// The image.
+        image: ImageReference,
+    },
+    /// What the image has there cannot be written.
+    #[error("what image {image} has at {path} cannot be copied to {}", into.display())]
+    Unpack {
+        /// The image.
+        image: ImageReference,
+        /// The path in the image.
+        path: MountPath,
+        /// The directory of the node.
+        into: PathBuf,
+        /// Why.
+        #[source]
+        source: UnpackError,
+    },
+    /// A request failed.
+    #[error(transparent)]
+    Request(#[from] RequestFailed),
+}
+
+impl Docker {
+    /// Copies what `image` has at `path` into the empty directory `into`: files with their owners and
+    /// modes, and the owner and mode of the directory itself, as Docker fills its own volumes.
+    ///
+    /// Leaves the directory as it is where the image has nothing.
+    ///
+    /// Docker shows an image's files only in a container: one is created for that, is never started,
+    /// and is removed afterwards. It has a name by which the next attempt finds one that an
+    /// interruption left.
+    ///
+    /// # Errors
+    /// When the image is missing, when its content cannot be written, or when Docker fails.
+    pub async fn copy_from_image(
+        &self,
+        application: &ApplicationName,
+        (image, path): (&ImageReference, &MountPath),
+        into: &Path,
+    ) -> Result<(), ContentError> {
+        let name = content_name(application);
+        self.remove_content(&name).await?;
+        let (details, here) =
+            self.look_up(image)
+                .await?
+                .ok_or_else(|| ContentError::ImageMissing {
+                    image: image.clone(),
+                })?;
+        let options = CreateContainerOptions {
+            name: Some(name.clone()),
+            ..CreateContainerOptions::default()
+        };
+        let created = self
+            .client
+            .create_container(Some(options), render_content(here, details.volumes))
+            .await;
+        let id = created
+            .map_err(|source| RequestFailed::new(format!("create container {name}"), source))?
+            .id;
+        let copied = self.copy_path(&id, (image, path), into).await;
+        let removed = self.remove_content(&name).await;
+        copied?;
+        Ok(removed?)
+    }
+
+    /// Copies a path of a container that was created from the image.
+    async fn copy_path(
+        &self,
+        container: &str,
+        (image, path): (&ImageReference, &MountPath),
+        into: &Path,
+    ) -> Result<(), ContentError> {
+        let options = DownloadFromContainerOptions {
+            // With the dot, a symbolic link is followed, and names begin at the directory itself.
+            path: format!("{}/.", path.cleaned()),
+        };
+        let client = self.patient_client();
+        let mut archive = Box::pin(client.download_from_container(container, Some(options)));
+        let first = match archive.try_next().await {
+            Ok(Some(first)) => first,
+            Ok(None) => return Ok(()),
+            Err(error) if status_of(&error) == Some(404) => return Ok(()),
+            Err(source) => {
+                return Err(RequestFailed::new(format!("read {path} of {image}"), source).into());
+            }
+        };
+        let first = futures_util::stream::iter([Ok(first)]);
+        let rest = archive.map_err(io::Error::other);
+        let reader = StreamReader::new(Box::pin(futures_util::StreamExt::chain(first, rest)));
+        let (bridge, place) = (SyncIoBridge::new(reader), into.to_owned());
+        let unpacked = tokio::task::spawn_blocking(move || unpack(bridge, &place)).await;
+        let unpacked =
+            unpacked.unwrap_or_else(|panic| Err(UnpackError::from(io::Error::other(panic))));
+        unpacked.map_err(|source| ContentError::Unpack {
+            image: image.clone(),
+            path: path.clone(),
+            into: into.to_owned(),
+            source,
+        })
+    }
+
+    /// Removes the container that content is read from, if it is there.
+    async fn remove_content(&self, name: &str) -> Result<(), RequestFailed> {
+        let options = RemoveContainerOptions {
+            v: false,
+            ..RemoveContainerOptions::default()
+        };
+        let answer = self.client.remove_container(name, Some(options)).await;
+        found(answer)
+            .map(|_| ())
+            .map_err(|source| RequestFailed::new(format!("remove container {name}"), source))
+    }
+}
+
+/// Describes the container that content is read from, by the image's name here.
+fn render_content(image: String, volumes: BTreeSet<String>) -> ContainerCreateBody {
+    ContainerCreateBody {
+        image: Some(image),
+        // Never run; Docker refuses a container without a command.
+        entrypoint: Some(vec!["/never-run".to_owned()]),
+        labels: Some(HashMap::from([(
+            LABEL_ROLE.to_owned(),
+            "content".to_owned(),
+        )])),
+        host_config: Some(HostConfig {
+            network_mode: Some("none".to_owned()),
+            // In the place of the anonymous volumes that Docker would make: nothing is mounted there
+            // before a start, so that the image's own files are seen.
+            tmpfs: Some(
+                volumes
+                    .into_iter()
+                    .map(|path| (path, String::new()))
+                    .collect(),
+            ),
+            ..HostConfig::default()
+        }),
+        ..ContainerCreateBody::default()
+    }
+}

@@ -1,0 +1,288 @@
+//! Directories are the file system's, and what a new one holds is the image's.
+
+use std::fs::{self, DirBuilder};
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
+
+use flocker_docker::{BindMount, Docker};
+use flocker_model::{
+    ApplicationName, DIRECTORIES_MARKER, ImageReference, MountPath, MountSource, VolumeFill,
+    VolumeLayout,
+};
+use flocker_remote::protocol::{Change, StepFailure};
+
+use super::changed;
+use crate::failure::{OrFailure as _, failed_to, failure_of};
+use crate::platform::{Directories, WantedDirectories};
+
+/// What the name of a directory begins with that is being filled.
+const UNFINISHED: &str = ".flocker-new-";
+
+/// The directories of this machine.
+#[derive(Debug, Clone)]
+pub(crate) struct FileSystem {
+    /// What shows the content of images.
+    pub(crate) docker: Docker,
+    /// Below which each application has its scratch directories.
+    pub(crate) scratch: PathBuf,
+}
+
+impl Directories for FileSystem {
+    async fn fill_volume(
+        &self,
+        application: &ApplicationName,
+        fill: &VolumeFill,
+        root: &Path,
+    ) -> Result<(), StepFailure> {
+        match &fill.layout {
+            VolumeLayout::Whole { mountpoint } => {
+                self.copy(application, (&fill.image, mountpoint), root)
+                    .await
+            }
+            VolumeLayout::Directories { directories } => {
+                write_marker(root)?;
+                for (mountpoint, name) in directories {
+                    let directory = root.join(name.as_str());
+                    make(&directory, 0o755)?;
+                    self.copy(application, (&fill.image, mountpoint), &directory)
+                        .await?;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    async fn ensure(&self, wanted: WantedDirectories<'_>) -> Result<Vec<BindMount>, StepFailure> {
+        if let Some(root) = wanted.volume {
+            check_layout(wanted.application, root, wanted.sees_top)?;
+        }
+        let mut binds = Vec::with_capacity(wanted.mounts.len());
+        for mount in wanted.mounts {
+            let source = match (&mount.source, wanted.volume) {
+                (MountSource::Volume { directory }, Some(root)) => {
+                    self.ensure_below(wanted, (root, directory), &mount.target)
+                        .await?
+                }
+                (MountSource::Volume { .. }, None) => {
+                    let message = "a directory of a volume was asked for where there is none";
+                    return Err(failure_of(message));
+                }
+                (MountSource::Scratch { directory }, _) => {
+                    let root = self.scratch_of(wanted.application);
+                    make_all(&root)?;
+                    self.ensure_below(wanted, (&root, directory), &mount.target)
+                        .await?
+                }
+            };
+            binds.push(BindMount {
+                source,
+                target: mount.target.clone(),
+            });
+        }
+        Ok(binds)
+    }
+
+    async fn remove_scratch(&self, application: &ApplicationName) -> Result<Change, StepFailure> {
+        let directory = self.scratch_of(application);
+        let path = directory.clone();
+        let removed = tokio::task::spawn_blocking(move || fs::remove_dir_all(path)).await;
+        match removed.or_failed_to("a directory cannot be removed")? {
+            Ok(()) => Ok(changed(true)),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(changed(false)),
+            Err(error) => Err(failed_to(
+                format!(
+                    "cannot remove the scratch directory {}",
+                    directory.display()
+                ),
+                &error,
+            )),
+        }
+    }
+}
+
+impl FileSystem {
+    /// Returns the directory that has all scratch directories of an application.
+    fn scratch_of(&self, application: &ApplicationName) -> PathBuf {
+        self.scratch.join(application.as_str())
+    }
+
+    /// Makes sure of `directory` below `root`; the last of its names is filled if it is new.
+    async fn ensure_below(
+        &self,
+        wanted: WantedDirectories<'_>,
+        (root, directory): (&Path, &str),
+        target: &MountPath,
+    ) -> Result<PathBuf, StepFailure> {
+        if directory.is_empty() {
+            return Ok(root.to_owned());
+        }
+        let (parents, name) = directory.rsplit_once('/').unwrap_or(("", directory));
+        let parent = ensure_parents(root, parents)?;
+        let path = parent.join(name);
+        if is_directory(&path)? {
+            return Ok(path);
+        }
+        let unfinished = parent.join(format!("{UNFINISHED}{name}"));
+        remove_left_over(&unfinished)?;
+        make(&unfinished, 0o755)?;
+        self.copy(wanted.application, (wanted.image, target), &unfinished)
+            .await?;
+        fs::rename(&unfinished, &path)
+            .or_failed_to(format!("cannot make the directory {}", path.display()))?;
+        Ok(path)
+    }
+
+    /// Copies what an image has at a path.
+    async fn copy(
+        &self,
+        application: &ApplicationName,
+        from: (&ImageReference, &MountPath),
+        into: &Path,
+    ) -> Result<(), StepFailure> {
+        let copied = self.docker.copy_from_image(application, from, into).await;
+        copied.or_failure()
+    }
+}
+
+/// Makes sure of the directories on the way to one, and returns the last of them.
+fn ensure_parents(root: &Path, parents: &str) -> Result<PathBuf, StepFailure> {
+    let mut path = root.to_owned();
+    for name in parents.split('/').filter(|name| !name.is_empty()) {
+        path.push(name);
+        if !is_directory(&path)? {
+            make(&path, 0o755)?;
+        }
+    }
+    Ok(path)
+}
+
+/// Refuses a volume that is used in the other layout: the application would not find its data.
+fn check_layout(
+    application: &ApplicationName,
+    root: &Path,
+    sees_top: bool,
+) -> Result<(), StepFailure> {
+    let marker = root.join(DIRECTORIES_MARKER);
+    let has_marker = marker
+        .try_exists()
+        .or_failed_to(format!("cannot look for {}", marker.display()))?;
+    if has_marker != sees_top {
+        return Ok(());
+    }
+    let (is, wants) = if has_marker {
+        ("has a directory for each mount point", "volume")
+    } else {
+        ("was mounted as a whole", "volumes")
+    };
+    Err(StepFailure {
+        hint: Some(format!(
+            "keep the key that `{application}` had; docs/configuration.md says how a volume is \
+             converted"
+        )),
+        ..failure_of(format!(
+            "the volume of `{application}` {is} so far; with `{wants}` the application would not \
+             find its data"
+        ))
+    })
+}
+
+/// Writes the file that says that a volume's directories are mounted.
+fn write_marker(root: &Path) -> Result<(), StepFailure> {
+    let marker = root.join(DIRECTORIES_MARKER);
+    fs::write(
+        &marker,
+        "The directories beside this file are mounted one by one.\n",
+    )
+    .or_failed_to(format!("cannot write {}", marker.display()))
+}
+
+/// Tells whether a directory is there.
+///
+/// # Errors
+/// Fails on anything else of that name. What runs in the container may have put a symbolic link
+/// there, which would be followed on the node.
+fn is_directory(path: &Path) -> Result<bool, StepFailure> {
+    match fs::symlink_metadata(path) {
+        Ok(found) if found.is_dir() => Ok(true),
+        Ok(found) => {
+            let what = if found.is_symlink() {
+                "a symbolic link"
+            } else {
+                "a file"
+            };
+            Err(StepFailure {
+                hint: Some(format!(
+                    "look at it, and move it away: mv {0} {0}.away",
+                    path.display()
+                )),
+                ..failure_of(format!(
+                    "{} is {what} where a directory of the container has to be",
+                    path.display()
+                ))
+            })
+        }
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(failed_to(
+            format!("cannot look at {}", path.display()),
+            &error,
+        )),
+    }
+}
+
+/// Removes what an interrupted filling left.
+fn remove_left_over(path: &Path) -> Result<(), StepFailure> {
+    match fs::remove_dir_all(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(failed_to(
+            format!("cannot remove {}", path.display()),
+            &error,
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// Makes a directory that only root gets through, and its parents, unless they are there.
+fn make_all(path: &Path) -> Result<(), StepFailure> {
+    let made: io::Result<()> = DirBuilder::new().mode(0o700).recursive(true).create(path);
+    made.or_failed_to(format!("cannot make the directory {}", path.display()))
+}
+
+/// Makes a directory.
+fn make(path: &Path, mode: u32) -> Result<(), StepFailure> {
+    DirBuilder::new()
+        .mode(mode)
+        .create(path)
+        .or_failed_to(format!("cannot make the directory {}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn neither_layout_is_taken_for_the_other() {
+        let root = tempfile::tempdir().unwrap();
+        let name = "gitlab".parse().unwrap();
+        assert!(check_layout(&name, root.path(), true).is_ok());
+        let refused = check_layout(&name, root.path(), false).unwrap_err();
+        assert!(
+            refused.message.contains("mounted as a whole"),
+            "{refused:?}"
+        );
+        write_marker(root.path()).unwrap();
+        assert!(check_layout(&name, root.path(), false).is_ok());
+        assert!(check_layout(&name, root.path(), true).is_err());
+    }
+
+    /// A container that replaces its directory by a link must not see the node's files after its next
+    /// start.
+    #[test]
+    fn a_link_in_a_volume_is_never_followed() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("data");
+        assert!(!is_directory(&path).unwrap());
+        std::os::unix::fs::symlink("/etc", &path).unwrap();
+        let refused = is_directory(&path).unwrap_err();
+        assert!(refused.message.contains("a symbolic link"), "{refused:?}");
+    }
+}

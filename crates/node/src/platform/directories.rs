@@ -1,0 +1,51 @@
+//! The directories of the node that containers see at their mount points.
+
+use std::fmt::Debug;
+use std::path::Path;
+
+use flocker_docker::BindMount;
+use flocker_model::{ApplicationName, ContainerMount, ImageReference, VolumeFill};
+use flocker_remote::protocol::{Change, StepFailure};
+
+/// The directories that a container is to see.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct WantedDirectories<'a> {
+    /// The application.
+    pub(crate) application: &'a ApplicationName,
+    /// The image whose content a new directory is filled with.
+    pub(crate) image: &'a ImageReference,
+    /// Where the volume is mounted, if there is one.
+    pub(crate) volume: Option<&'a Path>,
+    /// Whether the container sees the volume's top, and not only directories of it.
+    pub(crate) sees_top: bool,
+    /// The container's mount points, outer ones first.
+    pub(crate) mounts: &'a [ContainerMount],
+}
+
+/// The directories of one machine.
+pub(crate) trait Directories: Clone + Debug + Send + Sync + 'static {
+    /// Puts the image's content at the volume's mount points into a volume that is being made, whose
+    /// empty top is `root`.
+    fn fill_volume(
+        &self,
+        application: &ApplicationName,
+        fill: &VolumeFill,
+        root: &Path,
+    ) -> impl Future<Output = Result<(), StepFailure>> + Send;
+
+    /// Makes sure of a directory behind every mount point. One that is missing is made with what the
+    /// image has there, whole or not at all; one that exists is left as it is.
+    ///
+    /// Fails where a directory of a volume is a symbolic link, which could lead out of it, and where
+    /// the volume was used in the other layout so far.
+    fn ensure(
+        &self,
+        wanted: WantedDirectories<'_>,
+    ) -> impl Future<Output = Result<Vec<BindMount>, StepFailure>> + Send;
+
+    /// Removes an application's scratch directories with all that is in them.
+    fn remove_scratch(
+        &self,
+        application: &ApplicationName,
+    ) -> impl Future<Output = Result<Change, StepFailure>> + Send;
+}

@@ -1,0 +1,109 @@
+//! Data that a container sees at other places than it should: in words, and what can be done.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use flocker_model::{ApplicationName, DIRECTORIES_MARKER, MountPath, NodeName};
+
+use super::BlockedKind;
+use crate::accounting::listed;
+
+impl BlockedKind {
+    /// Writes what is wrong with a container's mount points.
+    pub(super) fn fmt_about_mounts(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ImageVolumes {
+                node,
+                image,
+                unaccounted,
+            } => write!(f, "{} (on {node})", unaccounted.problem(image)),
+            Self::AnonymousVolumes { node, paths } => {
+                let (paths, are) = listed(&paths.keys().cloned().collect());
+                write!(
+                    f,
+                    "its container on {node} has {paths} as {are} of Docker's, made by an earlier \
+                     release of Flocker; such data does not move, and would be lost with the \
+                     container"
+                )
+            }
+            Self::UsersRemapped { node } => write!(
+                f,
+                "Docker on {node} runs with userns-remap, so that the container's users own nothing \
+                 in its volume"
+            ),
+            Self::LayoutChanged {
+                node,
+                whole: Some(path),
+            } => write!(
+                f,
+                "its volume on {node} is mounted whole at {path} so far; with `volumes`, the \
+                 application would find empty directories instead of its data"
+            ),
+            Self::LayoutChanged { node, whole: None } => write!(
+                f,
+                "its volume on {node} has a directory for each mount point so far; with `volume`, \
+                 the application would find those directories instead of its data"
+            ),
+            // Not about mount points.
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Says how the data of anonymous volumes comes to where it is kept.
+pub(super) fn bring_in(
+    application: &ApplicationName,
+    node: &NodeName,
+    paths: &BTreeMap<String, Option<String>>,
+) -> String {
+    let copies: Vec<String> = paths
+        .iter()
+        .filter_map(|(path, directory)| Some((path, directory.as_ref()?)))
+        .map(|(path, directory)| {
+            format!(
+                "`mkdir -p {directory} && docker cp -a flocker-{application}:{path}/. {directory}`"
+            )
+        })
+        .collect();
+    let lost: Vec<&str> = paths
+        .iter()
+        .filter(|(_, directory)| directory.is_none())
+        .map(|(path, _)| path.as_str())
+        .collect();
+    let mut parts = vec![format!("on {node}: `systemctl stop flocker-{application}`")];
+    if !copies.is_empty() {
+        let copies = copies.join(", ");
+        parts.push(format!("{copies} to bring the data into the volume"));
+    }
+    if !lost.is_empty() {
+        let lost = lost.join(", ");
+        parts.push(format!(
+            "`docker cp -a` what you need of {lost} to a safe place, as no mount point covers it"
+        ));
+    }
+    parts.push(format!(
+        "then `docker rm flocker-{application}` (without -v, which would destroy the volume), and \
+         deploy again"
+    ));
+    parts.join(", ")
+}
+
+/// Says how a volume's content comes into the other layout.
+pub(super) fn convert(
+    application: &ApplicationName,
+    node: &NodeName,
+    whole: Option<&MountPath>,
+) -> String {
+    match whole {
+        Some(path) => format!(
+            "keep `volume: {path}`; or, on {node} with the application stopped, move all files of \
+             /flocker/{application} into a directory there, name that directory in `volumes` \
+             (`DIRECTORY:{path}`), and `touch /flocker/{application}/{DIRECTORIES_MARKER}`"
+        ),
+        None => format!(
+            "keep `volumes`; or, on {node} with the application stopped, move the files of the one \
+             directory to the top of /flocker/{application} and remove \
+             /flocker/{application}/{DIRECTORIES_MARKER}"
+        ),
+    }
+}

@@ -1,0 +1,142 @@
+//! What containers' mount points need, seen before anything is touched.
+
+use std::collections::BTreeMap;
+
+use flocker_model::{ApplicationName, ContainerSpecification, MountSource, NodeName, NodeState};
+
+use crate::steps::Because;
+use crate::{Action, BlockedKind, NodeNote, Note, StepId, account};
+
+use super::arrival::Obstacle;
+use super::state::Planner;
+
+impl Planner<'_> {
+    /// Reports containers whose data Docker keeps, nodes whose containers own nothing in volumes, and
+    /// volumes that would be seen in another layout.
+    pub(super) fn check_mounts(&mut self) {
+        for (node, state) in self.covered() {
+            for (name, container) in &state.containers {
+                if !container.anonymous_volumes.is_empty() {
+                    let kind = BlockedKind::AnonymousVolumes {
+                        node: node.clone(),
+                        paths: self.places_of(name, state),
+                    };
+                    self.block_application(name, kind);
+                }
+            }
+            self.check_layouts(node, state);
+        }
+        for (name, application, place) in self.goal.deployment.placed() {
+            let remaps = self
+                .observed
+                .node(place)
+                .is_some_and(|state| state.remaps_users);
+            if remaps && application.volume.is_some() && self.goal.covers(place) {
+                let node = place.clone();
+                self.block_application(name, BlockedKind::UsersRemapped { node });
+            }
+        }
+    }
+
+    /// Finds the directory of the volume that each anonymous volume's data belongs in.
+    fn places_of(
+        &self,
+        name: &ApplicationName,
+        state: &NodeState,
+    ) -> BTreeMap<String, Option<String>> {
+        let wanted = self.wanted(name);
+        let remembered = state.remembered.applications.get(name);
+        let specification = wanted.or_else(|| Some(remembered?.specification.clone()));
+        let volume = state.volumes.get(name).map(|copy| match &copy.mounted {
+            Some(path) => path.clone(),
+            None => format!("/flocker/{name}"),
+        });
+        let container = state.containers.get(name).into_iter();
+        let paths = container.flat_map(|container| &container.anonymous_volumes);
+        paths
+            .map(|path| {
+                let directory = specification.as_ref().and_then(|specification| {
+                    let accounted = account(specification, &[path.clone()].into()).ok()?;
+                    let mut mounts = accounted.mounts.into_iter();
+                    let mount = mounts.find(|mount| mount.target.as_str() == path)?;
+                    match mount.source {
+                        MountSource::Volume { directory } => {
+                            Some(format!("{}/{directory}", volume.as_ref()?))
+                        }
+                        MountSource::Scratch { .. } => None,
+                    }
+                });
+                (path.clone(), directory)
+            })
+            .collect()
+    }
+
+    /// Reports volumes that the owner's application saw in the other layout so far.
+    fn check_layouts(&mut self, node: &NodeName, state: &NodeState) {
+        for (name, copy) in &state.volumes {
+            let (Some(wanted), Some(_)) = (self.wanted(name), copy.owned_epoch()) else {
+                continue;
+            };
+            let Some(remembered) = state.remembered.applications.get(name) else {
+                continue;
+            };
+            let before = &remembered.specification;
+            let comparable = before.has_volume() && wanted.has_volume();
+            if comparable && before.mountpoint.is_some() != wanted.mountpoint.is_some() {
+                let kind = BlockedKind::LayoutChanged {
+                    node: node.clone(),
+                    whole: before.mountpoint.clone(),
+                };
+                self.block_application(name, kind);
+            }
+        }
+    }
+
+    /// Describes the container that an application of the deployment is to have.
+    fn wanted(&self, name: &ApplicationName) -> Option<ContainerSpecification> {
+        let application = self.goal.deployment.applications.get(name)?;
+        Some(ContainerSpecification::new(name, application))
+    }
+
+    /// Accounts for the volumes that the image declares: here if the image is known, else by a step
+    /// once it is on the node, which is returned.
+    pub(super) fn account_for_image(
+        &mut self,
+        node: &NodeName,
+        specification: &ContainerSpecification,
+        brought: Option<StepId>,
+    ) -> Result<Option<StepId>, Obstacle> {
+        let image = &specification.image;
+        let Some(details) = self.image_to_run(node, &image.identity()) else {
+            let after: Vec<StepId> = brought.into_iter().collect();
+            let action = Action::CheckImage {
+                specification: Box::new(specification.clone()),
+            };
+            let because = Because {
+                after: &after,
+                why: "only now it is known which volumes the image declares",
+            };
+            return Ok(Some(self.add(node, action, because)));
+        };
+        match account(specification, &details.volumes) {
+            Err(unaccounted) => Err(Box::new(BlockedKind::ImageVolumes {
+                node: node.clone(),
+                image: image.clone(),
+                unaccounted,
+            })),
+            Ok(accounted) => {
+                if !accounted.implicit.is_empty() {
+                    let paths = accounted.implicit.iter().map(ToString::to_string);
+                    let note = Note::ImplicitScratch {
+                        application: specification.application.clone(),
+                        image: image.clone(),
+                        paths: paths.collect(),
+                    };
+                    let node = node.clone();
+                    self.plan.notes.push(NodeNote { node, note });
+                }
+                Ok(None)
+            }
+        }
+    }
+}
