@@ -5,6 +5,7 @@ mod changes;
 mod cluster;
 mod interruptions;
 mod membership;
+mod mounts;
 mod moves;
 mod obstacles;
 mod resolving;
