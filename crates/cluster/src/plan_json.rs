@@ -165,11 +165,11 @@ mod tests {
         let plan = first_deploy();
         let text = render_plan(&plan).unwrap();
         assert!(!text.contains(SECRET), "{text}");
-        assert_eq!(text.matches("\"PASSWORD\":\"(withheld)\"").count(), 2);
+        assert_eq!(text.matches("\"PASSWORD\":\"(withheld)\"").count(), 3);
         let file = serde_json::to_string(&plan).unwrap();
         assert_eq!(
             file.matches(SECRET).count(),
-            2,
+            3,
             "they are there to be left out"
         );
 

@@ -11,7 +11,7 @@ use super::scripts::{Deploy, Promote, Restore, Script as _};
 use super::wish::{Wish, application_name, deployment};
 
 /// How many kinds of actions there are; a push is two, with the application running and without.
-const KINDS: usize = 22;
+const KINDS: usize = 23;
 
 /// The places inside a step, between `before` and `after`.
 enum Inside {

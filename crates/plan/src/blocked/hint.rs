@@ -63,7 +63,6 @@ impl BlockedKind {
                 set_aside(&replica.node)
             ),
             Self::AnonymousVolumes { node, paths } => bring_in(application, node, paths),
-            Self::LayoutChanged { node, whole } => convert(application, node, whole.as_ref()),
             _ => return None,
         })
     }
@@ -133,7 +132,8 @@ impl BlockedKind {
                 "remove `userns-remap` from /etc/docker/daemon.json on {node}, `systemctl restart \
                  docker` there, and deploy again"
             ),
-            Self::AnonymousVolumes { node, .. } | Self::LayoutChanged { node, .. } => {
+            Self::LayoutChanged { whole, .. } => convert(whole.as_ref()),
+            Self::AnonymousVolumes { node, .. } => {
                 format!("look at the application's data on {node} first")
             }
             Self::KeyNotLoaded { node, dataset } => load_key(node, dataset),

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use flocker_model::{ApplicationName, DIRECTORIES_MARKER, MountPath, NodeName};
+use flocker_model::{ApplicationName, MountPath, NodeName};
 
 use super::BlockedKind;
 use crate::accounting::listed;
@@ -60,9 +60,8 @@ pub(super) fn bring_in(
         .iter()
         .filter_map(|(path, directory)| Some((path, directory.as_ref()?)))
         .map(|(path, directory)| {
-            format!(
-                "`mkdir -p {directory} && docker cp -a flocker-{application}:{path}/. {directory}`"
-            )
+            let parent = directory.rsplit_once('/').map_or("/", |(parent, _)| parent);
+            format!("`mkdir -p {parent} && docker cp -a flocker-{application}:{path} {parent}/`")
         })
         .collect();
     let lost: Vec<&str> = paths
@@ -88,22 +87,14 @@ pub(super) fn bring_in(
     parts.join(", ")
 }
 
-/// Says how a volume's content comes into the other layout.
-pub(super) fn convert(
-    application: &ApplicationName,
-    node: &NodeName,
-    whole: Option<&MountPath>,
-) -> String {
-    match whole {
-        Some(path) => format!(
-            "keep `volume: {path}`; or, on {node} with the application stopped, move all files of \
-             /flocker/{application} into a directory there, name that directory in `volumes` \
-             (`DIRECTORY:{path}`), and `touch /flocker/{application}/{DIRECTORIES_MARKER}`"
-        ),
-        None => format!(
-            "keep `volumes`; or, on {node} with the application stopped, move the files of the one \
-             directory to the top of /flocker/{application} and remove \
-             /flocker/{application}/{DIRECTORIES_MARKER}"
-        ),
-    }
+/// Says which key keeps the data in sight, and where it is written how the layout is changed.
+pub(super) fn convert(whole: Option<&MountPath>) -> String {
+    let kept = match whole {
+        Some(path) => format!("`volume: {path}`"),
+        None => "`volumes`".to_owned(),
+    };
+    format!(
+        "keep {kept}; docs/operations.md says under “From one mount point to several” how the files of \
+         a volume come into directories of it, and back"
+    )
 }

@@ -6,6 +6,7 @@ mod cluster;
 mod images;
 mod interruptions;
 mod membership;
+mod mounts;
 mod moves;
 mod obstacles;
 mod resolving;

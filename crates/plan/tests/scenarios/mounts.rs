@@ -1,0 +1,148 @@
+//! What images declare, and where containers see their data.
+
+use std::collections::BTreeMap;
+
+use flocker_model::{
+    Application, Deployment, ImageDetails, ImageId, ImagePlatform, VolumeLayout,
+    VolumeSpecification,
+};
+use flocker_plan::Action;
+use insta::assert_snapshot;
+
+use crate::cluster::{Cluster, application, database, deployment, name, show, web};
+
+/// An image that a machine has, and that declares volumes.
+fn declaring(volumes: &[&str]) -> ImageDetails {
+    ImageDetails {
+        platform: Some(ImagePlatform {
+            os: "linux".to_owned(),
+            architecture: "amd64".to_owned(),
+        }),
+        volumes: volumes.iter().map(|path| (*path).to_owned()).collect(),
+        ..ImageDetails::from(ImageId("an image".to_owned()))
+    }
+}
+
+/// A cluster whose first machine has the image of `db` and `web`.
+fn with_image(volumes: &[&str]) -> Cluster {
+    let mut cluster = Cluster::new(2);
+    for image in [database().image, web().image] {
+        let images = &mut cluster.machine("1").images;
+        images.insert(name(&image.with_tag()), declaring(volumes));
+    }
+    cluster
+}
+
+fn seen_at(mountpoint: &str) -> Application {
+    Application {
+        volume: Some(VolumeSpecification {
+            layout: VolumeLayout::Whole {
+                mountpoint: name(mountpoint),
+            },
+            maximum_size: None,
+        }),
+        ..database()
+    }
+}
+
+fn one(application: Application) -> Deployment {
+    deployment(&[("db", application)], &[("1", &["db"]), ("2", &[])])
+}
+
+#[test]
+fn a_volume_of_the_image_outside_of_the_volume_is_refused() {
+    let cluster = with_image(&["/var/lib/postgresql/data"]);
+    assert_snapshot!(show(&cluster.plan(&one(seen_at("/srv")))));
+}
+
+#[test]
+fn a_volume_of_the_image_below_the_mountpoint_is_a_part_of_the_volume() {
+    let cluster = with_image(&["/var/lib/postgresql/data"]);
+    let plan = cluster.plan(&one(seen_at("/var/lib/postgresql")));
+    assert!(plan.blocked.is_empty(), "{plan}");
+    assert!(plan.notes.is_empty(), "{plan}");
+}
+
+#[test]
+fn a_volume_of_the_image_may_be_scratch() {
+    let cluster = with_image(&["/var/log"]);
+    let mut wanted = seen_at("/srv");
+    wanted.scratch.insert(name("/var/log"));
+    assert!(cluster.plan(&one(wanted)).blocked.is_empty());
+}
+
+#[test]
+fn a_volume_of_the_image_without_data_is_scratch_and_said() {
+    let cluster = with_image(&["/data", "/tmp/cache"]);
+    let wanted = deployment(&[("web", web())], &[("1", &["web"]), ("2", &[])]);
+    let plan = cluster.plan(&wanted);
+    assert!(plan.blocked.is_empty(), "{plan}");
+    assert_snapshot!(plan.notes[0]);
+}
+
+/// Nothing of an application is touched before its image is known to fit.
+#[test]
+fn an_unknown_image_is_accounted_for_before_anything_is_made() {
+    let plan = Cluster::new(2).plan(&one(database()));
+    let position = |wanted: fn(&Action) -> bool| {
+        let mut steps = plan.steps().iter();
+        steps.position(|step| wanted(&step.action)).unwrap()
+    };
+    let checked = position(|action| matches!(action, Action::CheckImage { .. }));
+    let created = position(|action| matches!(action, Action::CreateVolume { .. }));
+    let after = &plan.steps()[created].after;
+    assert!(after.contains(&plan.steps()[checked].id), "{plan}");
+}
+
+/// Docker made volumes for it, and their data is nowhere else.
+#[test]
+fn a_container_with_anonymous_volumes_stays_as_it_is() {
+    let wanted = one(seen_at("/var/lib/postgresql"));
+    let mut cluster = Cluster::running(2, &wanted);
+    let container = cluster
+        .machine("1")
+        .containers
+        .get_mut(&name("db"))
+        .unwrap();
+    container.anonymous_volumes = ["/var/lib/postgresql/data", "/var/log"]
+        .map(str::to_owned)
+        .into();
+    assert_snapshot!("kept", show(&cluster.plan(&wanted)));
+    let moved = deployment(
+        &[("db", seen_at("/var/lib/postgresql"))],
+        &[("1", &[]), ("2", &["db"])],
+    );
+    assert!(!cluster.plan(&moved).blocked.is_empty());
+    let removed = deployment(&[], &[("1", &[]), ("2", &[])]);
+    assert!(!cluster.plan(&removed).blocked.is_empty());
+}
+
+#[test]
+fn volumes_and_remapped_users_do_not_go_together() {
+    let mut cluster = Cluster::new(2);
+    cluster.machine("1").remaps_users = true;
+    assert_snapshot!(show(&cluster.plan(&one(database()))));
+    let stateless = one(application("nginx"));
+    assert!(cluster.plan(&stateless).blocked.is_empty());
+}
+
+#[test]
+fn a_volume_is_not_seen_in_another_layout_than_before() {
+    let whole = one(seen_at("/srv"));
+    let directories = one(Application {
+        volume: Some(VolumeSpecification {
+            layout: VolumeLayout::Directories {
+                directories: BTreeMap::from([(name("/srv"), name("srv"))]),
+            },
+            maximum_size: None,
+        }),
+        ..database()
+    });
+    let cluster = Cluster::running(2, &whole);
+    assert_snapshot!("to_directories", show(&cluster.plan(&directories)));
+    let cluster = Cluster::running(2, &directories);
+    assert_snapshot!("to_whole", show(&cluster.plan(&whole)));
+    let elsewhere = one(seen_at("/data"));
+    let plan = Cluster::running(2, &whole).plan(&elsewhere);
+    assert!(plan.blocked.is_empty(), "{plan}");
+}
