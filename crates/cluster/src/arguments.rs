@@ -114,7 +114,8 @@ pub(crate) struct Deploy {
     /// Where to run it: the applications of each node.
     pub(crate) deployment_config: PathBuf,
     /// Streams images from this archive, made by `docker save`, to nodes that lack them. May be
-    /// given several times. Images of this machine's own Docker are offered without asking.
+    /// given several times. This machine's own Docker needs no option: it gives the images that
+    /// no node has and no registry gives.
     #[arg(long = "image-archive", value_name = "FILE")]
     pub(crate) image_archives: Vec<PathBuf>,
     /// How to report and to reach the nodes.

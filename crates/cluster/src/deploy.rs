@@ -54,7 +54,7 @@ async fn prepare(
     printer: &Printer,
 ) -> Result<(Deployment, Gathered, OperatorImages), Exit> {
     let deployment = read_configuration(arguments, printer)?;
-    let images = OperatorImages::observe(&arguments.image_archives)
+    let images = OperatorImages::observe(&deployment, &arguments.image_archives)
         .await
         .map_err(|error| {
             let failure = Failure::new(Exit::Configuration, error.to_string());
@@ -73,6 +73,11 @@ async fn prepare(
     .await
     .map_err(|lost| give_way(&lost, printer))?;
     gathered.observed.operator_images = images.list();
+    let goal = Goal {
+        deployment: &deployment,
+        scope: Scope::Cluster,
+    };
+    gathered.ask_registries(&goal).await;
     Ok((deployment, gathered, images))
 }
 

@@ -102,13 +102,13 @@ impl Driver<'_> {
         };
         if let Action::EnsureImage {
             image,
-            from: ImageSource::Operator,
+            from: ImageSource::Operator(copy),
         } = action
         {
             let (images, local) = (Arc::clone(&self.images), local.clone());
             let (connection, node, id) = (session.connection().clone(), step.node.clone(), step.id);
             tokio::spawn(async move {
-                let event = match images.stream(&image, &connection).await {
+                let event = match images.stream((&image, &copy), &connection).await {
                     Ok(()) => Event::Done {
                         step: id,
                         done: StepDone::plain(Change::Changed),
@@ -174,6 +174,7 @@ impl Driver<'_> {
             Event::Observed { .. }
             | Event::WithoutPool { .. }
             | Event::ObserveFailed { .. }
+            | Event::RegistriesAnswered { .. }
             | Event::Refused { .. }
             | Event::Waiting { .. } => None,
         }

@@ -16,6 +16,7 @@ mod plan_json;
 mod printer;
 mod recover;
 mod refusal;
+mod registries;
 mod schedule;
 mod session;
 mod standing;

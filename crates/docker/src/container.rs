@@ -141,7 +141,10 @@ impl Docker {
             mounts,
         };
         let name = container_name(application);
-        let body = render_container(specification, placement);
+        let mut body = render_container(specification, placement);
+        if let Some(here) = self.name_here(&specification.image).await? {
+            body.image = Some(here);
+        }
         self.create_unless_there(&name, body)
             .await
             .map_err(|failure| match status_of(&failure.source) {

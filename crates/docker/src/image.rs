@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use bollard::query_parameters::{CreateImageOptions, ImportImageOptions};
+use bollard::query_parameters::{CreateImageOptions, ImportImageOptions, TagImageOptions};
 use bytes::Bytes;
 use flocker_model::{ByteCount, ImageDetails, ImageId, ImageReference};
 use futures_util::{Stream, StreamExt as _, TryStreamExt as _};
@@ -72,10 +72,61 @@ impl Docker {
         &self,
         image: &ImageReference,
     ) -> Result<Option<ImageId>, RequestFailed> {
-        let answer = self.client.inspect_image(&image.with_tag()).await;
-        let details = found(answer)
-            .map_err(|source| RequestFailed::new(format!("inspect the image {image}"), source))?;
-        Ok(details.and_then(|details| details.id).map(ImageId))
+        Ok(self.look_up(image).await?.map(|(details, _)| details.id))
+    }
+
+    /// Returns the name by which Docker knows an image here: its own, or the tag that stands for its
+    /// digest. `None` when it is not here.
+    ///
+    /// # Errors
+    /// When Docker fails.
+    pub async fn name_here(&self, image: &ImageReference) -> Result<Option<String>, RequestFailed> {
+        Ok(self.look_up(image).await?.map(|(_, name)| name))
+    }
+
+    /// Finds an image by its name, or else by the tag that stands for its digest.
+    pub(crate) async fn look_up(
+        &self,
+        image: &ImageReference,
+    ) -> Result<Option<(ImageDetails, String)>, RequestFailed> {
+        let name = image.identity();
+        let alias = name
+            .alias()
+            .map(|(repository, tag)| format!("{repository}:{tag}"));
+        for name in std::iter::once(name.as_str().to_owned()).chain(alias) {
+            let details = found(self.client.inspect_image(&name).await);
+            let details = details.map_err(|source| {
+                RequestFailed::new(format!("inspect the image {image}"), source)
+            })?;
+            if let Some(details) = details.and_then(details_of) {
+                return Ok(Some((details, name)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Gives an image that is named by its digest the tag that stands for that, and returns the name
+    /// by which an archive of it is loaded elsewhere.
+    ///
+    /// The tag stays: an archive that is written at the same time needs it, and where it is the
+    /// last tag of its repository, to remove it would remove the image's digests with it.
+    async fn name_for_archive(&self, image: &ImageReference) -> Result<String, ImageError> {
+        let name = image.identity();
+        let Some((repository, tag)) = name.alias() else {
+            return Ok(name.as_str().to_owned());
+        };
+        let Some((_, here)) = self.look_up(image).await? else {
+            return Err(ImageError::Missing {
+                image: image.clone(),
+            });
+        };
+        let options = TagImageOptions {
+            repo: Some(repository.to_owned()),
+            tag: Some(tag.clone()),
+        };
+        let tagged = self.client.tag_image(&here, Some(options)).await;
+        tagged.map_err(|source| RequestFailed::new(format!("tag the image {image}"), source))?;
+        Ok(format!("{repository}:{tag}"))
     }
 
     /// Looks an image up with what it declares; `None` when it is not here.
@@ -86,10 +137,8 @@ impl Docker {
         &self,
         image: &ImageReference,
     ) -> Result<Option<ImageDetails>, RequestFailed> {
-        let answer = self.client.inspect_image(&image.with_tag()).await;
-        let details = found(answer)
-            .map_err(|source| RequestFailed::new(format!("inspect the image {image}"), source))?;
-        Ok(details.and_then(details_of))
+        let found = self.look_up(image).await?;
+        Ok(found.map(|(details, _)| details))
     }
 
     /// Pulls an image from its registry, telling `progress` what Docker tells.
@@ -133,21 +182,24 @@ impl Docker {
 
     /// Streams an image as `docker save` does; the first item is the error if it is not here.
     ///
-    /// The archive holds the name by which the image was asked for.
+    /// The archive holds the image's tag, or the tag that stands for its digest.
     pub fn export_image(
         &self,
         image: &ImageReference,
     ) -> impl Stream<Item = Result<Bytes, ImageError>> + Send + 'static {
-        let client = self.patient_client();
+        let docker = self.clone();
         let image = image.clone();
-        let name = image.with_tag();
-        let bytes = client.export_image(&name);
-        bytes.map_err(move |source| match status_of(&source) {
-            Some(404) => ImageError::Missing {
-                image: image.clone(),
-            },
-            _ => RequestFailed::new(format!("export the image {image}"), source).into(),
-        })
+        let exported = async move {
+            let name = docker.name_for_archive(&image).await?;
+            let bytes = docker.patient_client().export_image(&name);
+            Ok::<_, ImageError>(bytes.map_err(move |source| match status_of(&source) {
+                Some(404) => ImageError::Missing {
+                    image: image.clone(),
+                },
+                _ => RequestFailed::new(format!("export the image {image}"), source).into(),
+            }))
+        };
+        futures_util::stream::once(exported).try_flatten()
     }
 
     /// Loads `image` from an archive as `docker load` does, telling `progress` the number of bytes

@@ -1,6 +1,6 @@
 //! What an image has at a path: the content that a new volume is filled with.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -64,14 +64,19 @@ impl Docker {
     ) -> Result<(), ContentError> {
         let name = content_name(application);
         self.remove_content(&name).await?;
-        let volumes = self.volumes_of(image).await?;
+        let (details, here) =
+            self.look_up(image)
+                .await?
+                .ok_or_else(|| ContentError::ImageMissing {
+                    image: image.clone(),
+                })?;
         let options = CreateContainerOptions {
             name: Some(name.clone()),
             ..CreateContainerOptions::default()
         };
         let created = self
             .client
-            .create_container(Some(options), render_content(image, volumes))
+            .create_container(Some(options), render_content(here, details.volumes))
             .await;
         let id = created
             .map_err(|source| RequestFailed::new(format!("create container {name}"), source))?
@@ -80,18 +85,6 @@ impl Docker {
         let removed = self.remove_content(&name).await;
         copied?;
         Ok(removed?)
-    }
-
-    /// Lists the paths that an image declares as volumes.
-    async fn volumes_of(&self, image: &ImageReference) -> Result<Vec<String>, ContentError> {
-        let answer = self.client.inspect_image(&image.with_tag()).await;
-        let details = found(answer)
-            .map_err(|source| RequestFailed::new(format!("inspect the image {image}"), source))?
-            .ok_or_else(|| ContentError::ImageMissing {
-                image: image.clone(),
-            })?;
-        let config = details.config.unwrap_or_default();
-        Ok(config.volumes.unwrap_or_default())
     }
 
     /// Copies a path of a container that was created from the image.
@@ -143,10 +136,10 @@ impl Docker {
     }
 }
 
-/// Describes the container that content is read from.
-fn render_content(image: &ImageReference, volumes: Vec<String>) -> ContainerCreateBody {
+/// Describes the container that content is read from, by the image's name here.
+fn render_content(image: String, volumes: BTreeSet<String>) -> ContainerCreateBody {
     ContainerCreateBody {
-        image: Some(image.with_tag()),
+        image: Some(image),
         // Never run; Docker refuses a container without a command.
         entrypoint: Some(vec!["/never-run".to_owned()]),
         labels: Some(HashMap::from([(

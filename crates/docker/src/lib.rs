@@ -25,6 +25,7 @@ mod observation;
 pub mod output;
 mod ownership;
 mod pause;
+mod registry;
 mod start_watch;
 mod unit;
 mod unit_file;

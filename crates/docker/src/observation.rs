@@ -8,7 +8,7 @@ use bollard::query_parameters::{
     InspectContainerOptions, ListContainersOptions, ListImagesOptions,
 };
 use flocker_model::{
-    ApplicationName, ContainerStatus, Digest, ImageDetails, ImageId, ImagePlatform, ImageReference,
+    ApplicationName, ContainerStatus, Digest, ImageDetails, ImageId, ImageName, ImagePlatform,
 };
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
@@ -98,13 +98,12 @@ impl Docker {
         Ok(observed)
     }
 
-    /// Lists the images that are here, by each of their names.
+    /// Lists the images that are here, by each of their names: tags and digests. An image that
+    /// Flocker tagged for its digest is listed under that digest.
     ///
     /// # Errors
     /// When Docker fails.
-    pub async fn observe_images(
-        &self,
-    ) -> Result<BTreeMap<ImageReference, ImageDetails>, RequestFailed> {
+    pub async fn observe_images(&self) -> Result<BTreeMap<ImageName, ImageDetails>, RequestFailed> {
         let failed = |source| RequestFailed::new("list images", source);
         let images = self
             .client
@@ -112,10 +111,10 @@ impl Docker {
             .await
             .map_err(failed)?;
         let named = images.into_iter().filter_map(|image| {
-            let names: Vec<ImageReference> = names_of(&image).collect();
+            let names: Vec<ImageName> = names_of(&image).collect();
             (!names.is_empty()).then_some((image.id, names))
         });
-        let inspected: Vec<(Option<ImageInspect>, Vec<ImageReference>)> = stream::iter(named)
+        let inspected: Vec<(Option<ImageInspect>, Vec<ImageName>)> = stream::iter(named)
             .map(|(id, names)| async move {
                 let details = found(self.client.inspect_image(&id).await)?;
                 Ok((details, names))
@@ -165,7 +164,7 @@ pub struct EngineObservation {
 }
 
 /// Lists the names of an image that people may use.
-fn names_of(image: &ImageSummary) -> impl Iterator<Item = ImageReference> {
+fn names_of(image: &ImageSummary) -> impl Iterator<Item = ImageName> {
     let names = image.repo_tags.iter().chain(&image.repo_digests);
     names.filter_map(|name| {
         let ours = name
@@ -187,7 +186,10 @@ pub(crate) fn details_of(image: ImageInspect) -> Option<ImageDetails> {
 }
 
 /// Puts a platform together, if both parts of it were told.
-fn platform_of(os: Option<String>, architecture: Option<String>) -> Option<ImagePlatform> {
+pub(crate) fn platform_of(
+    os: Option<String>,
+    architecture: Option<String>,
+) -> Option<ImagePlatform> {
     let told = |text: &String| !text.is_empty();
     Some(ImagePlatform {
         os: os.filter(told)?,

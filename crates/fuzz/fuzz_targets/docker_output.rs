@@ -15,7 +15,7 @@ use flocker_docker::output::{ListedUnit, ReadRun, read_container, read_units};
 use flocker_docker::unit_name;
 use flocker_fuzz::{file, halves};
 use flocker_model::{ApplicationName, ContainerStatus, UnitState};
-use image_archive::read_manifest;
+use image_archive::read_archive;
 use libfuzzer_sys::fuzz_target;
 
 // A part of a program, which has no library to take it from.
@@ -38,12 +38,14 @@ fuzz_target!(|input: &[u8]| {
 
 fn check_archive(input: &[u8]) {
     let path = file("images.tar", input);
-    match read_manifest(&path) {
-        Ok(entries) => {
-            for entry in entries {
-                let tags = entry.repo_tags.unwrap_or_default();
-                let length = entry.config.len() + tags.iter().map(String::len).sum::<usize>();
-                assert!(length <= input.len(), "more than there is");
+    match read_archive(&path) {
+        Ok(images) => {
+            for image in images {
+                let names = image.names.iter().map(String::len).sum::<usize>();
+                let volumes = image.details.volumes.iter().map(String::len).sum::<usize>();
+                assert!(names + volumes <= input.len(), "more than there is");
+                let platform = image.details.platform;
+                assert!(platform.is_none_or(|it| !it.os.is_empty() && !it.architecture.is_empty()));
             }
         }
         Err(error) => assert!(

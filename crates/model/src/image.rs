@@ -1,5 +1,6 @@
 //! Container images: how people name them and what they are.
 
+mod alias;
 mod grammar;
 
 use std::borrow::Cow;
@@ -76,12 +77,15 @@ impl ImageReference {
         }
     }
 
-    /// Returns which image is meant, the same for every way to write it.
+    /// Returns which image is meant, the same for every way to write it. A tag that Flocker made
+    /// for a digest means that digest: see [`ImageName::alias`].
     pub fn identity(&self) -> ImageName {
         let name = self.familiar_name();
-        ImageName(match (self.tag(), self.digest()) {
-            (_, Some(digest)) => format!("{name}@{digest}"),
-            (tag, None) => format!("{name}:{}", tag.unwrap_or(DEFAULT_TAG)),
+        let tag = self.tag().unwrap_or(DEFAULT_TAG);
+        let digest = self.digest().map(str::to_owned);
+        ImageName(match digest.or_else(|| alias::digest_in(tag)) {
+            Some(digest) => format!("{name}@{digest}"),
+            None => format!("{name}:{tag}"),
         })
     }
 
@@ -160,6 +164,18 @@ impl ImageName {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// Returns the digest, if the name has one.
+    pub fn digest(&self) -> Option<&str> {
+        self.0.split_once('@').map(|(_, digest)| digest)
+    }
+
+    /// Returns the repository and the tag under which Flocker makes Docker keep an image that is
+    /// named by its digest: an archive carries tags and no digests. Names with a tag need none.
+    pub fn alias(&self) -> Option<(&str, String)> {
+        let (repository, digest) = self.0.split_once('@')?;
+        Some((repository, alias::tag_for(digest)?))
+    }
 }
 
 impl From<&ImageReference> for ImageName {
@@ -206,6 +222,28 @@ impl fmt::Display for ImageName {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct ImageId(pub String);
+
+impl ImageId {
+    /// Returns as much of it as people need to tell images apart.
+    pub fn short(&self) -> &str {
+        short_digest(&self.0)
+    }
+}
+
+/// How many digits of a digest people are shown, as Docker does.
+const SHOWN_DIGITS: usize = 12;
+
+/// Cuts a digest short for people.
+pub fn short_digest(digest: &str) -> &str {
+    const ALGORITHM: &str = "sha256:";
+    if digest.starts_with(ALGORITHM) {
+        digest
+            .get(..ALGORITHM.len() + SHOWN_DIGITS)
+            .unwrap_or(digest)
+    } else {
+        digest
+    }
+}
 
 #[cfg(test)]
 mod tests {
@@ -265,6 +303,25 @@ mod tests {
         let digest_only = image(&format!("valkey/valkey@{DIGEST}"));
         assert_eq!(both.identity(), digest_only.identity());
         assert_ne!(both, digest_only);
+    }
+
+    #[test]
+    fn a_tag_that_stands_for_a_digest_is_that_digest() {
+        for text in ["redis", "ghcr.io/a/b", "registry.example.com:5000/a__b/c"] {
+            let by_digest = image(&format!("{text}@{DIGEST}")).identity();
+            let (repository, tag) = by_digest.alias().unwrap();
+            let alias = image(&format!("{repository}:{tag}"));
+            assert_eq!(alias.identity(), by_digest);
+            assert_eq!(alias.identity().digest(), Some(DIGEST));
+        }
+        for tag in [
+            "flocker-sha256-1f",
+            &format!("flocker-sha256-{}", "G".repeat(64)),
+        ] {
+            let image = image(&format!("redis:{tag}"));
+            assert_eq!(image.identity().as_str(), format!("redis:{tag}"));
+            assert_eq!(image.identity().alias(), None);
+        }
     }
 
     #[test]

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     ApplicationName, AppliedDeployment, ByteCount, Contact, ContainerLinks, Digest,
-    FirewallObstacle, ImageDetails, ImagePlatform, ImageReference, LoginRefusal, Members, NodeId,
+    FirewallObstacle, ImageDetails, ImageName, ImagePlatform, LoginRefusal, Members, NodeId,
     NodeMemory, NodeNetwork, Port, SshIdentity, VolumeCopy,
 };
 
@@ -203,7 +203,7 @@ pub struct NodeState {
     /// TCP ports that the node's own programs listen on.
     pub listening: BTreeSet<Port>,
     /// Images that its Docker has, tags written out.
-    pub images: BTreeMap<ImageReference, ImageDetails>,
+    pub images: BTreeMap<ImageName, ImageDetails>,
     /// The images that its Docker runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub platform: Option<ImagePlatform>,

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    ApplicationName, ImageDetails, ImageReference, Look, Members, NodeId, NodeName, NodeState,
-    OwnerClaim, PoollessNode,
+    ApplicationName, ImageName, Look, Members, NodeId, NodeName, NodeState, OperatorImage,
+    OwnerClaim, PoollessNode, RegistryAnswer,
 };
 
 /// One node, seen or not. *Unknown is not absent*: what may be on an unseen node is never assumed
@@ -70,8 +70,12 @@ impl From<Look> for NodeObservation {
 pub struct Observed {
     /// Every node that the deployment names or that an earlier one used.
     pub nodes: BTreeMap<NodeName, NodeObservation>,
-    /// Images that the operator's machine can stream.
-    pub operator_images: BTreeMap<ImageReference, ImageDetails>,
+    /// Images that the operator's machine can stream: by each name, every copy of it.
+    pub operator_images: BTreeMap<ImageName, Vec<OperatorImage>>,
+    /// What registries say of images, by the node that asked. Images of which a plan has to know
+    /// nothing are not asked for.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub registries: BTreeMap<NodeName, BTreeMap<ImageName, RegistryAnswer>>,
     /// What nodes that were not seen themselves say of the owners of the volumes that they have
     /// copies of.
     #[serde(default)]

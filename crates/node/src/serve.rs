@@ -1,6 +1,8 @@
 //! Serving one deploy over standard input and output.
 
-use flocker_model::{Contact, Look};
+use std::collections::BTreeSet;
+
+use flocker_model::{Contact, ImageReference, Look};
 use flocker_plan::{Action, StepId};
 use flocker_remote::clock::seconds_since_1970;
 use flocker_remote::protocol::{
@@ -16,7 +18,7 @@ use crate::execute::run_action;
 use crate::failure::{OrFailure as _, failure_of};
 use crate::lock::{NodeLock, wait_blocking};
 use crate::machine::Machine;
-use crate::platform::Platform;
+use crate::platform::{Containers as _, Platform};
 
 /// Serves until the operator's side ends its output, or says what it may not; steps that run are
 /// finished first.
@@ -109,6 +111,10 @@ async fn take_requests(
                     .await
                     .unwrap_or_else(|failure| Event::ObserveFailed { failure }),
             ),
+            Ok(Some(Request::AskRegistries { images })) => {
+                let asking = ask_registries(machine.clone(), images, events.clone());
+                lengthy.push(steps.spawn(asking));
+            }
             Ok(Some(Request::GoOn)) => match lock {
                 Some(lock) => {
                     if let Err(failure) = lock.go_on().or_failure() {
@@ -226,6 +232,17 @@ async fn observe(
         Look::Whole(state) => Event::Observed { state },
         Look::WithoutPool(node) => Event::WithoutPool { node },
     })
+}
+
+/// Asks the registries of images and tells what they say.
+async fn ask_registries(
+    machine: Machine<impl Platform>,
+    images: BTreeSet<ImageReference>,
+    events: mpsc::UnboundedSender<Event>,
+) {
+    let images: Vec<ImageReference> = images.into_iter().collect();
+    let answers = machine.containers.ask_registries(&images).await;
+    send(&events, Event::RegistriesAnswered { answers });
 }
 
 /// Runs one step and reports it.

@@ -4,21 +4,31 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use flocker_model::{
     ApplicationName, AppliedDeployment, ByteCount, ContainerLinks, ContainerSpecification,
-    DeploymentId, Endpoint, Epoch, ImageReference, Members, NodeId, NodeName, NodeNetwork, Port,
-    SetAsideName, SnapshotGuid, VolumeFill, VolumeRole,
+    DeploymentId, Endpoint, Epoch, ImageDetails, ImagePlatform, ImageReference, Members, NodeId,
+    NodeName, NodeNetwork, OperatorImage, Port, SetAsideName, SnapshotGuid, VolumeFill, VolumeRole,
 };
 use serde::{Deserialize, Serialize};
 
 use crate::StepId;
 
-/// Where an image that a node lacks comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// Where an image that a node lacks comes from, if no other node streams it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ImageSource {
-    /// The operator's machine has it and streams it.
-    Operator,
-    /// Nobody has it: it is pulled from its registry.
-    Registry,
+    /// The operator's machine streams this copy.
+    Operator(OperatorImage),
+    /// The node pulls it from its registry.
+    Registry(Option<RegistryImage>),
+}
+
+/// What a registry said of an image that a plan pulls.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RegistryImage {
+    /// The digest that the image's name meant.
+    pub digest: String,
+    /// The machines that the copy is made for, if the registry said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub platform: Option<ImagePlatform>,
 }
 
 /// Which part of a move a push is.
@@ -89,8 +99,10 @@ pub enum Action {
         image: ImageReference,
         /// The node that lacks it.
         to: NodeName,
+        /// What the node was seen to have by that name: it streams nothing else.
+        copy: ImageDetails,
     },
-    /// Makes an image present that no node has.
+    /// Makes an image present that no other node streams.
     EnsureImage {
         /// The image.
         image: ImageReference,

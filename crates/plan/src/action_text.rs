@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use flocker_model::Port;
+use flocker_model::{ImagePlatform, ImageReference, OperatorImage, Port, short_digest};
 
 use crate::{Action, ImageSource, PushKind};
 
@@ -14,11 +14,11 @@ impl fmt::Display for Action {
             Self::AdmitMembers { members } => {
                 write!(formatter, "admit {} machines as peers", members.len())
             }
-            Self::PushImage { image, to } => write!(formatter, "stream image {image} to {to}"),
-            Self::EnsureImage { image, from } => match from {
-                ImageSource::Operator => write!(formatter, "get image {image} from here"),
-                ImageSource::Registry => write!(formatter, "pull image {image}"),
-            },
+            Self::PushImage { image, to, copy } => {
+                write!(formatter, "stream image {image} to {to}")?;
+                write_copy(formatter, copy.id.short(), copy.platform.as_ref())
+            }
+            Self::EnsureImage { image, from } => write_source(formatter, image, from),
             Self::CheckImage { specification } => write!(
                 formatter,
                 "account for the volumes that image {} declares",
@@ -130,6 +130,41 @@ impl Action {
 }
 
 /// Ports, separated by commas.
+/// Writes where an image comes from that no node streams, and which copy that is.
+fn write_source(
+    formatter: &mut fmt::Formatter<'_>,
+    image: &ImageReference,
+    from: &ImageSource,
+) -> fmt::Result {
+    match from {
+        ImageSource::Operator(OperatorImage { store, details }) => {
+            write!(formatter, "get image {image} from {store}")?;
+            write_copy(formatter, details.id.short(), details.platform.as_ref())
+        }
+        ImageSource::Registry(None) => write!(formatter, "get image {image} from its registry"),
+        ImageSource::Registry(Some(found)) => {
+            write!(formatter, "get image {image} from its registry")?;
+            write_copy(
+                formatter,
+                short_digest(&found.digest),
+                found.platform.as_ref(),
+            )
+        }
+    }
+}
+
+/// Says which copy of an image it is: `(sha256:ab12…, linux/amd64)`.
+fn write_copy(
+    formatter: &mut fmt::Formatter<'_>,
+    id: &str,
+    platform: Option<&ImagePlatform>,
+) -> fmt::Result {
+    match platform {
+        Some(platform) => write!(formatter, " ({id}, {platform})"),
+        None => write!(formatter, " ({id})"),
+    }
+}
+
 struct PortList<'a>(&'a BTreeSet<Port>);
 
 impl fmt::Display for PortList<'_> {

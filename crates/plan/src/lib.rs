@@ -27,14 +27,14 @@ mod steps;
 mod survey;
 
 pub use accounting::{Accounted, Unaccounted, account};
-pub use action::{Action, Handoff, ImageSource, PushKind, StopKind, Yield};
-pub use blocked::{Blocked, BlockedKind, CopyDescription, Unseen};
+pub use action::{Action, Handoff, ImageSource, PushKind, RegistryImage, StopKind, Yield};
+pub use blocked::{Blocked, BlockedKind, CopyDescription, UnfitCopy, Unseen};
 pub use check::{Violation, check};
 pub use goal::{Goal, Scope};
 pub use link_ports::{LINK_PORT_RANGE, LinkPorts};
 pub use note::{NodeNote, Note};
 pub use outcome::{Outcome, OutcomeKind};
-pub use planner::{plan, plan_restore, plan_return};
+pub use planner::{plan, plan_restore, plan_return, registry_questions};
 pub use promotion::{NotPromoted, Promotion, WhyNotPromoted, plan_promotion};
 pub use setting_aside::{NotSetAside, SettingAside, WhyNotSetAside, plan_setting_aside};
 pub use simulate::{Refusal, simulate};

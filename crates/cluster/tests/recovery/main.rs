@@ -14,6 +14,7 @@
 #[path = "../../../remote/tests/sshd/fixture.rs"]
 mod fixture;
 mod nodes;
+mod registries;
 
 use nodes::{Afterwards, Ended, Nodes};
 

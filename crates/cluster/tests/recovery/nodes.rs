@@ -7,8 +7,8 @@ use std::process::Command;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use flocker_model::{
-    ApplicationName, ByteCount, Contact, ContainerState, ImageId, NodeId, NodeName,
-    NodeObservation, NodeState, Observed, PoolHealth, PoolState, Port, SshIdentity,
+    ApplicationName, ByteCount, Contact, ContainerState, ImageId, ImageReference, NodeId, NodeName,
+    NodeObservation, NodeState, Observed, PoolHealth, PoolState, Port, RegistryAnswer, SshIdentity,
 };
 use flocker_plan::{Action, StepId, simulate};
 use flocker_remote::protocol::{
@@ -47,6 +47,8 @@ struct Death {
 #[derive(Debug, Default)]
 struct World {
     observed: Observed,
+    /// What registries say of every image.
+    registries: Option<RegistryAnswer>,
     death: Option<Death>,
     befallen: BTreeMap<NodeName, Afterwards>,
 }
@@ -102,6 +104,17 @@ impl Nodes {
         }
     }
 
+    /// Removes all images from the nodes; registries say this of every image.
+    pub(crate) fn empty_of_images(&self, registries: RegistryAnswer) {
+        let mut world = lock(&self.world);
+        world.registries = Some(registries);
+        for observation in world.observed.nodes.values_mut() {
+            if let NodeObservation::Seen(state) = observation {
+                state.images.clear();
+            }
+        }
+    }
+
     /// Has a node's process end when it is next asked for something.
     pub(crate) fn kill(&self, (node, asked_for): (&str, &'static str), afterwards: Afterwards) {
         lock(&self.world).death = Some(Death {
@@ -147,6 +160,8 @@ impl Nodes {
             .arg(own.path("id"))
             .env("HOME", own.directory.path())
             .env_remove("SSH_AUTH_SOCK")
+            // What is in this machine's own Docker is no part of these tests.
+            .env("DOCKER_HOST", "unix:///nonexistent")
             .output()
             .unwrap();
         Ended {
@@ -260,6 +275,7 @@ impl World {
             Request::Begin(_) => "begin",
             Request::GoOn => "go-on",
             Request::Observe => "observe",
+            Request::AskRegistries { .. } => "ask-registries",
             Request::Run { action, .. } => action.kind(),
         };
         let dies = |death: &mut Death| death.node == *node && death.asked_for == asked_for;
@@ -275,6 +291,7 @@ impl World {
             },
             Request::GoOn => return Answer::Nothing,
             Request::Observe => self.look(node),
+            Request::AskRegistries { images } => self.ask(images),
             Request::Run { step, action } if has_gone_on => {
                 self.run(node, (*step, action.as_ref()))
             }
@@ -288,6 +305,15 @@ impl World {
         Event::Observed {
             state: Box::new(state),
         }
+    }
+
+    fn ask(&self, images: &BTreeSet<ImageReference>) -> Event {
+        let answers = images.iter().filter_map(|image| {
+            let answer = self.registries.clone()?;
+            Some((image.identity(), answer))
+        });
+        let answers = answers.collect();
+        Event::RegistriesAnswered { answers }
     }
 
     fn run(&mut self, node: &NodeName, (step, action): (StepId, &Action)) -> Event {

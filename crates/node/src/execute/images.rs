@@ -1,6 +1,6 @@
 //! Getting images: from a registry, or to a peer.
 
-use flocker_model::{ContainerSpecification, ImageReference, NodeName};
+use flocker_model::{ContainerSpecification, ImageDetails, ImageReference, NodeName};
 use flocker_plan::{Accounted, Note, account};
 use flocker_remote::protocol::{Change, Progress, StepDone, StepFailure};
 
@@ -29,8 +29,8 @@ pub(super) async fn pull(
     let pulled = machine.containers.pull_image(image, tell).await;
     pulled.map_err(|failure| StepFailure {
         hint: Some(format!(
-            "if no registry is meant to have it, build or load {image} on any node or on the \
-             machine that you deploy from, or name its archive with --image-archive"
+            "`docker pull {image}` on the node shows whether this lasts; to do without the \
+             registry, `docker load` the image on any node, or name its archive with --image-archive"
         )),
         ..failure
     })?;
@@ -77,12 +77,28 @@ pub(super) async fn account_for(
     })
 }
 
-/// Streams an image to a peer.
+/// Streams an image to a peer, if it is still the one that the plan means.
 pub(super) async fn push(
     machine: &Machine<impl Platform>,
-    (image, to): (&ImageReference, &NodeName),
+    (image, copy, to): (&ImageReference, &ImageDetails, &NodeName),
     progress: &ProgressSender,
 ) -> Result<Change, StepFailure> {
+    let found = machine.containers.observe_image(image).await?;
+    let found = found.map(|details| details.id);
+    if found.as_ref() != Some(&copy.id) {
+        let message = match &found {
+            Some(id) => format!(
+                "{image} is another image by now: {}, and not {}",
+                id.short(),
+                copy.id.short()
+            ),
+            None => format!("the image {image} is not on this node any more"),
+        };
+        return Err(StepFailure {
+            stale: true,
+            ..failure_of(message)
+        });
+    }
     let peer = connect(machine, to).await?;
     let archive = machine.containers.export_image(image);
     peer.send_image(image, archive, progress).await?;

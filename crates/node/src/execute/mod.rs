@@ -190,13 +190,15 @@ async fn transfer(
                 PushKind::Last => push::push_last(machine, &push).await,
             }
         }
-        Action::PushImage { image, to } => images::push(machine, (&image, &to), progress).await,
+        Action::PushImage { image, to, copy } => {
+            images::push(machine, (&image, &copy, &to), progress).await
+        }
         Action::EnsureImage {
             image,
-            from: ImageSource::Registry,
+            from: ImageSource::Registry(_),
         } => images::pull(machine, &image, progress).await,
         Action::EnsureImage {
-            from: ImageSource::Operator,
+            from: ImageSource::Operator(_),
             ..
         } => Err(failure_of(
             "images of the operator's machine come as a stream, not as a step",

@@ -9,7 +9,10 @@ use flocker_docker::{
     BindMount, ContainerObservation, Docker, DockerSettings, EngineObservation, StartError,
     StartWatch,
 };
-use flocker_model::{ApplicationName, ContainerSpecification, ImageDetails, ImageReference};
+use flocker_model::{
+    ApplicationName, ContainerSpecification, ImageDetails, ImageName, ImageReference,
+    RegistryAnswer,
+};
 use flocker_remote::protocol::{Change, StepFailure};
 use futures_util::TryStreamExt as _;
 use tokio::io::AsyncRead;
@@ -36,10 +39,17 @@ impl Containers for Docker {
             .or_failed_to("the containers cannot be looked at")
     }
 
-    async fn observe_images(&self) -> Result<BTreeMap<ImageReference, ImageDetails>, StepFailure> {
+    async fn observe_images(&self) -> Result<BTreeMap<ImageName, ImageDetails>, StepFailure> {
         Docker::observe_images(self)
             .await
             .or_failed_to("the images cannot be looked at")
+    }
+
+    async fn ask_registries(
+        &self,
+        images: &[ImageReference],
+    ) -> BTreeMap<ImageName, RegistryAnswer> {
+        Docker::ask_registries(self, images).await
     }
 
     async fn observe_engine(&self) -> Result<EngineObservation, StepFailure> {

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use flocker_docker::{BindMount, ContainerObservation, EngineObservation};
 use flocker_model::{
-    ApplicationName, ByteCount, ContainerSpecification, ImageDetails, ImageReference,
+    ApplicationName, ByteCount, ContainerSpecification, ImageDetails, ImageName, ImageReference,
+    RegistryAnswer,
 };
 use flocker_remote::protocol::{Change, StepFailure};
 use tokio::io::AsyncRead;
@@ -35,10 +36,16 @@ pub(crate) trait Containers: Clone + Debug + Send + Sync + 'static {
         &self,
     ) -> impl Future<Output = Result<BTreeMap<ApplicationName, ContainerObservation>, StepFailure>> + Send;
 
-    /// Lists the images that are here, tags written out.
+    /// Lists the images that are here, by each of their names.
     fn observe_images(
         &self,
-    ) -> impl Future<Output = Result<BTreeMap<ImageReference, ImageDetails>, StepFailure>> + Send;
+    ) -> impl Future<Output = Result<BTreeMap<ImageName, ImageDetails>, StepFailure>> + Send;
+
+    /// Asks the registries of images whether they have them.
+    fn ask_registries(
+        &self,
+        images: &[ImageReference],
+    ) -> impl Future<Output = BTreeMap<ImageName, RegistryAnswer>> + Send;
 
     /// Looks at the daemon itself.
     fn observe_engine(&self)

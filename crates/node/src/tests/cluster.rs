@@ -7,8 +7,8 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use flocker_model::{
-    ApplicationName, Contact, Deployment, ImageId, ImageReference, NodeName, Observed, UnitState,
-    VolumeHolder, VolumeRole,
+    ApplicationName, Contact, Deployment, ImageId, ImageName, NodeName, Observed, OperatorImage,
+    OperatorStore, UnitState, VolumeHolder, VolumeRole,
 };
 use flocker_plan::{Action, Goal, Handoff, ImageSource, Plan, Scope, StepId, Yield, plan};
 use flocker_remote::protocol::StepFailure;
@@ -285,10 +285,13 @@ impl Cluster {
 
     /// Looks at every machine.
     pub(super) async fn observe(&self) -> Observed {
-        let image: ImageReference = name("image:2");
-        let id = ImageId(image.to_string());
+        let image: ImageName = name("image:2");
+        let copy = OperatorImage {
+            store: OperatorStore::Archive,
+            details: ImageId(image.to_string()).into(),
+        };
         let mut observed = Observed {
-            operator_images: BTreeMap::from([(image, id.into())]),
+            operator_images: BTreeMap::from([(image, vec![copy])]),
             ..Observed::default()
         };
         for (name, node) in &self.nodes {
@@ -314,10 +317,9 @@ impl Cluster {
         match &mut action {
             Action::EnsureImage {
                 image,
-                from: ImageSource::Operator,
+                from: ImageSource::Operator(copy),
             } => {
-                let id = ImageId(image.with_tag());
-                let archive = std::io::Cursor::new(archive(image, &id));
+                let archive = std::io::Cursor::new(archive(image, &copy.details.id));
                 let loaded = machine.containers.import_image(image, archive).await;
                 return loaded.map(|()| Yield::Nothing);
             }

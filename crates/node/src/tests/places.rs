@@ -45,11 +45,11 @@ fn inside(action: &Action) -> Inside {
         Action::AdmitMembers { .. } => Inside::Here(&["keys-written"]),
         Action::PushImage { .. } => Inside::Here(&["begun", "under-way"]),
         Action::EnsureImage {
-            from: ImageSource::Operator,
+            from: ImageSource::Operator(_),
             ..
         } => Inside::Nowhere("the operator's side does it, with places of its own"),
         Action::EnsureImage {
-            from: ImageSource::Registry,
+            from: ImageSource::Registry(_),
             ..
         } => Inside::Nowhere("one request to Docker"),
         Action::CheckImage { .. } => Inside::Nowhere("nothing is changed"),

@@ -1,10 +1,13 @@
 //! The beginning of a session, where somebody may have the node's lock already.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::pin::pin;
 use std::time::Duration;
 
-use flocker_model::{ContainerSpecification, PoolProblem, RememberedApplication};
+use flocker_model::{
+    ContainerSpecification, ImageId, ImageReference, PoolProblem, RegistryAnswer,
+    RememberedApplication,
+};
 use flocker_plan::{Action, ImageSource, StepId};
 use flocker_remote::protocol::{
     Begin, Event, FrameWriter, GIVING_WAY, Listener, LockHolder, LockPurpose, RefusedReason,
@@ -293,7 +296,7 @@ async fn what_takes_long_is_given_up_when_nobody_asks_any_more() {
     assert!(matches!(events.recv().await, Some(Event::Observed { .. })));
     let action = Box::new(Action::EnsureImage {
         image: ENDLESS_IMAGE.parse().unwrap(),
-        from: ImageSource::Registry,
+        from: ImageSource::Registry(None),
     });
     let step = StepId::new(0);
     writer.send(&Request::GoOn).await.unwrap();
@@ -319,7 +322,7 @@ async fn an_operator_who_is_gone_without_a_word_keeps_nothing() {
     writer.send(&Request::GoOn).await.unwrap();
     let action = Box::new(Action::EnsureImage {
         image: ENDLESS_IMAGE.parse().unwrap(),
-        from: ImageSource::Registry,
+        from: ImageSource::Registry(None),
     });
     let step = StepId::new(0);
     writer.send(&Request::Run { step, action }).await.unwrap();
@@ -353,4 +356,50 @@ async fn an_operator_who_is_gone_while_it_waits_is_not_waited_for() {
         "{failure:?}"
     );
     drop(writer);
+}
+
+/// Before the run has gone on: what registries say belongs to looking.
+#[tokio::test]
+async fn a_session_that_only_looks_may_ask_registries() {
+    let cluster = Cluster::new(1);
+    let machine = cluster.machine(&node_name(0));
+    let (mut writer, input) = begin().await;
+    let (mut events, _served) = serve(machine, input);
+    assert!(matches!(events.recv().await, Some(Event::Observed { .. })));
+    let image: ImageReference = "docker.io/library/redis:7".parse().unwrap();
+    let images = BTreeSet::from([image.clone()]);
+    writer
+        .send(&Request::AskRegistries { images })
+        .await
+        .unwrap();
+    let Some(Event::RegistriesAnswered { answers }) = events.recv().await else {
+        panic!("another answer");
+    };
+    assert!(matches!(
+        answers[&image.identity()],
+        RegistryAnswer::Has { .. }
+    ));
+}
+
+/// Somebody built the image again under its name since the plan was made.
+#[tokio::test]
+async fn an_image_that_was_replaced_is_not_streamed() {
+    let cluster = Cluster::new(2);
+    let machine = cluster.machine(&node_name(0));
+    let image: ImageReference = "redis:7".parse().unwrap();
+    machine.containers.host.add_image(
+        image.identity(),
+        ImageId("sha256:2e2e2e2e2e2e2e".to_owned()),
+    );
+    let action = Action::PushImage {
+        image,
+        to: node_name(1),
+        copy: ImageId("sha256:1f1f1f1f1f1f1f".to_owned()).into(),
+    };
+    let failure = cluster
+        .run((&node_name(0), &action), &BTreeMap::new())
+        .await;
+    let failure = failure.unwrap_err();
+    assert!(failure.stale);
+    insta::assert_snapshot!(failure.message, @"redis:7 is another image by now: sha256:2e2e2e2e2e2e, and not sha256:1f1f1f1f1f1f");
 }

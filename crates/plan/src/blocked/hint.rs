@@ -126,6 +126,7 @@ impl BlockedKind {
                 problem,
                 ..
             } => look_at_pool(node, pool, problem),
+            Self::NoImage { .. } => self.hint_about_image(),
             Self::ImageVolumes { unaccounted, .. } => unaccounted.hint(),
             Self::UsersRemapped { node } => format!(
                 "remove `userns-remap` from /etc/docker/daemon.json on {node}, `systemctl restart \

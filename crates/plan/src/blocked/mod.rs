@@ -3,6 +3,7 @@
 mod access;
 mod firewall;
 mod hint;
+mod image;
 mod mounts;
 mod text;
 mod unseen;
@@ -11,11 +12,13 @@ use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
 use flocker_model::{
-    ApplicationName, ByteCount, Epoch, FirewallObstacle, ImageReference, LoginRefusal, MountPath,
-    NodeId, NodeName, Obstruction, PoolProblem, PoollessNode, Port, SnapshotGuid, VolumeHolder,
+    ApplicationName, ByteCount, Epoch, FirewallObstacle, ImagePlatform, ImageReference,
+    LoginRefusal, MountPath, NodeId, NodeName, Obstruction, PoolProblem, PoollessNode, Port,
+    RegistryAnswer, SnapshotGuid, VolumeHolder,
 };
 use serde::{Deserialize, Serialize};
 
+pub use image::UnfitCopy;
 pub use unseen::Unseen;
 
 use crate::Unaccounted;
@@ -234,6 +237,19 @@ pub enum BlockedKind {
         problem: PoolProblem,
         /// Whether its volumes could be looked at all the same.
         volumes_seen: bool,
+    },
+    /// The node's Docker runs no copy of the image that was seen, and the registry gives none.
+    NoImage {
+        /// The node.
+        node: NodeName,
+        /// The images that its Docker runs, if it says so.
+        platform: Option<ImagePlatform>,
+        /// The image.
+        image: ImageReference,
+        /// The copies that are made for other machines.
+        copies: Vec<UnfitCopy>,
+        /// What the registry said.
+        answer: RegistryAnswer,
     },
     /// The image declares volumes that no mount point of the application covers.
     ImageVolumes {

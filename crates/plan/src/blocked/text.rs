@@ -109,6 +109,7 @@ impl fmt::Display for BlockedKind {
             | Self::UsersRemapped { .. }
             | Self::LayoutChanged { .. } => self.fmt_about_mounts(f),
             Self::NeedsOtherNode { node, what } => write!(f, "{what} (on {node})"),
+            Self::NoImage { .. } => self.fmt_about_image(f),
             Self::VolumeUnknown { .. }
             | Self::OwnerUnseen { .. }
             | Self::OwnersContradict { .. }

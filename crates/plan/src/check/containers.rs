@@ -1,11 +1,11 @@
 //! What must hold of steps on containers.
 
 use flocker_model::{
-    ApplicationName, ContainerSpecification, ContainerStatus, Epoch, ImageId, ImageReference,
+    ApplicationName, ContainerSpecification, ContainerStatus, Epoch, ImageDetails, ImageReference,
     NodeName,
 };
 
-use crate::{Action, PushKind, Step, StopKind};
+use crate::{Action, ImageSource, PushKind, Step, StopKind};
 
 use super::{Checker, Finding, require};
 
@@ -27,10 +27,16 @@ impl Checker<'_> {
                 self.is_down(&step.node, application) || self.is_stopped_before(step, &step.node),
                 "it may still run",
             ),
-            Action::PushImage { image, .. } => require(
-                self.has_image(&step.node, image) || self.gets_image(step, &step.node, image),
-                "the node does not have the image",
-            ),
+            Action::PushImage { image, to, copy } => require(
+                self.image_on(&step.node, image) == Some(copy)
+                    && !self.gets_image(step, &step.node, image),
+                "the node does not have that image",
+            )
+            .or_else(|| self.runs(to, copy)),
+            Action::EnsureImage {
+                from: ImageSource::Operator(copy),
+                ..
+            } => self.runs(&step.node, &copy.details),
             _ => None,
         }
     }
@@ -48,8 +54,25 @@ impl Checker<'_> {
             as_it_is
                 || self.has_image(&step.node, image)
                 || self.gets_image(step, &step.node, image),
-            "its image is not there",
+            "no image that the node runs is there",
         )
+    }
+
+    /// No node gets an image that it does not run.
+    fn runs(&self, node: &NodeName, copy: &ImageDetails) -> Finding {
+        require(
+            self.may_run(node, copy),
+            "the image is for other machines than the node",
+        )
+    }
+
+    /// Tells whether a node may run a copy of an image.
+    fn may_run(&self, node: &NodeName, copy: &ImageDetails) -> bool {
+        let machine = self.state(node).and_then(|state| state.platform.as_ref());
+        let image = copy.platform.as_ref();
+        machine
+            .zip(image)
+            .is_none_or(|(machine, image)| machine.runs(image))
     }
 
     /// An application with a volume starts where that is owned, and nowhere else at the same time.
@@ -181,8 +204,9 @@ impl Checker<'_> {
         let (here, there) = (self.image_on(from, image), self.image_on(place, image));
         let mut steps = self.plan.steps().iter();
         is_made_already
-            || here.is_none()
-            || here == there
+            || here.is_none_or(|copy| !self.may_run(place, copy))
+            || (there.is_some() && image.digest().is_some())
+            || here.map(|copy| &copy.id) == there.map(|copy| &copy.id)
             || steps.any(|other| {
                 brings_image(other, place, image)
                     || brings_image(other, from, image)
@@ -191,15 +215,14 @@ impl Checker<'_> {
     }
 
     /// Returns which image a node was seen to have by a name.
-    fn image_on(&self, node: &NodeName, image: &ImageReference) -> Option<&ImageId> {
-        let mut images = self.state(node)?.images.iter();
-        let found = images.find(|(found, _)| found.with_tag() == image.with_tag());
-        found.map(|(_, details)| &details.id)
+    fn image_on(&self, node: &NodeName, image: &ImageReference) -> Option<&ImageDetails> {
+        self.state(node)?.images.get(&image.identity())
     }
 
-    /// Tells whether a node was seen to have an image.
+    /// Tells whether a node was seen to have an image, and may run it.
     fn has_image(&self, node: &NodeName, image: &ImageReference) -> bool {
-        self.image_on(node, image).is_some()
+        let copy = self.image_on(node, image);
+        copy.is_some_and(|copy| self.may_run(node, copy))
     }
 
     /// Tells whether an earlier step brings an image to a node.
@@ -217,11 +240,18 @@ fn may_write(state: &flocker_model::NodeState, name: &ApplicationName) -> bool {
         .is_some_and(|copy| copy.mounted.is_some())
 }
 
+/// Tells whether two names mean one image.
+fn is_same(one: &ImageReference, other: &ImageReference) -> bool {
+    one.identity() == other.identity()
+}
+
 /// Tells whether a step brings an image to a node.
 fn brings_image(step: &Step, node: &NodeName, image: &ImageReference) -> bool {
     match &step.action {
-        Action::EnsureImage { image: theirs, .. } => theirs == image && step.node == *node,
-        Action::PushImage { image: theirs, to } => theirs == image && to == node,
+        Action::EnsureImage { image: theirs, .. } => is_same(theirs, image) && step.node == *node,
+        Action::PushImage {
+            image: theirs, to, ..
+        } => is_same(theirs, image) && to == node,
         _ => false,
     }
 }
@@ -235,5 +265,5 @@ fn is_made_from_it_too(
 ) -> bool {
     step.node == *node
         && matches!(&step.action, Action::StartApplication { specification: other, .. }
-            if other.application != specification.application && other.image == specification.image)
+            if other.application != specification.application && is_same(&other.image, &specification.image))
 }

@@ -16,7 +16,9 @@ mod returning;
 mod route;
 mod state;
 
-use flocker_model::{ApplicationName, Deployment, Observed};
+use std::collections::{BTreeMap, BTreeSet};
+
+use flocker_model::{ApplicationName, Deployment, ImageReference, NodeName, Observed};
 
 pub use restoring::plan_restore;
 pub use returning::plan_return;
@@ -29,6 +31,28 @@ use state::Planner;
 /// Deterministic: equal arguments give equal plans. What cannot be planned is in
 /// [`Plan::blocked`]; [`Plan::complete`] refuses such a plan as a whole.
 pub fn plan(goal: &Goal<'_>, observed: &Observed) -> Plan {
+    planned(goal, observed).plan
+}
+
+/// Works out which images each node has to ask its registry about before [`plan`] can tell where
+/// they come from: those of which no node and no archive has a copy that fits.
+///
+/// The answers belong into [`Observed::registries`]. Nothing needs to be asked where something
+/// stands in the way of the plan already.
+pub fn registry_questions(
+    goal: &Goal<'_>,
+    observed: &Observed,
+) -> BTreeMap<NodeName, BTreeSet<ImageReference>> {
+    let planner = planned(goal, observed);
+    if planner.plan.blocked.is_empty() {
+        planner.questions
+    } else {
+        BTreeMap::new()
+    }
+}
+
+/// Makes all steps.
+fn planned<'a>(goal: &'a Goal<'a>, observed: &'a Observed) -> Planner<'a> {
     let mut planner = Planner::new(goal, observed);
     planner.check_preconditions();
     planner.keep_unmovable();
@@ -42,7 +66,7 @@ pub fn plan(goal: &Goal<'_>, observed: &Observed) -> Plan {
     planner.finish_networks();
     planner.check_pushes();
     planner.record();
-    planner.plan
+    planner
 }
 
 /// Lists the placed applications so that a link's target comes before its source, as far as links

@@ -2,13 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use flocker_model::{
-    ApplicationName, ContainerSpecification, ImageDetails, ImageReference, MountSource, NodeName,
-    NodeState,
-};
+use flocker_model::{ApplicationName, ContainerSpecification, MountSource, NodeName, NodeState};
 
 use crate::steps::Because;
-use crate::{Action, BlockedKind, ImageSource, NodeNote, Note, StepId, account};
+use crate::{Action, BlockedKind, NodeNote, Note, StepId, account};
 
 use super::arrival::Obstacle;
 use super::state::Planner;
@@ -110,7 +107,7 @@ impl Planner<'_> {
         brought: Option<StepId>,
     ) -> Result<Option<StepId>, Obstacle> {
         let image = &specification.image;
-        let Some(details) = self.known_image(node, image) else {
+        let Some(details) = self.image_to_run(node, &image.identity()) else {
             let after: Vec<StepId> = brought.into_iter().collect();
             let action = Action::CheckImage {
                 specification: Box::new(specification.clone()),
@@ -140,28 +137,6 @@ impl Planner<'_> {
                 }
                 Ok(None)
             }
-        }
-    }
-
-    /// Returns what is known of the image that a node will have by that name.
-    fn known_image(&self, node: &NodeName, image: &ImageReference) -> Option<&ImageDetails> {
-        let tagged: ImageReference = image.with_tag().parse().ok()?;
-        let on = |node: &NodeName| self.observed.node(node)?.images.get(&tagged);
-        let step = self.images.get(&(node.clone(), image.clone()))?;
-        let Some(step) = step else {
-            return on(node);
-        };
-        let step = self.plan.step(*step)?;
-        match &step.action {
-            Action::PushImage { .. } => on(&step.node),
-            Action::EnsureImage {
-                from: ImageSource::Operator,
-                ..
-            } => {
-                let found = self.observed.operator_images.get(&tagged);
-                found.filter(|details| details.platform.is_some())
-            }
-            _ => None,
         }
     }
 }

@@ -79,7 +79,7 @@ impl Planner<'_> {
         let mut ready = self.answering_targets(application, place);
         if matches!(need, Need::Create | Need::Recreate) {
             let origin = self.origin(name, place);
-            let brought = self.bring_image(place, &application.image, origin.as_ref());
+            let brought = self.bring_image(place, &application.image, origin.as_ref())?;
             ready.extend(brought);
             ready.extend(self.account_for_image(place, &wanted, brought)?);
         }

@@ -265,7 +265,7 @@ impl<'a> Restorer<'a> {
         }
         let action = Action::EnsureImage {
             image: image.clone(),
-            from: ImageSource::Registry,
+            from: ImageSource::Registry(None),
         };
         let step = self.add(action, &[], "the image is gone");
         self.images.insert(image, step);

@@ -4,14 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 
 use flocker_model::{
-    ApplicationName, ByteCount, DeploymentId, ImageReference, NodeName, NodeNetwork, NodeState,
-    Observed,
+    ApplicationName, ByteCount, DeploymentId, ImageName, ImageReference, NodeName, NodeNetwork,
+    NodeState, Observed,
 };
 
 use crate::network::{Addresses, Wiring};
 use crate::steps::Because;
 use crate::survey::is_down;
 use crate::{Action, Blocked, BlockedKind, Goal, LinkPorts, Plan, StepId};
+
+use super::image::Brought;
 
 /// A plan in the making.
 pub(super) struct Planner<'a> {
@@ -30,9 +32,10 @@ pub(super) struct Planner<'a> {
     pub(super) networks: BTreeMap<NodeName, NodeNetwork>,
     /// The step after which each application that is started or moved answers on each node.
     pub(super) answers: BTreeMap<ApplicationName, BTreeMap<NodeName, StepId>>,
-    /// The step that brings each image to each node that is to use it, or none where the node has the
-    /// right one.
-    pub(super) images: BTreeMap<(NodeName, ImageReference), Option<StepId>>,
+    /// How each image comes to each node that is to use it.
+    pub(super) images: BTreeMap<(NodeName, ImageName), Brought<'a>>,
+    /// The images that each node would pull although its registry has not been asked for them.
+    pub(super) questions: BTreeMap<NodeName, BTreeSet<ImageReference>>,
     /// Applications whose volume is moved by this plan, and where it is pushed from.
     pub(super) moving: BTreeMap<ApplicationName, NodeName>,
     /// What the volumes that move to each node take of its pool.
@@ -59,6 +62,7 @@ impl<'a> Planner<'a> {
                 .collect(),
             answers: BTreeMap::new(),
             images: BTreeMap::new(),
+            questions: BTreeMap::new(),
             moving: BTreeMap::new(),
             claimed: BTreeMap::new(),
             skipped: BTreeSet::new(),

@@ -9,8 +9,6 @@ use flocker_model::{
 
 use crate::Action;
 
-use super::tagged;
-
 /// Does an action on a container.
 pub(super) fn on_container(state: &mut NodeState, action: &Action) -> Result<(), String> {
     match action {
@@ -87,7 +85,7 @@ fn start(
         .get(name)
         .is_some_and(|container| container.configuration == configuration);
     if !exists {
-        if !state.images.contains_key(&tagged(&specification.image)?) {
+        if !state.images.contains_key(&specification.image.identity()) {
             return Err("the image is missing".to_owned());
         }
         stop(state, name);

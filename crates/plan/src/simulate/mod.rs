@@ -10,10 +10,10 @@ mod volumes;
 
 use std::collections::BTreeMap;
 
-use flocker_model::{ImageReference, NodeName, NodeState, Observed};
+use flocker_model::{ImageDetails, ImageId, ImageReference, NodeName, NodeState, Observed};
 use thiserror::Error;
 
-use crate::{Action, StepId, Yield, account};
+use crate::{Action, ImageSource, StepId, Yield, account};
 use memory::remember;
 
 /// An action whose expected state is not what it finds; nothing was done, but that a start is
@@ -73,13 +73,13 @@ fn on_one_node(
             state.members.clone_from(members);
             state.applied = Some(applied.clone());
         }
-        Action::EnsureImage { image, .. } => {
-            let id = flocker_model::ImageId(image.with_tag());
-            state.images.insert(tagged(image)?, id.into());
+        Action::EnsureImage { image, from } => {
+            let copy = brought(state, image, from);
+            state.images.insert(image.identity(), copy);
         }
         Action::CheckImage { specification } => {
             let images = &state.images;
-            let image = images.get(&tagged(&specification.image)?);
+            let image = images.get(&specification.image.identity());
             let image = image.ok_or("the image is missing")?;
             account(specification, &image.volumes)
                 .map_err(|unaccounted| unaccounted.problem(&specification.image))?;
@@ -122,8 +122,17 @@ fn seen<'a>(observed: &'a mut Observed, node: &NodeName) -> Result<&'a mut NodeS
     }
 }
 
-/// Writes the tag out, as images are observed.
-fn tagged(image: &ImageReference) -> Result<ImageReference, String> {
-    let tagged = image.with_tag().parse();
-    tagged.map_err(|_| "there is no such image".to_owned())
+/// Returns the copy that a node gets. Of a registry's image it gets the one for its own machine,
+/// whose identity only the registry knows.
+fn brought(state: &NodeState, image: &ImageReference, from: &ImageSource) -> ImageDetails {
+    match from {
+        ImageSource::Operator(copy) => copy.details.clone(),
+        ImageSource::Registry(found) => {
+            let platform = found.as_ref().and_then(|found| found.platform.clone());
+            ImageDetails {
+                platform: platform.or_else(|| state.platform.clone()),
+                ..ImageId(image.with_tag()).into()
+            }
+        }
+    }
 }

@@ -7,8 +7,8 @@ use flocker_model::{
 
 use crate::{Action, PushKind};
 
+use super::seen;
 use super::volumes::empty_copy;
-use super::{seen, tagged};
 
 /// Does an action that another node takes part in.
 pub(super) fn push(
@@ -17,12 +17,15 @@ pub(super) fn push(
     action: &Action,
 ) -> Result<(), String> {
     match action {
-        Action::PushImage { image, to } => {
+        Action::PushImage { image, to, copy } => {
             check_acquainted(observed, (node, to))?;
-            let image = tagged(image)?;
-            let source = seen(observed, node)?.images.get(&image).cloned();
-            let id = source.ok_or("the image is missing")?;
-            seen(observed, to)?.images.insert(image, id);
+            let name = image.identity();
+            let found = seen(observed, node)?.images.get(&name).cloned();
+            let found = found.ok_or("the image is missing")?;
+            if found.id != copy.id {
+                return Err("it has another image of that name".to_owned());
+            }
+            seen(observed, to)?.images.insert(name, found);
             Ok(())
         }
         Action::PushVolume {

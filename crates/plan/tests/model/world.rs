@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use flocker_model::{
-    ApplicationName, ByteCount, Contact, ContainerStatus, Deployment, ImageId, NodeId, NodeName,
-    NodeObservation, NodeState, Observed, PoolHealth, PoolState, SnapshotGuid, SshIdentity,
-    UnitState, VolumeCopy, VolumeRole,
+    ApplicationName, ByteCount, Contact, ContainerStatus, Deployment, ImageDetails, ImageId,
+    ImagePlatform, NodeId, NodeName, NodeObservation, NodeState, Observed, OperatorImage,
+    OperatorStore, PoolHealth, PoolState, SnapshotGuid, SshIdentity, UnitState, VolumeCopy,
+    VolumeRole,
 };
 use flocker_plan::{Action, Refusal, StepId, Yield, simulate};
 
@@ -58,13 +59,21 @@ impl World {
         let mut truth = Observed::default();
         for index in 0..case.nodes {
             let mut state = fresh_machine(index);
+            // By the seed itself: what else is left to chance does not depend on it.
+            let is_other = |bit: usize| (case.seed >> (bit % 64)) & 1 == 1;
+            state.platform = Some(platform(is_other(8 + index)));
             for image in 0..4 {
                 if random.once_in(4) {
+                    // Some were made for the other kind of machine.
+                    let made_for = platform(is_other(16 + 4 * index + image));
                     let image = format!("image-{image}:1");
                     // Some machines have something else by that name.
                     let tagged_when = if random.once_in(3) { " once" } else { "" };
-                    let id = ImageId(format!("{image}{tagged_when}"));
-                    state.images.insert(name(&image), id.into());
+                    let copy = ImageDetails {
+                        platform: Some(made_for),
+                        ..ImageId(format!("{image}{tagged_when}")).into()
+                    };
+                    state.images.insert(name(&image), copy);
                 }
             }
             truth
@@ -72,9 +81,14 @@ impl World {
                 .insert(node_name(index), NodeObservation::Seen(Box::new(state)));
         }
         let image = "image-0:1".to_owned();
-        truth
-            .operator_images
-            .insert(name(&image), ImageId(image).into());
+        let copy = OperatorImage {
+            store: OperatorStore::Archive,
+            details: ImageDetails {
+                platform: Some(platform(false)),
+                ..ImageId(image.clone()).into()
+            },
+        };
+        truth.operator_images.insert(name(&image), vec![copy]);
         Self {
             truth,
             contents: BTreeMap::new(),
@@ -380,6 +394,15 @@ fn fresh_machine(index: usize) -> NodeState {
         ssh,
         listening: BTreeSet::from([port(22)]),
         ..NodeState::fresh(id, "0.1.0", pool)
+    }
+}
+
+/// One of the two kinds of machines that there are.
+fn platform(is_other: bool) -> ImagePlatform {
+    let architecture = if is_other { "arm64" } else { "amd64" };
+    ImagePlatform {
+        os: "linux".to_owned(),
+        architecture: architecture.to_owned(),
     }
 }
 

@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use flocker_model::{
     Application, ApplicationName, ByteCount, Contact, ContainerStatus, Deployment, ImageId, NodeId,
-    NodeMemory, NodeName, NodeObservation, NodeState, Observed, PoolHealth, PoolProblem, PoolState,
-    PoollessNode, Port, SshIdentity, UnitState, VolumeCopy, VolumeLayout,
+    NodeMemory, NodeName, NodeObservation, NodeState, Observed, OperatorImage, OperatorStore,
+    PoolHealth, PoolProblem, PoolState, PoollessNode, Port, SshIdentity, UnitState, VolumeCopy,
+    VolumeLayout,
 };
 use flocker_plan::{Action, Goal, Plan, Scope, StepId, Yield, check, plan, plan_restore, simulate};
 
@@ -177,10 +178,17 @@ impl Cluster {
         cluster
     }
 
-    /// Gives the operator's machine an image.
+    /// Gives the operator's machine an archive of an image.
     pub(crate) fn operator_has(&mut self, image: &str) {
-        let id = ImageId(image.to_owned());
-        self.observed.operator_images.insert(name(image), id.into());
+        let details = ImageId(image.to_owned()).into();
+        let store = OperatorStore::Archive;
+        self.add_operator_image(image, OperatorImage { store, details });
+    }
+
+    /// Gives the operator's machine a copy of an image.
+    pub(crate) fn add_operator_image(&mut self, image: &str, copy: OperatorImage) {
+        let images = &mut self.observed.operator_images;
+        images.entry(name(image)).or_default().push(copy);
     }
 
     /// Gives a machine an image, in the place of another of that name.

@@ -1,6 +1,8 @@
 //! The messages themselves.
 
-use flocker_model::{NodeState, PoollessNode};
+use std::collections::{BTreeMap, BTreeSet};
+
+use flocker_model::{ImageName, ImageReference, NodeState, PoollessNode, RegistryAnswer};
 use flocker_plan::{Action, Note, StepId, Yield};
 use serde::{Deserialize, Serialize};
 
@@ -37,6 +39,12 @@ pub enum Request {
     GoOn,
     /// Observes again.
     Observe,
+    /// Asks the registries of images that a plan may have the node pull; also before this run goes
+    /// on from looking.
+    AskRegistries {
+        /// The images.
+        images: BTreeSet<ImageReference>,
+    },
     /// Runs one step of a plan.
     Run {
         /// The step's name, repeated in every event about it.
@@ -183,6 +191,11 @@ pub enum Event {
         /// Why.
         failure: StepFailure,
     },
+    /// What registries say of the images that were asked about.
+    RegistriesAnswered {
+        /// By image.
+        answers: BTreeMap<ImageName, RegistryAnswer>,
+    },
     /// A step is under way.
     Progress {
         /// The step.
@@ -208,8 +221,6 @@ pub enum Event {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use flocker_model::{Endpoint, Port};
 
     use super::*;

@@ -11,7 +11,7 @@ use flocker_docker::{
 };
 use flocker_model::{
     ApplicationName, ContainerSpecification, ContainerStatus, Digest, Health, ImageDetails,
-    ImageId, ImageReference, UnitState,
+    ImageId, ImageName, ImageReference, RegistryAnswer, UnitState,
 };
 use flocker_remote::protocol::{Change, StepFailure};
 use tokio::io::{AsyncRead, AsyncReadExt as _};
@@ -26,7 +26,7 @@ const GATEWAY: Ipv4Addr = Ipv4Addr::new(172, 20, 0, 1);
 /// What Docker keeps on the disk.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Docker {
-    pub(super) images: BTreeMap<ImageReference, ImageDetails>,
+    pub(super) images: BTreeMap<ImageName, ImageDetails>,
     applications: BTreeMap<ApplicationName, Application>,
     /// The ids of the containers that hold a namespace.
     namespaces: BTreeMap<ApplicationName, String>,
@@ -200,10 +200,24 @@ impl Containers for FakeContainers {
         observed.await
     }
 
-    async fn observe_images(&self) -> Result<BTreeMap<ImageReference, ImageDetails>, StepFailure> {
+    async fn observe_images(&self) -> Result<BTreeMap<ImageName, ImageDetails>, StepFailure> {
         self.host
             .act(|state| Ok(state.disk.docker.images.clone()))
             .await
+    }
+
+    async fn ask_registries(
+        &self,
+        images: &[ImageReference],
+    ) -> BTreeMap<ImageName, RegistryAnswer> {
+        let answer = |image: &ImageReference| RegistryAnswer::Has {
+            digest: format!("digest of {image}"),
+            platforms: BTreeSet::new(),
+        };
+        let images = images.iter();
+        images
+            .map(|image| (image.identity(), answer(image)))
+            .collect()
     }
 
     async fn observe_engine(&self) -> Result<EngineObservation, StepFailure> {
@@ -255,11 +269,9 @@ impl Containers for FakeContainers {
         &self,
         image: &ImageReference,
     ) -> Result<Option<ImageDetails>, StepFailure> {
-        let name = image.with_tag();
         let observed = self.host.act(|state| {
-            let tagged: Option<ImageReference> = name.parse().ok();
             let images = &state.disk.docker.images;
-            Ok(tagged.and_then(|tagged| images.get(&tagged).cloned()))
+            Ok(images.get(&image.identity()).cloned())
         });
         observed.await
     }
@@ -301,13 +313,7 @@ impl Containers for FakeContainers {
         self.remove_container(name).await?;
         let created = self.host.act(|state| {
             let docker = &mut state.disk.docker;
-            let has = |image: &ImageReference| docker.images.contains_key(image);
-            if !specification
-                .image
-                .with_tag()
-                .parse()
-                .is_ok_and(|image| has(&image))
-            {
+            if !docker.images.contains_key(&specification.image.identity()) {
                 return Err(failure_of("its image is not here"));
             }
             let container = Application {
@@ -428,13 +434,9 @@ impl Containers for FakeContainers {
             std::future::pending::<()>().await;
         }
         let pulled = self.host.act(|state| {
-            let name = image.with_tag();
-            let tagged = name.parse().map_err(|_| failure_of("there is none"))?;
-            state
-                .disk
-                .docker
-                .images
-                .insert(tagged, ImageId(name).into());
+            let id = ImageId(image.with_tag());
+            let images = &mut state.disk.docker.images;
+            images.insert(image.identity(), id.into());
             Ok(())
         });
         pulled.await
@@ -442,8 +444,7 @@ impl Containers for FakeContainers {
 
     fn export_image(&self, image: &ImageReference) -> Box<dyn AsyncRead + Send + Unpin> {
         let state = self.host.state();
-        let tagged: Option<ImageReference> = image.with_tag().parse().ok();
-        match tagged.and_then(|tagged| state.disk.docker.images.get(&tagged)) {
+        match state.disk.docker.images.get(&image.identity()) {
             Some(details) => Box::new(Cursor::new(archive(image, &details.id))),
             None => Box::new(tokio_util::io::StreamReader::new(
                 futures_util::stream::iter([Err::<bytes::Bytes, _>(Error::other(
@@ -465,8 +466,8 @@ impl Containers for FakeContainers {
             let Some((name, id)) = text.split_once('\n') else {
                 return Err(failure_of("it is no archive"));
             };
-            let name: ImageReference = name.parse().map_err(|_| failure_of("it is no archive"))?;
-            let wanted = name.to_string() == image.with_tag();
+            let name: ImageName = name.parse().map_err(|_| failure_of("it is no archive"))?;
+            let wanted = name == image.identity();
             let id = ImageId(id.to_owned());
             state.disk.docker.images.insert(name, id.into());
             if wanted {

@@ -22,7 +22,7 @@ mod volumes;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use flocker_model::{ImageId, ImageReference};
+use flocker_model::{ImageId, ImageName};
 use flocker_remote::protocol::{Change, StepFailure};
 
 pub(super) use containers::{ENDLESS_IMAGE, FakeContainers, archive};
@@ -104,7 +104,7 @@ impl Host {
     }
 
     /// Puts an image there, as somebody does by hand.
-    pub(super) fn add_image(&self, image: ImageReference, id: ImageId) {
+    pub(super) fn add_image(&self, image: ImageName, id: ImageId) {
         self.state().disk.docker.images.insert(image, id.into());
     }
 
