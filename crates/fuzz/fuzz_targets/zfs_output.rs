@@ -44,7 +44,9 @@ fuzz_target!(|input: &[u8]| {
     }
     for (application, holders) in read_holders("tank/flocker", &output, (&mounts, &output)) {
         assert!(mounts.contains(&format!("tank/flocker/{application}")));
-        let mut containers = holders.iter().filter_map(|holder| holder.container.as_deref());
+        let mut containers = holders
+            .iter()
+            .filter_map(|holder| holder.container.as_deref());
         assert!(containers.all(|id| output.contains(id)));
         assert_eq!(holders.len(), 1);
     }

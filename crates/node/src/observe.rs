@@ -6,7 +6,7 @@ use std::net::Ipv4Addr;
 use flocker_docker::ContainerObservation;
 use flocker_model::{
     ApplicationName, Contact, ContainerLinks, ContainerState, ContainerStatus, LoginRefusal, Look,
-    Members, NodeState, PoolHealth, PoolProblem, PoollessNode, SshIdentity, UnitState,
+    Members, NodeState, PoolHealth, PoolProblem, PoollessNode, SshIdentity, UnitState, VolumeCopy,
 };
 use flocker_remote::protocol::StepFailure;
 use flocker_remote::ssh::{ensure_node_key, observe_host_keys};
@@ -25,7 +25,7 @@ impl<P: Platform> Machine<P> {
         let contact = self.settings.contact(contact);
         let members = self.store.members().or_failure()?;
         let (refuses_peers, pool, volumes, found, units, images, engine) = tokio::join!(
-            self.observe_refusal(contact, &members),
+            self.observe_refusal(&members),
             self.volumes.observe_pool(),
             self.volumes.observe_volumes(),
             self.containers.observe_containers(),
@@ -42,17 +42,7 @@ impl<P: Platform> Machine<P> {
             (Err(failure), PoolHealth::Usable) => return Err(failure),
         };
         let (found, units, engine) = (found?, units?, engine?);
-        let containers = found
-            .iter()
-            .filter_map(|(name, found)| {
-                Some((name.clone(), found.application.as_ref()?.id.clone()))
-            })
-            .collect();
-        for (name, holders) in self.volumes.observe_holders(containers).await {
-            if let Some(copy) = volumes.get_mut(&name) {
-                copy.held_by = holders;
-            }
-        }
+        self.note_holders(&mut volumes, &found).await;
         let addresses = found
             .iter()
             .filter_map(|(name, found)| Some((name.clone(), found.namespace.as_ref()?.running?.1)))
@@ -84,21 +74,30 @@ impl<P: Platform> Machine<P> {
         })))
     }
 
+    /// Notes who else has volumes mounted, beside the applications' own containers.
+    async fn note_holders(
+        &self,
+        volumes: &mut BTreeMap<ApplicationName, VolumeCopy>,
+        found: &BTreeMap<ApplicationName, ContainerObservation>,
+    ) {
+        let id = |found: &ContainerObservation| Some(found.application.as_ref()?.id.clone());
+        let containers = found
+            .iter()
+            .filter_map(|(name, found)| Some((name.clone(), id(found)?)))
+            .collect();
+        for (name, holders) in self.volumes.observe_holders(containers).await {
+            if let Some(copy) = volumes.get_mut(&name) {
+                copy.held_by = holders;
+            }
+        }
+    }
+
     /// Finds the setting with which this node's SSH server refuses every one of its peers.
     ///
-    /// Rules may be about addresses. Before any peer is known, the node's own address stands for
-    /// theirs: they are mostly in one network.
-    async fn observe_refusal(
-        &self,
-        contact: Option<Contact>,
-        members: &Members,
-    ) -> Option<LoginRefusal> {
+    /// Rules may be about addresses, so that nothing is said before any peer is known.
+    async fn observe_refusal(&self, members: &Members) -> Option<LoginRefusal> {
         let peers = members.values().filter(|member| member.id != self.id);
-        let mut addresses: BTreeSet<Ipv4Addr> =
-            peers.map(|member| member.contact.address).collect();
-        if addresses.is_empty() {
-            addresses.insert(contact?.address);
-        }
+        let addresses: BTreeSet<Ipv4Addr> = peers.map(|member| member.contact.address).collect();
         let keys = self.store.authorized_keys();
         let mut refusal = None;
         for address in addresses {

@@ -77,7 +77,8 @@ mod kernel {
     use crate::store::Store;
     use crate::tests::contract::routes::kernel::run_in_namespace;
     use crate::tests::fake::{
-        FakeContainers, FakePeers, FakeUnits, FakeVolumes, Faults, Guids, Host, Neighbours,
+        FakeContainers, FakeDirectories, FakePeers, FakeUnits, FakeVolumes, Faults, Guids, Host,
+        Neighbours,
     };
 
     /// A machine in memory whose routes are the kernel's.
@@ -87,6 +88,7 @@ mod kernel {
     impl Platform for WithKernel {
         type Volumes = FakeVolumes;
         type Containers = FakeContainers;
+        type Directories = FakeDirectories;
         type Units = FakeUnits;
         type Routes = Kernel;
         type Peers = FakePeers;
@@ -111,6 +113,7 @@ mod kernel {
                 guids: Guids::default(),
             },
             containers: FakeContainers { host: host.clone() },
+            directories: FakeDirectories { host: host.clone() },
             units: FakeUnits { host },
             routes: Kernel,
             peers: FakePeers {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use flocker_model::{ApplicationName, NodeName, Obstacle, Obstruction, VolumeHolder};
 
 use super::access::give_address;
-use super::mounts::{bring_in, convert};
+use super::mounts::bring_in;
 use super::{Blocked, BlockedKind, CopyDescription, firewall};
 use crate::naming::{load_key, look_at_pool, promote_command, set_aside_command};
 
@@ -67,22 +67,30 @@ impl BlockedKind {
         })
     }
 
-    /// Says what can be done where no command of ours is the way out.
-    fn hint_without_command(&self) -> String {
+    /// Says how a node comes into reach.
+    fn hint_about_node(&self) -> String {
         match self {
             Self::NodeUnreachable { node, .. } => format!(
                 "make `ssh {node}` work, or leave {node} out of the deployment if it is gone"
             ),
             Self::NodeUnusable { node, .. } => format!("deploy again once {node} can be looked at"),
-            Self::SameMachine { .. } => "name each machine once in the deployment; if they are \
-                 clones, remove /var/lib/flocker/node-id on one of them before its first deploy"
+            Self::NoAddress { node } => format!(
+                "name {node} by its IPv4 address, reach it over IPv4, or {}",
+                give_address(node)
+            ),
+            _ => "name each machine once in the deployment; if they are clones, remove \
+                  /var/lib/flocker/node-id on one of them before its first deploy"
                 .to_owned(),
-            Self::NoAddress { node } => {
-                format!(
-                    "name {node} by its IPv4 address, reach it over IPv4, or {}",
-                    give_address(node)
-                )
-            }
+        }
+    }
+
+    /// Says what can be done where no command of ours is the way out.
+    fn hint_without_command(&self) -> String {
+        match self {
+            Self::NodeUnreachable { .. }
+            | Self::NodeUnusable { .. }
+            | Self::SameMachine { .. }
+            | Self::NoAddress { .. } => self.hint_about_node(),
             Self::SharedAddress { .. }
             | Self::AddressOfItself { .. }
             | Self::PeersRefused { .. } => self.hint_about_access(),
@@ -127,15 +135,10 @@ impl BlockedKind {
                 ..
             } => look_at_pool(node, pool, problem),
             Self::NoImage { .. } => self.hint_about_image(),
-            Self::ImageVolumes { unaccounted, .. } => unaccounted.hint(),
-            Self::UsersRemapped { node } => format!(
-                "remove `userns-remap` from /etc/docker/daemon.json on {node}, `systemctl restart \
-                 docker` there, and deploy again"
-            ),
-            Self::LayoutChanged { whole, .. } => convert(whole.as_ref()),
-            Self::AnonymousVolumes { node, .. } => {
-                format!("look at the application's data on {node} first")
-            }
+            Self::ImageVolumes { .. }
+            | Self::UsersRemapped { .. }
+            | Self::LayoutChanged { .. }
+            | Self::AnonymousVolumes { .. } => self.hint_about_mounts(),
             Self::KeyNotLoaded { node, dataset } => load_key(node, dataset),
             Self::HeldElsewhere { node, holders } => let_go(node, holders),
             Self::NeedsOtherNode { .. } => {

@@ -9,6 +9,19 @@ use super::BlockedKind;
 use crate::accounting::listed;
 
 impl BlockedKind {
+    /// Says what can be done about a container's mount points.
+    pub(super) fn hint_about_mounts(&self) -> String {
+        match self {
+            Self::ImageVolumes { unaccounted, .. } => unaccounted.hint(),
+            Self::UsersRemapped { node } => format!(
+                "remove `userns-remap` from /etc/docker/daemon.json on {node}, `systemctl restart \
+                 docker` there, and deploy again"
+            ),
+            Self::LayoutChanged { whole, .. } => convert(whole.as_ref()),
+            _ => "look at the application's data first".to_owned(),
+        }
+    }
+
     /// Writes what is wrong with a container's mount points.
     pub(super) fn fmt_about_mounts(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -88,7 +101,7 @@ pub(super) fn bring_in(
 }
 
 /// Says which key keeps the data in sight, and where it is written how the layout is changed.
-pub(super) fn convert(whole: Option<&MountPath>) -> String {
+fn convert(whole: Option<&MountPath>) -> String {
     let kept = match whole {
         Some(path) => format!("`volume: {path}`"),
         None => "`volumes`".to_owned(),

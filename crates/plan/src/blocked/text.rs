@@ -81,19 +81,6 @@ impl fmt::Display for BlockedKind {
                 write!(f, "routed port {port} is in use by a program on {node}")
             }
             Self::FirewallDrops { node, obstacle } => f.write_str(&firewall::text(node, obstacle)),
-            Self::PlaceObstructed { node, obstruction } => {
-                let path = &obstruction.path;
-                match &obstruction.by {
-                    Obstacle::Files => write!(
-                        f,
-                        "its volume is to be mounted at {path} on {node}, where files are"
-                    ),
-                    Obstacle::Mount { source, kind } => write!(
-                        f,
-                        "its volume is to be mounted at {path} on {node}, where {source} ({kind}) is"
-                    ),
-                }
-            }
             Self::LargerThanMaximum {
                 node,
                 referenced,
@@ -102,7 +89,9 @@ impl fmt::Display for BlockedKind {
                 f,
                 "its volume on {node} has {referenced} in it, more than the maximum size of {maximum}"
             ),
-            Self::KeyNotLoaded { .. } | Self::HeldElsewhere { .. } => self.fmt_about_mounting(f),
+            Self::PlaceObstructed { .. }
+            | Self::KeyNotLoaded { .. }
+            | Self::HeldElsewhere { .. } => self.fmt_about_mounting(f),
             Self::NotEnoughSpace { .. } | Self::PoolUnusable { .. } => self.fmt_about_pool(f),
             Self::ImageVolumes { .. }
             | Self::AnonymousVolumes { .. }
@@ -128,6 +117,19 @@ impl BlockedKind {
     /// Writes why a volume cannot be mounted, or unmounted.
     fn fmt_about_mounting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::PlaceObstructed { node, obstruction } => {
+                let path = &obstruction.path;
+                match &obstruction.by {
+                    Obstacle::Files => write!(
+                        f,
+                        "its volume is to be mounted at {path} on {node}, where files are"
+                    ),
+                    Obstacle::Mount { source, kind } => write!(
+                        f,
+                        "its volume is to be mounted at {path} on {node}, where {source} ({kind}) is"
+                    ),
+                }
+            }
             Self::KeyNotLoaded { node, dataset } => write!(
                 f,
                 "its volume on {node} is encrypted, and the key of {dataset} is not loaded"

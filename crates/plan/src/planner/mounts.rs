@@ -127,13 +127,15 @@ impl Planner<'_> {
             Ok(accounted) => {
                 if !accounted.implicit.is_empty() {
                     let paths = accounted.implicit.iter().map(ToString::to_string);
-                    let note = Note::ImplicitScratch {
-                        application: specification.application.clone(),
-                        image: image.clone(),
-                        paths: paths.collect(),
-                    };
-                    let node = node.clone();
-                    self.plan.notes.push(NodeNote { node, note });
+                    let paths = paths.collect();
+                    self.plan.notes.push(NodeNote {
+                        node: node.clone(),
+                        note: Note::ImplicitScratch {
+                            application: specification.application.clone(),
+                            image: image.clone(),
+                            paths,
+                        },
+                    });
                 }
                 Ok(None)
             }

@@ -146,7 +146,7 @@ fn create_unknown(goal: &Goal<'_>, mut plan: Plan) -> Made {
             fill: VolumeFill {
                 image: definition.image.clone(),
                 layout: VolumeLayout::Whole {
-                    mountpoint: "/data".parse().unwrap(),
+                    mountpoint: crate::case::name("/data"),
                 },
             },
         };

@@ -1,0 +1,205 @@
+//! Which directory each path gets.
+
+use std::collections::BTreeMap;
+
+use flocker_model::Application;
+use proptest::prelude::*;
+
+use super::*;
+
+fn specification(
+    whole: Option<&str>,
+    directories: &[(&str, &str)],
+    scratch: &[&str],
+) -> ContainerSpecification {
+    ContainerSpecification {
+        mountpoint: whole.map(|path| path.parse().unwrap()),
+        directories: directories
+            .iter()
+            .map(|(path, name)| (path.parse().unwrap(), name.parse().unwrap()))
+            .collect(),
+        scratch: scratch.iter().map(|path| path.parse().unwrap()).collect(),
+        ..ContainerSpecification::new(
+            &"db".parse().unwrap(),
+            &Application::new("postgres:16".parse().unwrap()),
+        )
+    }
+}
+
+fn declares(paths: &[&str]) -> BTreeSet<String> {
+    paths.iter().map(|path| (*path).to_owned()).collect()
+}
+
+/// One line for each mount point.
+fn shown(accounted: &Accounted) -> Vec<String> {
+    let line = |mount: &ContainerMount| match &mount.source {
+        MountSource::Volume { directory } => format!("{} volume/{directory}", mount.target),
+        MountSource::Scratch { directory } => format!("{} scratch/{directory}", mount.target),
+    };
+    accounted.mounts.iter().map(line).collect()
+}
+
+#[test]
+fn a_volume_of_the_image_below_the_mountpoint_is_a_directory() {
+    let postgres = specification(Some("/var/lib/postgresql"), &[], &[]);
+    let accounted = account(&postgres, &declares(&["/var/lib/postgresql/data/"])).unwrap();
+    assert_eq!(
+        shown(&accounted),
+        [
+            "/var/lib/postgresql volume/",
+            "/var/lib/postgresql/data volume/data"
+        ]
+    );
+    assert!(accounted.implicit.is_empty());
+}
+
+#[test]
+fn a_volume_of_the_image_at_a_mountpoint_needs_nothing() {
+    let gitlab = specification(
+        None,
+        &[("/etc/gitlab", "etc-gitlab"), ("/var/opt/gitlab", "data")],
+        &["/var/log/gitlab"],
+    );
+    let declared = declares(&[
+        "/etc/gitlab",
+        "/var/opt/gitlab/git",
+        "/var/log/gitlab/nginx",
+    ]);
+    assert_eq!(
+        shown(&account(&gitlab, &declared).unwrap()),
+        [
+            "/etc/gitlab volume/etc-gitlab",
+            "/var/log/gitlab scratch/var:log:gitlab",
+            "/var/log/gitlab/nginx scratch/var:log:gitlab/nginx",
+            "/var/opt/gitlab volume/data",
+            "/var/opt/gitlab/git volume/data/git",
+        ]
+    );
+}
+
+#[test]
+fn a_volume_of_the_image_elsewhere_is_refused_where_there_is_data() {
+    let database = specification(Some("/data"), &[], &[]);
+    let refused = account(&database, &declares(&["/log", "/data/x", "/database"])).unwrap_err();
+    insta::assert_snapshot!(
+        format!("{}\n{}", refused.problem(&"kafka:3"), refused.hint()),
+        @"
+    image kafka:3 declares /database, /log as volumes, which no mount point of the application covers
+    if it is data, list it with the application's other mount points in `volumes`, and it moves with the application; if it can be lost, write `scratch: [/database, /log]`: a directory of the node that does not move
+    "
+    );
+}
+
+#[test]
+fn a_volume_of_the_image_is_scratch_where_there_is_no_data() {
+    let cache = specification(None, &[], &[]);
+    let accounted = account(&cache, &declares(&["/data", "/data/tmp"])).unwrap();
+    assert_eq!(
+        shown(&accounted),
+        ["/data scratch/data", "/data/tmp scratch/data/tmp"]
+    );
+    assert_eq!(accounted.implicit.len(), 1);
+}
+
+#[test]
+fn a_path_that_no_mount_can_have_is_refused() {
+    let cache = specification(None, &[], &[]);
+    for path in ["/", "data", "/a/../b", "/a:b"] {
+        assert!(account(&cache, &declares(&[path])).is_err(), "{path}");
+    }
+}
+
+/// Short paths of few names, so that they meet.
+fn path() -> impl Strategy<Value = String> {
+    prop::collection::vec(prop::sample::select(vec!["a", "b", "ab", "c"]), 1..4)
+        .prop_map(|names| format!("/{}", names.join("/")))
+}
+
+fn paths(most: usize) -> impl Strategy<Value = BTreeSet<String>> {
+    prop::collection::btree_set(path(), 0..=most)
+}
+
+proptest! {
+    /// The data-loss case: nothing that the image or the user calls a volume may be outside of the
+    /// dataset, but for what is scratch; and Docker must find nothing to make a volume for.
+    #[test]
+    fn no_volume_is_outside_of_the_dataset_unless_it_is_scratch(
+        whole in prop::option::of(path()),
+        directories in paths(3),
+        scratch in paths(2),
+        image in paths(4),
+        below in path(),
+    ) {
+        let named: BTreeMap<&str, String> = directories
+            .iter()
+            .enumerate()
+            .map(|(index, path)| (path.as_str(), format!("d{index}")))
+            .collect();
+        let named: Vec<(&str, &str)> = named
+            .iter()
+            .filter(|_| whole.is_none())
+            .map(|(path, name)| (*path, name.as_str()))
+            .collect();
+        let taken: BTreeSet<&str> = named
+            .iter()
+            .map(|(path, _)| *path)
+            .chain(whole.as_deref())
+            .collect();
+        let scratch: Vec<&str> = scratch
+            .iter()
+            .map(String::as_str)
+            .filter(|path| !taken.contains(path))
+            .collect();
+        let specification = specification(whole.as_deref(), &named, &scratch);
+        let has_volume = specification.has_volume();
+        let user: Vec<MountPath> = declared(&specification)
+            .into_iter()
+            .map(|mount| mount.target)
+            .collect();
+        let covered = |path: &MountPath| user.iter().any(|outer| outer.relative(path).is_some());
+        let image_paths: Vec<MountPath> =
+            image.iter().map(|path| path.parse().unwrap()).collect();
+        match account(&specification, &image) {
+            Err(refused) => {
+                prop_assert!(has_volume);
+                for path in &refused.paths {
+                    prop_assert!(!covered(&path.parse().unwrap()));
+                }
+            }
+            Ok(accounted) => {
+                let targets: Vec<&MountPath> =
+                    accounted.mounts.iter().map(|mount| &mount.target).collect();
+                let distinct: BTreeSet<&&MountPath> = targets.iter().collect();
+                prop_assert_eq!(distinct.len(), targets.len());
+                for path in user.iter().chain(&image_paths) {
+                    // Exactly covered: Docker makes no volume of its own there.
+                    prop_assert!(targets.contains(&path));
+                }
+                // Whatever is written to below a volume is in the dataset, or in scratch that was
+                // asked for, or in scratch of an application without data.
+                for path in &image_paths {
+                    let written: MountPath = format!("{path}{below}").parse().unwrap();
+                    let (mount, _) = enclosing(&accounted.mounts, &written).unwrap();
+                    match &mount.source {
+                        MountSource::Volume { .. } => prop_assert!(has_volume),
+                        MountSource::Scratch { .. } => {
+                            let asked = specification
+                                .scratch
+                                .iter()
+                                .any(|outer| outer.relative(&written).is_some());
+                            prop_assert!(asked || !has_volume);
+                        }
+                    }
+                }
+                prop_assert!(accounted.implicit.is_empty() || !has_volume);
+                // No two mount points share a directory, but for one inside the other in the same
+                // way on both sides.
+                for (index, one) in accounted.mounts.iter().enumerate() {
+                    for other in &accounted.mounts[..index] {
+                        prop_assert_ne!(&one.source, &other.source);
+                    }
+                }
+            }
+        }
+    }
+}
