@@ -138,6 +138,7 @@ impl BlockedKind {
             Self::ImageVolumes { .. }
             | Self::UsersRemapped { .. }
             | Self::LayoutChanged { .. }
+            | Self::DirectoryChanged { .. }
             | Self::AnonymousVolumes { .. } => self.hint_about_mounts(),
             Self::KeyNotLoaded { node, dataset } => load_key(node, dataset),
             Self::HeldElsewhere { node, holders } => let_go(node, holders),

@@ -12,9 +12,9 @@ use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
 use flocker_model::{
-    ApplicationName, ByteCount, Epoch, FirewallObstacle, ImagePlatform, ImageReference,
-    LoginRefusal, MountPath, NodeId, NodeName, Obstruction, PoolProblem, PoollessNode, Port,
-    RegistryAnswer, SnapshotGuid, VolumeHolder,
+    ApplicationName, ByteCount, DirectoryName, Epoch, FirewallObstacle, ImagePlatform,
+    ImageReference, LoginRefusal, MountPath, NodeId, NodeName, Obstruction, PoolProblem,
+    PoollessNode, Port, RegistryAnswer, SnapshotGuid, VolumeHolder,
 };
 use serde::{Deserialize, Serialize};
 
@@ -279,6 +279,17 @@ pub enum BlockedKind {
         node: NodeName,
         /// Where it was seen as a whole so far; `None` if directories of it were.
         whole: Option<MountPath>,
+    },
+    /// A mount point would show another directory of the volume than the one that has its data.
+    DirectoryChanged {
+        /// The node.
+        node: NodeName,
+        /// The mount point.
+        path: MountPath,
+        /// The directory that it shows so far.
+        before: DirectoryName,
+        /// The directory that is configured.
+        now: DirectoryName,
     },
     /// The volume is encrypted, and its key is not loaded.
     KeyNotLoaded {

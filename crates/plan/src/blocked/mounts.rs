@@ -18,6 +18,10 @@ impl BlockedKind {
                  docker` there, and deploy again"
             ),
             Self::LayoutChanged { whole, .. } => convert(whole.as_ref()),
+            Self::DirectoryChanged { path, before, .. } => format!(
+                "keep `{before}:{path}` in `volumes`, or rename the directory in the volume: \
+                 docs/operations.md says how under “From one mount point to several”"
+            ),
             _ => "look at the application's data first".to_owned(),
         }
     }
@@ -56,6 +60,16 @@ impl BlockedKind {
                 f,
                 "its volume on {node} has a directory for each mount point so far; with `volume`, \
                  the application would find those directories instead of its data"
+            ),
+            Self::DirectoryChanged {
+                node,
+                path,
+                before,
+                now,
+            } => write!(
+                f,
+                "its data at {path} is in the directory `{before}` of its volume on {node} so far; \
+                 in `{now}` the application would not find it"
             ),
             // Not about mount points.
             _ => Ok(()),

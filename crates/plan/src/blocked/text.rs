@@ -96,7 +96,8 @@ impl fmt::Display for BlockedKind {
             Self::ImageVolumes { .. }
             | Self::AnonymousVolumes { .. }
             | Self::UsersRemapped { .. }
-            | Self::LayoutChanged { .. } => self.fmt_about_mounts(f),
+            | Self::LayoutChanged { .. }
+            | Self::DirectoryChanged { .. } => self.fmt_about_mounts(f),
             Self::NeedsOtherNode { node, what } => write!(f, "{what} (on {node})"),
             Self::NoImage { .. } => self.fmt_about_image(f),
             Self::VolumeUnknown { .. }

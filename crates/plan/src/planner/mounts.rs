@@ -89,6 +89,18 @@ impl Planner<'_> {
                 };
                 self.block_application(name, kind);
             }
+            for (path, directory) in &before.directories {
+                let now = wanted.directories.get(path);
+                if let Some(now) = now.filter(|now| *now != directory) {
+                    let kind = BlockedKind::DirectoryChanged {
+                        node: node.clone(),
+                        path: path.clone(),
+                        before: directory.clone(),
+                        now: now.clone(),
+                    };
+                    self.block_application(name, kind);
+                }
+            }
         }
     }
 

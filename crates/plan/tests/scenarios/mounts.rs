@@ -141,6 +141,17 @@ fn a_volume_is_not_seen_in_another_layout_than_before() {
     let cluster = Cluster::running(2, &whole);
     assert_snapshot!("to_directories", show(&cluster.plan(&directories)));
     let cluster = Cluster::running(2, &directories);
+    let mut renamed = directories.clone();
+    let database = renamed
+        .applications
+        .get_mut(&name::<flocker_model::ApplicationName>("db"));
+    database.unwrap().volume = Some(VolumeSpecification {
+        layout: VolumeLayout::Directories {
+            directories: BTreeMap::from([(name("/srv"), name("data"))]),
+        },
+        maximum_size: None,
+    });
+    assert_snapshot!("renamed", show(&cluster.plan(&renamed)));
     assert_snapshot!("to_whole", show(&cluster.plan(&whole)));
     let elsewhere = one(seen_at("/data"));
     let plan = Cluster::running(2, &whole).plan(&elsewhere);
