@@ -33,6 +33,7 @@ let
       requires = list;
       requiredBy = list;
       restartIfChanged = bool;
+      startLimitIntervalSec = set types.int 10;
       path = list;
       script = text;
       serviceConfig = some;
