@@ -15,7 +15,7 @@ use thiserror::Error;
 const DEFAULT_CONTEXT: &str = "default";
 /// The socket of a Docker that runs as root.
 const SYSTEM_SOCKET: &str = "/var/run/docker.sock";
-/// What to do about a Docker whose socket Flocker cannot open.
+/// The advice about a Docker whose socket Flocker cannot open.
 const SAVE: &str = "to send one of its images, run `docker save IMAGE -o FILE` and deploy with \
                     `--image-archive FILE`";
 
@@ -102,7 +102,7 @@ pub(crate) enum EndpointProblem {
         choice: Choice,
         /// The file that describes it.
         file: PathBuf,
-        /// What is wrong with that.
+        /// The problem with that.
         reason: String,
     },
     /// Docker's configuration cannot be read. Like `docker`, Flocker goes on without it.
@@ -110,7 +110,7 @@ pub(crate) enum EndpointProblem {
     BadConfig {
         /// The file.
         file: PathBuf,
-        /// What is wrong with it.
+        /// The problem with it.
         reason: String,
     },
     /// Nothing answers at the socket.

@@ -42,7 +42,7 @@ pub(crate) enum ArchiveError {
 /// An image in an archive.
 #[derive(Debug)]
 pub(crate) struct ArchivedImage {
-    /// What it is. The platform and volumes are in the image's configuration; an archive without
+    /// The image. The platform and volumes are in the image's configuration; an archive without
     /// one, or with one that is not understood, does not say.
     pub(crate) details: ImageDetails,
     /// Its names, as they are written in the archive.
@@ -76,7 +76,7 @@ struct ImageConfiguration {
     config: Option<ContainerDefaults>,
 }
 
-/// What an image says of its containers.
+/// The defaults of an image for its containers.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct ContainerDefaults {

@@ -25,7 +25,7 @@ pub(crate) const APPLICATION: &[Foreign] = &[
     Foreign::converted("mem_limit", "memory", write_size, ""),
     Foreign::converted("cpus", "cpu", write_cpu, ""),
     Foreign::converted("restart_policy", "restart", write_restart, NO_COUNT),
-    // What must be said in another way.
+    // Keys that have another form here.
     Foreign::nothing(
         "expose",
         "leave it out; a link reaches every port, and `routes` would open one on every node",
@@ -88,7 +88,7 @@ pub(crate) const APPLICATION: &[Foreign] = &[
         "pull_refresh_after",
         "leave it out; an image is fetched where it is missing",
     ),
-    // What looks like one of ours and is not.
+    // Keys that resemble one of ours.
     Foreign::nothing(
         "entrypoint",
         "the image's entry point cannot be replaced yet; `command` is something else, namely what \
