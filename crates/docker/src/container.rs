@@ -1,9 +1,10 @@
 //! Application containers: created, stopped and removed.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use bollard::models::MountType;
 use bollard::query_parameters::StopContainerOptions;
 use flocker_model::{ApplicationName, ContainerSpecification, ImageReference};
 use thiserror::Error;
@@ -186,6 +187,25 @@ impl Docker {
         found(answer)
             .map_err(|source| RequestFailed::new(format!("stop container {name}"), source))?;
         Ok(Change::Changed)
+    }
+
+    /// Lists the directories of the node that the container of `application` is given; none if it
+    /// does not exist.
+    ///
+    /// # Errors
+    /// When the name is somebody else's, or when Docker fails.
+    pub async fn bind_sources(
+        &self,
+        application: &ApplicationName,
+    ) -> Result<Vec<PathBuf>, ContainerError> {
+        let existing = self.inspect_ours(application, Role::Application).await?;
+        let mounts = existing.and_then(|container| container.host_config?.mounts);
+        let mounts = mounts.unwrap_or_default();
+        Ok(mounts
+            .into_iter()
+            .filter(|mount| mount.typ == Some(MountType::BIND))
+            .filter_map(|mount| mount.source.map(PathBuf::from))
+            .collect())
     }
 
     /// Returns the exit code of the container of `application`; `None` if it runs, or is not there.

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use bollard::models::{ContainerCreateBody, HostConfig};
 use bollard::query_parameters::{
-    CreateContainerOptions, DownloadFromContainerOptions, RemoveContainerOptions,
+    CreateContainerOptions, DownloadFromContainerOptions, InspectContainerOptions,
+    RemoveContainerOptions,
 };
 use flocker_model::{ApplicationName, ImageReference, MountPath};
 use futures_util::TryStreamExt as _;
@@ -103,7 +104,9 @@ impl Docker {
         let first = match archive.try_next().await {
             Ok(Some(first)) => first,
             Ok(None) => return Ok(()),
-            Err(error) if status_of(&error) == Some(404) => return Ok(()),
+            Err(error) if status_of(&error) == Some(404) => {
+                return self.require_content(container, error).await;
+            }
             Err(source) => {
                 return Err(RequestFailed::new(format!("read {path} of {image}"), source).into());
             }
@@ -121,6 +124,21 @@ impl Docker {
             into: into.to_owned(),
             source,
         })
+    }
+
+    /// Makes sure that a container that lacks a path is there itself: somebody may remove containers
+    /// that do not run, and a new volume must not stay empty for that.
+    async fn require_content(
+        &self,
+        container: &str,
+        missing: bollard::errors::Error,
+    ) -> Result<(), ContentError> {
+        let none = None::<InspectContainerOptions>;
+        let failed = |source| RequestFailed::new(format!("read container {container}"), source);
+        match found(self.client.inspect_container(container, none).await).map_err(failed)? {
+            Some(_) => Ok(()),
+            None => Err(failed(missing).into()),
+        }
     }
 
     /// Removes the container that content is read from, if it is there.
@@ -153,7 +171,12 @@ fn render_content(image: String, volumes: BTreeSet<String>) -> ContainerCreateBo
             tmpfs: Some(
                 volumes
                     .into_iter()
-                    .map(|path| (path, String::new()))
+                    .map(|path| {
+                        // Docker compares paths with one slash between names and none at the end.
+                        let cleaned = path.parse::<MountPath>();
+                        let path = cleaned.map_or(path, |path| path.cleaned().to_string());
+                        (path, String::new())
+                    })
                     .collect(),
             ),
             ..HostConfig::default()

@@ -116,13 +116,17 @@ impl Docker {
         });
         let inspected: Vec<(Option<ImageInspect>, Vec<ImageName>)> = stream::iter(named)
             .map(|(id, names)| async move {
-                let details = found(self.client.inspect_image(&id).await)?;
-                Ok((details, names))
+                let details = found(self.client.inspect_image(&id).await);
+                // A damaged image must not hide all others, nor the node.
+                let details = details.unwrap_or_else(|error| {
+                    tracing::warn!(%error, image = %id, "docker cannot show an image; it is left out");
+                    None
+                });
+                (details, names)
             })
             .buffer_unordered(PARALLEL_INSPECTIONS)
-            .try_collect()
-            .await
-            .map_err(failed)?;
+            .collect()
+            .await;
         let mut observed = BTreeMap::new();
         for (image, names) in inspected {
             // One that has been removed since it was listed is no error.

@@ -132,10 +132,21 @@ impl FromStr for ImageReference {
 impl TryFrom<String> for ImageReference {
     type Error = InvalidImage;
 
+    /// Takes what a node or an operator recorded. An earlier release recorded some names that Docker
+    /// refuses; they must not keep a node from reading the rest.
     fn try_from(text: String) -> Result<Self, Self::Error> {
-        grammar::check(&text)?;
-        Ok(Self(text))
+        match grammar::check(&text) {
+            Err(invalid) if !was_recorded(&text) => Err(invalid),
+            _ => Ok(Self(text)),
+        }
     }
+}
+
+/// Tells whether an earlier release accepted a name: it looked at single characters only.
+fn was_recorded(text: &str) -> bool {
+    let acceptable =
+        |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | '/' | ':' | '@');
+    text.starts_with(|c: char| c.is_ascii_alphanumeric()) && text.chars().all(acceptable)
 }
 
 impl From<ImageReference> for String {

@@ -59,4 +59,6 @@ pub enum RegistryAnswer {
         /// Why, in words for the operator.
         reason: String,
     },
+    /// It had not answered when nobody waited any longer. A pull may succeed all the same.
+    Silent,
 }

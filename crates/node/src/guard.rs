@@ -16,9 +16,10 @@ use tokio::sync::oneshot;
 
 use crate::failure::OrFailure as _;
 use crate::linux::Kernel;
-use crate::machine::{Disk, Machine};
+use crate::machine::Machine;
 use crate::platform::{Platform, Routes};
 use crate::report;
+use crate::settings::Settings;
 use crate::store::Store;
 
 /// How long after a repair that failed it is tried again, at first and at last.
@@ -31,11 +32,34 @@ const LAST_DELAY: Duration = Duration::from_secs(60);
 ///
 /// Fails when the kernel or the node's memory cannot be read.
 pub(crate) async fn guard(settings: &Path) -> Result<(), StepFailure> {
-    let disk = Disk::open(settings)?;
+    // The node gets its identity when it is first used, and not by this process: machines may be
+    // copied after the package was installed.
+    let store = Store::open(&Settings::read(settings).or_failure()?).or_failure()?;
     let watch = FirewallWatch::begin().or_failure()?;
     // Docker and systemd are connected to when they are needed: they start and stop meanwhile.
-    let repair = || async { repair(&Machine::connect(settings).await?).await };
-    guard_with((Kernel, disk.store), watch, repair).await
+    let repair = || async {
+        // A connection would start a Docker that was stopped. Its own start wakes this process.
+        if is_docker_stopped().await {
+            return Ok(());
+        }
+        repair(&Machine::connect(settings).await?).await
+    };
+    guard_with((Kernel, store), watch, repair).await
+}
+
+/// Tells whether systemd has Docker stopped. Where systemd does not say so, it counts as running.
+async fn is_docker_stopped() -> bool {
+    let asked = tokio::process::Command::new("systemctl")
+        .args(["show", "--property=LoadState,ActiveState", "docker.service"])
+        .output()
+        .await;
+    asked.is_ok_and(|asked| says_stopped(&String::from_utf8_lossy(&asked.stdout)))
+}
+
+/// Reads what systemd says of a unit: one that it does not know is not stopped.
+fn says_stopped(shown: &str) -> bool {
+    let says = |line: &str| shown.lines().any(|shown| shown == line);
+    says("LoadState=loaded") && (says("ActiveState=inactive") || says("ActiveState=failed"))
 }
 
 /// Looks at the table, has it repaired if it may not be what the node remembers, and waits for the
@@ -116,4 +140,17 @@ pub(crate) async fn repair(machine: &Machine<impl Platform>) -> Result<(), StepF
 /// Doubles the delay, within its limits.
 fn next_delay(last: Option<Duration>) -> Duration {
     last.map_or(FIRST_DELAY, |last| (last * 2).min(LAST_DELAY))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::says_stopped;
+
+    #[test]
+    fn a_docker_that_systemd_does_not_know_counts_as_running() {
+        assert!(says_stopped("LoadState=loaded\nActiveState=inactive\n"));
+        assert!(!says_stopped("LoadState=loaded\nActiveState=active\n"));
+        assert!(!says_stopped("LoadState=not-found\nActiveState=inactive\n"));
+        assert!(!says_stopped(""));
+    }
 }

@@ -9,8 +9,11 @@ use flocker_docker::{BindMount, ContainerError};
 
 use crate::daemon::{SERVER, application, connect, import_image, stranger};
 
+/// Docker's anonymous volumes are made by one test here at a time, or they could not be counted.
+static COUNTING: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
 /// Counts the volumes that Docker keeps.
-async fn volumes() -> usize {
+async fn anonymous_volumes() -> usize {
     let listed = stranger()
         .await
         .list_volumes(None::<ListVolumesOptions>)
@@ -40,11 +43,13 @@ async fn a_directory_is_filled_with_what_the_image_has() {
     let Some(docker) = connect().await else {
         return;
     };
+    let _counting = COUNTING.lock().await;
     import_database("flocker-test/filled:1").await;
     let image = "flocker-test/filled:1".parse().unwrap();
     let name = "filled".parse().unwrap();
     let into = tempfile::tempdir().unwrap();
     let path = "/data/".parse().unwrap();
+    let before = anonymous_volumes().await;
     docker
         .copy_from_image(&name, (&image, &path), into.path())
         .await
@@ -56,6 +61,7 @@ async fn a_directory_is_filled_with_what_the_image_has() {
     let link = std::fs::read_to_string(into.path().join("link")).unwrap();
     assert_eq!(link, "from the image\n");
 
+    assert_eq!(anonymous_volumes().await, before, "docker made a volume");
     // Again, and where the image has nothing.
     let nothing = tempfile::tempdir().unwrap();
     let path = "/absent/path".parse().unwrap();
@@ -113,6 +119,7 @@ async fn a_container_with_anonymous_volumes_is_not_removed() {
     let Some(docker) = connect().await else {
         return;
     };
+    let _counting = COUNTING.lock().await;
     import_database("flocker-test/anonymous:1").await;
     let mut specification = application("anonymous", SERVER);
     specification.image = "flocker-test/anonymous:1".parse().unwrap();
@@ -126,7 +133,7 @@ async fn a_container_with_anonymous_volumes_is_not_removed() {
     let container = observed[&name].application.as_ref().unwrap();
     let declared = BTreeSet::from(["/data/db".to_owned()]);
     assert_eq!(container.anonymous_volumes, declared);
-    let before = volumes().await;
+    let before = anonymous_volumes().await;
     assert!(before > 0);
 
     let refused = docker.remove_container(&name).await.unwrap_err();
@@ -142,5 +149,5 @@ async fn a_container_with_anonymous_volumes_is_not_removed() {
         .ensure_container(&specification, None, &[])
         .await
         .unwrap_err();
-    assert_eq!(volumes().await, before);
+    assert_eq!(anonymous_volumes().await, before);
 }

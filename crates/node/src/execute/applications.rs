@@ -8,7 +8,7 @@ use flocker_model::{
     ApplicationName, ContainerLinks, ContainerSpecification, ContainerStatus, Epoch,
     RememberedApplication, RestartPolicy, StopGracePeriod, UnitState,
 };
-use flocker_plan::{Note, StopKind};
+use flocker_plan::{Accounted, Note, StopKind};
 use flocker_remote::protocol::{Change, Progress, StepDone, StepFailure};
 
 use crate::execute::ProgressSender;
@@ -83,21 +83,34 @@ async fn ensure_container(
 ) -> Result<(), StepFailure> {
     let containers = &machine.containers;
     if containers.has_container(specification, volume).await? {
-        return Ok(());
+        // Docker looks the directories up again at each start, and would follow a link.
+        let name = &specification.application;
+        let sources = containers.bind_sources(name).await?;
+        let directories = &machine.directories;
+        return directories.check_sources(name, volume, &sources).await;
     }
     let accounted = account_for(machine, specification).await?;
-    let wanted = WantedDirectories {
-        application: &specification.application,
-        image: &specification.image,
-        volume,
-        sees_top: specification.mountpoint.is_some(),
-        mounts: &accounted.mounts,
-    };
+    let wanted = wanted_directories(specification, volume, &accounted);
     let mounts = machine.directories.ensure(wanted).await?;
     containers
         .ensure_container(specification, volume, &mounts)
         .await?;
     Ok(())
+}
+
+/// Describes the directories that a container is to see.
+fn wanted_directories<'a>(
+    specification: &'a ContainerSpecification,
+    volume: Option<&'a Path>,
+    accounted: &'a Accounted,
+) -> WantedDirectories<'a> {
+    WantedDirectories {
+        application: &specification.application,
+        image: &specification.image,
+        volume,
+        sees_top: specification.mountpoint.is_some(),
+        mounts: &accounted.mounts,
+    }
 }
 
 /// Puts the containers' present addresses into the node's table, if there is one.
@@ -215,6 +228,9 @@ async fn take_down_if_different(
     };
     let runs = matches!(container.status, ContainerStatus::Running { .. });
     if container.configuration != record.specification.digest() {
+        if runs {
+            check_before_stopping(machine, &record.specification).await?;
+        }
         return Ok(stop(machine, (name, StopKind::ForNow)).await?.notes);
     }
     if runs && !is_looked_after(machine, name).await? {
@@ -227,6 +243,21 @@ async fn take_down_if_different(
         return killed(machine, (name, grace), stopped).await;
     }
     Ok(Vec::new())
+}
+
+/// Looks whether another container of a running application could be made, so that it is not stopped
+/// in vain.
+async fn check_before_stopping(
+    machine: &Machine<impl Platform>,
+    specification: &ContainerSpecification,
+) -> Result<(), StepFailure> {
+    let name = &specification.application;
+    let accounted = account_for(machine, specification).await?;
+    let observed = machine.volumes.observe_volume(name).await?;
+    let mounted = observed.and_then(|copy| copy.mounted).map(PathBuf::from);
+    let volume = mounted.as_deref().filter(|_| specification.has_volume());
+    let wanted = wanted_directories(specification, volume, &accounted);
+    machine.directories.check(wanted).await
 }
 
 /// Returns how long an application may take to stop before it is killed.
@@ -346,12 +377,13 @@ pub(super) async fn remove(
     reach(|| "remove-application.unit-removed".to_owned()).await;
     machine.store.remove_application(name).or_failure()?;
     reach(|| "remove-application.forgotten".to_owned()).await;
+    // Before the container: the next deploy finds what has one, and goes on.
+    machine.directories.remove_scratch(name).await?;
+    reach(|| "remove-application.scratch-removed".to_owned()).await;
     machine.containers.remove_container(name).await?;
     reach(|| "remove-application.container-removed".to_owned()).await;
     machine.containers.remove_namespace(name).await?;
     reach(|| "remove-application.namespace-removed".to_owned()).await;
-    machine.directories.remove_scratch(name).await?;
-    reach(|| "remove-application.scratch-removed".to_owned()).await;
     // Its address is free for another container, to which its ports must not lead.
     look_addresses_up_again(machine, "remove-application").await?;
     Ok(Change::Changed)

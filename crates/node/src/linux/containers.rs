@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use flocker_docker::{
@@ -81,6 +81,13 @@ impl Containers for Docker {
     ) -> Result<bool, StepFailure> {
         let found = Docker::has_container(self, specification, volume).await;
         found.or_failure()
+    }
+
+    async fn bind_sources(
+        &self,
+        application: &ApplicationName,
+    ) -> Result<Vec<PathBuf>, StepFailure> {
+        Docker::bind_sources(self, application).await.or_failure()
     }
 
     async fn ensure_container(

@@ -83,6 +83,43 @@ impl Directories for FileSystem {
         Ok(binds)
     }
 
+    async fn check(&self, wanted: WantedDirectories<'_>) -> Result<(), StepFailure> {
+        let Some(root) = wanted.volume else {
+            return Ok(());
+        };
+        check_layout(wanted.application, root, wanted.sees_top)?;
+        for mount in wanted.mounts {
+            if let MountSource::Volume { directory } = &mount.source {
+                // One that is missing will be made.
+                is_directory_all_the_way(root, Path::new(directory))?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn check_sources(
+        &self,
+        application: &ApplicationName,
+        volume: Option<&Path>,
+        sources: &[PathBuf],
+    ) -> Result<(), StepFailure> {
+        let scratch = self.scratch_of(application);
+        for source in sources {
+            let roots = volume.into_iter().chain([scratch.as_path()]);
+            for root in roots {
+                if let Ok(inner) = source.strip_prefix(root)
+                    && !is_directory_all_the_way(root, inner)?
+                {
+                    return Err(failure_of(format!(
+                        "the directory {} is gone, which the container of `{application}` is given",
+                        source.display()
+                    )));
+                }
+            }
+        }
+        Ok(())
+    }
+
     async fn remove_scratch(&self, application: &ApplicationName) -> Result<Change, StepFailure> {
         let directory = self.scratch_of(application);
         let path = directory.clone();
@@ -177,8 +214,8 @@ fn check_layout(
     };
     Err(StepFailure {
         hint: Some(format!(
-            "keep the key that `{application}` had; docs/configuration.md says how a volume is \
-             converted"
+            "keep the key that `{application}` had; docs/operations.md says under “From one mount \
+             point to several” how a volume is converted"
         )),
         ..failure_of(format!(
             "the volume of `{application}` {is} so far; with `{wants}` the application would not \
@@ -228,6 +265,21 @@ fn is_directory(path: &Path) -> Result<bool, StepFailure> {
             &error,
         )),
     }
+}
+
+/// Tells whether `inner` below `root` is a directory, and every directory on the way.
+///
+/// # Errors
+/// Fails where anything else is on the way.
+fn is_directory_all_the_way(root: &Path, inner: &Path) -> Result<bool, StepFailure> {
+    let mut path = root.to_owned();
+    for name in inner {
+        path.push(name);
+        if !is_directory(&path)? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// Removes what an interrupted filling left.
@@ -284,5 +336,9 @@ mod tests {
         std::os::unix::fs::symlink("/etc", &path).unwrap();
         let refused = is_directory(&path).unwrap_err();
         assert!(refused.message.contains("a symbolic link"), "{refused:?}");
+        // Also where it is on the way to what is mounted.
+        is_directory_all_the_way(root.path(), Path::new("data/ssh")).unwrap_err();
+        let gone = is_directory_all_the_way(root.path(), Path::new("gone/too"));
+        assert!(!gone.unwrap());
     }
 }

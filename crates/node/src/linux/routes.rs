@@ -45,7 +45,10 @@ where
 async fn legacy_obstructs() -> Result<bool, StepFailure> {
     // Where users other than root have no directory of such programs in their path.
     for program in ["iptables-legacy", "/usr/sbin/iptables-legacy"] {
-        match Command::new(program).args(["-w", "-S"]).output().await {
+        let mut command = Command::new(program);
+        // Somebody else's command may keep its lock for long.
+        command.args(["-w", "5", "-S"]).kill_on_drop(true);
+        match command.output().await {
             Ok(output) => {
                 let listed = String::from_utf8_lossy(&output.stdout);
                 return Ok(flocker_net::legacy_rules_obstruct(&listed));

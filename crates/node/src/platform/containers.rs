@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::net::Ipv4Addr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use flocker_docker::{BindMount, ContainerObservation, EngineObservation};
@@ -72,6 +72,12 @@ pub(crate) trait Containers: Clone + Debug + Send + Sync + 'static {
         specification: &ContainerSpecification,
         volume: Option<&Path>,
     ) -> impl Future<Output = Result<bool, StepFailure>> + Send;
+
+    /// Lists the directories of the node that a container is given.
+    fn bind_sources(
+        &self,
+        application: &ApplicationName,
+    ) -> impl Future<Output = Result<Vec<PathBuf>, StepFailure>> + Send;
 
     /// Makes sure that a container exists, with its volume at this directory and these mounts; it is
     /// not started. One that differs is replaced unless it runs, or has anonymous volumes.

@@ -1,7 +1,7 @@
 //! The directories of the node that containers see at their mount points.
 
 use std::fmt::Debug;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use flocker_docker::BindMount;
 use flocker_model::{ApplicationName, ContainerMount, ImageReference, VolumeFill};
@@ -42,6 +42,21 @@ pub(crate) trait Directories: Clone + Debug + Send + Sync + 'static {
         &self,
         wanted: WantedDirectories<'_>,
     ) -> impl Future<Output = Result<Vec<BindMount>, StepFailure>> + Send;
+
+    /// Looks at the directories as [`ensure`](Self::ensure) does, and makes nothing.
+    fn check(
+        &self,
+        wanted: WantedDirectories<'_>,
+    ) -> impl Future<Output = Result<(), StepFailure>> + Send;
+
+    /// Looks whether what a container that exists is given is still what it was: directories all the
+    /// way, and no symbolic link that the application has put there since.
+    fn check_sources(
+        &self,
+        application: &ApplicationName,
+        volume: Option<&Path>,
+        sources: &[PathBuf],
+    ) -> impl Future<Output = Result<(), StepFailure>> + Send;
 
     /// Removes an application's scratch directories with all that is in them.
     fn remove_scratch(

@@ -45,8 +45,8 @@ pub(super) fn hint(node: &NodeName, obstacle: &FirewallObstacle) -> String {
              {node}, then `systemctl restart docker`, which restarts its containers"
         ),
         FirewallObstacle::DockerChainsMissing => format!(
-            "`systemctl restart docker` on {node} makes Docker's chains again; it restarts its \
-             containers"
+            "remove `\"iptables\": false` from /etc/docker/daemon.json on {node} if it is there, then \
+             `systemctl restart docker` makes Docker's chains again; it restarts its containers"
         ),
         FirewallObstacle::Chain { table, chain }
             if (table.as_str(), chain.as_str()) == FIREWALLD =>

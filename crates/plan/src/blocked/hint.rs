@@ -62,7 +62,11 @@ impl BlockedKind {
                  is sent in full",
                 set_aside(&replica.node)
             ),
-            Self::AnonymousVolumes { node, paths } => bring_in(application, node, paths),
+            Self::AnonymousVolumes {
+                node,
+                dataset,
+                paths,
+            } => bring_in(application, node, (dataset.as_ref(), paths)),
             _ => return None,
         })
     }

@@ -54,6 +54,7 @@ fn write_no_image(
                 "and the node cannot reach the image's registry: {reason}"
             )
         }
+        RegistryAnswer::Silent => f.write_str("and the image's registry does not answer the node"),
     }
 }
 
@@ -118,7 +119,7 @@ fn bring_along(
             "check the image's name; `docker pull {image}` on {node} shows what its registry says. \
              To do without the registry: {archive}"
         ),
-        RegistryAnswer::Unreachable { .. } => format!(
+        RegistryAnswer::Unreachable { .. } | RegistryAnswer::Silent => format!(
             "deploy again once `docker pull {image}` works on {node}. To do without the registry: \
              {archive}"
         ),

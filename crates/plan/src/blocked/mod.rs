@@ -8,7 +8,7 @@ mod mounts;
 mod text;
 mod unseen;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 
 use flocker_model::{
@@ -265,6 +265,8 @@ pub enum BlockedKind {
     AnonymousVolumes {
         /// The node.
         node: NodeName,
+        /// The volume's dataset, if it is not mounted.
+        dataset: Option<String>,
         /// The path of each, with the directory of the node where its data belongs, if there is one.
         paths: BTreeMap<String, Option<String>>,
     },
@@ -280,16 +282,14 @@ pub enum BlockedKind {
         /// Where it was seen as a whole so far; `None` if directories of it were.
         whole: Option<MountPath>,
     },
-    /// A mount point would show another directory of the volume than the one that has its data.
+    /// Mount points would show new directories of the volume, and none those that have its data.
     DirectoryChanged {
         /// The node.
         node: NodeName,
-        /// The mount point.
-        path: MountPath,
-        /// The directory that it shows so far.
-        before: DirectoryName,
-        /// The directory that is configured.
-        now: DirectoryName,
+        /// The directories that would be out of sight.
+        lost: BTreeSet<DirectoryName>,
+        /// The directories that would be made.
+        new: BTreeSet<DirectoryName>,
     },
     /// The volume is encrypted, and its key is not loaded.
     KeyNotLoaded {

@@ -1,9 +1,9 @@
 //! Data that a container sees at other places than it should: in words, and what can be done.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use flocker_model::{ApplicationName, MountPath, NodeName};
+use flocker_model::{ApplicationName, DirectoryName, MountPath, NodeName};
 
 use super::BlockedKind;
 use crate::accounting::listed;
@@ -18,10 +18,14 @@ impl BlockedKind {
                  docker` there, and deploy again"
             ),
             Self::LayoutChanged { whole, .. } => convert(whole.as_ref()),
-            Self::DirectoryChanged { path, before, .. } => format!(
-                "keep `{before}:{path}` in `volumes`, or rename the directory in the volume: \
-                 docs/operations.md says how under “From one mount point to several”"
-            ),
+            Self::DirectoryChanged { lost, .. } => {
+                let directory = lost.first().map_or("", DirectoryName::as_str);
+                format!(
+                    "name the directory that has the data before the path, as in \
+                     `{directory}:/PATH`; to rename it in the volume, see “From one mount point to \
+                     several” in docs/operations.md"
+                )
+            }
             _ => "look at the application's data first".to_owned(),
         }
     }
@@ -34,7 +38,7 @@ impl BlockedKind {
                 image,
                 unaccounted,
             } => write!(f, "{} (on {node})", unaccounted.problem(image)),
-            Self::AnonymousVolumes { node, paths } => {
+            Self::AnonymousVolumes { node, paths, .. } => {
                 let (paths, are) = listed(&paths.keys().cloned().collect());
                 write!(
                     f,
@@ -61,15 +65,12 @@ impl BlockedKind {
                 "its volume on {node} has a directory for each mount point so far; with `volume`, \
                  the application would find those directories instead of its data"
             ),
-            Self::DirectoryChanged {
-                node,
-                path,
-                before,
-                now,
-            } => write!(
+            Self::DirectoryChanged { node, lost, new } => write!(
                 f,
-                "its data at {path} is in the directory `{before}` of its volume on {node} so far; \
-                 in `{now}` the application would not find it"
+                "its volume on {node} has data in {}, which no mount point would show any more, and \
+                 {} would be new and without it",
+                names(lost),
+                names(new)
             ),
             // Not about mount points.
             _ => Ok(()),
@@ -81,14 +82,15 @@ impl BlockedKind {
 pub(super) fn bring_in(
     application: &ApplicationName,
     node: &NodeName,
-    paths: &BTreeMap<String, Option<String>>,
+    (dataset, paths): (Option<&String>, &BTreeMap<String, Option<String>>),
 ) -> String {
     let copies: Vec<String> = paths
         .iter()
         .filter_map(|(path, directory)| Some((path, directory.as_ref()?)))
         .map(|(path, directory)| {
-            let parent = directory.rsplit_once('/').map_or("/", |(parent, _)| parent);
-            format!("`mkdir -p {parent} && docker cp -a flocker-{application}:{path} {parent}/`")
+            format!(
+                "`mkdir -p {directory} && docker cp -a flocker-{application}:{path}/. {directory}/`"
+            )
         })
         .collect();
     let lost: Vec<&str> = paths
@@ -97,6 +99,9 @@ pub(super) fn bring_in(
         .map(|(path, _)| path.as_str())
         .collect();
     let mut parts = vec![format!("on {node}: `systemctl stop flocker-{application}`")];
+    if let Some(dataset) = dataset.filter(|_| !copies.is_empty()) {
+        parts.push(format!("`zfs mount {dataset}`"));
+    }
     if !copies.is_empty() {
         let copies = copies.join(", ");
         parts.push(format!("{copies} to bring the data into the volume"));
@@ -124,4 +129,10 @@ fn convert(whole: Option<&MountPath>) -> String {
         "keep {kept}; docs/operations.md says under “From one mount point to several” how the files of \
          a volume come into directories of it, and back"
     )
+}
+
+/// Writes the names of directories with commas between them.
+fn names(directories: &BTreeSet<DirectoryName>) -> String {
+    let names: Vec<String> = directories.iter().map(|name| format!("`{name}`")).collect();
+    names.join(", ")
 }

@@ -253,9 +253,13 @@ impl<'a> Planner<'a> {
             }
             RegistryAnswer::Refuses { .. } => "its registry does not give the image to the node",
             RegistryAnswer::Unreachable { .. } => "the node cannot reach the image's registry",
+            RegistryAnswer::Silent => "the image's registry has not answered the node in time",
         };
         match self.operators_copy((node, name), OperatorStore::Docker) {
             Some(copy) => Ok(Choice::Operator { copy, why }),
+            // A pull may still succeed: by a mirror, or where the answer only takes long. Nothing is
+            // stopped before it.
+            None if matches!(answer, RegistryAnswer::Silent) => Ok(Choice::Registry(None)),
             None => Err(Box::new(BlockedKind::NoImage {
                 node: node.clone(),
                 platform: self.state(node).and_then(|state| state.platform.clone()),

@@ -1,8 +1,10 @@
 //! What containers' mount points need, seen before anything is touched.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use flocker_model::{ApplicationName, ContainerSpecification, MountSource, NodeName, NodeState};
+use flocker_model::{
+    ApplicationName, ContainerSpecification, DirectoryName, MountSource, NodeName, NodeState,
+};
 
 use crate::steps::Because;
 use crate::{Action, BlockedKind, NodeNote, Note, StepId, account};
@@ -19,6 +21,11 @@ impl Planner<'_> {
                 if !container.anonymous_volumes.is_empty() {
                     let kind = BlockedKind::AnonymousVolumes {
                         node: node.clone(),
+                        dataset: state
+                            .volumes
+                            .get(name)
+                            .filter(|copy| copy.mounted.is_none())
+                            .map(|_| format!("{}/{name}", state.pool.dataset)),
                         paths: self.places_of(name, state),
                     };
                     self.block_application(name, kind);
@@ -61,7 +68,8 @@ impl Planner<'_> {
                     let mount = mounts.find(|mount| mount.target.as_str() == path)?;
                     match mount.source {
                         MountSource::Volume { directory } => {
-                            Some(format!("{}/{directory}", volume.as_ref()?))
+                            let path = format!("{}/{directory}", volume.as_ref()?);
+                            Some(path.trim_end_matches('/').to_owned())
                         }
                         MountSource::Scratch { .. } => None,
                     }
@@ -89,17 +97,15 @@ impl Planner<'_> {
                 };
                 self.block_application(name, kind);
             }
-            for (path, directory) in &before.directories {
-                let now = wanted.directories.get(path);
-                if let Some(now) = now.filter(|now| *now != directory) {
-                    let kind = BlockedKind::DirectoryChanged {
-                        node: node.clone(),
-                        path: path.clone(),
-                        before: directory.clone(),
-                        now: now.clone(),
-                    };
-                    self.block_application(name, kind);
-                }
+            let names = |specification: &ContainerSpecification| -> BTreeSet<DirectoryName> {
+                specification.directories.values().cloned().collect()
+            };
+            let (former, named) = (names(before), names(&wanted));
+            let lost: BTreeSet<_> = former.difference(&named).cloned().collect();
+            let new: BTreeSet<_> = named.difference(&former).cloned().collect();
+            if !lost.is_empty() && !new.is_empty() {
+                let node = node.clone();
+                self.block_application(name, BlockedKind::DirectoryChanged { node, lost, new });
             }
         }
     }

@@ -99,7 +99,7 @@ impl Planner<'_> {
             Need::Nothing | Need::Relink if arrival.from.is_some() => Need::Restart,
             need => need,
         };
-        if need == Need::Restart
+        if matches!(need, Need::Restart | Need::Recreate)
             && let Some(copy) = self.copy(place, name)
         {
             refuse_held(place, copy)?;

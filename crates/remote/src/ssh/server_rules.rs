@@ -101,13 +101,19 @@ fn observe_groups(user: &str) -> Vec<String> {
 /// **Source**: `sshd_config(5)`, `AllowUsers`.
 pub fn find_refusal(text: &str, login: Login<'_>, groups: &[String]) -> Option<LoginRefusal> {
     let is_user = |pattern: &str| matches_account(pattern, login);
+    // A pattern with a host lets peers in or not by where they come from, or by its name. Only sshd
+    // knows that, so that such a pattern keeps nobody out here.
+    let may_be_user = |pattern: &str| {
+        let user = pattern.rsplit_once('@').map_or(pattern, |(user, _)| user);
+        matches_pattern(user, login.user)
+    };
     let is_group = |pattern: &str| groups.iter().any(|group| matches_pattern(pattern, group));
     let refused = |setting: LoginSetting| {
         let values = words(text, &setting.to_string());
         let keeps_out = match setting {
             LoginSetting::DenyUsers => values.iter().any(|pattern| is_user(pattern)),
             LoginSetting::AllowUsers => {
-                !values.is_empty() && !values.iter().any(|pattern| is_user(pattern))
+                !values.is_empty() && !values.iter().any(|pattern| may_be_user(pattern))
             }
             LoginSetting::DenyGroups => values.iter().any(|pattern| is_group(pattern)),
             LoginSetting::AllowGroups => {

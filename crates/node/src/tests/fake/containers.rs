@@ -300,6 +300,13 @@ impl Containers for FakeContainers {
         found.await
     }
 
+    async fn bind_sources(
+        &self,
+        _application: &ApplicationName,
+    ) -> Result<Vec<PathBuf>, StepFailure> {
+        Ok(Vec::new())
+    }
+
     async fn ensure_container(
         &self,
         specification: &ContainerSpecification,

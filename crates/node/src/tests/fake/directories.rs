@@ -64,6 +64,19 @@ impl Directories for FakeDirectories {
         ensured.await
     }
 
+    async fn check(&self, _wanted: WantedDirectories<'_>) -> Result<(), StepFailure> {
+        Ok(())
+    }
+
+    async fn check_sources(
+        &self,
+        _application: &ApplicationName,
+        _volume: Option<&Path>,
+        _sources: &[PathBuf],
+    ) -> Result<(), StepFailure> {
+        Ok(())
+    }
+
     async fn remove_scratch(&self, application: &ApplicationName) -> Result<Change, StepFailure> {
         let removed = self
             .host
