@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::io;
+use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
 
 use bollard::models::{ContainerCreateBody, HostConfig};
@@ -15,8 +16,9 @@ use thiserror::Error;
 use tokio_util::io::{StreamReader, SyncIoBridge};
 
 use crate::connection::{Docker, RequestFailed, found, status_of};
+use crate::image_user::find_user;
 use crate::naming::{LABEL_ROLE, content_name};
-use crate::unpack::{UnpackError, unpack};
+use crate::unpack::{UnpackError, first_file, unpack};
 
 /// Why a directory cannot be filled from an image.
 #[derive(Debug, Error)]
@@ -40,6 +42,19 @@ pub enum ContentError {
         #[source]
         source: UnpackError,
     },
+    /// The directory cannot be given to the image's user.
+    #[error("{} cannot be given to `{user}`, the user of image {image}", into.display())]
+    Owner {
+        /// The image.
+        image: ImageReference,
+        /// Its user, as it writes it.
+        user: String,
+        /// The directory of the node.
+        into: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
     /// A request failed.
     #[error(transparent)]
     Request(#[from] RequestFailed),
@@ -49,7 +64,7 @@ impl Docker {
     /// Copies what `image` has at `path` into the empty directory `into`: files with their owners and
     /// modes, and the owner and mode of the directory itself, as Docker fills its own volumes.
     ///
-    /// Leaves the directory as it is where the image has nothing.
+    /// Where the image has nothing, the directory is given to the user that the image runs as.
     ///
     /// Docker shows an image's files only in a container: one is created for that, is never started,
     /// and is removed afterwards. It has a name by which the next attempt finds one that an
@@ -105,7 +120,7 @@ impl Docker {
             Ok(Some(first)) => first,
             Ok(None) => return Ok(()),
             Err(error) if status_of(&error) == Some(404) => {
-                return self.require_content(container, error).await;
+                return self.give_to_user((container, image), into, error).await;
             }
             Err(source) => {
                 return Err(RequestFailed::new(format!("read {path} of {image}"), source).into());
@@ -126,18 +141,56 @@ impl Docker {
         })
     }
 
-    /// Makes sure that a container that lacks a path is there itself: somebody may remove containers
+    /// Gives a directory to the user that the image runs as, because the image has nothing there that
+    /// tells whose it is.
+    ///
+    /// Fails with what `missing` says if the container itself is gone: somebody may remove containers
     /// that do not run, and a new volume must not stay empty for that.
-    async fn require_content(
+    async fn give_to_user(
         &self,
-        container: &str,
+        (container, image): (&str, &ImageReference),
+        into: &Path,
         missing: bollard::errors::Error,
     ) -> Result<(), ContentError> {
         let none = None::<InspectContainerOptions>;
         let failed = |source| RequestFailed::new(format!("read container {container}"), source);
-        match found(self.client.inspect_container(container, none).await).map_err(failed)? {
-            Some(_) => Ok(()),
-            None => Err(failed(missing).into()),
+        let details = found(self.client.inspect_container(container, none).await);
+        let Some(details) = details.map_err(failed)? else {
+            return Err(failed(missing).into());
+        };
+        let user = details.config.and_then(|config| config.user);
+        let Some(user) = user.filter(|user| !user.is_empty()) else {
+            return Ok(());
+        };
+        let passwd = self.read_file(container, "/etc/passwd").await?;
+        let group = self.read_file(container, "/etc/group").await?;
+        // A user that the image does not know is Docker's to refuse, at the start.
+        let Some((uid, gid)) = find_user(&user, &passwd, &group) else {
+            return Ok(());
+        };
+        chown(into, Some(uid), Some(gid)).map_err(|source| ContentError::Owner {
+            image: image.clone(),
+            user,
+            into: into.to_owned(),
+            source,
+        })
+    }
+
+    /// Reads a small file of a container; one that is not there is empty.
+    async fn read_file(&self, container: &str, path: &str) -> Result<String, RequestFailed> {
+        let options = DownloadFromContainerOptions {
+            path: path.to_owned(),
+        };
+        let archive = self
+            .client
+            .download_from_container(container, Some(options));
+        match archive.try_collect::<Vec<_>>().await {
+            Ok(pieces) => Ok(first_file(&pieces.concat())),
+            Err(error) if status_of(&error) == Some(404) => Ok(String::new()),
+            Err(source) => Err(RequestFailed::new(
+                format!("read {path} of {container}"),
+                source,
+            )),
         }
     }
 

@@ -18,6 +18,7 @@ mod health;
 mod hosts;
 mod image;
 mod image_content;
+mod image_user;
 mod namespace;
 mod naming;
 mod network;

@@ -66,6 +66,23 @@ pub(crate) fn unpack(archive: impl Read, into: &Path) -> Result<(), UnpackError>
     Ok(())
 }
 
+/// Returns the text of the first file of an archive; empty if there is none.
+pub(crate) fn first_file(archive: &[u8]) -> String {
+    let mut text = Vec::new();
+    let mut archive = Archive::new(archive);
+    let first = archive
+        .entries()
+        .ok()
+        .and_then(|mut entries| entries.next());
+    if let Some(Ok(mut entry)) = first {
+        // What cannot be read to its end says nothing.
+        if entry.read_to_end(&mut text).is_err() {
+            text.clear();
+        }
+    }
+    String::from_utf8_lossy(&text).into_owned()
+}
+
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::MetadataExt as _;

@@ -83,6 +83,32 @@ async fn a_directory_is_filled_with_what_the_image_has() {
 }
 
 #[tokio::test]
+async fn a_directory_that_the_image_lacks_belongs_to_its_user() {
+    let Some(docker) = connect().await else {
+        return;
+    };
+    import_image(
+        "flocker-test/user:1",
+        vec!["USER worker".to_owned()],
+        |root| {
+            std::fs::create_dir(root.join("etc")).unwrap();
+            let passwd = "root:x:0:0::/:/bin/sh\nworker:x:903:904::/:/bin/sh\n";
+            std::fs::write(root.join("etc/passwd"), passwd).unwrap();
+        },
+    )
+    .await;
+    let image = "flocker-test/user:1".parse().unwrap();
+    let path = "/var/lib/worker".parse().unwrap();
+    let into = tempfile::tempdir().unwrap();
+    docker
+        .copy_from_image(&"user".parse().unwrap(), (&image, &path), into.path())
+        .await
+        .unwrap();
+    let found = std::fs::metadata(into.path()).unwrap();
+    assert_eq!((found.uid(), found.gid()), (903, 904));
+}
+
+#[tokio::test]
 async fn no_anonymous_volume_is_made_where_a_directory_is_mounted() {
     let Some(docker) = connect().await else {
         return;
