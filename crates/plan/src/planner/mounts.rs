@@ -97,12 +97,12 @@ impl Planner<'_> {
                 };
                 self.block_application(name, kind);
             }
-            let names = |specification: &ContainerSpecification| -> BTreeSet<DirectoryName> {
+            let shown = |specification: &ContainerSpecification| -> BTreeSet<DirectoryName> {
                 specification.directories.values().cloned().collect()
             };
-            let (former, named) = (names(before), names(&wanted));
-            let lost: BTreeSet<_> = former.difference(&named).cloned().collect();
-            let new: BTreeSet<_> = named.difference(&former).cloned().collect();
+            let (former, next) = (shown(before), shown(&wanted));
+            let lost: BTreeSet<_> = former.difference(&next).cloned().collect();
+            let new: BTreeSet<_> = next.difference(&former).cloned().collect();
             if !lost.is_empty() && !new.is_empty() {
                 let node = node.clone();
                 self.block_application(name, BlockedKind::DirectoryChanged { node, lost, new });
