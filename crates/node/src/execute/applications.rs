@@ -1,6 +1,6 @@
 //! Starting and stopping applications: volume, network namespace, container, unit.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use flocker_docker::UnitSpecification;
@@ -8,17 +8,17 @@ use flocker_model::{
     ApplicationName, ContainerLinks, ContainerSpecification, ContainerStatus, Epoch,
     RememberedApplication, RestartPolicy, StopGracePeriod, UnitState,
 };
-use flocker_plan::{Accounted, Note, StopKind};
+use flocker_plan::{Note, StopKind};
 use flocker_remote::protocol::{Change, Progress, StepDone, StepFailure};
 
 use crate::execute::ProgressSender;
-use crate::execute::images::account_for;
+use crate::execute::containers::{check_before_stopping, ensure_container};
 use crate::failure::OrFailure as _;
 use crate::machine::Machine;
 use crate::places::reach;
 use crate::platform::{
     Containers as _, Directories as _, OwnedVolume as _, Platform, Routes as _, Steady, Units as _,
-    Volumes as _, WantedDirectories,
+    Volumes as _,
 };
 
 /// How long systemd may take to stop an application, beyond what the application is given.
@@ -70,47 +70,6 @@ pub(crate) async fn make_ready(
     reach(|| format!("{step}.container-made")).await;
     // A namespace that was made anew may have another address than the table says.
     look_addresses_up_again(machine, step).await
-}
-
-/// Makes sure of the container, and of a directory for each of its mount points.
-///
-/// A container that is as specified is left as it is, with what it has mounted: it may have been made
-/// by an earlier release, which let Docker make volumes.
-async fn ensure_container(
-    machine: &Machine<impl Platform>,
-    specification: &ContainerSpecification,
-    volume: Option<&Path>,
-) -> Result<(), StepFailure> {
-    let containers = &machine.containers;
-    if containers.has_container(specification, volume).await? {
-        // Docker looks the directories up again at each start, and would follow a link.
-        let name = &specification.application;
-        let sources = containers.bind_sources(name).await?;
-        let directories = &machine.directories;
-        return directories.check_sources(name, volume, &sources).await;
-    }
-    let accounted = account_for(machine, specification).await?;
-    let wanted = wanted_directories(specification, volume, &accounted);
-    let mounts = machine.directories.ensure(wanted).await?;
-    containers
-        .ensure_container(specification, volume, &mounts)
-        .await?;
-    Ok(())
-}
-
-/// Describes the directories that a container is to see.
-fn wanted_directories<'a>(
-    specification: &'a ContainerSpecification,
-    volume: Option<&'a Path>,
-    accounted: &'a Accounted,
-) -> WantedDirectories<'a> {
-    WantedDirectories {
-        application: &specification.application,
-        image: &specification.image,
-        volume,
-        sees_top: specification.mountpoint.is_some(),
-        mounts: &accounted.mounts,
-    }
 }
 
 /// Puts the containers' present addresses into the node's table, if there is one.
@@ -243,21 +202,6 @@ async fn take_down_if_different(
         return killed(machine, (name, grace), stopped).await;
     }
     Ok(Vec::new())
-}
-
-/// Looks whether another container of a running application could be made, so that it is not stopped
-/// in vain.
-async fn check_before_stopping(
-    machine: &Machine<impl Platform>,
-    specification: &ContainerSpecification,
-) -> Result<(), StepFailure> {
-    let name = &specification.application;
-    let accounted = account_for(machine, specification).await?;
-    let observed = machine.volumes.observe_volume(name).await?;
-    let mounted = observed.and_then(|copy| copy.mounted).map(PathBuf::from);
-    let volume = mounted.as_deref().filter(|_| specification.has_volume());
-    let wanted = wanted_directories(specification, volume, &accounted);
-    machine.directories.check(wanted).await
 }
 
 /// Returns how long an application may take to stop before it is killed.

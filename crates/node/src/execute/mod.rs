@@ -1,6 +1,7 @@
 //! Doing what a step says. Nothing here decides what should happen: that is the planner's.
 
 pub(crate) mod applications;
+mod containers;
 mod images;
 mod membership;
 mod push;

@@ -1,0 +1,69 @@
+//! Containers, and the directories that they see.
+
+use std::path::{Path, PathBuf};
+
+use flocker_model::ContainerSpecification;
+use flocker_plan::Accounted;
+use flocker_remote::protocol::StepFailure;
+
+use crate::execute::images::account_for;
+use crate::machine::Machine;
+use crate::platform::{
+    Containers as _, Directories as _, Platform, Volumes as _, WantedDirectories,
+};
+
+/// Makes sure of the container, and of a directory for each of its mount points.
+///
+/// A container that is as specified is left as it is, with what it has mounted: it may have been made
+/// by an earlier release, which let Docker make volumes.
+pub(super) async fn ensure_container(
+    machine: &Machine<impl Platform>,
+    specification: &ContainerSpecification,
+    volume: Option<&Path>,
+) -> Result<(), StepFailure> {
+    let containers = &machine.containers;
+    if containers.has_container(specification, volume).await? {
+        // Docker looks the directories up again at each start, and would follow a link.
+        let name = &specification.application;
+        let sources = containers.bind_sources(name).await?;
+        let directories = &machine.directories;
+        return directories.check_sources(name, volume, &sources).await;
+    }
+    let accounted = account_for(machine, specification).await?;
+    let wanted = wanted_directories(specification, volume, &accounted);
+    let mounts = machine.directories.ensure(wanted).await?;
+    containers
+        .ensure_container(specification, volume, &mounts)
+        .await?;
+    Ok(())
+}
+
+/// Describes the directories that a container is to see.
+fn wanted_directories<'a>(
+    specification: &'a ContainerSpecification,
+    volume: Option<&'a Path>,
+    accounted: &'a Accounted,
+) -> WantedDirectories<'a> {
+    WantedDirectories {
+        application: &specification.application,
+        image: &specification.image,
+        volume,
+        sees_top: specification.mountpoint.is_some(),
+        mounts: &accounted.mounts,
+    }
+}
+
+/// Looks whether another container of a running application could be made, so that it is not stopped
+/// in vain.
+pub(super) async fn check_before_stopping(
+    machine: &Machine<impl Platform>,
+    specification: &ContainerSpecification,
+) -> Result<(), StepFailure> {
+    let name = &specification.application;
+    let accounted = account_for(machine, specification).await?;
+    let observed = machine.volumes.observe_volume(name).await?;
+    let mounted = observed.and_then(|copy| copy.mounted).map(PathBuf::from);
+    let volume = mounted.as_deref().filter(|_| specification.has_volume());
+    let wanted = wanted_directories(specification, volume, &accounted);
+    machine.directories.check(wanted).await
+}
