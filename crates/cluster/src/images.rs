@@ -235,7 +235,7 @@ async fn connect_docker() -> Option<Docker> {
     match reach_docker(&path).await {
         Ok(docker) => Some(docker),
         Err(error) => {
-            // A socket that is merely there may be of a Docker that nobody uses.
+            // A socket in a usual place may belong to a Docker that is not in use.
             if let Some(choice) = choice {
                 let reason = error.to_string();
                 let problem = EndpointProblem::NoAnswer {

@@ -121,7 +121,7 @@ pub(crate) const APPLICATION: &[Foreign] = &[
         "healthcheck",
         "a health check cannot be set yet; the image's own is used",
     ),
-    // What is the image's or Docker's own choice so far.
+    // Keys whose value is the image's or Docker's own choice so far.
     Foreign::nothing("user", "the user cannot be set yet; it is the image's"),
     Foreign::nothing(
         "group_add",
@@ -205,7 +205,7 @@ pub(crate) const APPLICATION: &[Foreign] = &[
         "platform",
         "leave it out; each node runs the image for its own architecture",
     ),
-    // What only Compose itself acts on.
+    // Keys on which only Compose itself acts.
     Foreign::nothing("attach", COMPOSE),
     Foreign::nothing("develop", COMPOSE),
     Foreign::nothing("models", COMPOSE),
@@ -229,7 +229,7 @@ const LABELS: &str = "labels cannot be set yet";
 const HOOKS: &str = "commands at the start and stop of a container are not supported";
 const COMPOSE: &str = "leave it out; it means something to Compose only";
 
-/// What is said about a number of attempts.
+/// The answer to a number of attempts.
 pub(crate) const NO_COUNT: &str = "a number of attempts has no counterpart";
 
 /// Writes a command line as a list.

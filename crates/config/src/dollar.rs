@@ -1,7 +1,7 @@
 //! Dollars in text: `$$` is one, and `${NAME}` is refused.
 //!
-//! Compose replaces `${NAME}`. Whoever copies a value from a Compose file would otherwise have the
-//! same, public text for a password on every installation.
+//! Compose replaces `${NAME}`. Taken literally, a value from a Compose file would be the same public
+//! password on every installation.
 
 use std::ops::Range;
 
@@ -9,7 +9,7 @@ use crate::fields::Field;
 use crate::phrase::{QUOTED_CHARACTERS, quote};
 use crate::report::{Finding, Report};
 
-/// What a `${` in a text is, and where.
+/// A `${` in a text, and its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Variable {
     Whole(Range<usize>),
@@ -64,7 +64,7 @@ fn closing_brace(text: &str) -> Option<usize> {
     None
 }
 
-/// What the text of a value is for, which decides what to write in the place of a variable.
+/// The use of a value, which decides what to write in the place of a variable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Purpose {
     /// A program reads it, which may know `${NAME}` itself.

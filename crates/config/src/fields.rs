@@ -90,7 +90,7 @@ impl<'t> Field<'t> {
         }
     }
 
-    /// Reads a string that Flocker understands; a number or boolean without quotes is none.
+    /// Reads a string that Flocker understands; a number or boolean without quotes is refused.
     pub(crate) fn string(&self, report: &mut Report) -> Option<Located<String>> {
         self.string_for(Purpose::Flocker, report)
     }

@@ -19,7 +19,7 @@ pub(crate) struct Foreign {
     here: Here,
 }
 
-/// What a key of another program is here.
+/// The counterpart here of another program's key.
 #[derive(Debug, Clone, Copy)]
 enum Here {
     /// The same under another name.
@@ -27,7 +27,7 @@ enum Here {
         name: &'static str,
         /// Writes the value as it is written here, if that can be said.
         value: fn(Value<'_>) -> Option<String>,
-        /// What to know about the key.
+        /// The advice about the key.
         note: &'static str,
     },
     /// Nothing; the hint says why, or what to do.

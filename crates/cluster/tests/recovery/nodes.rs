@@ -47,7 +47,7 @@ struct Death {
 #[derive(Debug, Default)]
 struct World {
     observed: Observed,
-    /// What registries say of every image.
+    /// The answer of registries about every image.
     registries: Option<RegistryAnswer>,
     death: Option<Death>,
     befallen: BTreeMap<NodeName, Afterwards>,
@@ -160,7 +160,7 @@ impl Nodes {
             .arg(own.path("id"))
             .env("HOME", own.directory.path())
             .env_remove("SSH_AUTH_SOCK")
-            // What is in this machine's own Docker is no part of these tests.
+            // These tests leave this machine's own Docker out.
             .env("DOCKER_HOST", "unix:///nonexistent")
             .output()
             .unwrap();
