@@ -116,7 +116,10 @@ mod fake {
         let host = Host::new(Faults::default());
         let containers = FakeContainers { host: host.clone() };
         let process = containers
-            .ensure_namespace(&"web".parse().unwrap(), &flocker_model::NetworkIdentity::default())
+            .ensure_namespace(
+                &"web".parse().unwrap(),
+                &flocker_model::NetworkIdentity::default(),
+            )
             .await;
         Some(InMemory(FakeRoutes { host }, process.unwrap()))
     }
