@@ -3,18 +3,20 @@
 use std::collections::BTreeMap;
 
 use flocker_model::{
-    Application, ApplicationName, ByteCount, CpuMillis, ImageReference, Link, RestartPolicy,
-    Secret, StopGracePeriod, StopSignal,
+    Application, ApplicationName, ByteCount, ContainerOptions, CpuMillis, ImageReference, Link,
+    RestartPolicy, Secret, StopGracePeriod, StopSignal,
 };
 
+use crate::command::read_command;
 use crate::compose::{APPLICATION, NO_COUNT};
 use crate::dollar::Purpose;
 use crate::fields::Field;
 use crate::image::read_image;
 use crate::keys::KnownKeys;
 use crate::links::{DraftLink, read_links};
+use crate::options::{Beside, read_options};
 use crate::phrase::quote;
-use crate::process::{read_command, read_environment, read_stop_grace_period, read_stop_signal};
+use crate::process::{read_environment, read_stop_grace_period, read_stop_signal};
 use crate::quantity::{Refusal, parse_bytes, parse_cpu};
 use crate::report::{Finding, Report};
 use crate::routes::{DraftRoute, read_routes};
@@ -38,6 +40,49 @@ pub(crate) const KEYS: KnownKeys = KnownKeys {
         "restart",
         "stop_signal",
         "stop_grace_period",
+        "entrypoint",
+        "user",
+        "group_add",
+        "working_dir",
+        "init",
+        "tty",
+        "stdin_open",
+        "hostname",
+        "domainname",
+        "extra_hosts",
+        "dns",
+        "dns_search",
+        "dns_opt",
+        "mem_reservation",
+        "mem_swappiness",
+        "memswap_limit",
+        "cpu_shares",
+        "cpuset",
+        "pids_limit",
+        "shm_size",
+        "ulimits",
+        "oom_score_adj",
+        "oom_kill_disable",
+        "blkio_config",
+        "cgroup_parent",
+        "storage_opt",
+        "devices",
+        "device_cgroup_rules",
+        "gpus",
+        "cap_add",
+        "cap_drop",
+        "privileged",
+        "security_opt",
+        "sysctls",
+        "read_only",
+        "tmpfs",
+        "userns_mode",
+        "runtime",
+        "ipc",
+        "pid",
+        "cgroup",
+        "labels",
+        "annotations",
     ],
     foreign: APPLICATION,
 };
@@ -45,7 +90,7 @@ pub(crate) const KEYS: KnownKeys = KnownKeys {
 /// What Docker refuses to go below.
 ///
 /// **Source**: `docker run` reference, `--memory`.
-const LEAST_MEMORY: ByteCount = ByteCount::mebibytes(6);
+pub(crate) const LEAST_MEMORY: ByteCount = ByteCount::mebibytes(6);
 
 /// An application as far as it could be read, with the places that other checks need.
 #[derive(Debug)]
@@ -62,6 +107,7 @@ pub(crate) struct Draft {
     restart: RestartPolicy,
     stop_signal: Option<StopSignal>,
     stop_grace_period: Option<StopGracePeriod>,
+    options: ContainerOptions,
 }
 
 /// Reads every application of the file.
@@ -86,6 +132,7 @@ fn read_application(entry: Entry<'_>, report: &mut Report) -> Draft {
         restart: RestartPolicy::default(),
         stop_signal: None,
         stop_grace_period: None,
+        options: ContainerOptions::default(),
     };
     let name = &entry.key.value;
     if let Err(invalid) = name.parse::<ApplicationName>() {
@@ -125,6 +172,11 @@ fn read_application(entry: Entry<'_>, report: &mut Report) -> Draft {
         draft.read_field(&Field::of(entry, &owner), entry, report);
     }
     draft.data = read_data(entry.value, &owner, report);
+    let beside = Beside {
+        memory: draft.memory,
+        data: &draft.data,
+    };
+    draft.options = read_options(entry.value, &owner, beside, report);
     draft
 }
 
@@ -175,6 +227,7 @@ impl Draft {
             restart: self.restart,
             stop_signal: self.stop_signal,
             stop_grace_period: self.stop_grace_period,
+            options: self.options,
             ..Application::new(self.image?)
         };
         Some((self.name.value.parse().ok()?, application))

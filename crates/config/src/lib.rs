@@ -9,6 +9,7 @@
 //! [`Deployment`]: flocker_model::Deployment
 
 mod application;
+mod command;
 mod compose;
 mod cross;
 mod diagnostic;
@@ -19,6 +20,7 @@ mod image;
 mod keys;
 mod links;
 mod nodes;
+mod options;
 mod parse;
 mod phrase;
 mod port_form;

@@ -86,7 +86,7 @@ pub(crate) fn parse_cpu(text: &str) -> Result<CpuMillis, Refusal> {
         .ok_or_else(|| Refusal::new("is not a number of processors", EXAMPLE))?;
     let too_many = || {
         let hint = "write how many processors it may use, such as `2`; a weight against other \
-                    containers (`cpu_shares`) cannot be set";
+                    containers is `cpu_shares`";
         Refusal::new("is more than 256 processors", hint)
     };
     let scaled = decimal.digits.checked_mul(1000).ok_or_else(too_many)?;

@@ -13,6 +13,7 @@
 mod connection;
 mod container;
 mod container_body;
+mod container_options;
 mod events;
 mod health;
 mod hosts;
@@ -41,7 +42,7 @@ pub use container_body::BindMount;
 pub use health::HealthError;
 pub use hosts::HostsError;
 pub use image::{ImageError, ImageProgress};
-pub use image_content::ContentError;
+pub use image_content::{ContentError, ImageContent};
 pub use namespace::{NamespaceError, NamespaceState};
 pub use naming::{Change, container_name, namespace_name, unit_name};
 pub use network::{InvalidSubnet, Ipv4Subnet, NetworkError, NetworkState};

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    ApplicationName, ByteCount, CpuMillis, Digest, DirectoryName, ImageReference, MountPath, Port,
-    Secret, StopGracePeriod, StopSignal,
+    ApplicationName, ByteCount, ContainerOptions, CpuMillis, Digest, DirectoryName, ImageReference,
+    MountPath, Port, Secret, StopGracePeriod, StopSignal,
 };
 
 /// Where a container sees its volume.
@@ -90,6 +90,9 @@ pub struct Application {
     /// How long its process may take to end before it is killed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stop_grace_period: Option<StopGracePeriod>,
+    /// What Docker is told beside that.
+    #[serde(default, skip_serializing_if = "ContainerOptions::is_unset")]
+    pub options: ContainerOptions,
 }
 
 impl Application {
@@ -108,6 +111,7 @@ impl Application {
             scratch: BTreeSet::new(),
             stop_signal: None,
             stop_grace_period: None,
+            options: ContainerOptions::default(),
         }
     }
 }
@@ -150,6 +154,9 @@ pub struct ContainerSpecification {
     /// How long its process may take to end before it is killed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stop_grace_period: Option<StopGracePeriod>,
+    /// What Docker is told beside that.
+    #[serde(default, skip_serializing_if = "ContainerOptions::is_unset")]
+    pub options: ContainerOptions,
 }
 
 impl ContainerSpecification {
@@ -178,6 +185,7 @@ impl ContainerSpecification {
             scratch: application.scratch.clone(),
             stop_signal: application.stop_signal,
             stop_grace_period: application.stop_grace_period,
+            options: application.options.clone(),
         }
     }
 

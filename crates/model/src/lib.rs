@@ -4,6 +4,7 @@
 
 mod application;
 mod container_mount;
+mod container_options;
 mod deployment;
 mod digest;
 mod firewall;
@@ -29,6 +30,13 @@ pub use application::{
     Application, ContainerSpecification, Link, RestartPolicy, VolumeLayout, VolumeSpecification,
 };
 pub use container_mount::{ContainerMount, DIRECTORIES_MARKER, MountSource, VolumeFill};
+pub use container_options::{
+    BlockIo, Capability, CdiDevice, CgroupParent, ContainerOptions, ContainerSysctl, ContainerUser,
+    CpuSet, DeviceMapping, DeviceRate, DeviceRule, ExtraHost, GpuRequest, GpuSelection,
+    HostAddress, HostName, HostNamespace, IpcMode, IsolationOptions, LabelName, LimitOptions,
+    NamespaceMode, NetworkIdentity, NetworkSysctl, ProcessOptions, ResolverOption, RuntimeName,
+    SearchDomain, SecurityOption, TmpfsOptions, Ulimit, UlimitName, Upmost, WorkingDirectory,
+};
 pub use deployment::{AppliedDeployment, Deployment, DeploymentId};
 pub use digest::Digest;
 pub use firewall::FirewallObstacle;

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use flocker_docker::{Docker, HealthError};
-use flocker_model::{ApplicationName, ContainerSpecification, ContainerStatus, Health};
+use flocker_model::{
+    ApplicationName, ContainerSpecification, ContainerStatus, Health, NetworkIdentity,
+};
 
 use crate::daemon::{SERVER, application, connect, import_changed_shell, start};
 
@@ -20,7 +22,10 @@ async fn run_checked(docker: &Docker, name: &str, script: &str) -> ApplicationNa
         ..application(name, script)
     };
     let name = specification.application.clone();
-    docker.ensure_namespace(&name).await.unwrap();
+    docker
+        .ensure_namespace(&name, &NetworkIdentity::default())
+        .await
+        .unwrap();
     docker
         .ensure_container(&specification, None, &[])
         .await
@@ -86,7 +91,10 @@ async fn without_a_check_nothing_is_waited_for() {
     };
     let specification = application("unchecked", SERVER);
     let name = &specification.application;
-    docker.ensure_namespace(name).await.unwrap();
+    docker
+        .ensure_namespace(name, &NetworkIdentity::default())
+        .await
+        .unwrap();
     docker
         .ensure_container(&specification, None, &[])
         .await

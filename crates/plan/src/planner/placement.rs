@@ -88,6 +88,7 @@ impl Planner<'_> {
             name,
             place,
             image: &application.image,
+            user: application.options.process.user.as_ref(),
             ready: &ready,
         };
         let arrival = match &application.volume {

@@ -148,6 +148,7 @@ fn create_unknown(goal: &Goal<'_>, mut plan: Plan) -> Made {
                 layout: VolumeLayout::Whole {
                     mountpoint: crate::case::name("/data"),
                 },
+                user: None,
             },
         };
         let start = Action::StartApplication {
