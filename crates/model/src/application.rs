@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    ApplicationName, ByteCount, CpuMillis, Digest, DirectoryName, ImageReference, MountPath, Port,
-    Secret, StopGracePeriod, StopSignal,
+    ApplicationName, ByteCount, CpuMillis, DependencyCondition, Digest, DirectoryName, HealthCheck,
+    ImageReference, MountPath, Port, RestartPolicy, Secret, StopGracePeriod, StopSignal,
 };
 
 /// Where a container sees its volume.
@@ -46,19 +46,6 @@ pub struct Link {
     pub local_port: Port,
 }
 
-/// When systemd starts an application's container again after it has ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum RestartPolicy {
-    /// However it ended.
-    #[default]
-    Always,
-    /// When it ended with an error.
-    OnFailure,
-    /// Not at all.
-    Never,
-}
-
 /// One application as configured: what to run, wherever it will be placed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Application {
@@ -90,6 +77,12 @@ pub struct Application {
     /// How long its process may take to end before it is killed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stop_grace_period: Option<StopGracePeriod>,
+    /// The health check, if it is not the image's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub health_check: Option<HealthCheck>,
+    /// The applications that it is started after, as far as they are placed.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub depends_on: BTreeMap<ApplicationName, DependencyCondition>,
 }
 
 impl Application {
@@ -108,6 +101,8 @@ impl Application {
             scratch: BTreeSet::new(),
             stop_signal: None,
             stop_grace_period: None,
+            health_check: None,
+            depends_on: BTreeMap::new(),
         }
     }
 }
@@ -115,7 +110,7 @@ impl Application {
 /// Everything that a container is created from; its digest tells whether one must be re-created.
 ///
 /// Routes are deliberately absent: they live in the node's firewall table and change without
-/// touching the container.
+/// touching the container. So is `depends_on`, which is about starts.
 ///
 /// The digest covers the JSON text. So that an upgrade of Flocker re-creates no container, a field
 /// that is added later is left out of the text while it is unset; `command`, `mountpoint`, `memory`
@@ -150,6 +145,9 @@ pub struct ContainerSpecification {
     /// How long its process may take to end before it is killed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stop_grace_period: Option<StopGracePeriod>,
+    /// The health check, if it is not the image's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub health_check: Option<HealthCheck>,
 }
 
 impl ContainerSpecification {
@@ -178,6 +176,7 @@ impl ContainerSpecification {
             scratch: application.scratch.clone(),
             stop_signal: application.stop_signal,
             stop_grace_period: application.stop_grace_period,
+            health_check: application.health_check.clone(),
         }
     }
 
