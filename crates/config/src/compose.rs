@@ -24,15 +24,11 @@ pub(crate) const APPLICATION: &[Foreign] = &[
     Foreign::converted("command_line", "command", write_command, ""),
     Foreign::converted("mem_limit", "memory", write_size, ""),
     Foreign::converted("cpus", "cpu", write_cpu, ""),
-    Foreign::converted("restart_policy", "restart", write_restart, NO_COUNT),
+    Foreign::converted("restart_policy", "restart", write_restart, ""),
     // Keys that have another form here.
     Foreign::nothing(
         "expose",
         "leave it out; a link reaches every port, and `routes` would open one on every node",
-    ),
-    Foreign::nothing(
-        "depends_on",
-        "an order of starts cannot be set yet; `links` reach other applications",
     ),
     Foreign::nothing("env_file", "write the variables in `environment`"),
     Foreign::nothing(
@@ -116,10 +112,6 @@ pub(crate) const APPLICATION: &[Foreign] = &[
     Foreign::nothing(
         "shm_size",
         "the size of /dev/shm cannot be set yet; it is Docker's 64 MiB",
-    ),
-    Foreign::nothing(
-        "healthcheck",
-        "a health check cannot be set yet; the image's own is used",
     ),
     // Keys whose value is the image's or Docker's own choice so far.
     Foreign::nothing("user", "the user cannot be set yet; it is the image's"),
@@ -229,9 +221,6 @@ const LABELS: &str = "labels cannot be set yet";
 const HOOKS: &str = "commands at the start and stop of a container are not supported";
 const COMPOSE: &str = "leave it out; it means something to Compose only";
 
-/// The answer to a number of attempts.
-pub(crate) const NO_COUNT: &str = "a number of attempts has no counterpart";
-
 /// Writes a command line as a list.
 fn write_command(value: Value<'_>) -> Option<String> {
     word_list(value.text()?)
@@ -261,7 +250,12 @@ fn write_restart(value: Value<'_>) -> Option<String> {
         "never" | "none" | "no" => "never",
         _ => return None,
     };
-    Some(ours.to_owned())
+    let mut counts = ["maximum_retry_count", "max_attempts"].into_iter();
+    let times = counts.find_map(|key| value.get(key)?.value.text());
+    match times {
+        Some(times) if ours == "on-failure" => Some(format!("{ours}:{times}")),
+        _ => Some(ours.to_owned()),
+    }
 }
 
 #[cfg(test)]
