@@ -26,15 +26,11 @@ pub(crate) const APPLICATION: &[Foreign] = &[
     Foreign::same("memory_reservation", "mem_reservation"),
     Foreign::converted("mem_limit", "memory", write_size, ""),
     Foreign::converted("cpus", "cpu", write_cpu, ""),
-    Foreign::converted("restart_policy", "restart", write_restart, NO_COUNT),
+    Foreign::converted("restart_policy", "restart", write_restart, ""),
     // Keys that have another form here.
     Foreign::nothing(
         "expose",
         "leave it out; a link reaches every port, and `routes` would open one on every node",
-    ),
-    Foreign::nothing(
-        "depends_on",
-        "an order of starts cannot be set yet; `links` reach other applications",
     ),
     Foreign::nothing("env_file", "write the variables in `environment`"),
     Foreign::nothing(
@@ -93,10 +89,6 @@ pub(crate) const APPLICATION: &[Foreign] = &[
     Foreign::nothing("cpu_quota", CPU),
     Foreign::nothing("cpu_rt_period", REAL_TIME),
     Foreign::nothing("cpu_rt_runtime", REAL_TIME),
-    Foreign::nothing(
-        "healthcheck",
-        "a health check cannot be set yet; the image's own is used",
-    ),
     // Keys that mean nothing here.
     Foreign::nothing(
         "uts",
@@ -128,9 +120,6 @@ const REAL_TIME: &str = "real-time scheduling of a container's processes is not 
 const HOOKS: &str = "commands at the start and stop of a container are not supported";
 const COMPOSE: &str = "leave it out; it means something to Compose only";
 
-/// The answer to a number of attempts.
-pub(crate) const NO_COUNT: &str = "a number of attempts has no counterpart";
-
 /// Writes a command line as a list.
 fn write_command(value: Value<'_>) -> Option<String> {
     let words = split(value.text()?).filter(|words| !words.is_empty())?;
@@ -161,7 +150,12 @@ fn write_restart(value: Value<'_>) -> Option<String> {
         "never" | "none" | "no" => "never",
         _ => return None,
     };
-    Some(ours.to_owned())
+    let mut counts = ["maximum_retry_count", "max_attempts"].into_iter();
+    let times = counts.find_map(|key| value.get(key)?.value.text());
+    match times {
+        Some(times) if ours == "on-failure" => Some(format!("{ours}:{times}")),
+        _ => Some(ours.to_owned()),
+    }
 }
 
 #[cfg(test)]

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use flocker_model::{Secret, StopGracePeriod, StopSignal};
 
+use crate::duration::parse_grace_period;
 use crate::fields::Field;
 use crate::keys::{MERGE_KEY, merge_key};
 use crate::phrase::quote;
-use crate::quantity::{Refusal, parse_grace_period};
+use crate::quantity::Refusal;
 use crate::report::{Finding, Report};
 
 /// Reads the variables of the application that messages call `owner`.

@@ -199,7 +199,7 @@ fn values() {
         ),
         application(
             "restart",
-            "a: {image: x, restart: no}\nb: {image: x, restart: alway}",
+            "a: {image: x, restart: unless-stopped}\nb: {image: x, restart: alway}",
         ),
         application(
             "restart nonsense",

@@ -10,6 +10,7 @@ use bollard::models::{
 use flocker_model::{ApplicationName, ContainerSpecification, Digest, MountPath, NetworkIdentity};
 
 use crate::container_options::{add_identity, add_options};
+use crate::health_body::render_check;
 use crate::naming::{
     LABEL_APPLICATION, LABEL_CONFIGURATION, LABEL_FORMAT, LABEL_NAMESPACE, LABEL_ROLE,
     LABEL_VOLUME, Role,
@@ -80,6 +81,7 @@ pub(crate) fn render_container(
         cmd: specification.command.clone(),
         stop_signal: specification.stop_signal.map(|signal| signal.to_string()),
         stop_timeout: grace.map(|grace| i64::from(grace.seconds())),
+        healthcheck: specification.health_check.as_ref().map(render_check),
         env: Some(environment),
         labels: Some(render_labels(specification, placement)),
         host_config: Some(HostConfig {

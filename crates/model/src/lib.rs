@@ -5,9 +5,11 @@
 mod application;
 mod container_mount;
 mod container_options;
+mod dependency;
 mod deployment;
 mod digest;
 mod firewall;
+mod health_check;
 mod identity;
 mod image;
 mod image_copies;
@@ -20,6 +22,7 @@ mod network;
 mod node;
 mod observed;
 mod printable;
+mod restart;
 mod secret;
 mod stopping;
 mod time;
@@ -27,7 +30,7 @@ mod units;
 mod volume;
 
 pub use application::{
-    Application, ContainerSpecification, Link, RestartPolicy, VolumeLayout, VolumeSpecification,
+    Application, ContainerSpecification, Link, VolumeLayout, VolumeSpecification,
 };
 pub use container_mount::{ContainerMount, DIRECTORIES_MARKER, MountSource, VolumeFill};
 pub use container_options::{
@@ -37,9 +40,11 @@ pub use container_options::{
     NamespaceMode, NetworkIdentity, NetworkSysctl, ProcessOptions, ResolverOption, RuntimeName,
     SearchDomain, SecurityOption, TmpfsOptions, Ulimit, UlimitName, Upmost, WorkingDirectory,
 };
+pub use dependency::DependencyCondition;
 pub use deployment::{AppliedDeployment, Deployment, DeploymentId};
 pub use digest::Digest;
 pub use firewall::FirewallObstacle;
+pub use health_check::{CheckOrigin, CheckPeriod, CheckSettings, CheckTest, HealthCheck};
 pub use identity::{Contact, Member, Members, NodeId, SshIdentity};
 pub use image::{ImageId, ImageName, ImageProblem, ImageReference, InvalidImage, short_digest};
 pub use image_copies::{OperatorImage, OperatorStore, RegistryAnswer};
@@ -55,6 +60,7 @@ pub use node::{
 };
 pub use observed::{NodeObservation, Observed};
 pub use printable::{one_line, printable};
+pub use restart::RestartPolicy;
 pub use secret::Secret;
 pub use stopping::{StopGracePeriod, StopSignal};
 pub use time::{InvalidTime, parse_utc, render_age, render_rfc3339, render_span, render_utc};

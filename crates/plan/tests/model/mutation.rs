@@ -155,6 +155,7 @@ fn create_unknown(goal: &Goal<'_>, mut plan: Plan) -> Made {
             specification: ContainerSpecification::new(&name, definition),
             links: BTreeMap::new(),
             volume: Some(Epoch::FIRST),
+            dependencies: std::collections::BTreeSet::new(),
         };
         steps.push(step(created, create, &[]));
         steps.push(step(started, start, &[created]));
