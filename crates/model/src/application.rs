@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    ApplicationName, ByteCount, CpuMillis, Digest, DirectoryName, ImageReference, MountPath, Port,
-    Secret, StopGracePeriod, StopSignal,
+    ApplicationName, ByteCount, ContainerFile, CpuMillis, Digest, DirectoryName, FileContents,
+    ImageReference, MountPath, Port, Secret, StopGracePeriod, StopSignal,
 };
 
 /// Where a container sees its volume.
@@ -90,6 +90,9 @@ pub struct Application {
     /// How long its process may take to end before it is killed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stop_grace_period: Option<StopGracePeriod>,
+    /// Files that it sees at these paths and cannot change.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub files: BTreeMap<MountPath, ContainerFile>,
 }
 
 impl Application {
@@ -108,6 +111,7 @@ impl Application {
             scratch: BTreeSet::new(),
             stop_signal: None,
             stop_grace_period: None,
+            files: BTreeMap::new(),
         }
     }
 }
@@ -150,6 +154,9 @@ pub struct ContainerSpecification {
     /// How long its process may take to end before it is killed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stop_grace_period: Option<StopGracePeriod>,
+    /// Files that it sees at these paths and cannot change.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub files: BTreeMap<MountPath, ContainerFile>,
 }
 
 impl ContainerSpecification {
@@ -178,12 +185,23 @@ impl ContainerSpecification {
             scratch: application.scratch.clone(),
             stop_signal: application.stop_signal,
             stop_grace_period: application.stop_grace_period,
+            files: application.files.clone(),
         }
     }
 
     /// Tells whether the container sees a volume, whole or in directories.
     pub fn has_volume(&self) -> bool {
         self.mountpoint.is_some() || !self.directories.is_empty()
+    }
+
+    /// Replaces values of the environment and contents of files by what may be shown to people.
+    pub fn withhold_secrets(&mut self) {
+        for value in self.environment.values_mut() {
+            *value = Secret::withheld();
+        }
+        for file in self.files.values_mut() {
+            file.contents = FileContents::withheld();
+        }
     }
 
     /// Fingerprints the specification; kept as a label on the container.

@@ -3,6 +3,7 @@
 //! Nothing here does I/O, and nothing here decides anything.
 
 mod application;
+mod container_file;
 mod container_mount;
 mod deployment;
 mod digest;
@@ -19,6 +20,7 @@ mod network;
 mod node;
 mod observed;
 mod printable;
+mod registry_login;
 mod secret;
 mod stopping;
 mod time;
@@ -28,6 +30,7 @@ mod volume;
 pub use application::{
     Application, ContainerSpecification, Link, RestartPolicy, VolumeLayout, VolumeSpecification,
 };
+pub use container_file::{ContainerFile, FileContents, FileMode};
 pub use container_mount::{ContainerMount, DIRECTORIES_MARKER, MountSource, VolumeFill};
 pub use deployment::{AppliedDeployment, Deployment, DeploymentId};
 pub use digest::Digest;
@@ -47,6 +50,7 @@ pub use node::{
 };
 pub use observed::{NodeObservation, Observed};
 pub use printable::{one_line, printable};
+pub use registry_login::{RegistryLogin, RegistryLogins};
 pub use secret::Secret;
 pub use stopping::{StopGracePeriod, StopSignal};
 pub use time::{InvalidTime, parse_utc, render_age, render_rfc3339, render_span, render_utc};

@@ -114,6 +114,8 @@ impl Planner<'_> {
         let started = self.make_run(running, arrival);
         let routed = self.switch_routes(name, place, started);
         self.leave_elsewhere(name, &elsewhere, &routed);
+        let forgetful = self.remembered_elsewhere(name, place);
+        self.leave_elsewhere(name, &forgetful, &routed);
 
         let steps = self.plan.steps()[before..].iter().map(|step| step.id);
         let done_after: BTreeSet<StepId> = steps.collect();
@@ -233,6 +235,20 @@ impl Planner<'_> {
         self.observed
             .node(node)
             .is_some_and(|state| state.pool.health != PoolHealth::Usable)
+    }
+
+    /// Lists the other nodes that have nothing of the application but what it was to be started
+    /// from: its environment and files.
+    fn remembered_elsewhere(&self, name: &ApplicationName, place: &NodeName) -> Vec<NodeName> {
+        self.covered()
+            .into_iter()
+            .filter(|(node, state)| {
+                *node != place
+                    && state.remembered.applications.contains_key(name)
+                    && !state.containers.contains_key(name)
+            })
+            .map(|(node, _)| node.clone())
+            .collect()
     }
 
     /// Lists the other nodes that have a container of the application.
