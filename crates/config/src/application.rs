@@ -9,6 +9,7 @@ use flocker_model::{
 
 use crate::compose::{APPLICATION, NO_COUNT};
 use crate::dollar::Purpose;
+use crate::env_file::read_env_files;
 use crate::fields::Field;
 use crate::image::read_image;
 use crate::keys::KnownKeys;
@@ -30,6 +31,8 @@ pub(crate) const KEYS: KnownKeys = KnownKeys {
         "volumes",
         "scratch",
         "environment",
+        "env_file",
+        "files",
         "routes",
         "links",
         "command",
@@ -56,7 +59,8 @@ pub(crate) struct Draft {
     image: Option<ImageReference>,
     command: Option<Vec<String>>,
     environment: BTreeMap<String, Secret>,
-    data: Data,
+    env_file: BTreeMap<String, Secret>,
+    pub(crate) data: Data,
     memory: Option<ByteCount>,
     cpu: Option<CpuMillis>,
     restart: RestartPolicy,
@@ -80,6 +84,7 @@ fn read_application(entry: Entry<'_>, report: &mut Report) -> Draft {
         image: None,
         command: None,
         environment: BTreeMap::new(),
+        env_file: BTreeMap::new(),
         data: Data::default(),
         memory: None,
         cpu: None,
@@ -134,6 +139,7 @@ impl Draft {
         match entry.key.value.as_str() {
             "image" => self.image = read_image(field, report),
             "environment" => self.environment = read_environment(field, &owner, report),
+            "env_file" => self.env_file = read_env_files(field, &owner, report),
             "routes" => self.routes = read_routes(field, &owner, report),
             "links" => self.links = read_links(field, &owner, report),
             "command" => self.command = read_command(field, &owner, report),
@@ -159,9 +165,12 @@ impl Draft {
                 local_port: link.local_port.value,
             })
         });
+        let mut environment = self.env_file;
+        environment.extend(self.environment);
         let application = Application {
             command: self.command,
-            environment: self.environment,
+            environment,
+            files: self.data.files,
             volume: self.data.volume,
             scratch: self.data.scratch,
             routes: self

@@ -34,7 +34,6 @@ pub(crate) const APPLICATION: &[Foreign] = &[
         "depends_on",
         "an order of starts cannot be set yet; `links` reach other applications",
     ),
-    Foreign::nothing("env_file", "write the variables in `environment`"),
     Foreign::nothing(
         "build",
         "build the image first and name it in `image`; Flocker sends it from the operator's Docker",
@@ -70,11 +69,11 @@ pub(crate) const APPLICATION: &[Foreign] = &[
     ),
     Foreign::nothing(
         "secrets",
-        "secrets are not supported yet; an application can be given them in `environment`",
+        "write the file in `files`: `{from_file: ./password.txt, target: /run/secrets/NAME}`",
     ),
     Foreign::nothing(
         "configs",
-        "files for the container are not supported yet; put them into the image",
+        "write the file in `files`: `{source: ./nginx.conf, target: /etc/nginx/nginx.conf}`",
     ),
     Foreign::nothing(
         "logging",

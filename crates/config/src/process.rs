@@ -6,6 +6,7 @@ use flocker_model::{Secret, StopGracePeriod, StopSignal};
 
 use crate::fields::Field;
 use crate::keys::{MERGE_KEY, merge_key};
+use crate::outside::{read_outside, variable_text};
 use crate::phrase::quote_line;
 use crate::phrase::{double_quoted, quote};
 use crate::quantity::{Refusal, parse_grace_period};
@@ -52,6 +53,10 @@ pub(crate) fn read_environment(
                     .wrong_type("a string")
                     .hint(format!("{} if it is to be empty", value.line("\"\"")))
             });
+        } else if value.value.entries().is_some() {
+            let contents = read_outside(&value, report);
+            let text = contents.and_then(|contents| variable_text(&contents, &value, report));
+            environment.extend(text.map(|text| (name.clone(), text.into())));
         } else if let Some(text) = value.free_text(report) {
             environment.insert(name.clone(), text.value.into());
         }

@@ -18,7 +18,7 @@ const PLACES: &str = "/run /etc /var /tmp /home /boot /opt /root /usr/local";
 fn keeper() -> String {
     format!(
         "keeper:\n  image: flocker/redis\n  volume: /data\n  environment: {{PASSWORD: {PASSWORD}}}\n  \
-         files:\n    - {{content: {KEY}, target: /etc/keeper/key, uid: \"65534\", mode: 0400}}\n"
+         files:\n    - {{content: {KEY}, target: /etc/keeper/key, uid: \"65534\", mode: 0444}}\n"
     )
 }
 
@@ -51,10 +51,10 @@ impl Migration<'_> {
 
     /// The file is as it was asked for, and neither secret is in any file of the other node.
     async fn expect_only_on(&self, place: Place) -> Result<(), Failure> {
-        let read = "stat --format '%u %a' /etc/keeper/key && cat /etc/keeper/key";
+        let read = "stat --format \"%u %a\" /etc/keeper/key && cat /etc/keeper/key";
         let file = self.inside(place, "keeper", read).await?;
         expect(
-            file.trim_end() == format!("65534 400\n{KEY}"),
+            file.trim_end() == format!("65534 444\n{KEY}"),
             "the file with its owner, mode and contents",
             file,
         )?;
