@@ -7,7 +7,9 @@ use flocker_model::Deployment;
 use crate::application::{Draft, read_applications};
 use crate::cross::{check_applications, check_placed_once, check_places};
 use crate::diagnostic::Diagnostics;
+use crate::files::check_total_size;
 use crate::nodes::{DraftNode, read_nodes};
+use crate::outside::{Outside, ValueSource, Values};
 use crate::recognise::{applications, check_kind};
 use crate::report::Report;
 use crate::source::{File, Source, Span, Text};
@@ -47,7 +49,44 @@ pub fn parse_with_warnings(
     application: Source<'_>,
     deployment: Source<'_>,
 ) -> Result<Parsed, Diagnostics> {
-    let mut report = Report::default();
+    parse_both(application, deployment, Outside::OutOfReach).0
+}
+
+/// Lists the values outside of both files that a deployment needs, if the files are right otherwise.
+///
+/// # Errors
+/// As [`parse_with_warnings`].
+pub fn wanted_values(
+    application: Source<'_>,
+    deployment: Source<'_>,
+) -> Result<BTreeSet<ValueSource>, Diagnostics> {
+    let outside = Outside::Wanted(BTreeSet::new());
+    let (parsed, outside) = parse_both(application, deployment, outside);
+    parsed.map(|_| match outside {
+        Outside::Wanted(wanted) => wanted,
+        Outside::OutOfReach | Outside::Known(_) => BTreeSet::new(),
+    })
+}
+
+/// Reads both files with what [`wanted_values`] listed.
+///
+/// # Errors
+/// As [`parse_with_warnings`]; a value that could not be had is an error at its place.
+pub fn parse_with_values(
+    application: Source<'_>,
+    deployment: Source<'_>,
+    values: Values,
+) -> Result<Parsed, Diagnostics> {
+    parse_both(application, deployment, Outside::Known(values)).0
+}
+
+/// Reads both files, and returns what was asked of the operator's machine as well.
+fn parse_both(
+    application: Source<'_>,
+    deployment: Source<'_>,
+    outside: Outside,
+) -> (Result<Parsed, Diagnostics>, Outside) {
+    let mut report = Report::with(outside);
     let (application_text, application) = read(application, File::Application, &mut report);
     let (deployment_text, deployment) = read(deployment, File::Deployment, &mut report);
     let drafts = application.map(|tree| {
@@ -58,21 +97,26 @@ pub fn parse_with_warnings(
     });
     let nodes = deployment.map(|tree| read_nodes(tree.root(), &mut report));
     match (&drafts, &nodes) {
-        (Some(drafts), Some(nodes)) => check_places(drafts, nodes, &mut report),
+        (Some(drafts), Some(nodes)) => {
+            check_places(drafts, nodes, &mut report);
+            check_total_size(drafts, nodes, &mut report);
+        }
         (None, Some(nodes)) => {
             check_placed_once(nodes, &mut report);
         }
         (_, None) => {}
     }
     let has_errors = report.has_errors();
+    let outside = std::mem::take(&mut report.outside);
     let diagnostics = report.into_diagnostics([application_text, deployment_text]);
-    match (drafts, nodes) {
+    let parsed = match (drafts, nodes) {
         (Some(drafts), Some(nodes)) if !has_errors => Ok(Parsed {
             deployment: assemble(drafts, nodes),
             warnings: diagnostics,
         }),
         _ => Err(diagnostics),
-    }
+    };
+    (parsed, outside)
 }
 
 /// Puts together what was checked.
