@@ -3,11 +3,10 @@
 use std::collections::BTreeMap;
 
 use flocker_model::{
-    ApplicationName, Endpoint, ImageReference, NodeMemory, NodeName, NodeNetwork, NodeObservation,
-    NodeState, Observed, Port, RememberedApplication, VolumeRole,
+    ApplicationName, Endpoint, ImageReference, LeadingPorts, NodeMemory, NodeName, NodeNetwork,
+    NodeObservation, NodeState, Observed, RememberedApplication, ServicePort, VolumeRole,
 };
 
-use crate::network::ApplicationPorts;
 use crate::steps::Because;
 use crate::survey::{Whereabouts, foreign_dataset, locate, unseen_reason, unusable_copy};
 use crate::{
@@ -111,7 +110,7 @@ impl<'a> Restorer<'a> {
     /// started.
     fn tell_of_firewalls(&mut self, memory: &NodeMemory) {
         let table = memory.network.as_ref();
-        let has_ports = |table: &NodeNetwork| !table.routes.is_empty() || !table.links.is_empty();
+        let has_ports = |table: &NodeNetwork| !table.ports.is_empty();
         if !table.is_some_and(has_ports) {
             return;
         }
@@ -278,12 +277,11 @@ impl<'a> Restorer<'a> {
         let Some(network) = &self.state.network else {
             return;
         };
-        let ApplicationPorts { routes, links } = ports_here(name, network);
-        if is_held(network, &routes) || is_held(network, &links) {
+        let ports = ports_here(name, network);
+        if ports.keys().any(|port| network.held.contains(&port)) {
             let action = Action::SwitchRoutes {
                 application: name.clone(),
-                routes,
-                links,
+                ports,
             };
             self.add(action, after, "it answers here, and its ports are held");
         }
@@ -296,22 +294,8 @@ impl<'a> Restorer<'a> {
 }
 
 /// Finds the ports of a node's table that lead to an application on that node.
-pub(super) fn ports_here(name: &ApplicationName, network: &NodeNetwork) -> ApplicationPorts {
-    let leads_here = |(_, endpoint): &(&Port, &Endpoint)| matches!(endpoint, Endpoint::Local { application, .. } if application == name);
-    let own = |endpoints: &BTreeMap<Port, Endpoint>| -> BTreeMap<Port, Endpoint> {
-        let own = endpoints.iter().filter(leads_here);
-        own.map(|(port, endpoint)| (*port, endpoint.clone()))
-            .collect()
-    };
-    ApplicationPorts {
-        routes: own(&network.routes),
-        links: own(&network.links),
-    }
-}
-
-/// Tells whether any of these ports is held.
-fn is_held(network: &NodeNetwork, ports: &BTreeMap<Port, Endpoint>) -> bool {
-    ports.keys().any(|port| network.held.contains(port))
+pub(super) fn ports_here(name: &ApplicationName, network: &NodeNetwork) -> LeadingPorts {
+    network.ports.filtered(|_, endpoint| matches!(endpoint, Endpoint::Local { application, .. } if application == name))
 }
 
 /// Lists the applications so that what a link leads to on this node comes before the link's source,
@@ -335,10 +319,14 @@ fn visit<'a>(
     }
     path.push(name);
     let remembered = memory.applications.get(name);
-    let ports = remembered.into_iter().flat_map(|it| it.links.values());
+    let links = remembered.into_iter().flat_map(|it| &it.links);
+    let ports = links.map(|(local, port)| ServicePort {
+        protocol: local.protocol,
+        port: *port,
+    });
     for port in ports {
         let network = memory.network.as_ref();
-        let endpoint = network.and_then(|network| network.links.get(port));
+        let endpoint = network.and_then(|network| network.ports.links.get(&port));
         if let Some(Endpoint::Local { application, .. }) = endpoint {
             visit(application, memory, (order, path));
         }
