@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use flocker_model::{
-    Application, ApplicationName, ByteCount, CpuMillis, ImageReference, Link, RestartPolicy,
+    Application, ApplicationName, ByteCount, CpuMillis, ImageReference, Link, RestartPolicy, Route,
     Secret, StopGracePeriod, StopSignal,
 };
 
@@ -155,8 +155,9 @@ impl Draft {
         let links = self.links.into_iter().map(|link| {
             Some(Link {
                 target: link.target.value.parse().ok()?,
-                port: link.port,
-                local_port: link.local_port.value,
+                port: link.port.port,
+                local_port: link.local_port.value.port,
+                protocol: link.port.protocol,
             })
         });
         let application = Application {
@@ -167,7 +168,13 @@ impl Draft {
             routes: self
                 .routes
                 .into_iter()
-                .map(|route| (route.external.value, route.internal.value))
+                .map(|route| {
+                    let to = Route {
+                        port: route.internal.value,
+                        from: route.from,
+                    };
+                    (route.external.value, to)
+                })
                 .collect(),
             links: links.collect::<Option<_>>()?,
             memory: self.memory,
