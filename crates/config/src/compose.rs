@@ -165,6 +165,9 @@ fn write_restart(value: Value<'_>) -> Option<String> {
 }
 
 #[cfg(test)]
+mod page;
+
+#[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
 
@@ -173,7 +176,7 @@ mod tests {
     /// All keys of a service.
     ///
     /// **Source**: `schema/compose-spec.json` of the Compose Specification, June 2026.
-    const SERVICE: &str = "annotations attach blkio_config build cap_add cap_drop cgroup \
+    pub(super) const SERVICE: &str = "annotations attach blkio_config build cap_add cap_drop cgroup \
         cgroup_parent command configs container_name cpu_count cpu_percent cpu_period cpu_quota \
         cpu_rt_period cpu_rt_runtime cpu_shares cpus cpuset credential_spec depends_on deploy develop \
         device_cgroup_rules devices dns dns_opt dns_search domainname entrypoint env_file environment \
