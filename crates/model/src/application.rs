@@ -154,9 +154,9 @@ pub struct ContainerSpecification {
     /// How long its process may take to end before it is killed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stop_grace_period: Option<StopGracePeriod>,
-    /// What Docker is told beside that.
+    /// What Docker is told beside that; boxed because it is large, and often nothing.
     #[serde(default, skip_serializing_if = "ContainerOptions::is_unset")]
-    pub options: ContainerOptions,
+    pub options: Box<ContainerOptions>,
 }
 
 impl ContainerSpecification {
@@ -185,7 +185,7 @@ impl ContainerSpecification {
             scratch: application.scratch.clone(),
             stop_signal: application.stop_signal,
             stop_grace_period: application.stop_grace_period,
-            options: application.options.clone(),
+            options: Box::new(application.options.clone()),
         }
     }
 

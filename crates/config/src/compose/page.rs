@@ -1,6 +1,6 @@
 //! The table of Compose's keys in `docs/configuration.md`, compared with what the code does.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use super::APPLICATION;
 use super::tests::SERVICE;
@@ -50,17 +50,15 @@ fn wanted(key: &str, sentence: &str) -> (&'static str, String) {
 fn every_key_of_compose_has_a_row_that_says_what_is_done() {
     let rows = rows();
     let mut wrong = Vec::new();
-    let mut seen = BTreeMap::new();
+    let mut seen = BTreeSet::new();
     for (key, outcome, sentence) in rows {
-        assert_eq!(seen.insert(key, ()), None, "`{key}` has two rows");
+        assert!(seen.insert(key), "`{key}` has two rows");
         let (outcome_here, sentence_here) = wanted(key, sentence);
         if (outcome, sentence) != (outcome_here, &sentence_here) || sentence.is_empty() {
             wrong.push(format!("| `{key}` | {outcome_here} | {sentence_here} |"));
         }
     }
-    let missing = SERVICE
-        .split_whitespace()
-        .filter(|key| !seen.contains_key(key));
+    let missing = SERVICE.split_whitespace().filter(|key| !seen.contains(key));
     wrong.extend(missing.map(|key| {
         let (outcome, sentence) = wanted(key, "...");
         format!("| `{key}` | {outcome} | {sentence} |")
@@ -68,7 +66,7 @@ fn every_key_of_compose_has_a_row_that_says_what_is_done() {
     let wrong = wrong.join("\n");
     assert!(wrong.is_empty(), "docs/configuration.md must say:\n{wrong}");
     let all: BTreeSet<&str> = SERVICE.split_whitespace().collect();
-    let others: Vec<_> = seen.keys().filter(|key| !all.contains(**key)).collect();
+    let others: Vec<_> = seen.difference(&all).collect();
     assert!(others.is_empty(), "Compose has no key {others:?}");
 }
 
