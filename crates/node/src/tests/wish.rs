@@ -45,6 +45,8 @@ pub(super) struct Wish {
     pub(super) shifted: bool,
     /// Whether it is left alone once it has ended by itself.
     pub(super) once: bool,
+    /// Whether it has a host name of its own, for which its network is made anew.
+    pub(super) named: bool,
 }
 
 impl Wish {
@@ -57,22 +59,25 @@ impl Wish {
             linked: false,
             shifted: false,
             once: false,
+            named: false,
         }
     }
 }
 
 /// Makes up what should be on `nodes` machines.
 pub(super) fn wishes(nodes: usize) -> impl Strategy<Value = Vec<Wish>> {
-    let choices = (any::<[bool; 4]>(), proptest::bool::weighted(0.2));
+    let rarely = || proptest::bool::weighted(0.2);
+    let choices = (any::<[bool; 4]>(), rarely(), rarely());
     let wish = (option::weighted(0.85, 0..nodes), choices);
     let wish = wish.prop_map(
-        |(place, ([version, limited, linked, shifted], once))| Wish {
+        |(place, ([version, limited, linked, shifted], once, named))| Wish {
             place,
             version,
             limited,
             linked,
             shifted,
             once,
+            named,
         },
     );
     collection::vec(wish, APPLICATIONS)
@@ -91,7 +96,7 @@ pub(super) fn deployment(nodes: usize, wishes: &[Wish]) -> Deployment {
         let next = (index + 1) % wishes.len();
         let outside = 8000 + u16::try_from((index + shift) % wishes.len()).unwrap();
         let image: ImageReference = name(if wish.version { "image:2" } else { "image:1" });
-        let application = Application {
+        let mut application = Application {
             volume: (index + 1 < APPLICATIONS).then(|| VolumeSpecification {
                 layout: VolumeLayout::Whole {
                     mountpoint: name("/data"),
@@ -116,6 +121,7 @@ pub(super) fn deployment(nodes: usize, wishes: &[Wish]) -> Deployment {
             },
             ..Application::new(image)
         };
+        application.options.network.hostname = wish.named.then(|| name("other"));
         let name = application_name(index);
         deployment.applications.insert(name.clone(), application);
         if let Some(place) = wish.place {

@@ -87,6 +87,17 @@ impl Processes {
     }
 }
 
+impl FakeContainers {
+    /// Returns the process that holds an application's namespace, and the address that it has.
+    pub(in crate::tests) fn holder(
+        &self,
+        application: &ApplicationName,
+    ) -> Option<(u32, Ipv4Addr)> {
+        let state = self.host.state();
+        state.running.processes.namespaces.get(application).copied()
+    }
+}
+
 impl Docker {
     /// What ran was killed.
     pub(super) fn lose_power(&mut self) {
