@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use flocker_model::{
-    Application, ApplicationName, ByteCount, Deployment, ImageReference, Link, NodeName, Port,
-    Protocol, RestartPolicy, VolumeLayout, VolumeSpecification,
+    Application, ApplicationName, ByteCount, DependencyCondition, Deployment, ImageReference, Link,
+    NodeName, Port, Protocol, RestartPolicy, VolumeLayout, VolumeSpecification,
 };
 use proptest::prelude::{Strategy, any};
 use proptest::{collection, option};
@@ -47,6 +47,8 @@ pub(super) struct Wish {
     pub(super) once: bool,
     /// Whether it has a host name of its own, for which its network is made anew.
     pub(super) named: bool,
+    /// Whether it waits for the application before it.
+    pub(super) dependent: bool,
 }
 
 impl Wish {
@@ -60,17 +62,18 @@ impl Wish {
             shifted: false,
             once: false,
             named: false,
+            dependent: false,
         }
     }
 }
 
 /// Makes up what should be on `nodes` machines.
 pub(super) fn wishes(nodes: usize) -> impl Strategy<Value = Vec<Wish>> {
-    let rarely = || proptest::bool::weighted(0.2);
-    let choices = (any::<[bool; 4]>(), rarely(), rarely());
+    let rarely = proptest::bool::weighted;
+    let choices = (any::<[bool; 4]>(), rarely(0.2), rarely(0.2), rarely(0.3));
     let wish = (option::weighted(0.85, 0..nodes), choices);
     let wish = wish.prop_map(
-        |(place, ([version, limited, linked, shifted], once, named))| Wish {
+        |(place, ([version, limited, linked, shifted], once, named, dependent))| Wish {
             place,
             version,
             limited,
@@ -78,6 +81,7 @@ pub(super) fn wishes(nodes: usize) -> impl Strategy<Value = Vec<Wish>> {
             shifted,
             once,
             named,
+            dependent,
         },
     );
     collection::vec(wish, APPLICATIONS)
@@ -95,6 +99,15 @@ pub(super) fn deployment(nodes: usize, wishes: &[Wish]) -> Deployment {
     for (index, wish) in wishes.iter().enumerate() {
         let next = (index + 1) % wishes.len();
         let outside = 8000 + u16::try_from((index + shift) % wishes.len()).unwrap();
+        let before = index.checked_sub(1).filter(|_| wish.dependent);
+        let depends_on = before.map(|before| {
+            let condition = if wishes[before].once {
+                DependencyCondition::Completed
+            } else {
+                DependencyCondition::Healthy
+            };
+            (application_name(before), condition)
+        });
         let image: ImageReference = name(if wish.version { "image:2" } else { "image:1" });
         let mut application = Application {
             volume: (index + 1 < APPLICATIONS).then(|| VolumeSpecification {
@@ -119,6 +132,7 @@ pub(super) fn deployment(nodes: usize, wishes: &[Wish]) -> Deployment {
             } else {
                 RestartPolicy::Always
             },
+            depends_on: depends_on.into_iter().collect(),
             ..Application::new(image)
         };
         application.options.network.hostname = wish.named.then(|| name("other"));
