@@ -47,6 +47,9 @@ pub fn account(
             continue;
         };
         let path = path.cleaned();
+        if specification.files.contains_key(&path) {
+            continue;
+        }
         match enclosing(&mounts, &path) {
             Some((_, inner)) if inner.is_empty() => {}
             Some((outer, inner)) => {

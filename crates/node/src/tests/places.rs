@@ -77,6 +77,7 @@ fn inside(action: &Action) -> Inside {
             "container-removed",
             "namespace-removed",
             "scratch-removed",
+            "files-removed",
             "forgotten",
             "table-remembered",
             "table-programmed",
