@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
-use flocker_config::Source;
+use flocker_config::{Diagnostics, Source, parse_with_values, wanted_values};
 use flocker_failpoint::reach;
 use flocker_model::{ApplicationName, Deployment};
 use flocker_plan::{Blocked, BlockedKind, Goal, Outcome, OutcomeKind, Plan, Scope, plan};
@@ -19,6 +19,7 @@ use crate::printer::Printer;
 use crate::recover::{recover, show_standings, show_ways_back};
 use crate::refusal::busy;
 use crate::session::Caller;
+use crate::values::resolve;
 
 /// Whether the plan is carried out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,7 +54,7 @@ async fn prepare(
     mode: Mode,
     printer: &Printer,
 ) -> Result<(Deployment, Gathered, OperatorImages), Exit> {
-    let deployment = read_configuration(arguments, printer)?;
+    let deployment = read_configuration(arguments, printer).await?;
     let images = OperatorImages::observe(&deployment, &arguments.image_archives)
         .await
         .map_err(|error| {
@@ -88,8 +89,8 @@ pub(crate) fn give_way(lost: &Failure, printer: &Printer) -> Exit {
     lost.exit
 }
 
-/// Reads both files, and prints everything that is wrong with them.
-fn read_configuration(arguments: &Deploy, printer: &Printer) -> Result<Deployment, Exit> {
+/// Reads both files and the values that they name, and prints everything that is wrong with them.
+async fn read_configuration(arguments: &Deploy, printer: &Printer) -> Result<Deployment, Exit> {
     let read = |path: &Path| {
         std::fs::read(path).map_err(|error| {
             let message = format!("cannot read {}", path.display());
@@ -100,20 +101,29 @@ fn read_configuration(arguments: &Deploy, printer: &Printer) -> Result<Deploymen
     let application = read(&arguments.application_config)?;
     let deployment = read(&arguments.deployment_config)?;
     let name = |path: &Path| path.display().to_string();
-    let parsed = flocker_config::parse_with_warnings(
-        Source {
-            name: &name(&arguments.application_config),
-            bytes: &application,
-        },
-        Source {
-            name: &name(&arguments.deployment_config),
-            bytes: &deployment,
-        },
-    )
-    .map_err(|diagnostics| {
+    let (application_name, deployment_name) = (
+        name(&arguments.application_config),
+        name(&arguments.deployment_config),
+    );
+    let application = Source {
+        name: &application_name,
+        bytes: &application,
+    };
+    let deployment = Source {
+        name: &deployment_name,
+        bytes: &deployment,
+    };
+    let wrong = |diagnostics: Diagnostics| {
         printer.diagnostics(diagnostics.to_string().trim_end());
         Exit::Configuration
-    })?;
+    };
+    // Nothing is run for files that are wrong.
+    let wanted = wanted_values(application, deployment).map_err(wrong)?;
+    let directory = arguments.application_config.parent();
+    // That of a bare name is empty.
+    let directory = directory.filter(|directory| !directory.as_os_str().is_empty());
+    let values = resolve(wanted, directory.unwrap_or(Path::new("."))).await;
+    let parsed = parse_with_values(application, deployment, values).map_err(wrong)?;
     if !parsed.warnings.is_empty() {
         printer.narrate(parsed.warnings.to_string().trim_end());
     }

@@ -1,5 +1,6 @@
 //! Starting and stopping applications: volume, network namespace, container, unit.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -289,6 +290,9 @@ pub(super) async fn remove(
     // Before the container: the next deploy finds what has one, and goes on.
     machine.directories.remove_scratch(name).await?;
     reach(|| "remove-application.scratch-removed".to_owned()).await;
+    let none = BTreeMap::new();
+    machine.directories.forget_other_files(name, &none).await?;
+    reach(|| "remove-application.files-removed".to_owned()).await;
     machine.containers.remove_container(name).await?;
     reach(|| "remove-application.container-removed".to_owned()).await;
     machine.containers.remove_namespace(name).await?;

@@ -394,6 +394,15 @@ impl Cluster {
         }
     }
 
+    /// Lists how many sets of files a machine has for each application.
+    pub(super) fn kept_files(&self, name: &NodeName) -> BTreeMap<ApplicationName, usize> {
+        let state = self.nodes[name].host.state();
+        let files = state.disk.scratch.files.iter();
+        files
+            .map(|(application, digests)| (application.clone(), digests.len()))
+            .collect()
+    }
+
     /// Never two owners, but for one whose place was taken on purpose; never two writers, never one
     /// on a replica or beside its volume.
     pub(super) fn check_owners(&self) {

@@ -79,6 +79,7 @@ fn inside(action: &Action) -> Inside {
             "container-removed",
             "namespace-removed",
             "scratch-removed",
+            "files-removed",
             "forgotten",
             "table-remembered",
             "table-programmed",
