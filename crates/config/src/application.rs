@@ -28,6 +28,7 @@ pub(crate) const KEYS: KnownKeys = KnownKeys {
         "image",
         "volume",
         "volumes",
+        "volumes_from",
         "scratch",
         "environment",
         "routes",
@@ -56,7 +57,7 @@ pub(crate) struct Draft {
     image: Option<ImageReference>,
     command: Option<Vec<String>>,
     environment: BTreeMap<String, Secret>,
-    data: Data,
+    pub(crate) data: Data,
     memory: Option<ByteCount>,
     cpu: Option<CpuMillis>,
     restart: RestartPolicy,
@@ -175,6 +176,8 @@ impl Draft {
             restart: self.restart,
             stop_signal: self.stop_signal,
             stop_grace_period: self.stop_grace_period,
+            shared: self.data.shared,
+            host_mounts: self.data.host_mounts,
             ..Application::new(self.image?)
         };
         Some((self.name.value.parse().ok()?, application))

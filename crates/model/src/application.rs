@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    ApplicationName, ByteCount, CpuMillis, Digest, DirectoryName, ImageReference, MountPath, Port,
-    Secret, StopGracePeriod, StopSignal,
+    ApplicationName, ByteCount, CpuMillis, Digest, DirectoryName, HostMount, ImageReference,
+    MountPath, Port, Secret, SharedVolume, StopGracePeriod, StopSignal,
 };
 
 /// Where a container sees its volume.
@@ -90,6 +90,12 @@ pub struct Application {
     /// How long its process may take to end before it is killed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stop_grace_period: Option<StopGracePeriod>,
+    /// Another application's volume, if it sees one. It has none of its own then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shared: Option<SharedVolume>,
+    /// Paths of the node that do not move, by where the container sees them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub host_mounts: BTreeMap<MountPath, HostMount>,
 }
 
 impl Application {
@@ -108,6 +114,8 @@ impl Application {
             scratch: BTreeSet::new(),
             stop_signal: None,
             stop_grace_period: None,
+            shared: None,
+            host_mounts: BTreeMap::new(),
         }
     }
 }
@@ -150,6 +158,12 @@ pub struct ContainerSpecification {
     /// How long its process may take to end before it is killed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stop_grace_period: Option<StopGracePeriod>,
+    /// Another application's volume, if it sees one. It has none of its own then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shared: Option<SharedVolume>,
+    /// Paths of the node that do not move, by where the container sees them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub host_mounts: BTreeMap<MountPath, HostMount>,
 }
 
 impl ContainerSpecification {
@@ -178,10 +192,12 @@ impl ContainerSpecification {
             scratch: application.scratch.clone(),
             stop_signal: application.stop_signal,
             stop_grace_period: application.stop_grace_period,
+            shared: application.shared.clone(),
+            host_mounts: application.host_mounts.clone(),
         }
     }
 
-    /// Tells whether the container sees a volume, whole or in directories.
+    /// Tells whether the container sees a volume of its own application, whole or in directories.
     pub fn has_volume(&self) -> bool {
         self.mountpoint.is_some() || !self.directories.is_empty()
     }
