@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use flocker_model::{
-    ApplicationName, ByteCount, ContainerState, ContainerStatus, Epoch, NodeId, NodeName,
-    NodeObservation, NodeState, Observed, PoolHealth, PoollessNode, SnapshotGuid, SnapshotState,
-    UnitState, VolumeCopy, VolumeRole,
+    ApplicationName, ByteCount, ContainerState, Epoch, NodeId, NodeName, NodeObservation,
+    NodeState, Observed, PoolHealth, PoollessNode, SnapshotGuid, SnapshotState, VolumeCopy,
+    VolumeRole,
 };
 
 use crate::{BlockedKind, CopyDescription, Unseen};
@@ -136,12 +136,11 @@ fn later_owner(
 /// Tells whether an application neither runs on a node, nor would be started there by anything but
 /// a plan, nor has its volume mounted.
 pub(crate) fn is_down(state: &NodeState, application: &ApplicationName) -> bool {
-    let is_still = |container: &ContainerState| {
-        matches!(container.status, ContainerStatus::Stopped { .. })
-            && container.unit == UnitState::Missing
-    };
     let mounted = |copy: &VolumeCopy| copy.mounted.is_some();
-    state.containers.get(application).is_none_or(is_still)
+    state
+        .containers
+        .get(application)
+        .is_none_or(ContainerState::is_down)
         && !state.volumes.get(application).is_some_and(mounted)
 }
 

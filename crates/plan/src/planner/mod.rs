@@ -14,6 +14,7 @@ mod restoring;
 mod retire;
 mod returning;
 mod route;
+mod sharing;
 mod state;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,6 +25,7 @@ pub use restoring::plan_restore;
 pub use returning::plan_return;
 
 use crate::{Goal, Plan};
+use sharing::{of_applications, owners_first};
 use state::Planner;
 
 /// Plans how to get from what was seen to what is wanted.
@@ -51,22 +53,50 @@ pub fn registry_questions(
     }
 }
 
-/// Makes all steps.
+/// Makes all steps; of applications that see one volume either for all of them or for none.
 fn planned<'a>(goal: &'a Goal<'a>, observed: &'a Observed) -> Planner<'a> {
     let mut planner = Planner::new(goal, observed);
-    planner.check_preconditions();
-    planner.keep_unmovable();
-    planner.admit_members();
-    planner.prepare_networks();
-    for application in in_link_order(goal.deployment) {
-        planner.place_or_report(&application);
+    loop {
+        planner.make_steps();
+        let held_back = planner.connected_to_skipped();
+        if held_back.is_subset(&planner.held_back) {
+            return planner;
+        }
+        let blocked = of_applications(&planner.plan.blocked);
+        planner = Planner::new(goal, observed);
+        planner.held_back = held_back;
+        planner.plan.blocked = blocked;
     }
-    planner.retire_unwanted();
-    planner.prune_settled();
-    planner.finish_networks();
-    planner.check_pushes();
-    planner.record();
-    planner
+}
+
+impl Planner<'_> {
+    /// Makes all steps.
+    fn make_steps(&mut self) {
+        self.check_preconditions();
+        self.keep_unmovable();
+        self.admit_members();
+        self.prepare_networks();
+        for application in in_order(self.goal.deployment) {
+            self.place_or_report(&application);
+        }
+        self.retire_unwanted();
+        self.prune_settled();
+        self.finish_networks();
+        self.check_pushes();
+        self.record();
+        self.report_once();
+    }
+}
+
+/// Lists the placed applications in the order in which they are planned.
+fn in_order(deployment: &Deployment) -> Vec<ApplicationName> {
+    let order = in_link_order(deployment);
+    let owner_of = |name: &ApplicationName| {
+        let shared = deployment.applications.get(name)?.shared.as_ref()?;
+        Some(&shared.application)
+    };
+    let sorted = owners_first(order.iter().collect(), owner_of);
+    sorted.into_iter().cloned().collect()
 }
 
 /// Lists the placed applications so that a link's target comes before its source, as far as links

@@ -16,6 +16,7 @@ use crate::{
 
 use super::image::has_image;
 use super::need::{Need, need};
+use super::sharing::owners_first;
 
 /// Plans how `node` brings back what it remembers that it runs, as after a boot.
 ///
@@ -38,7 +39,7 @@ pub fn plan_restore(node: &NodeName, memory: &NodeMemory, observed: &Observed) -
     let mut restorer = Restorer::new((node, state), observed, plan);
     restorer.restore_table(memory);
     restorer.tell_of_firewalls(memory);
-    for name in in_link_order(memory) {
+    for name in in_order(memory) {
         if let Some(remembered) = memory.applications.get(name)
             && !remembered.retired
             && let Err(kind) = restorer.restore(name, remembered)
@@ -132,7 +133,7 @@ impl<'a> Restorer<'a> {
         name: &ApplicationName,
         remembered: &'a RememberedApplication,
     ) -> Result<(), Box<BlockedKind>> {
-        if !self.has_its_volume(name, remembered)? {
+        if !self.has_its_volume(remembered)? {
             return Ok(());
         }
         let first = self.plan.steps().len();
@@ -172,12 +173,11 @@ impl<'a> Restorer<'a> {
     /// fails where that should be here and is not, and where it cannot be used.
     pub(super) fn has_its_volume(
         &self,
-        name: &ApplicationName,
         remembered: &RememberedApplication,
     ) -> Result<bool, Box<BlockedKind>> {
-        if !remembered.specification.has_volume() {
+        let Some(name) = remembered.specification.volume_owner() else {
             return Ok(true);
-        }
+        };
         let copy = self.state.volumes.get(name);
         match copy.map(|copy| (&copy.role, copy)) {
             // It was handed over, or somebody took its place.
@@ -312,6 +312,17 @@ pub(super) fn ports_here(name: &ApplicationName, network: &NodeNetwork) -> Appli
 /// Tells whether any of these ports is held.
 fn is_held(network: &NodeNetwork, ports: &BTreeMap<Port, Endpoint>) -> bool {
     ports.keys().any(|port| network.held.contains(port))
+}
+
+/// Lists the applications in the order in which they are started.
+fn in_order(memory: &NodeMemory) -> Vec<&ApplicationName> {
+    owners_first(in_link_order(memory), |name| {
+        let remembered = memory.applications.get(name)?;
+        remembered
+            .specification
+            .volume_owner()
+            .filter(|owner| *owner != name)
+    })
 }
 
 /// Lists the applications so that what a link leads to on this node comes before the link's source,

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use flocker_model::{
     Application, ApplicationName, ByteCount, Deployment, Link, NodeName, Port, RestartPolicy,
-    VolumeLayout, VolumeSpecification,
+    SharedMount, SharedVolume, VolumeLayout, VolumeSpecification,
 };
 use proptest::collection::vec;
 use proptest::prelude::{Strategy, any};
@@ -135,7 +135,47 @@ impl Case {
                 placed.insert(name);
             }
         }
+        self.share(&mut deployment, seed);
         deployment
+    }
+
+    /// Lets some applications without a volume see that of another, where that is placed.
+    fn share(&self, deployment: &mut Deployment, seed: u64) {
+        // By numbers of their own: what else is left to chance does not depend on them.
+        let mut random = Random::new(!seed);
+        let owners: Vec<ApplicationName> = deployment
+            .placed()
+            .filter(|(_, application, _)| application.volume.is_some())
+            .map(|(name, ..)| name.clone())
+            .collect();
+        for index in 0..self.applications {
+            let name = application_name(index);
+            let Some(owner) = random.of(&owners) else {
+                continue;
+            };
+            let is_placed = deployment.place_of(&name).is_some();
+            let place = deployment.place_of(owner).cloned();
+            let Some(application) = deployment.applications.get_mut(&name) else {
+                continue;
+            };
+            if application.volume.is_some() || random.once_in(3) {
+                continue;
+            }
+            let mount = SharedMount {
+                directory: None,
+                read_only: false,
+            };
+            application.shared = Some(SharedVolume {
+                application: owner.clone(),
+                mounts: BTreeMap::from([(crate::case::name("/shared"), mount)]),
+            });
+            for (node, placed) in &mut deployment.nodes {
+                placed.remove(&name);
+                if is_placed && Some(node) == place.as_ref() {
+                    placed.insert(name.clone());
+                }
+            }
+        }
     }
 
     /// Chooses the machines of a deployment.
