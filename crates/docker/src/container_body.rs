@@ -32,13 +32,15 @@ pub(crate) struct Placement<'a> {
     pub(crate) mounts: &'a [BindMount],
 }
 
-/// A directory of the node that a container sees.
+/// A directory of the node that a container sees, or a file or socket.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BindMount {
     /// The directory.
     pub source: PathBuf,
     /// Where the container sees it.
     pub target: MountPath,
+    /// Whether the container may only read it.
+    pub read_only: bool,
 }
 
 /// Makes the labels that tell whether an application container is the one that is wanted.
@@ -107,6 +109,7 @@ fn render_mount(mount: &BindMount) -> Mount {
         typ: Some(MountType::BIND),
         source: Some(mount.source.to_string_lossy().into_owned()),
         target: Some(mount.target.as_str().to_owned()),
+        read_only: mount.read_only.then_some(true),
         bind_options: Some(MountBindOptions {
             create_mountpoint: Some(false),
             ..MountBindOptions::default()
@@ -214,6 +217,7 @@ mod tests {
         let mounts = [BindMount {
             source: PathBuf::from("/flocker/pgsql-trac"),
             target: "/var/lib/pgsql".parse().unwrap(),
+            read_only: false,
         }];
         let placement = Placement {
             namespace: "0123abcd",
@@ -246,6 +250,7 @@ mod tests {
         let mount = |source: &str, target: &str| BindMount {
             source: PathBuf::from(source),
             target: target.parse().unwrap(),
+            read_only: source.ends_with("data"),
         };
         let specification = ContainerSpecification {
             stop_signal: Some("SIGINT".parse().unwrap()),
@@ -264,6 +269,8 @@ mod tests {
         let mounts = serde_json::to_value(body.host_config.unwrap().mounts).unwrap();
         assert_eq!(mounts[1]["Source"], "/flocker/db/data");
         assert_eq!(mounts[1]["Target"], "/var/lib/postgresql/data");
+        assert_eq!(mounts[1]["ReadOnly"], true);
+        assert_eq!(mounts[0]["ReadOnly"], serde_json::Value::Null);
         assert_eq!(body.stop_signal.as_deref(), Some("SIGINT"));
         assert_eq!(body.stop_timeout, Some(90));
     }

@@ -69,6 +69,11 @@ impl Machine<Linux> {
         let directories = FileSystem {
             docker: containers.clone(),
             scratch: settings.state_directory.join("scratch"),
+            own: vec![
+                settings.mount_root.clone(),
+                settings.state_directory.clone(),
+                settings.runtime_directory.clone(),
+            ],
         };
         Ok(Self {
             id,

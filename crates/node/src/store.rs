@@ -186,6 +186,11 @@ impl Store {
         lock::wait_for(&self.runtime.join("network.lock"))
     }
 
+    /// Waits for the right to unmount volumes that several applications may see.
+    pub(crate) fn lock_volumes(&self) -> Result<Flock<File>, LockError> {
+        lock::wait_for(&self.runtime.join("volumes.lock"))
+    }
+
     /// Takes the right to change the node; `Err(Some(holder))` inside when somebody has it.
     pub(crate) fn lock_node(
         &self,

@@ -134,14 +134,18 @@ fn later_owner(
 }
 
 /// Tells whether an application neither runs on a node, nor would be started there by anything but
-/// a plan, nor has its volume mounted.
+/// a plan, nor has left a volume mounted that nothing else sees.
 pub(crate) fn is_down(state: &NodeState, application: &ApplicationName) -> bool {
-    let mounted = |copy: &VolumeCopy| copy.mounted.is_some();
-    state
-        .containers
-        .get(application)
-        .is_none_or(ContainerState::is_down)
-        && !state.volumes.get(application).is_some_and(mounted)
+    let is_left = |owner: &ApplicationName| {
+        let copy = state.volumes.get(owner);
+        let mounted = copy.is_some_and(|copy| copy.mounted.is_some());
+        mounted && (owner == application || state.users_of(owner).next().is_none())
+    };
+    let seen = state.volume_seen_by(application);
+    let container = state.containers.get(application);
+    container.is_none_or(ContainerState::is_down)
+        && !is_left(application)
+        && !seen.is_some_and(is_left)
 }
 
 /// Orders copies by what they have: the numbers in the name of the newest snapshot of Flocker's.

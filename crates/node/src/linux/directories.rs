@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use flocker_docker::{BindMount, Docker};
 use flocker_model::{
-    ApplicationName, DIRECTORIES_MARKER, ImageReference, MountPath, MountSource, VolumeFill,
-    VolumeLayout,
+    ApplicationName, DIRECTORIES_MARKER, HostPath, ImageReference, MountPath, MountSource,
+    VolumeFill, VolumeLayout,
 };
 use flocker_remote::protocol::{Change, StepFailure};
 
@@ -26,6 +26,8 @@ pub(crate) struct FileSystem {
     pub(crate) docker: Docker,
     /// Below which each application has its scratch directories.
     pub(crate) scratch: PathBuf,
+    /// Flocker's own directories, of which no container is given anything as a path of the node.
+    pub(crate) own: Vec<PathBuf>,
 }
 
 impl Directories for FileSystem {
@@ -55,11 +57,16 @@ impl Directories for FileSystem {
 
     async fn ensure(&self, wanted: WantedDirectories<'_>) -> Result<Vec<BindMount>, StepFailure> {
         if let Some(root) = wanted.volume {
-            check_layout(wanted.application, root, wanted.sees_top)?;
+            check_layout(wanted.owner, root, wanted.sees_top)?;
         }
         let mut binds = Vec::with_capacity(wanted.mounts.len());
         for mount in wanted.mounts {
             let source = match (&mount.source, wanted.volume) {
+                (MountSource::Volume { directory }, Some(root))
+                    if wanted.owner != wanted.application =>
+                {
+                    ensure_shared(wanted, (root, directory))?
+                }
                 (MountSource::Volume { directory }, Some(root)) => {
                     self.ensure_below(wanted, (root, directory), &mount.target)
                         .await?
@@ -67,6 +74,9 @@ impl Directories for FileSystem {
                 (MountSource::Volume { .. }, None) => {
                     let message = "a directory of a volume was asked for where there is none";
                     return Err(failure_of(message));
+                }
+                (MountSource::Host { path }, _) => {
+                    self.check_host_path(wanted.application, path)?
                 }
                 (MountSource::Scratch { directory }, _) => {
                     let root = self.scratch_of(wanted.application);
@@ -78,16 +88,22 @@ impl Directories for FileSystem {
             binds.push(BindMount {
                 source,
                 target: mount.target.clone(),
+                read_only: mount.read_only,
             });
         }
         Ok(binds)
     }
 
     async fn check(&self, wanted: WantedDirectories<'_>) -> Result<(), StepFailure> {
+        for mount in wanted.mounts {
+            if let MountSource::Host { path } = &mount.source {
+                self.check_host_path(wanted.application, path)?;
+            }
+        }
         let Some(root) = wanted.volume else {
             return Ok(());
         };
-        check_layout(wanted.application, root, wanted.sees_top)?;
+        check_layout(wanted.owner, root, wanted.sees_top)?;
         for mount in wanted.mounts {
             if let MountSource::Volume { directory } = &mount.source {
                 // One that is missing will be made.
@@ -106,6 +122,11 @@ impl Directories for FileSystem {
         let scratch = self.scratch_of(application);
         for source in sources {
             let roots = volume.into_iter().chain([scratch.as_path()]);
+            if !roots.clone().any(|root| source.starts_with(root))
+                && let Ok(path) = source.to_string_lossy().parse()
+            {
+                self.check_host_path(application, &path)?;
+            }
             for root in roots {
                 if let Ok(inner) = source.strip_prefix(root)
                     && !is_directory_all_the_way(root, inner)?
@@ -144,6 +165,48 @@ impl FileSystem {
         self.scratch.join(application.as_str())
     }
 
+    /// Makes sure that a path of the node exists and is not in a directory of Flocker's.
+    fn check_host_path(
+        &self,
+        application: &ApplicationName,
+        path: &HostPath,
+    ) -> Result<PathBuf, StepFailure> {
+        let path = PathBuf::from(path.as_str());
+        let resolved = match path.canonicalize() {
+            Ok(resolved) => resolved,
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                return Err(StepFailure {
+                    hint: Some(format!(
+                        "make {} on this node, or place `{application}` on a node that has it",
+                        path.display()
+                    )),
+                    ..failure_of(format!(
+                        "`{application}` is given {}, which does not exist on this node",
+                        path.display()
+                    ))
+                });
+            }
+            Err(error) => {
+                return Err(failed_to(
+                    format!("cannot look at {}", path.display()),
+                    &error,
+                ));
+            }
+        };
+        let is_own = |own: &PathBuf| {
+            let own = own.canonicalize();
+            own.is_ok_and(|own| resolved.starts_with(own))
+        };
+        if resolved == Path::new("/") || self.own.iter().any(is_own) {
+            return Err(failure_of(format!(
+                "`{application}` is given {}, which leads to {}, where Flocker keeps what is its own",
+                path.display(),
+                resolved.display()
+            )));
+        }
+        Ok(path)
+    }
+
     /// Makes sure of `directory` below `root`; the last of its names is filled if it is new.
     async fn ensure_below(
         &self,
@@ -180,6 +243,27 @@ impl FileSystem {
         let copied = self.docker.copy_from_image(application, from, into).await;
         copied.or_failure()
     }
+}
+
+/// Makes sure of `directory` in a volume of another application, empty if it is new.
+///
+/// The directories that the owner's mount points show are made, and filled, by the owner alone.
+fn ensure_shared(
+    wanted: WantedDirectories<'_>,
+    (root, directory): (&Path, &str),
+) -> Result<PathBuf, StepFailure> {
+    let of_owner = directory.split('/').next().unwrap_or_default();
+    if !wanted.sees_top && !is_directory(&root.join(of_owner))? {
+        let (name, owner) = (wanted.application, wanted.owner);
+        return Err(StepFailure {
+            hint: Some(format!("start `{owner}` first, which makes and fills it")),
+            ..failure_of(format!(
+                "`{name}` is given the directory `{of_owner}` of the volume of `{owner}`, which is \
+                 not there yet"
+            ))
+        });
+    }
+    ensure_parents(root, directory)
 }
 
 /// Makes sure of the directories on the way to one, and returns the last of them.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use flocker_model::{
     Application, ApplicationName, ByteCount, Deployment, ImageReference, Link, NodeName, Port,
-    RestartPolicy, VolumeLayout, VolumeSpecification,
+    RestartPolicy, SharedMount, SharedVolume, VolumeLayout, VolumeSpecification,
 };
 use proptest::prelude::{Strategy, any};
 use proptest::{collection, option};
@@ -45,6 +45,8 @@ pub(super) struct Wish {
     pub(super) shifted: bool,
     /// Whether it is left alone once it has ended by itself.
     pub(super) once: bool,
+    /// Whether it sees the volume of the first application, if it has none itself.
+    pub(super) shares: bool,
 }
 
 impl Wish {
@@ -57,28 +59,31 @@ impl Wish {
             linked: false,
             shifted: false,
             once: false,
+            shares: false,
         }
     }
 }
 
 /// Makes up what should be on `nodes` machines.
 pub(super) fn wishes(nodes: usize) -> impl Strategy<Value = Vec<Wish>> {
-    let choices = (any::<[bool; 4]>(), proptest::bool::weighted(0.2));
+    let choices = (any::<[bool; 5]>(), proptest::bool::weighted(0.2));
     let wish = (option::weighted(0.85, 0..nodes), choices);
     let wish = wish.prop_map(
-        |(place, ([version, limited, linked, shifted], once))| Wish {
+        |(place, ([version, limited, linked, shifted, shares], once))| Wish {
             place,
             version,
             limited,
             linked,
             shifted,
             once,
+            shares,
         },
     );
     collection::vec(wish, APPLICATIONS)
 }
 
-/// Turns wishes into a deployment. All but the last application have a volume.
+/// Turns wishes into a deployment. All but the last application have a volume; that one may see the
+/// volume of the first, where that is placed.
 pub(super) fn deployment(nodes: usize, wishes: &[Wish]) -> Deployment {
     let mut deployment = Deployment {
         applications: BTreeMap::new(),
@@ -91,7 +96,18 @@ pub(super) fn deployment(nodes: usize, wishes: &[Wish]) -> Deployment {
         let next = (index + 1) % wishes.len();
         let outside = 8000 + u16::try_from((index + shift) % wishes.len()).unwrap();
         let image: ImageReference = name(if wish.version { "image:2" } else { "image:1" });
+        let shares = wish.shares && index + 1 == APPLICATIONS;
         let application = Application {
+            shared: shares.then(|| SharedVolume {
+                application: application_name(0),
+                mounts: BTreeMap::from([(
+                    name("/shared"),
+                    SharedMount {
+                        directory: None,
+                        read_only: false,
+                    },
+                )]),
+            }),
             volume: (index + 1 < APPLICATIONS).then(|| VolumeSpecification {
                 layout: VolumeLayout::Whole {
                     mountpoint: name("/data"),
@@ -117,7 +133,8 @@ pub(super) fn deployment(nodes: usize, wishes: &[Wish]) -> Deployment {
         };
         let name = application_name(index);
         deployment.applications.insert(name.clone(), application);
-        if let Some(place) = wish.place {
+        let place = if shares { wishes[0].place } else { wish.place };
+        if let (Some(place), Some(_)) = (place, wish.place) {
             let placed = deployment.nodes.get_mut(&node_name(place)).unwrap();
             placed.insert(name);
         }
