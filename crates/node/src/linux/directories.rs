@@ -7,12 +7,13 @@ use std::path::{Path, PathBuf};
 
 use flocker_docker::{BindMount, Docker};
 use flocker_model::{
-    ApplicationName, DIRECTORIES_MARKER, HostPath, ImageReference, MountPath, MountSource,
-    VolumeFill, VolumeLayout,
+    ApplicationName, DIRECTORIES_MARKER, ImageReference, MountPath, MountSource, VolumeFill,
+    VolumeLayout,
 };
 use flocker_remote::protocol::{Change, StepFailure};
 
 use super::changed;
+use super::host_paths::check_host_path;
 use crate::failure::{OrFailure as _, failed_to, failure_of};
 use crate::platform::{Directories, WantedDirectories};
 
@@ -76,7 +77,7 @@ impl Directories for FileSystem {
                     return Err(failure_of(message));
                 }
                 (MountSource::Host { path }, _) => {
-                    self.check_host_path(wanted.application, path)?
+                    check_host_path(&self.own, wanted.application, path)?
                 }
                 (MountSource::Scratch { directory }, _) => {
                     let root = self.scratch_of(wanted.application);
@@ -97,7 +98,7 @@ impl Directories for FileSystem {
     async fn check(&self, wanted: WantedDirectories<'_>) -> Result<(), StepFailure> {
         for mount in wanted.mounts {
             if let MountSource::Host { path } = &mount.source {
-                self.check_host_path(wanted.application, path)?;
+                check_host_path(&self.own, wanted.application, path)?;
             }
         }
         let Some(root) = wanted.volume else {
@@ -125,7 +126,7 @@ impl Directories for FileSystem {
             if !roots.clone().any(|root| source.starts_with(root))
                 && let Ok(path) = source.to_string_lossy().parse()
             {
-                self.check_host_path(application, &path)?;
+                check_host_path(&self.own, application, &path)?;
             }
             for root in roots {
                 if let Ok(inner) = source.strip_prefix(root)
@@ -163,48 +164,6 @@ impl FileSystem {
     /// Returns the directory that has all scratch directories of an application.
     fn scratch_of(&self, application: &ApplicationName) -> PathBuf {
         self.scratch.join(application.as_str())
-    }
-
-    /// Makes sure that a path of the node exists and is not in a directory of Flocker's.
-    fn check_host_path(
-        &self,
-        application: &ApplicationName,
-        path: &HostPath,
-    ) -> Result<PathBuf, StepFailure> {
-        let path = PathBuf::from(path.as_str());
-        let resolved = match path.canonicalize() {
-            Ok(resolved) => resolved,
-            Err(error) if error.kind() == ErrorKind::NotFound => {
-                return Err(StepFailure {
-                    hint: Some(format!(
-                        "make {} on this node, or place `{application}` on a node that has it",
-                        path.display()
-                    )),
-                    ..failure_of(format!(
-                        "`{application}` is given {}, which does not exist on this node",
-                        path.display()
-                    ))
-                });
-            }
-            Err(error) => {
-                return Err(failed_to(
-                    format!("cannot look at {}", path.display()),
-                    &error,
-                ));
-            }
-        };
-        let is_own = |own: &PathBuf| {
-            let own = own.canonicalize();
-            own.is_ok_and(|own| resolved.starts_with(own))
-        };
-        if resolved == Path::new("/") || self.own.iter().any(is_own) {
-            return Err(failure_of(format!(
-                "`{application}` is given {}, which leads to {}, where Flocker keeps what is its own",
-                path.display(),
-                resolved.display()
-            )));
-        }
-        Ok(path)
     }
 
     /// Makes sure of `directory` below `root`; the last of its names is filled if it is new.

@@ -3,6 +3,7 @@
 
 mod containers;
 mod directories;
+mod host_paths;
 mod peers;
 mod routes;
 mod units;

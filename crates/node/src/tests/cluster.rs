@@ -7,8 +7,8 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use flocker_model::{
-    ApplicationName, Contact, Deployment, ImageId, ImageName, NodeName, Observed, OperatorImage,
-    OperatorStore, UnitState, VolumeHolder, VolumeRole,
+    ApplicationName, Contact, Deployment, HostPath, ImageId, ImageName, NodeName, Observed,
+    OperatorImage, OperatorStore, UnitState, VolumeHolder, VolumeRole,
 };
 use flocker_plan::{Action, Goal, Handoff, ImageSource, Plan, Scope, StepId, Yield, plan};
 use flocker_remote::protocol::StepFailure;
@@ -182,6 +182,12 @@ impl Cluster {
         if !holders.is_empty() {
             held.insert(application.clone(), holders);
         }
+    }
+
+    /// Gives a machine a path that is not Flocker's.
+    pub(super) fn give_host_path(&self, name: &NodeName, path: &HostPath) {
+        let mut state = self.nodes[name].host.state();
+        state.disk.scratch.host_paths.insert(path.clone());
     }
 
     /// Lets an application end as one does that has done what it is for.

@@ -16,6 +16,7 @@ mod resolving;
 mod scripts;
 mod secrets;
 mod serving;
+mod sharing;
 mod simulated;
 mod wish;
 

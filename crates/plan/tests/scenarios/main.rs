@@ -11,3 +11,4 @@ mod moves;
 mod obstacles;
 mod resolving;
 mod restoring;
+mod sharing;

@@ -10,6 +10,7 @@ mod moves;
 mod official;
 mod outages;
 mod secrets;
+mod shared_volume;
 mod slow_stop;
 
 use std::path::Path;
@@ -102,6 +103,7 @@ impl Migration<'_> {
             Chapter::FirstFill => self.first_fill().await,
             Chapter::FlushedRuleset => self.flushed_ruleset().await,
             Chapter::SlowStop => self.slow_stop().await,
+            Chapter::SharedVolume => self.shared_volume().await,
         }
     }
 
