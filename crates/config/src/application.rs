@@ -32,6 +32,7 @@ pub(crate) const KEYS: KnownKeys = KnownKeys {
         "image",
         "volume",
         "volumes",
+        "volumes_from",
         "scratch",
         "environment",
         "env_file",
@@ -259,6 +260,8 @@ impl Draft {
             options: self.options,
             health_check: self.health_check.map(|check| check.value),
             depends_on: depends_on.collect::<Option<_>>()?,
+            shared: self.data.shared,
+            host_mounts: self.data.host_mounts,
             ..Application::new(self.image?)
         };
         Some((self.name.value.parse().ok()?, application))

@@ -66,6 +66,10 @@ pub(crate) const APPLICATION: &[Foreign] = &[
         "a volume belongs to one application; sharing it is not supported yet",
     ),
     Foreign::nothing(
+        "tmpfs",
+        "a file system in memory is not supported yet; a path in `scratch` is on the node's disk",
+    ),
+    Foreign::nothing(
         "secrets",
         "write the file in `files`: `{from_file: ./password.txt, target: /run/secrets/NAME}`",
     ),

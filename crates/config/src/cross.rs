@@ -11,14 +11,15 @@ use crate::nodes::DraftNode;
 use crate::phrase::quote;
 use crate::report::{Finding, Report};
 use crate::routes::DraftRoute;
+use crate::sharing::check_place_of_sharer;
 use crate::source::{Located, Span};
 use crate::suggest::{containing, nearest};
 
 /// The names of the applications that are defined, however badly.
-type Names<'d> = BTreeMap<&'d str, Span>;
+pub(crate) type Names<'d> = BTreeMap<&'d str, Span>;
 
 /// Collects the names that are defined.
-fn names(drafts: &[Draft]) -> Names<'_> {
+pub(crate) fn names(drafts: &[Draft]) -> Names<'_> {
     drafts
         .iter()
         .map(|draft| (draft.name.value.as_str(), draft.name.span))
@@ -150,6 +151,9 @@ fn check_local_port(link: &DraftLink, owner: &str, taken: &LocalPorts<'_>, repor
     }
 }
 
+/// The node of each application that is placed, and where that was written.
+pub(crate) type Places<'d> = BTreeMap<&'d str, (&'d str, Span)>;
+
 /// Checks the places against the applications.
 pub(crate) fn check_places(drafts: &[Draft], nodes: &[DraftNode], report: &mut Report) {
     let names = names(drafts);
@@ -174,15 +178,13 @@ pub(crate) fn check_places(drafts: &[Draft], nodes: &[DraftNode], report: &mut R
                 report.warning(|| dangling_link(draft, &link.target));
             }
         }
+        check_place_of_sharer(draft, &places, report);
     }
 }
 
 /// Checks that no application is placed twice, and returns the place of each.
-pub(crate) fn check_placed_once<'d>(
-    nodes: &'d [DraftNode],
-    report: &mut Report,
-) -> BTreeMap<&'d str, (&'d str, Span)> {
-    let mut places: BTreeMap<&str, (&str, Span)> = BTreeMap::new();
+pub(crate) fn check_placed_once<'d>(nodes: &'d [DraftNode], report: &mut Report) -> Places<'d> {
+    let mut places = Places::new();
     for node in nodes {
         for placed in &node.applications {
             let name = placed.value.as_str();
@@ -218,7 +220,7 @@ fn dangling_link(draft: &Draft, target: &Located<String>) -> Finding {
 const GUESSED_NAMES: usize = 1000;
 
 /// Guesses the application that was meant.
-fn did_you_mean(name: &str, names: &Names<'_>) -> Option<String> {
+pub(crate) fn did_you_mean(name: &str, names: &Names<'_>) -> Option<String> {
     let candidates = || names.keys().copied().take(GUESSED_NAMES);
     // With nothing defined at all, the advice below would be about something else.
     candidates().next()?;

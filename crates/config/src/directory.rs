@@ -47,12 +47,6 @@ fn parse(text: &str) -> Result<(MountPath, Range<usize>, DirectoryName), Refusal
         let problem = format!("has the option {}", quote(option));
         return Err(Refusal::new(&problem, option_hint(option, name, path)));
     }
-    if name.is_some_and(is_of_node) {
-        let path = quote(path);
-        let hint = format!("write {path} to keep it in the application's volume");
-        let problem = "is a directory of the node, which does not move";
-        return Err(Refusal::new(problem, hint));
-    }
     let place = text.len() - path.len()..text.len();
     let path: MountPath = path.parse().map_err(|invalid: InvalidName| {
         let hint = "write the path inside the container, from `/` on, or `name:/path`";
@@ -91,8 +85,8 @@ pub(crate) fn as_directory(text: &str) -> &str {
 /// Answers what Compose writes after the path.
 fn option_hint(option: &str, name: Option<&str>, path: &str) -> String {
     let rest = match name {
-        Some(name) if !is_of_node(name) => format!("{name}:{path}"),
-        _ => path.to_owned(),
+        Some(name) => format!("{name}:{path}"),
+        None => path.to_owned(),
     };
     if matches!(option, "rw" | "z" | "Z") {
         format!("write {}", quote(&rest))
@@ -112,12 +106,10 @@ fn long_form(value: Value<'_>) -> String {
             format!("write {}", quote(&format!("{source}:{target}")))
         }
         (None | Some("volume"), None, Some(target)) => format!("write {}", quote(target)),
-        (Some("tmpfs"), _, Some(target)) => {
-            format!("a file system in memory is a key of its own: `tmpfs: [{target}]`")
-        }
-        (Some("bind"), _, _) => {
-            "a directory of the node does not move and is not supported".to_owned()
-        }
+        (Some("tmpfs"), _, Some(target)) => format!(
+            "write `tmpfs: [{target}]` for a file system in memory, or `scratch: [{target}]` for a \
+             directory of the node's disk"
+        ),
         _ => "write `/var/lib/data` or `data:/var/lib/data`".to_owned(),
     }
 }

@@ -12,6 +12,7 @@ use crate::nodes::{DraftNode, read_nodes};
 use crate::outside::{Outside, ValueSource, Values};
 use crate::recognise::{applications, check_kind};
 use crate::report::Report;
+use crate::sharing::resolve_shares;
 use crate::source::{File, Source, Span, Text};
 use crate::tree::Tree;
 use crate::tree_builder::{MAXIMUM_BYTES, parse_tree};
@@ -91,8 +92,9 @@ fn parse_both(
     let (deployment_text, deployment) = read(deployment, File::Deployment, &mut report);
     let drafts = application.map(|tree| {
         let entries = applications(tree.root(), &mut report);
-        let drafts = read_applications(&entries, &mut report);
+        let mut drafts = read_applications(&entries, &mut report);
         check_applications(&drafts, &mut report);
+        resolve_shares(&mut drafts, &mut report);
         drafts
     });
     let nodes = deployment.map(|tree| read_nodes(tree.root(), &mut report));

@@ -1,12 +1,20 @@
-//! The keys `volume`, `volumes` and `scratch` together: which paths of a container are kept where.
+//! The keys `volume`, `volumes`, `volumes_from` and `scratch` together: which paths of a container are
+//! kept where.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use flocker_model::{ContainerFile, DirectoryName, MountPath, VolumeLayout, VolumeSpecification};
+use flocker_model::{
+    ContainerFile, DirectoryName, HostMount, MountPath, SharedVolume, VolumeLayout,
+    VolumeSpecification,
+};
 
 use crate::directory::read_directory;
 use crate::fields::Field;
 use crate::files::{DraftFile, read_files};
+use crate::mounts::{
+    DraftHostMount, DraftShare, LongForm, SharedPart, is_host_mount, read_host_mount,
+    read_long_form, read_volumes_from,
+};
 use crate::phrase::quote;
 use crate::report::{Finding, Report};
 use crate::source::{Located, Span};
@@ -19,6 +27,26 @@ pub(crate) struct Data {
     pub(crate) volume: Option<VolumeSpecification>,
     pub(crate) scratch: BTreeSet<MountPath>,
     pub(crate) files: BTreeMap<MountPath, ContainerFile>,
+    pub(crate) host_mounts: BTreeMap<MountPath, HostMount>,
+    /// The parts of other applications' volumes, as they were written.
+    pub(crate) shares: Vec<DraftShare>,
+    /// What they are, once all applications are known.
+    pub(crate) shared: Option<SharedVolume>,
+    /// Where a volume of its own was written, be it right or wrong.
+    pub(crate) own: Option<Span>,
+    /// The paths that something is at.
+    pub(crate) paths: Paths,
+}
+
+/// The items of the key `volumes`.
+#[derive(Default)]
+struct Items {
+    directories: BTreeMap<MountPath, DirectoryName>,
+    names: BTreeMap<DirectoryName, Span>,
+    host_mounts: BTreeMap<MountPath, HostMount>,
+    shares: Vec<DraftShare>,
+    /// Where the first directory of the own volume was written, be it right or wrong.
+    own: Option<Span>,
 }
 
 /// Reads what the application that messages call `owner` keeps.
@@ -26,22 +54,20 @@ pub(crate) fn read_data(application: Value<'_>, owner: &str, report: &mut Report
     let field_of = |key: &str| application.get(key).map(|entry| Field::of(entry, owner));
     let (whole, parts) = (field_of("volume"), field_of("volumes"));
     let mut paths = Paths::default();
-    let draft = whole.as_ref().and_then(|field| {
-        let needs_mountpoint = parts.as_ref().is_none_or(|parts| {
-            let items = parts.value.items();
-            parts.value.is_null() || items.is_some_and(|items| items.is_empty())
-        });
-        read_volume(field, owner, needs_mountpoint, report)
-    });
+    let has_parts = parts.as_ref().is_some_and(has_directories);
+    let draft = whole
+        .as_ref()
+        .and_then(|field| read_volume(field, owner, !has_parts, report));
     if let Some(mountpoint) = draft.as_ref().and_then(|draft| draft.mountpoint.as_ref()) {
         paths.take(mountpoint, owner, report);
-        if let Some(parts) = &parts {
+        if let Some(parts) = parts.as_ref().filter(|_| has_parts) {
             report.error(|| both_keys(parts, mountpoint.span, owner));
         }
     }
-    let directories = parts
-        .map(|field| read_directories(&field, owner, &mut paths, report))
-        .unwrap_or_default();
+    let mut items = Items::default();
+    if let Some(field) = &parts {
+        items.read(field, (owner, &mut paths), report);
+    }
     let scratch = field_of("scratch")
         .map(|field| read_scratch(&field, owner, &mut paths, report))
         .unwrap_or_default();
@@ -54,10 +80,43 @@ pub(crate) fn read_data(application: Value<'_>, owner: &str, report: &mut Report
             )
         })
         .unwrap_or_default();
+    if let Some(field) = field_of("volumes_from") {
+        items
+            .shares
+            .extend(read_volumes_from(&field, owner, report));
+    }
     Data {
-        volume: specification(draft, directories),
+        volume: specification(draft, items.directories),
         scratch,
         files,
+        host_mounts: items.host_mounts,
+        shares: items.shares,
+        shared: None,
+        own: whole.map(|field| field.span()).or(items.own),
+        paths,
+    }
+}
+
+/// Tells whether some item is a directory of the own volume, or is meant to be one.
+fn has_directories(volumes: &Field<'_>) -> bool {
+    if volumes.value.is_null() {
+        return false;
+    }
+    volumes
+        .value
+        .items()
+        .is_none_or(|items| items.iter().any(|item| is_directory(*item)))
+}
+
+/// Tells whether an item is a directory of the own volume, or is meant to be one.
+fn is_directory(item: Value<'_>) -> bool {
+    let is_text = |key: &str, text: &str| {
+        let entry = item.get(key);
+        entry.and_then(|entry| entry.value.text()) == Some(text)
+    };
+    match item.text() {
+        Some(text) => !is_host_mount(text),
+        None => item.get("application").is_none() && !is_text("type", "bind"),
     }
 }
 
@@ -95,12 +154,17 @@ fn both_keys(volumes: &Field<'_>, mountpoint: Span, owner: &str) -> Finding {
 }
 
 /// The paths of one container that something is at.
-#[derive(Default)]
-struct Paths(BTreeMap<MountPath, Span>);
+#[derive(Debug, Default)]
+pub(crate) struct Paths(BTreeMap<MountPath, Span>);
 
 impl Paths {
     /// Takes a path, and tells whether it was free.
-    fn take(&mut self, path: &Located<MountPath>, owner: &str, report: &mut Report) -> bool {
+    pub(crate) fn take(
+        &mut self,
+        path: &Located<MountPath>,
+        owner: &str,
+        report: &mut Report,
+    ) -> bool {
         let place = path.value.cleaned();
         let Some(first) = self.0.get(&place) else {
             self.0.insert(place, path.span);
@@ -110,7 +174,7 @@ impl Paths {
             let message = format!("{owner} has the path {} twice", quote(place.as_str()));
             Finding::at(path.span, message)
                 .also(*first, "first used here")
-                .hint("a path is in one of `volume`, `volumes`, `scratch` and `files`, once")
+                .hint("each path of the container is written once")
         });
         false
     }
@@ -169,23 +233,73 @@ fn list_of_paths<'t>(field: &Field<'t>, expected: &str, report: &mut Report) -> 
     field.list(expected, report, hint).unwrap_or_default()
 }
 
-fn read_directories(
-    field: &Field<'_>,
-    owner: &str,
-    paths: &mut Paths,
-    report: &mut Report,
-) -> BTreeMap<MountPath, DirectoryName> {
-    let mut directories = BTreeMap::new();
-    let mut names: BTreeMap<DirectoryName, Span> = BTreeMap::new();
-    for item in list_of_paths(field, "a list of paths", report) {
-        let item = Field::item(format!("a volume of {owner}"), item);
-        let Some((path, name)) = read_directory(&item, report) else {
-            continue;
+impl Items {
+    fn read(&mut self, field: &Field<'_>, (owner, paths): (&str, &mut Paths), report: &mut Report) {
+        for item in list_of_paths(field, "a list of paths", report) {
+            let name = format!("a volume of {owner}");
+            match read_long_form(item, &name, report) {
+                None => {}
+                Some(None) => continue,
+                Some(Some(LongForm::Host(mount))) => {
+                    self.add_host_mount(mount, (owner, paths), report);
+                    continue;
+                }
+                Some(Some(LongForm::Share(share))) => {
+                    if let SharedPart::At { target, .. } = &share.part {
+                        paths.take(target, owner, report);
+                    }
+                    self.shares.push(share);
+                    continue;
+                }
+            }
+            let item = Field::item(name, item);
+            if item.value.text().is_some_and(is_host_mount) {
+                let text = item.string(report);
+                let mount = text.and_then(|text| read_host_mount(&item, &text, report));
+                if let Some(mount) = mount {
+                    self.add_host_mount(mount, (owner, paths), report);
+                }
+                continue;
+            }
+            self.own.get_or_insert_with(|| item.span());
+            self.add_directory(&item, (owner, paths), report);
+        }
+    }
+
+    /// Adds a path of the node, with a warning: an application that moves finds another there.
+    fn add_host_mount(
+        &mut self,
+        draft: DraftHostMount,
+        (owner, paths): (&str, &mut Paths),
+        report: &mut Report,
+    ) {
+        if !paths.take(&draft.target, owner, report) {
+            return;
+        }
+        report.warning(|| {
+            let source = quote(draft.mount.source.as_str());
+            let message =
+                format!("{owner} is given {source} of its node, which does not move with it");
+            Finding::at(draft.span, message)
+                .hint("every node that it is placed on needs this path; data belongs in its volume")
+        });
+        self.host_mounts
+            .insert(draft.target.value.cleaned(), draft.mount);
+    }
+
+    fn add_directory(
+        &mut self,
+        item: &Field<'_>,
+        (owner, paths): (&str, &mut Paths),
+        report: &mut Report,
+    ) {
+        let Some((path, name)) = read_directory(item, report) else {
+            return;
         };
         if !paths.take(&path, owner, report) {
-            continue;
+            return;
         }
-        if let Some(first) = names.get(&name) {
+        if let Some(first) = self.names.get(&name) {
             report.error(|| {
                 let name = quote(name.as_str());
                 let message = format!("two volumes of {owner} are the directory {name}");
@@ -193,10 +307,9 @@ fn read_directories(
                     .also(*first, "the first one is here")
                     .hint(format!("give it another name: `NAME:{}`", path.value))
             });
-            continue;
+            return;
         }
-        names.insert(name.clone(), path.span);
-        directories.insert(path.value.cleaned(), name);
+        self.names.insert(name.clone(), path.span);
+        self.directories.insert(path.value.cleaned(), name);
     }
-    directories
 }

@@ -626,6 +626,77 @@ fn volumes() {
 }
 
 #[test]
+fn shared_volumes() {
+    let text = render(&[
+        application(
+            "names",
+            "a: {image: x, volume: /a}\nb: {image: x, volumes_from: [aa]}\nc: {image: x, volumes_from: [c]}\n\
+             d: {image: x, volumes_from: a}\ne: {image: x, volumes_from: ['container:db:ro', 'a:z', 5]}",
+        ),
+        application(
+            "two volumes",
+            "a: {image: x, volume: /a}\nb: {image: x, volume: /b}\nc: {image: x, volumes_from: [a, b]}\n\
+             d:\n  image: x\n  volumes:\n    - /own\n    - {application: a, target: /a}",
+        ),
+        application(
+            "a chain, and nothing to see",
+            "a: {image: x, volume: /a}\nb: {image: x, volumes_from: [a]}\nc: {image: x, volumes_from: [b]}\n\
+             d: {image: x}\ne: {image: x, volumes_from: [d]}",
+        ),
+        application(
+            "directories",
+            "a: {image: x, volume: /a}\nb: {image: x, volumes: [html:/srv, conf:/etc/b]}\n\
+             c: {image: x, volumes: [{application: a, source: html, target: /a}]}\n\
+             d: {image: x, volumes: [{application: b, source: htm, target: /a}]}\n\
+             e: {image: x, volumes: [{application: b, target: /a}]}\n\
+             f: {image: x, volumes: [{application: b, source: a/b, target: /a}]}",
+        ),
+        application(
+            "paths",
+            "b: {image: x, volumes: [html:/srv, conf:/etc/b]}\n\
+             c: {image: x, scratch: [/srv], volumes_from: [b]}\n\
+             d: {image: x, volumes: [{application: b, read_only: maybe}, {application: b, source: html, target: srv, type: bind}]}",
+        ),
+        both(
+            "places",
+            "a: {image: x, volume: /a}\nb: {image: x, volumes_from: [a]}",
+            "nodes: {1.1.1.1: [a], 1.1.1.2: [b]}",
+        ),
+        both(
+            "an owner without a place",
+            "a: {image: x, volume: /a}\nb: {image: x, volumes_from: [a]}",
+            "nodes: {1.1.1.1: [], 1.1.1.2: [b]}",
+        ),
+    ]);
+    insta::assert_snapshot!(text);
+}
+
+#[test]
+fn paths_of_the_node() {
+    let text = render(&[
+        application(
+            "flocker's own",
+            "a:\n  image: x\n  volumes: ['/:/host', '/flocker/db:/db', '/var/run/flocker:/x:ro', '/a/../b:/b']",
+        ),
+        application(
+            "options and targets",
+            "a:\n  image: x\n  volumes: ['/srv:/srv:z', '/srv:srv', '/srv:', '/a:/srv', '/b:/srv:ro']",
+        ),
+        application(
+            "the long form",
+            "a:\n  image: x\n  volumes:\n    - {type: bind, source: conf, target: /conf}\n    \
+             - {type: bind, target: /x}\n    - {type: bind, source: /x, bind: {propagation: shared}}\n    \
+             - {type: bind, src: /x, target: /y, read_only: 1}",
+        ),
+        application(
+            "a size without a volume",
+            "a: {image: x, volume: {maximum_size: 1G}, volumes: ['/srv:/srv']}",
+        ),
+    ]);
+    insta::assert_snapshot!(text);
+}
+
+#[test]
 fn stopping() {
     let text = render(&[
         application(

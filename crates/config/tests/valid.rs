@@ -256,3 +256,71 @@ b: {image: x, stop_signal: 3, stop_grace_period: 0s}
     assert_eq!(stopping("a"), ("SIGINT".to_owned(), 90));
     assert_eq!(stopping("b"), ("SIGQUIT".to_owned(), 0));
 }
+
+#[test]
+fn an_application_may_see_anothers_volume() {
+    let text = "
+nextcloud: {image: nextcloud, volumes: [html:/var/www/html, data:/srv/data]}
+cron: {image: nextcloud, volumes_from: [nextcloud]}
+web:
+  image: nginx
+  scratch: [/tmp]
+  volumes:
+    - {application: nextcloud, source: html, target: /usr/share//nginx/html, read_only: true}
+backup: {image: restic, volumes_from: ['nextcloud:ro']}
+db: {image: postgres, volume: /data}
+dump: {image: postgres, volumes: [{type: volume, application: db, target: /db}]}
+";
+    let nodes = "nodes: {1.1.1.1: [nextcloud, cron, web, backup], 1.1.1.2: [db, dump]}";
+    let parsed = deployment(text, nodes);
+    let seen = |name: &str| {
+        let application = &parsed.applications[&name.parse().unwrap()];
+        assert_eq!(application.volume, None);
+        let shared = application.shared.as_ref().unwrap();
+        let mounts = shared.mounts.iter().map(|(path, mount)| {
+            let directory = mount.directory.as_ref().map_or("", |name| name.as_str());
+            let mode = if mount.read_only { ":ro" } else { "" };
+            format!("{}/{directory}:{path}{mode}", shared.application)
+        });
+        mounts.collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(
+        seen("cron"),
+        "nextcloud/data:/srv/data nextcloud/html:/var/www/html"
+    );
+    assert_eq!(seen("web"), "nextcloud/html:/usr/share/nginx/html:ro");
+    assert_eq!(
+        seen("backup"),
+        "nextcloud/data:/srv/data:ro nextcloud/html:/var/www/html:ro"
+    );
+    assert_eq!(seen("dump"), "db/:/db");
+}
+
+#[test]
+fn a_path_of_the_node_is_allowed_with_a_warning() {
+    let text = "
+agent:
+  image: example/agent
+  volume: /data
+  volumes:
+    - /etc/localtime:/etc/localtime:ro
+    - /var/run/docker.sock:/var/run/docker.sock
+    - {type: bind, source: /srv//shared/, target: /shared, read_only: true}
+";
+    let parsed = read(text, "nodes: {1.1.1.1: [agent]}");
+    insta::assert_snapshot!(parsed.warnings);
+    let agent = &parsed.deployment.applications[&"agent".parse().unwrap()];
+    let mounts = agent.host_mounts.iter();
+    let mounts: Vec<String> = mounts
+        .map(|(path, mount)| format!("{}:{path}:{}", mount.source, mount.read_only))
+        .collect();
+    assert_eq!(
+        mounts,
+        [
+            "/etc/localtime:/etc/localtime:true",
+            "/srv/shared:/shared:true",
+            "/var/run/docker.sock:/var/run/docker.sock:false",
+        ]
+    );
+    assert!(agent.volume.is_some());
+}

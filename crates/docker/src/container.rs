@@ -27,8 +27,7 @@ pub enum ContainerError {
         /// The application.
         application: ApplicationName,
     },
-    /// The specification has a mountpoint and no directory was given for it, or the other way
-    /// round.
+    /// The specification sees a volume and no directory was given for it, or the other way round.
     #[error("{application} must be given a volume exactly when it has a mountpoint")]
     VolumeMismatch {
         /// The application.
@@ -83,7 +82,7 @@ impl Docker {
         volume: Option<&Path>,
     ) -> Result<bool, ContainerError> {
         let application = &specification.application;
-        if specification.has_volume() != volume.is_some() {
+        if specification.volume_owner().is_some() != volume.is_some() {
             return Err(ContainerError::VolumeMismatch {
                 application: application.clone(),
             });

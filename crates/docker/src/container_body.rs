@@ -34,7 +34,7 @@ pub(crate) struct Placement<'a> {
     pub(crate) mounts: &'a [BindMount],
 }
 
-/// A directory or file of the node that a container sees.
+/// A directory, file or socket of the node that a container sees.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BindMount {
     /// The directory or file.
@@ -42,6 +42,8 @@ pub struct BindMount {
     /// Where the container sees it.
     pub target: MountPath,
     /// Whether the container cannot change it.
+    pub read_only: bool,
+    /// Whether the container may only read it.
     pub read_only: bool,
 }
 
@@ -261,6 +263,7 @@ mod tests {
             source: PathBuf::from(source),
             target: target.parse().unwrap(),
             read_only: target.ends_with(".conf"),
+            read_only: source.ends_with("data"),
         };
         let specification = ContainerSpecification {
             stop_signal: Some("SIGINT".parse().unwrap()),
@@ -283,6 +286,8 @@ mod tests {
         assert!(mounts[1].get("ReadOnly").is_none());
         assert_eq!(mounts[2]["Target"], "/etc/db.conf");
         assert_eq!(mounts[2]["ReadOnly"], true);
+        assert_eq!(mounts[1]["ReadOnly"], true);
+        assert_eq!(mounts[0]["ReadOnly"], serde_json::Value::Null);
         assert_eq!(body.stop_signal.as_deref(), Some("SIGINT"));
         assert_eq!(body.stop_timeout, Some(90));
     }

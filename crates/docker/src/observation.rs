@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::Ipv4Addr;
+use std::path::Path;
 
 use bollard::models::{ContainerInspectResponse, ImageInspect, ImageSummary};
 use bollard::query_parameters::{
@@ -15,7 +16,9 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use crate::connection::{Docker, RequestFailed, found};
 use crate::health::health_of;
 use crate::namespace::pid_and_address;
-use crate::naming::{LABEL_APPLICATION, LABEL_CONFIGURATION, LABEL_NAMESPACE, LABEL_ROLE, Role};
+use crate::naming::{
+    LABEL_APPLICATION, LABEL_CONFIGURATION, LABEL_NAMESPACE, LABEL_ROLE, LABEL_VOLUME, Role,
+};
 use crate::ownership::labels_of;
 
 /// How many containers are inspected at once: the daemon answers each in about a millisecond.
@@ -36,6 +39,8 @@ pub struct ApplicationContainer {
     pub namespace: String,
     /// The paths at which Docker made anonymous volumes for it.
     pub anonymous_volumes: BTreeSet<String>,
+    /// The application whose volume it sees, by the name of the directory that it was given.
+    pub volume: Option<ApplicationName>,
 }
 
 /// A namespace container as it is found.
@@ -224,6 +229,7 @@ pub(crate) fn record(
             status: status_of_container(container),
             namespace: label(LABEL_NAMESPACE).cloned().unwrap_or_default(),
             anonymous_volumes: anonymous_volumes_of(container),
+            volume: label(LABEL_VOLUME).and_then(|path| owner_of(path)),
         });
     } else if role == Some(Role::Network.as_str()) {
         let entry = observed.entry(application).or_default();
@@ -232,6 +238,11 @@ pub(crate) fn record(
             running: pid_and_address(container, network),
         });
     }
+}
+
+/// Finds the application whose volume is mounted at a directory.
+fn owner_of(directory: &str) -> Option<ApplicationName> {
+    Path::new(directory).file_name()?.to_str()?.parse().ok()
 }
 
 /// Lists the paths at which a container has volumes of Docker's. Flocker gives containers bind mounts

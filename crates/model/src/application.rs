@@ -6,8 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     ApplicationName, ByteCount, ContainerFile, ContainerOptions, CpuMillis, DependencyCondition,
-    Digest, DirectoryName, FileContents, HealthCheck, ImageReference, MountPath, Port, Protocol,
-    RestartPolicy, RoutePort, Secret, ServicePort, SourceNetwork, StopGracePeriod, StopSignal,
+    Digest, DirectoryName, FileContents, HealthCheck, HostMount, ImageReference, MountPath, Port,
+    Protocol, RestartPolicy, RoutePort, Secret, ServicePort, SharedVolume, SourceNetwork,
+    StopGracePeriod, StopSignal,
 };
 
 /// Where a container sees its volume.
@@ -160,6 +161,12 @@ pub struct Application {
     /// Files that it sees at these paths and cannot change.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub files: BTreeMap<MountPath, ContainerFile>,
+    /// Another application's volume, if it sees one. It has none of its own then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shared: Option<SharedVolume>,
+    /// Paths of the node that do not move, by where the container sees them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub host_mounts: BTreeMap<MountPath, HostMount>,
 }
 
 impl Application {
@@ -182,6 +189,8 @@ impl Application {
             health_check: None,
             depends_on: BTreeMap::new(),
             files: BTreeMap::new(),
+            shared: None,
+            host_mounts: BTreeMap::new(),
         }
     }
 }
@@ -233,6 +242,12 @@ pub struct ContainerSpecification {
     /// Files that it sees at these paths and cannot change.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub files: BTreeMap<MountPath, ContainerFile>,
+    /// Another application's volume, if it sees one. It has none of its own then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shared: Option<SharedVolume>,
+    /// Paths of the node that do not move, by where the container sees them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub host_mounts: BTreeMap<MountPath, HostMount>,
 }
 
 impl ContainerSpecification {
@@ -264,10 +279,12 @@ impl ContainerSpecification {
             health_check: application.health_check.clone(),
             files: application.files.clone(),
             options: Box::new(application.options.clone()),
+            shared: application.shared.clone(),
+            host_mounts: application.host_mounts.clone(),
         }
     }
 
-    /// Tells whether the container sees a volume, whole or in directories.
+    /// Tells whether the container sees a volume of its own application, whole or in directories.
     pub fn has_volume(&self) -> bool {
         self.mountpoint.is_some() || !self.directories.is_empty()
     }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ContainerUser, ImageReference, MountPath, VolumeLayout};
+use crate::{ContainerUser, HostPath, ImageReference, MountPath, VolumeLayout};
 
 /// The file at the top of a volume that says that its directories are mounted, and not itself.
 ///
@@ -13,7 +13,7 @@ pub const DIRECTORIES_MARKER: &str = ".flocker-directories";
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "in")]
 pub enum MountSource {
-    /// A directory of the application's volume.
+    /// A directory of the volume that the application sees, its own or another's.
     Volume {
         /// Its path below the volume's root; empty for the root itself.
         directory: String,
@@ -22,6 +22,11 @@ pub enum MountSource {
     Scratch {
         /// Its path below the application's scratch directory.
         directory: String,
+    },
+    /// A path of the node that is not Flocker's.
+    Host {
+        /// The path.
+        path: HostPath,
     },
 }
 
@@ -32,6 +37,9 @@ pub struct ContainerMount {
     pub target: MountPath,
     /// What it shows.
     pub source: MountSource,
+    /// Whether the container may only read it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub read_only: bool,
 }
 
 /// What a new volume is filled with: the image's own content at its mount points.

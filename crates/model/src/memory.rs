@@ -13,7 +13,7 @@ pub struct RememberedApplication {
     pub specification: ContainerSpecification,
     /// What `localhost` reaches inside it.
     pub links: ContainerLinks,
-    /// The turn in which the node owned its volume, if it has one. In a later turn it was not
+    /// The turn in which the node owned the volume that it sees, if any. In a later turn it was not
     /// started here yet, and what is remembered may be long out of date.
     pub volume: Option<Epoch>,
     /// Whether it has been taken away from the node since: its removal was begun, and may not have
@@ -42,6 +42,17 @@ impl NodeMemory {
     pub fn retire(&mut self, application: &ApplicationName) {
         if let Some(remembered) = self.applications.get_mut(application) {
             remembered.retired = true;
+        }
+    }
+
+    /// Notes that the volume of an application is being taken away from the node, and with it all that
+    /// saw the volume.
+    pub fn retire_volume(&mut self, owner: &ApplicationName) {
+        self.retire(owner);
+        for remembered in self.applications.values_mut() {
+            if remembered.specification.volume_owner() == Some(owner) {
+                remembered.retired = true;
+            }
         }
     }
 }

@@ -160,6 +160,9 @@ pub struct ContainerState {
     /// volumes were accounted for let Docker make them.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub anonymous_volumes: BTreeSet<String>,
+    /// The application whose volume it sees, if it sees one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub volume: Option<ApplicationName>,
 }
 
 impl ContainerState {

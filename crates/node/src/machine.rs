@@ -70,6 +70,11 @@ impl Machine<Linux> {
             docker: containers.clone(),
             scratch: settings.state_directory.join("scratch"),
             files: settings.state_directory.join("files"),
+            own: vec![
+                settings.mount_root.clone(),
+                settings.state_directory.clone(),
+                settings.runtime_directory.clone(),
+            ],
         };
         Ok(Self {
             id,

@@ -74,17 +74,24 @@ impl<P: Platform> Machine<P> {
         })))
     }
 
-    /// Notes who else has volumes mounted, beside the applications' own containers.
+    /// Notes who else has volumes mounted, beside the applications' containers that see them.
     async fn note_holders(
         &self,
         volumes: &mut BTreeMap<ApplicationName, VolumeCopy>,
         found: &BTreeMap<ApplicationName, ContainerObservation>,
     ) {
-        let id = |found: &ContainerObservation| Some(found.application.as_ref()?.id.clone());
-        let containers = found
-            .iter()
-            .filter_map(|(name, found)| Some((name.clone(), id(found)?)))
-            .collect();
+        let mut containers: BTreeMap<ApplicationName, BTreeSet<String>> = BTreeMap::new();
+        for (name, found) in found {
+            if let Some(container) = &found.application {
+                for owner in [Some(name), container.volume.as_ref()]
+                    .into_iter()
+                    .flatten()
+                {
+                    let own = containers.entry(owner.clone()).or_default();
+                    own.insert(container.id.clone());
+                }
+            }
+        }
         for (name, holders) in self.volumes.observe_holders(containers).await {
             if let Some(copy) = volumes.get_mut(&name) {
                 copy.held_by = holders;
@@ -161,7 +168,7 @@ impl<P: Platform> Machine<P> {
     /// What a unit does. One that was being started or stopped when somebody died, or that was told
     /// to stop by somebody else, tells nothing of how its application would have ended, and is to be
     /// made again.
-    fn unit_state(
+    pub(crate) fn unit_state(
         &self,
         name: &ApplicationName,
         units: &BTreeMap<ApplicationName, UnitState>,
@@ -190,6 +197,7 @@ fn container_state(
             unit,
             links,
             anonymous_volumes: container.anonymous_volumes.clone(),
+            volume: container.volume.clone(),
         },
         None => ContainerState {
             id: String::new(),
@@ -198,6 +206,7 @@ fn container_state(
             unit,
             links,
             anonymous_volumes: BTreeSet::new(),
+            volume: None,
         },
     }
 }

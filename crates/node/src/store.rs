@@ -189,6 +189,11 @@ impl Store {
         lock::wait_for(&self.runtime.join("network.lock"))
     }
 
+    /// Waits for the right to unmount volumes that several applications may see.
+    pub(crate) fn lock_volumes(&self) -> Result<Flock<File>, LockError> {
+        lock::wait_for(&self.runtime.join("volumes.lock"))
+    }
+
     /// Takes the right to change the node; `Err(Some(holder))` inside when somebody has it.
     ///
     /// Only the process with this right writes records. Files that an interrupted one left

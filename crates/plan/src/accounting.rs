@@ -6,7 +6,9 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use flocker_model::{ContainerMount, ContainerSpecification, MountPath, MountSource};
+use flocker_model::{
+    ContainerMount, ContainerSpecification, DirectoryName, MountPath, MountSource,
+};
 use serde::{Deserialize, Serialize};
 
 /// Every mount point that a container gets.
@@ -56,13 +58,19 @@ pub fn account(
         match enclosing(&mounts, &path) {
             Some((_, inner)) if inner.is_empty() => {}
             Some((outer, inner)) => {
-                let source = below(&outer.source, &inner);
-                mounts.push(ContainerMount {
-                    target: path,
-                    source,
-                });
+                let read_only = outer.read_only;
+                match below(&outer.source, &inner) {
+                    Some(source) => mounts.push(ContainerMount {
+                        target: path,
+                        source,
+                        read_only,
+                    }),
+                    None => {
+                        unaccounted.insert(text.clone());
+                    }
+                }
             }
-            None if specification.has_volume() => {
+            None if specification.volume_owner().is_some() => {
                 unaccounted.insert(text.clone());
             }
             None => {
@@ -88,19 +96,36 @@ fn in_memory(specification: &ContainerSpecification, path: &MountPath) -> bool {
 
 /// Lists the mount points that the application configuration names.
 fn declared(specification: &ContainerSpecification) -> Vec<ContainerMount> {
-    let volume = |path: &MountPath, directory: &str| ContainerMount {
+    let volume = |path: &MountPath, directory: Option<&DirectoryName>, read_only| ContainerMount {
         target: path.cleaned(),
         source: MountSource::Volume {
-            directory: directory.to_owned(),
+            directory: directory.map_or_else(String::new, ToString::to_string),
         },
+        read_only,
     };
-    let whole = specification.mountpoint.iter().map(|path| volume(path, ""));
-    let directories = specification
-        .directories
+    let whole = specification.mountpoint.iter();
+    let whole = whole.map(|path| volume(path, None, false));
+    let directories = specification.directories.iter();
+    let directories = directories.map(|(path, name)| volume(path, Some(name), false));
+    let shared = specification
+        .shared
         .iter()
-        .map(|(path, directory)| volume(path, directory.as_str()));
+        .flat_map(|shared| &shared.mounts);
+    let shared =
+        shared.map(|(path, mount)| volume(path, mount.directory.as_ref(), mount.read_only));
     let scratches = specification.scratch.iter().map(scratch);
-    whole.chain(directories).chain(scratches).collect()
+    let host = specification
+        .host_mounts
+        .iter()
+        .map(|(path, mount)| ContainerMount {
+            target: path.cleaned(),
+            source: MountSource::Host {
+                path: mount.source.clone(),
+            },
+            read_only: mount.read_only,
+        });
+    let volumes = whole.chain(directories).chain(shared);
+    volumes.chain(scratches).chain(host).collect()
 }
 
 /// Names the scratch directory of a path: `/data/cache` is `data:cache`, because no mount point has
@@ -112,6 +137,7 @@ fn scratch(path: &MountPath) -> ContainerMount {
         source: MountSource::Scratch {
             directory: names.join(":"),
         },
+        read_only: false,
     }
 }
 
@@ -127,8 +153,8 @@ fn enclosing<'m>(
         .map(|(mount, inner)| (mount, inner.join("/")))
 }
 
-/// Returns the directory `inner` of what a mount point shows.
-fn below(source: &MountSource, inner: &str) -> MountSource {
+/// Returns the directory `inner` of what a mount point shows, unless it is Flocker's own.
+fn below(source: &MountSource, inner: &str) -> Option<MountSource> {
     let join = |directory: &str| {
         if directory.is_empty() {
             inner.to_owned()
@@ -136,14 +162,17 @@ fn below(source: &MountSource, inner: &str) -> MountSource {
             format!("{directory}/{inner}")
         }
     };
-    match source {
+    Some(match source {
         MountSource::Volume { directory } => MountSource::Volume {
             directory: join(directory),
         },
         MountSource::Scratch { directory } => MountSource::Scratch {
             directory: join(directory),
         },
-    }
+        MountSource::Host { path } => MountSource::Host {
+            path: format!("{path}/{inner}").parse().ok()?,
+        },
+    })
 }
 
 impl Unaccounted {

@@ -111,7 +111,7 @@ pub enum Action {
         from: ImageSource,
     },
     /// Looks whether the node has a directory for every volume that the image declares, now that it
-    /// is known. Nothing is changed.
+    /// is known, and every path of the node that the container is given. Nothing is changed.
     CheckImage {
         /// The container that will be made from it.
         specification: Box<ContainerSpecification>,
@@ -208,7 +208,8 @@ pub enum Action {
         /// The snapshot, anybody's, that it must end with.
         newest: Option<SnapshotGuid>,
     },
-    /// Stops the application, takes it down in systemd and unmounts its volume.
+    /// Stops the application, takes it down in systemd, and unmounts the volume that it sees if no
+    /// other application of the node sees that.
     StopApplication {
         /// The application.
         application: ApplicationName,
@@ -226,7 +227,7 @@ pub enum Action {
         specification: ContainerSpecification,
         /// What `localhost` reaches inside it.
         links: ContainerLinks,
-        /// The epoch in which the node must own the volume, if there is one.
+        /// The epoch in which the node must own the volume that the container sees, if it sees one.
         volume: Option<Epoch>,
         /// The applications that it depends on.
         #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]

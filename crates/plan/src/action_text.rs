@@ -19,11 +19,21 @@ impl fmt::Display for Action {
                 write_copy(formatter, copy.id.short(), copy.platform.as_ref())
             }
             Self::EnsureImage { image, from } => write_source(formatter, image, from),
-            Self::CheckImage { specification } => write!(
-                formatter,
-                "account for the volumes that image {} declares",
-                specification.image
-            ),
+            Self::CheckImage { specification } => {
+                let image = &specification.image;
+                write!(
+                    formatter,
+                    "account for the volumes that image {image} declares"
+                )?;
+                if specification.host_mounts.is_empty() {
+                    return Ok(());
+                }
+                let name = &specification.application;
+                write!(
+                    formatter,
+                    ", and look for the paths of the node that {name} is given"
+                )
+            }
             Self::CreateVolume { .. }
             | Self::ResizeVolume { .. }
             | Self::PushVolume { .. }

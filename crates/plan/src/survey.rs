@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use flocker_model::{
-    ApplicationName, ByteCount, ContainerState, ContainerStatus, Epoch, NodeId, NodeName,
-    NodeObservation, NodeState, Observed, PoolHealth, PoollessNode, SnapshotGuid, SnapshotState,
-    UnitState, VolumeCopy, VolumeRole,
+    ApplicationName, ByteCount, ContainerState, Epoch, NodeId, NodeName, NodeObservation,
+    NodeState, Observed, PoolHealth, PoollessNode, SnapshotGuid, SnapshotState, VolumeCopy,
+    VolumeRole,
 };
 
 use crate::{BlockedKind, CopyDescription, Unseen};
@@ -134,15 +134,18 @@ fn later_owner(
 }
 
 /// Tells whether an application neither runs on a node, nor would be started there by anything but
-/// a plan, nor has its volume mounted.
+/// a plan, nor has left a volume mounted that nothing else sees.
 pub(crate) fn is_down(state: &NodeState, application: &ApplicationName) -> bool {
-    let is_still = |container: &ContainerState| {
-        matches!(container.status, ContainerStatus::Stopped { .. })
-            && container.unit == UnitState::Missing
+    let is_left = |owner: &ApplicationName| {
+        let copy = state.volumes.get(owner);
+        let mounted = copy.is_some_and(|copy| copy.mounted.is_some());
+        mounted && (owner == application || state.users_of(owner).next().is_none())
     };
-    let mounted = |copy: &VolumeCopy| copy.mounted.is_some();
-    state.containers.get(application).is_none_or(is_still)
-        && !state.volumes.get(application).is_some_and(mounted)
+    let seen = state.volume_seen_by(application);
+    let container = state.containers.get(application);
+    container.is_none_or(ContainerState::is_down)
+        && !is_left(application)
+        && !seen.is_some_and(is_left)
 }
 
 /// Orders copies by what they have: the numbers in the name of the newest snapshot of Flocker's.

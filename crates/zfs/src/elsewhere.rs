@@ -31,21 +31,21 @@ struct Namespace {
     mounts: Vec<Mount>,
 }
 
-/// The container of each application, which is stopped before its volume is unmounted.
-type Containers = BTreeMap<ApplicationName, String>;
+/// The containers that see each application's volume, which are stopped before it is unmounted.
+type Containers = BTreeMap<ApplicationName, BTreeSet<String>>;
 
 /// The peer groups from which peer groups get their mounts.
 type Masters = BTreeMap<u32, u32>;
 
 impl Zfs {
     /// Lists, for each volume, one process of each mount namespace that would keep it mounted when
-    /// its application's own container, by `containers`, is stopped.
+    /// the applications' containers that see it, by `containers`, are stopped.
     ///
     /// Gives its best: processes come and go. Each namespace is looked at once, however many
     /// volumes there are.
     pub async fn observe_holders(
         &self,
-        containers: BTreeMap<ApplicationName, String>,
+        containers: BTreeMap<ApplicationName, BTreeSet<String>>,
     ) -> BTreeMap<ApplicationName, Vec<VolumeHolder>> {
         let root = self.settings().dataset.clone();
         run_blocking(move || {
@@ -148,7 +148,8 @@ fn find_holders(
             })
             .collect();
         for application in kept {
-            let is_own = |own| other.containers.contains(own);
+            let is_own =
+                |own: &BTreeSet<String>| other.containers.iter().any(|one| own.contains(one));
             if containers.get(&application).is_some_and(is_own) {
                 continue;
             }

@@ -112,6 +112,7 @@ fn give_container(
         unit,
         links: None,
         anonymous_volumes: std::collections::BTreeSet::new(),
+        volume: None,
     };
     let containers = &mut state(observed, number).containers;
     containers.insert(name("db"), container);

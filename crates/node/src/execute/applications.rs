@@ -14,6 +14,7 @@ use flocker_remote::protocol::{Change, Progress, StepDone, StepFailure};
 
 use crate::execute::ProgressSender;
 use crate::execute::containers::{check_before_stopping, ensure_container};
+use crate::execute::sharing::{unmount_unused, volume_seen_by};
 use crate::failure::OrFailure as _;
 use crate::machine::Machine;
 use crate::places::reach;
@@ -48,10 +49,10 @@ pub(crate) async fn make_ready(
     (step, epoch): (&str, Option<Epoch>),
 ) -> Result<(), StepFailure> {
     let name = &record.specification.application;
-    let owned = match (record.specification.has_volume(), epoch) {
-        (false, _) => None,
-        (true, Some(epoch)) => Some(machine.volumes.open_owned(name, epoch).await?),
-        (true, None) => Some(machine.volumes.open_owned_now(name).await?),
+    let owned = match (record.specification.volume_owner(), epoch) {
+        (None, _) => None,
+        (Some(owner), Some(epoch)) => Some(machine.volumes.open_owned(owner, epoch).await?),
+        (Some(owner), None) => Some(machine.volumes.open_owned_now(owner).await?),
     };
     let mounted = match owned {
         Some(volume) => Some(volume.mount().await?),
@@ -220,8 +221,8 @@ fn unit_specification(
     let specification = &record.specification;
     let name = &specification.application;
     let volume: Option<PathBuf> = specification
-        .has_volume()
-        .then(|| machine.volumes.mountpoint_of(name));
+        .volume_owner()
+        .map(|owner| machine.volumes.mountpoint_of(owner));
     UnitSpecification {
         dependencies: record.dependencies.clone(),
         volume,
@@ -235,7 +236,7 @@ fn unit_specification(
     }
 }
 
-/// Stops an application and unmounts its volume.
+/// Stops an application, and unmounts the volume that it sees once nothing else sees that.
 pub(super) async fn stop(
     machine: &Machine<impl Platform>,
     (name, kind): (&ApplicationName, StopKind),
@@ -247,6 +248,7 @@ pub(super) async fn stop(
     let record = machine.store.application(name).or_failure()?;
     let grace = grace_of(record.as_ref().map(|record| &record.specification));
     let duration = Duration::from(grace);
+    let seen = volume_seen_by(machine, name).await?;
     machine.store.begin_change(name).or_failure()?;
     reach(|| "stop-application.begun".to_owned()).await;
     let patience = duration.saturating_add(STOP_PATIENCE);
@@ -260,7 +262,7 @@ pub(super) async fn stop(
     reach(|| "stop-application.unit-removed".to_owned()).await;
     machine.store.end_change(name).or_failure()?;
     reach(|| "stop-application.stopped".to_owned()).await;
-    let volume = machine.volumes.unmount(name).await?;
+    let volume = unmount_unused(machine, (name, seen)).await?;
     let of_any = |changes: &[Change]| {
         if changes.contains(&Change::Changed) {
             Change::Changed

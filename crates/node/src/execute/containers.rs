@@ -57,12 +57,25 @@ fn wanted_directories<'a>(
 ) -> WantedDirectories<'a> {
     WantedDirectories {
         application: &specification.application,
+        owner: specification
+            .volume_owner()
+            .unwrap_or(&specification.application),
         image: &specification.image,
         user: specification.options.process.user.as_ref(),
         volume,
-        sees_top: specification.mountpoint.is_some(),
+        sees_top: specification.sees_top(),
         mounts: &accounted.mounts,
     }
+}
+
+/// Looks whether the node has every path of its own that a container is to see.
+pub(super) async fn check_host_mounts(
+    machine: &Machine<impl Platform>,
+    specification: &ContainerSpecification,
+    accounted: &Accounted,
+) -> Result<(), StepFailure> {
+    let wanted = wanted_directories(specification, None, accounted);
+    machine.directories.check(wanted).await
 }
 
 /// Looks whether another container of a running application could be made, so that it is not stopped
@@ -71,11 +84,13 @@ pub(super) async fn check_before_stopping(
     machine: &Machine<impl Platform>,
     specification: &ContainerSpecification,
 ) -> Result<(), StepFailure> {
-    let name = &specification.application;
     let accounted = account_for(machine, specification).await?;
-    let observed = machine.volumes.observe_volume(name).await?;
+    let observed = match specification.volume_owner() {
+        Some(owner) => machine.volumes.observe_volume(owner).await?,
+        None => None,
+    };
     let mounted = observed.and_then(|copy| copy.mounted).map(PathBuf::from);
-    let volume = mounted.as_deref().filter(|_| specification.has_volume());
+    let volume = mounted.as_deref();
     let wanted = wanted_directories(specification, volume, &accounted);
     machine.directories.check(wanted).await
 }

@@ -6,6 +6,7 @@ mod images;
 mod membership;
 mod push;
 mod routes;
+mod sharing;
 mod volumes;
 mod waiting;
 

@@ -42,7 +42,7 @@ pub(super) async fn release(
     release: &Release,
 ) -> Result<StepDone, StepFailure> {
     let (change, snapshot) = machine.volumes.release(application, release).await?;
-    machine.store.retire_application(application).or_failure()?;
+    machine.store.retire_volume(application).or_failure()?;
     Ok(StepDone {
         yielded: Yield::HandedOff(snapshot),
         ..StepDone::plain(change)
@@ -120,7 +120,7 @@ pub(super) async fn set_aside(
     set_aside: &SetAside,
 ) -> Result<Change, StepFailure> {
     let application = &set_aside.name.application;
-    machine.store.retire_application(application).or_failure()?;
+    machine.store.retire_volume(application).or_failure()?;
     machine.volumes.set_aside(set_aside).await
 }
 

@@ -8,10 +8,12 @@ use std::path::{Path, PathBuf};
 
 use flocker_docker::{BindMount, Docker, ImageContent};
 use flocker_model::{
-    ApplicationName, ContainerFile, DIRECTORIES_MARKER, MountPath, MountSource, VolumeFill, VolumeLayout,
+    ApplicationName, ContainerFile, DIRECTORIES_MARKER, MountPath, MountSource, VolumeFill,
+    VolumeLayout,
 };
 use flocker_remote::protocol::{Change, StepFailure};
 
+use super::host_paths::check_host_path;
 use super::{changed, files};
 use crate::failure::{OrFailure as _, failed_to, failure_of};
 use crate::platform::{Directories, WantedDirectories};
@@ -28,6 +30,8 @@ pub(crate) struct FileSystem {
     pub(crate) scratch: PathBuf,
     /// Below which each application has the files that it is given.
     pub(crate) files: PathBuf,
+    /// Flocker's own directories, of which no container is given anything as a path of the node.
+    pub(crate) own: Vec<PathBuf>,
 }
 
 impl Directories for FileSystem {
@@ -61,11 +65,16 @@ impl Directories for FileSystem {
 
     async fn ensure(&self, wanted: WantedDirectories<'_>) -> Result<Vec<BindMount>, StepFailure> {
         if let Some(root) = wanted.volume {
-            check_layout(wanted.application, root, wanted.sees_top)?;
+            check_layout(wanted.owner, root, wanted.sees_top)?;
         }
         let mut binds = Vec::with_capacity(wanted.mounts.len());
         for mount in wanted.mounts {
             let source = match (&mount.source, wanted.volume) {
+                (MountSource::Volume { directory }, Some(root))
+                    if wanted.owner != wanted.application =>
+                {
+                    ensure_shared(wanted, (root, directory))?
+                }
                 (MountSource::Volume { directory }, Some(root)) => {
                     self.ensure_below(wanted, (root, directory), &mount.target)
                         .await?
@@ -73,6 +82,9 @@ impl Directories for FileSystem {
                 (MountSource::Volume { .. }, None) => {
                     let message = "a directory of a volume was asked for where there is none";
                     return Err(failure_of(message));
+                }
+                (MountSource::Host { path }, _) => {
+                    check_host_path(&self.own, wanted.application, path)?
                 }
                 (MountSource::Scratch { directory }, _) => {
                     let root = self.scratch_of(wanted.application);
@@ -85,16 +97,22 @@ impl Directories for FileSystem {
                 source,
                 target: mount.target.clone(),
                 read_only: false,
+                read_only: mount.read_only,
             });
         }
         Ok(binds)
     }
 
     async fn check(&self, wanted: WantedDirectories<'_>) -> Result<(), StepFailure> {
+        for mount in wanted.mounts {
+            if let MountSource::Host { path } = &mount.source {
+                check_host_path(&self.own, wanted.application, path)?;
+            }
+        }
         let Some(root) = wanted.volume else {
             return Ok(());
         };
-        check_layout(wanted.application, root, wanted.sees_top)?;
+        check_layout(wanted.owner, root, wanted.sees_top)?;
         for mount in wanted.mounts {
             if let MountSource::Volume { directory } = &mount.source {
                 // One that is missing will be made.
@@ -113,6 +131,11 @@ impl Directories for FileSystem {
         let scratch = self.scratch_of(application);
         for source in sources {
             let roots = volume.into_iter().chain([scratch.as_path()]);
+            if !roots.clone().any(|root| source.starts_with(root))
+                && let Ok(path) = source.to_string_lossy().parse()
+            {
+                check_host_path(&self.own, application, &path)?;
+            }
             for root in roots {
                 if let Ok(inner) = source.strip_prefix(root)
                     && !is_directory_all_the_way(root, inner)?
@@ -210,6 +233,27 @@ impl FileSystem {
             .await;
         copied.or_failure()
     }
+}
+
+/// Makes sure of `directory` in a volume of another application, empty if it is new.
+///
+/// The directories that the owner's mount points show are made, and filled, by the owner alone.
+fn ensure_shared(
+    wanted: WantedDirectories<'_>,
+    (root, directory): (&Path, &str),
+) -> Result<PathBuf, StepFailure> {
+    let of_owner = directory.split('/').next().unwrap_or_default();
+    if !wanted.sees_top && !is_directory(&root.join(of_owner))? {
+        let (name, owner) = (wanted.application, wanted.owner);
+        return Err(StepFailure {
+            hint: Some(format!("start `{owner}` first, which makes and fills it")),
+            ..failure_of(format!(
+                "`{name}` is given the directory `{of_owner}` of the volume of `{owner}`, which is \
+                 not there yet"
+            ))
+        });
+    }
+    ensure_parents(root, directory)
 }
 
 /// Makes sure of the directories on the way to one, and returns the last of them.

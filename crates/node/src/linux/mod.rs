@@ -4,6 +4,7 @@
 mod containers;
 mod directories;
 mod files;
+mod host_paths;
 mod peers;
 mod routes;
 mod units;

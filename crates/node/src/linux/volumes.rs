@@ -44,7 +44,7 @@ impl Volumes for Zfs {
 
     async fn observe_holders(
         &self,
-        containers: BTreeMap<ApplicationName, String>,
+        containers: BTreeMap<ApplicationName, BTreeSet<String>>,
     ) -> BTreeMap<ApplicationName, Vec<VolumeHolder>> {
         Zfs::observe_holders(self, containers).await
     }

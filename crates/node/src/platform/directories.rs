@@ -5,7 +5,10 @@ use std::fmt::Debug;
 use std::path::{Path, PathBuf};
 
 use flocker_docker::BindMount;
-use flocker_model::{ApplicationName, ContainerMount, ContainerUser, ImageReference, VolumeFill, ContainerFile, MountPath};
+use flocker_model::{
+    ApplicationName, ContainerFile, ContainerMount, ContainerUser, ImageReference, MountPath,
+    VolumeFill,
+};
 use flocker_remote::protocol::{Change, StepFailure};
 
 /// The directories that a container is to see.
@@ -13,6 +16,8 @@ use flocker_remote::protocol::{Change, StepFailure};
 pub(crate) struct WantedDirectories<'a> {
     /// The application.
     pub(crate) application: &'a ApplicationName,
+    /// The application whose volume it sees, if it sees one.
+    pub(crate) owner: &'a ApplicationName,
     /// The image whose content a new directory is filled with.
     pub(crate) image: &'a ImageReference,
     /// The user whose a new directory is where the image has nothing, if it is not the image's own.
@@ -39,8 +44,9 @@ pub(crate) trait Directories: Clone + Debug + Send + Sync + 'static {
     /// Makes sure of a directory behind every mount point. One that is missing is made with what the
     /// image has there, whole or not at all; one that exists is left as it is.
     ///
-    /// Fails where a directory of a volume is a symbolic link, which could lead out of it, and where
-    /// the volume was used in the other layout so far.
+    /// Fails where a directory of a volume is a symbolic link, which could lead out of it, where the
+    /// volume was used in the other layout so far, where another application's volume lacks a directory
+    /// that only that application makes, and where a path of the node does not exist.
     fn ensure(
         &self,
         wanted: WantedDirectories<'_>,

@@ -37,10 +37,11 @@ pub(crate) trait Volumes: Clone + Debug + Send + Sync + 'static {
     ) -> impl Future<Output = Result<BTreeMap<ApplicationName, Obstruction>, StepFailure>> + Send;
 
     /// Looks for processes, in mount namespaces other than this machine's, that would keep volumes
-    /// mounted after [`Volumes::unmount`], but for those in the applications' own `containers`.
+    /// mounted after [`Volumes::unmount`], but for those in the `containers` that see
+    /// each volume.
     fn observe_holders(
         &self,
-        containers: BTreeMap<ApplicationName, String>,
+        containers: BTreeMap<ApplicationName, BTreeSet<String>>,
     ) -> impl Future<Output = BTreeMap<ApplicationName, Vec<VolumeHolder>>> + Send;
 
     /// Looks at one copy.

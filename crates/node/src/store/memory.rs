@@ -40,6 +40,18 @@ impl Store {
         }
     }
 
+    /// Notes that an application's volume is being taken away from the node, and with it all that sees
+    /// the volume.
+    pub(crate) fn retire_volume(&self, owner: &ApplicationName) -> Result<(), StoreError> {
+        self.retire_application(owner)?;
+        for (name, remembered) in self.memory()?.applications {
+            if remembered.specification.volume_owner() == Some(owner) {
+                self.retire_application(&name)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Forgets an application; its volume is none of this.
     pub(crate) fn remove_application(&self, name: &ApplicationName) -> Result<(), StoreError> {
         remove_file(&self.application_path(name))

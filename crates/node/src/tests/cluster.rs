@@ -7,8 +7,8 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use flocker_model::{
-    ApplicationName, Contact, DependencyCondition, Deployment, ImageId, ImageName, NodeName,
-    Observed, OperatorImage, OperatorStore, UnitState, VolumeHolder, VolumeRole,
+    ApplicationName, Contact, DependencyCondition, Deployment, HostPath, ImageId, ImageName,
+    NodeName, Observed, OperatorImage, OperatorStore, UnitState, VolumeHolder, VolumeRole,
 };
 use flocker_plan::{Action, Goal, Handoff, ImageSource, Plan, Scope, StepId, Yield, plan};
 use flocker_remote::protocol::StepFailure;
@@ -182,6 +182,12 @@ impl Cluster {
         if !holders.is_empty() {
             held.insert(application.clone(), holders);
         }
+    }
+
+    /// Gives a machine a path that is not Flocker's.
+    pub(super) fn give_host_path(&self, name: &NodeName, path: &HostPath) {
+        let mut state = self.nodes[name].host.state();
+        state.disk.scratch.host_paths.insert(path.clone());
     }
 
     /// Lets an application end as one does that has done what it is for.
@@ -425,19 +431,23 @@ impl Cluster {
                     "a replica of {name} is mounted"
                 );
                 owners += usize::from(is_owned && !self.replaced.contains(place));
-                writers += usize::from(volume.is_mounted && runs);
+                writers += usize::from(volume.is_mounted && state.is_used(&name));
             }
             assert!(owners <= 1, "{name} has {owners} owners");
             assert!(writers <= 1, "{name} has {writers} writers");
         }
     }
 
-    /// Every application that runs on a volume writes a record and is told that it is safe.
+    /// Every application that runs and sees a volume writes a record and is told that it is safe.
     pub(super) fn write(&mut self) {
         for node in self.nodes.values() {
             let state = &mut *node.host.state();
-            for (name, volume) in &mut state.disk.pool.volumes {
-                if volume.is_mounted && state.running.processes.runs(name) {
+            let names = (0..APPLICATIONS).map(application_name);
+            let running = names.filter(|name| state.running.processes.runs(name));
+            let owners: Vec<_> = running.filter_map(|name| state.volume_of(&name)).collect();
+            for name in &owners {
+                let volume = state.disk.pool.volumes.get_mut(name);
+                if let Some(volume) = volume.filter(|volume| volume.is_mounted) {
                     self.records += 1;
                     let record = format!("{};", self.records);
                     volume.write(record.as_bytes());

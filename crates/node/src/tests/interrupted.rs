@@ -165,13 +165,40 @@ async fn a_setting_aside_that_is_interrupted_is_finished_by_the_same_command() {
     interrupt_in_every_way(&before, &SetAside, 8).await;
 }
 
-/// Three applications, two of them with volumes, on a machine that has just booted.
+/// The volume of one application, which another sees, moves away, comes back, and is left by the other.
+#[tokio::test]
+async fn a_move_of_a_shared_volume_is_mended_by_the_next_deploy() {
+    let shared = |place, shares| {
+        let user = Wish {
+            shares,
+            ..Wish::at(place)
+        };
+        let idle = Wish {
+            place: None,
+            ..Wish::at(0)
+        };
+        deployment(NODES, &[Wish::at(place), idle, user])
+    };
+    let mut before = Cluster::new(NODES);
+    before.converge(&shared(0, true)).await;
+    before.converge(&shared(1, true)).await;
+    for wanted in [shared(0, true), shared(2, false)] {
+        interrupt_in_every_way(&before, &Deploy(wanted), 60).await;
+    }
+}
+
+/// Three applications, two of them with volumes, and one of these seen by the third, on a machine that
+/// has just booted.
 async fn booted() -> (Cluster, Restore) {
     let linked = Wish {
         linked: true,
         ..Wish::at(0)
     };
-    let wanted = deployment(NODES, &[linked, linked, Wish::at(0)]);
+    let user = Wish {
+        shares: true,
+        ..Wish::at(0)
+    };
+    let wanted = deployment(NODES, &[linked, linked, user]);
     let mut before = Cluster::new(NODES);
     before.converge(&wanted).await;
     before.cut_power(&Restore::node());
@@ -188,5 +215,8 @@ async fn a_restore_that_is_interrupted_anywhere_is_finished_by_the_next() {
 async fn a_unit_that_is_interrupted_anywhere_hinders_no_restore() {
     let (before, restore) = booted().await;
     let prepare = Prepare(restore, application_name(0));
+    interrupt_in_every_way(&before, &prepare, 10).await;
+    // That of what sees another's volume may be the first of them to start.
+    let prepare = Prepare(prepare.0, application_name(2));
     interrupt_in_every_way(&before, &prepare, 10).await;
 }

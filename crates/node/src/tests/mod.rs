@@ -17,6 +17,7 @@ mod resolving;
 mod scripts;
 mod secrets;
 mod serving;
+mod sharing;
 mod simulated;
 mod wish;
 

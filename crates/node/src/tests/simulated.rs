@@ -13,7 +13,7 @@ use super::cluster::{Cluster, cluster};
 use super::wish::{Wish, deployment, node_name, wishes};
 
 /// How many sequences of deployments are tried.
-const CASES: u32 = 25;
+const CASES: u32 = 40;
 /// How many machines there are.
 const NODES: usize = 3;
 

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use flocker_model::{
     Application, ApplicationName, ByteCount, DependencyCondition, Deployment, ImageReference, Link,
-    NodeName, Port, Protocol, RestartPolicy, VolumeLayout, VolumeSpecification,
+    NodeName, Port, Protocol, RestartPolicy, SharedMount, SharedVolume, VolumeLayout,
+    VolumeSpecification,
 };
 use proptest::prelude::{Strategy, any};
 use proptest::{collection, option};
@@ -49,6 +50,8 @@ pub(super) struct Wish {
     pub(super) named: bool,
     /// Whether it waits for the application before it.
     pub(super) dependent: bool,
+    /// Whether it sees the volume of the first application, if it has none itself.
+    pub(super) shares: bool,
 }
 
 impl Wish {
@@ -63,6 +66,7 @@ impl Wish {
             once: false,
             named: false,
             dependent: false,
+            shares: false,
         }
     }
 }
@@ -70,10 +74,10 @@ impl Wish {
 /// Makes up what should be on `nodes` machines.
 pub(super) fn wishes(nodes: usize) -> impl Strategy<Value = Vec<Wish>> {
     let rarely = proptest::bool::weighted;
-    let choices = (any::<[bool; 4]>(), rarely(0.2), rarely(0.2), rarely(0.3));
+    let choices = (any::<[bool; 5]>(), rarely(0.2), rarely(0.2), rarely(0.3));
     let wish = (option::weighted(0.85, 0..nodes), choices);
     let wish = wish.prop_map(
-        |(place, ([version, limited, linked, shifted], once, named, dependent))| Wish {
+        |(place, ([version, limited, linked, shifted, shares], once, named, dependent))| Wish {
             place,
             version,
             limited,
@@ -82,12 +86,14 @@ pub(super) fn wishes(nodes: usize) -> impl Strategy<Value = Vec<Wish>> {
             once,
             named,
             dependent,
+            shares,
         },
     );
     collection::vec(wish, APPLICATIONS)
 }
 
-/// Turns wishes into a deployment. All but the last application have a volume.
+/// Turns wishes into a deployment. All but the last application have a volume; that one may see the
+/// volume of the first, where that is placed.
 pub(super) fn deployment(nodes: usize, wishes: &[Wish]) -> Deployment {
     let mut deployment = Deployment {
         applications: BTreeMap::new(),
@@ -109,7 +115,18 @@ pub(super) fn deployment(nodes: usize, wishes: &[Wish]) -> Deployment {
             (application_name(before), condition)
         });
         let image: ImageReference = name(if wish.version { "image:2" } else { "image:1" });
+        let shares = wish.shares && index + 1 == APPLICATIONS;
         let mut application = Application {
+            shared: shares.then(|| SharedVolume {
+                application: application_name(0),
+                mounts: BTreeMap::from([(
+                    name("/shared"),
+                    SharedMount {
+                        directory: None,
+                        read_only: false,
+                    },
+                )]),
+            }),
             volume: (index + 1 < APPLICATIONS).then(|| VolumeSpecification {
                 layout: VolumeLayout::Whole {
                     mountpoint: name("/data"),
@@ -138,7 +155,8 @@ pub(super) fn deployment(nodes: usize, wishes: &[Wish]) -> Deployment {
         application.options.network.hostname = wish.named.then(|| name("other"));
         let name = application_name(index);
         deployment.applications.insert(name.clone(), application);
-        if let Some(place) = wish.place {
+        let place = if shares { wishes[0].place } else { wish.place };
+        if let (Some(place), Some(_)) = (place, wish.place) {
             let placed = deployment.nodes.get_mut(&node_name(place)).unwrap();
             placed.insert(name);
         }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use flocker_model::Application;
+use flocker_model::{Application, HostMount, SharedMount, SharedVolume};
 use proptest::prelude::*;
 
 use super::*;
@@ -35,6 +35,11 @@ fn shown(accounted: &Accounted) -> Vec<String> {
     let line = |mount: &ContainerMount| match &mount.source {
         MountSource::Volume { directory } => format!("{} volume/{directory}", mount.target),
         MountSource::Scratch { directory } => format!("{} scratch/{directory}", mount.target),
+        MountSource::Host { path } => format!("{} {path}", mount.target),
+    };
+    let line = |mount: &ContainerMount| {
+        let mode = if mount.read_only { " (read only)" } else { "" };
+        format!("{}{mode}", line(mount))
     };
     accounted.mounts.iter().map(line).collect()
 }
@@ -97,6 +102,60 @@ fn a_volume_of_the_image_is_scratch_where_there_is_no_data() {
     assert_eq!(
         shown(&accounted),
         ["/data scratch/data", "/data/tmp scratch/data/tmp"]
+    );
+    assert_eq!(accounted.implicit.len(), 1);
+}
+
+#[test]
+fn a_volume_of_the_image_in_a_shared_volume_is_a_directory_of_it() {
+    let mounts = [("/srv", Some("html"), true), ("/conf", Some("conf"), false)];
+    let mounts = mounts.map(|(path, directory, read_only)| {
+        let directory = directory.map(|name| name.parse().unwrap());
+        let mount = SharedMount {
+            directory,
+            read_only,
+        };
+        (path.parse().unwrap(), mount)
+    });
+    let web = ContainerSpecification {
+        shared: Some(SharedVolume {
+            application: "nextcloud".parse().unwrap(),
+            mounts: BTreeMap::from(mounts),
+        }),
+        ..specification(None, &[], &["/tmp"])
+    };
+    assert_eq!(
+        shown(&account(&web, &declares(&["/srv/cache", "/conf"])).unwrap()),
+        [
+            "/conf volume/conf",
+            "/srv volume/html (read only)",
+            "/srv/cache volume/html/cache (read only)",
+            "/tmp scratch/tmp",
+        ]
+    );
+    // Whether it is data, only the user can tell.
+    account(&web, &declares(&["/elsewhere"])).unwrap_err();
+}
+
+#[test]
+fn a_path_of_the_node_accounts_for_volumes_of_the_image() {
+    let mount = HostMount {
+        source: "/srv/share".parse().unwrap(),
+        read_only: false,
+    };
+    let agent = ContainerSpecification {
+        host_mounts: BTreeMap::from([("/data".parse().unwrap(), mount)]),
+        ..specification(None, &[], &[])
+    };
+    let declared = declares(&["/data", "/data/log", "/cache"]);
+    let accounted = account(&agent, &declared).unwrap();
+    assert_eq!(
+        shown(&accounted),
+        [
+            "/cache scratch/cache",
+            "/data /srv/share",
+            "/data/log /srv/share/log",
+        ]
     );
     assert_eq!(accounted.implicit.len(), 1);
 }
@@ -213,6 +272,7 @@ proptest! {
                     let (mount, _) = enclosing(&accounted.mounts, &written).unwrap();
                     match &mount.source {
                         MountSource::Volume { .. } => prop_assert!(has_volume),
+                        MountSource::Host { .. } => prop_assert!(false, "nobody asked for it"),
                         MountSource::Scratch { .. } => {
                             let asked = specification
                                 .scratch

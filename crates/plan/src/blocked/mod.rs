@@ -291,6 +291,13 @@ pub enum BlockedKind {
         /// The directories that would be made.
         new: BTreeSet<DirectoryName>,
     },
+    /// The application is to see another's volume, and is not placed with it.
+    NotWithItsVolume {
+        /// The node that it is placed on.
+        node: NodeName,
+        /// The application whose volume it is to see.
+        owner: ApplicationName,
+    },
     /// The volume is encrypted, and its key is not loaded.
     KeyNotLoaded {
         /// The node.

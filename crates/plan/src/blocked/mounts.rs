@@ -26,6 +26,9 @@ impl BlockedKind {
                      several” in docs/operations.md"
                 )
             }
+            Self::NotWithItsVolume { node, owner } => {
+                format!("place `{owner}` on {node} as well, with a volume of its own")
+            }
             _ => "look at the application's data first".to_owned(),
         }
     }
@@ -71,6 +74,11 @@ impl BlockedKind {
                  {} would be new and without it",
                 names(lost),
                 names(new)
+            ),
+            Self::NotWithItsVolume { node, owner } => write!(
+                f,
+                "it is to see the volume of `{owner}` on {node}, and `{owner}` is not placed there \
+                 with a volume of its own"
             ),
             // Not about mount points.
             _ => Ok(()),

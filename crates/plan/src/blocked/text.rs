@@ -96,6 +96,7 @@ impl fmt::Display for BlockedKind {
             Self::ImageVolumes { .. }
             | Self::AnonymousVolumes { .. }
             | Self::UsersRemapped { .. }
+            | Self::NotWithItsVolume { .. }
             | Self::LayoutChanged { .. }
             | Self::DirectoryChanged { .. } => self.fmt_about_mounts(f),
             Self::NeedsOtherNode { node, what } => write!(f, "{what} (on {node})"),

@@ -1,7 +1,7 @@
 //! What must hold of steps on containers.
 
 use flocker_model::{
-    ApplicationName, ContainerSpecification, ContainerStatus, Epoch, ImageDetails, ImageReference,
+    ApplicationName, ContainerSpecification, ContainerState, Epoch, ImageDetails, ImageReference,
     NodeName,
 };
 
@@ -82,10 +82,9 @@ impl Checker<'_> {
         specification: &ContainerSpecification,
         volume: Option<Epoch>,
     ) -> Finding {
-        let name = &specification.application;
-        let Some(epoch) = volume else {
+        let (Some(epoch), Some(owner)) = (volume, specification.volume_owner()) else {
             return require(
-                !specification.has_volume(),
+                volume.is_none() && specification.volume_owner().is_none(),
                 "it would write where its volume should be",
             );
         };
@@ -93,27 +92,55 @@ impl Checker<'_> {
             && self.has_before(
                 step,
                 &step.node,
-                |action| matches!(action, Action::CreateVolume { application, .. } if application == name),
+                |action| matches!(action, Action::CreateVolume { application, .. } if application == owner),
             );
         let given_up = self.steps_on(&step.node).any(|other| {
             matches!(&other.action, Action::ReleaseVolume { application, epoch: theirs, .. }
-                if application == name && *theirs == epoch)
+                if application == owner && *theirs == epoch)
         });
-        let mut elsewhere = self
-            .observed
-            .seen()
-            .filter(|(node, state)| **node != step.node && may_write(state, name));
-        let alone = elsewhere.all(|(node, _)| self.is_stopped_before(step, node));
+        let mut elsewhere = self.observed.seen().filter(|(node, _)| **node != step.node);
+        let alone = elsewhere.all(|(node, _)| self.is_quiet_before(step, (node, owner)));
         let mut starts = self.plan.steps().iter().filter(|other| {
             matches!(&other.action, Action::StartApplication { specification, volume: Some(_), .. }
-                if specification.application == *name)
+                if specification.volume_owner() == Some(owner))
         });
-        let only_start = starts.all(|other| other.id == step.id);
+        let name = &specification.application;
+        let only_start = starts.all(|other| {
+            let is_other = other.action.application() != Some(name);
+            other.id == step.id || (is_other && other.node == step.node)
+        });
         require(
-            (created || self.is_owned(step, name, epoch)) && !given_up,
+            (created || self.is_owned(step, owner, epoch)) && !given_up,
             "the node does not own the volume in that epoch",
         )
         .or_else(|| require(alone && only_start, "it may still run on another node"))
+    }
+
+    /// Tells whether nothing on a node may write to a volume any more, by the time of a step.
+    pub(super) fn is_quiet_before(
+        &self,
+        step: &Step,
+        (node, owner): (&NodeName, &ApplicationName),
+    ) -> bool {
+        let Some(state) = self.state(node) else {
+            return true;
+        };
+        let stopped = |name: &ApplicationName| {
+            self.has_before(step, node, |action| {
+                matches!(action, Action::StopApplication { application, .. } if application == name)
+            })
+        };
+        // A container that is made anew without the volume does not see it any more.
+        let replaced = |name: &ApplicationName| {
+            self.has_before(step, node, |action| {
+                matches!(action, Action::StartApplication { specification, .. }
+                    if specification.application == *name
+                        && specification.volume_owner() != Some(owner))
+            })
+        };
+        let mut users = state.users_of(owner);
+        let users_are_gone = users.all(|name| stopped(name) || replaced(name));
+        users_are_gone && (!may_write(state, owner) || stopped(owner))
     }
 
     /// Nothing stops before everything that it needs at its next place is there.
@@ -139,15 +166,21 @@ impl Checker<'_> {
             .steps()
             .iter()
             .filter(|other| brings_image(other, place, image));
+        // What it does not see yet moves without it.
+        let state = self.state(&step.node);
+        let seen = state.and_then(|state| state.volume_seen_by(name));
+        let owner = specification
+            .volume_owner()
+            .filter(|owner| *owner == seen.unwrap_or(name));
         let pushes = self.steps_on(&step.node).any(|other| {
             matches!(&other.action, Action::PushVolume { application, kind: PushKind::Last, .. }
-                if application == name)
+                if Some(application) == owner)
         });
         let has_image = brought.clone().all(|other| self.precedes(other, step))
             && (!pushes || self.keeps_its_image((&step.node, place), specification));
         let ahead = self.has_before(step, &step.node, |action| {
             matches!(action, Action::PushVolume { application, kind: PushKind::Ahead, .. }
-                if application == name)
+                if Some(application) == owner)
         });
         require(has_image, "its image is not at its next place yet").or_else(|| {
             require(
@@ -165,8 +198,15 @@ impl Checker<'_> {
             Action::ReleaseVolume { application, .. } => application == name,
             _ => false,
         });
+        // Once the volume is handed over, no boot starts what only sees it.
+        let state = self.state(&step.node);
+        let seen = state.and_then(|state| state.volume_seen_by(name));
+        let is_handed_over = self.steps_on(&step.node).any(|other| {
+            matches!(&other.action, Action::ReleaseVolume { application, .. }
+                if Some(application) == seen && application != name)
+        });
         require(
-            goes_on == (kind == StopKind::ForNow),
+            is_handed_over || goes_on == (kind == StopKind::ForNow),
             "a boot would not make of it what the plan does",
         )
     }
@@ -184,10 +224,7 @@ impl Checker<'_> {
         let container = self
             .state(node)
             .and_then(|state| state.containers.get(name));
-        container.is_none_or(|container| {
-            matches!(container.status, ContainerStatus::Stopped { .. })
-                && container.unit == flocker_model::UnitState::Missing
-        })
+        container.is_none_or(ContainerState::is_down)
     }
 
     /// Tells whether an application that moves will be made from what its image's name means where it

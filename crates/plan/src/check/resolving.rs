@@ -81,10 +81,11 @@ impl Checker<'_> {
         let stopped = self.has_before(step, &step.node, |action| {
             matches!(action, Action::StopApplication { application: other, .. } if other == application)
         });
+        let is_quiet = self.is_quiet_before(step, (&step.node, application));
         require(!is_owner || others, "it is the only owned copy").or_else(|| {
             require(
-                stopped || self.is_down(&step.node, application),
-                "the application may still write to it",
+                is_quiet && (stopped || self.is_down(&step.node, application)),
+                "an application may still write to it",
             )
         })
     }

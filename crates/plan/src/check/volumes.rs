@@ -97,9 +97,10 @@ impl Checker<'_> {
         let stopped = self.has_before(step, &step.node, |action| {
             matches!(action, Action::StopApplication { application: other, .. } if other == application)
         });
+        let is_quiet = self.is_quiet_before(step, (&step.node, application));
         require(
-            !may_run || stopped,
-            "the application may still write to its volume",
+            (!may_run || stopped) && is_quiet,
+            "an application may still write to the volume",
         )
     }
 
@@ -124,7 +125,7 @@ impl Checker<'_> {
                 specification,
                 volume,
                 ..
-            } => specification.application == *application && *volume == Some(epoch),
+            } => specification.volume_owner() == Some(application) && *volume == Some(epoch),
             Action::ResizeVolume {
                 application: theirs,
                 ..

@@ -207,7 +207,7 @@ impl Planner<'_> {
         })
     }
 
-    /// Has the application stop where it is, as late as can be: once everything that it needs at
+    /// Has the application and all others that see its volume stop where it is, as late as can be: once everything that it needs at
     /// its place is there, and all that can be copied while it runs has been.
     fn quiesce(&mut self, placing: Placing<'_>, source: &Source<'_>) -> Vec<StepId> {
         let Placing {
@@ -215,9 +215,12 @@ impl Planner<'_> {
         } = placing;
         let mut ready = ready.to_vec();
         ready.extend(&source.after);
+        ready.extend(self.make_users_ready((name, source.node)));
         let mut may_push = self.admissions(&[source.node, place]);
         may_push.extend(&source.after);
-        if self.is_down(source.node, name) {
+        let state = self.observed.node(source.node);
+        let is_used = state.is_some_and(|state| state.users_of(name).next().is_some());
+        if !is_used && self.is_down(source.node, name) {
             ready.extend(may_push);
             return ready;
         }
@@ -228,7 +231,10 @@ impl Planner<'_> {
             after: &ready,
             why: "its volume moves: everything that could be copied ahead has been",
         };
-        vec![self.stop(source.node, (name, StopKind::ForNow), because)]
+        let stopped = self.stop(source.node, (name, StopKind::ForNow), because);
+        let mut quiet = self.stop_users((name, source.node), &ready);
+        quiet.push(stopped);
+        quiet
     }
 
     /// Everything that the target needs is known to be there before the source is stopped.

@@ -16,6 +16,7 @@ mod restoring;
 mod retire;
 mod returning;
 mod route;
+mod sharing;
 mod state;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,6 +28,7 @@ pub use returning::plan_return;
 
 use crate::{Goal, Plan};
 use order::in_order;
+use sharing::of_applications;
 use state::Planner;
 
 /// Plans how to get from what was seen to what is wanted.
@@ -54,33 +56,51 @@ pub fn registry_questions(
     }
 }
 
-/// Makes all steps.
+/// Makes all steps; of applications that see one volume either for all of them or for none.
 fn planned<'a>(goal: &'a Goal<'a>, observed: &'a Observed) -> Planner<'a> {
     let mut planner = Planner::new(goal, observed);
-    planner.check_preconditions();
-    planner.keep_unmovable();
-    planner.admit_members();
-    planner.prepare_networks();
-    for application in in_start_order(goal.deployment) {
-        planner.place_or_report(&application);
+    loop {
+        planner.make_steps();
+        let held_back = planner.connected_to_skipped();
+        if held_back.is_subset(&planner.held_back) {
+            return planner;
+        }
+        let blocked = of_applications(&planner.plan.blocked);
+        planner = Planner::new(goal, observed);
+        planner.held_back = held_back;
+        planner.plan.blocked = blocked;
     }
-    planner.finish_when_awaited();
-    planner.retire_unwanted();
-    planner.prune_settled();
-    planner.finish_networks();
-    planner.check_pushes();
-    planner.record();
-    planner
 }
 
-/// Lists the placed applications so that what one depends on comes before it, and a link's target before
-/// its source where that can be.
+impl Planner<'_> {
+    /// Makes all steps.
+    fn make_steps(&mut self) {
+        self.check_preconditions();
+        self.keep_unmovable();
+        self.admit_members();
+        self.prepare_networks();
+        for application in in_start_order(self.goal.deployment) {
+            self.place_or_report(&application);
+        }
+        self.finish_when_awaited();
+        self.retire_unwanted();
+        self.prune_settled();
+        self.finish_networks();
+        self.check_pushes();
+        self.record();
+        self.report_once();
+    }
+}
+
+/// Lists the placed applications so that what one depends on comes before it, and so does the one whose
+/// volume it sees; and a link's target before its source where that can be.
 fn in_start_order(deployment: &Deployment) -> Vec<ApplicationName> {
     let placed = |name: &&ApplicationName| deployment.place_of(name).is_some();
     let dependencies = |name: &ApplicationName| {
         let application = deployment.applications.get(name);
         let names = application.into_iter().flat_map(|it| it.depends_on.keys());
-        names.filter(placed).collect()
+        let owner = application.and_then(|it| Some(&it.shared.as_ref()?.application));
+        names.chain(owner).filter(placed).collect()
     };
     let links = |name: &ApplicationName| {
         let application = deployment.applications.get(name);

@@ -71,7 +71,7 @@ impl Planner<'_> {
                             let path = format!("{}/{directory}", volume.as_ref()?);
                             Some(path.trim_end_matches('/').to_owned())
                         }
-                        MountSource::Scratch { .. } => None,
+                        MountSource::Scratch { .. } | MountSource::Host { .. } => None,
                     }
                 });
                 (path.clone(), directory)
@@ -125,16 +125,19 @@ impl Planner<'_> {
         brought: Option<StepId>,
     ) -> Result<Option<StepId>, Obstacle> {
         let image = &specification.image;
-        let Some(details) = self.image_to_run(node, &image.identity()) else {
+        let look = |planner: &mut Self, why| {
             let after: Vec<StepId> = brought.into_iter().collect();
             let action = Action::CheckImage {
                 specification: Box::new(specification.clone()),
             };
-            let because = Because {
-                after: &after,
-                why: "only now it is known which volumes the image declares",
-            };
-            return Ok(Some(self.add(node, action, because)));
+            let because = Because { after: &after, why };
+            Ok(Some(planner.add(node, action, because)))
+        };
+        let Some(details) = self.image_to_run(node, &image.identity()) else {
+            return look(
+                self,
+                "only now it is known which volumes the image declares",
+            );
         };
         match account(specification, &details.volumes) {
             Err(unaccounted) => Err(Box::new(BlockedKind::ImageVolumes {
@@ -142,6 +145,9 @@ impl Planner<'_> {
                 image: image.clone(),
                 unaccounted,
             })),
+            Ok(_) if !specification.host_mounts.is_empty() => {
+                look(self, "only the node knows whether it has these paths")
+            }
             Ok(accounted) => {
                 if !accounted.implicit.is_empty() {
                     let paths = accounted.implicit.iter().map(ToString::to_string);

@@ -39,11 +39,10 @@ pub(super) fn need(
     if container.configuration != wanted.digest() {
         return Need::Recreate;
     }
-    let unmounted = wanted.has_volume()
-        && state
-            .volumes
-            .get(name)
-            .is_none_or(|copy| copy.mounted.is_none());
+    let unmounted = wanted.volume_owner().is_some_and(|owner| {
+        let copy = state.volumes.get(owner);
+        copy.is_none_or(|copy| copy.mounted.is_none())
+    });
     if !unmounted && finished(wanted.restart, container) {
         return Need::Nothing;
     }

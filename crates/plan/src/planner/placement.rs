@@ -46,7 +46,11 @@ impl Planner<'_> {
             }
             return;
         }
-        if self.is_blocked(name) || (application.volume.is_some() && self.lacks_pool(place)) {
+        if self.is_blocked(name) || self.is_held_back(name, application) {
+            self.skipped.insert(name.clone());
+            return;
+        }
+        if application.volume.is_some() && self.lacks_pool(place) {
             self.skipped.insert(name.clone());
             return;
         }
@@ -55,12 +59,14 @@ impl Planner<'_> {
         let images = self.images.clone();
         let claimed = self.claimed.clone();
         let progress = self.progress.clone();
+        let images_ready = self.images_ready.clone();
         if let Err(kind) = self.place(name, application, place) {
             self.plan.truncate(length);
             self.networks = networks;
             self.images = images;
             self.claimed = claimed;
             self.progress = progress;
+            self.images_ready = images_ready;
             self.moving.remove(name);
             self.skipped.insert(name.clone());
             self.block_application(name, *kind);
@@ -81,16 +87,14 @@ impl Planner<'_> {
         let need = self.need_of_job(name, place, need);
         let mut ready = self.answering_targets(application, place);
         if matches!(need, Need::Create | Need::Recreate) {
-            let origin = self.origin(name, place);
-            let brought = self.bring_image(place, &application.image, origin.as_ref())?;
-            ready.extend(brought);
-            ready.extend(self.account_for_image(place, &wanted, brought)?);
+            ready.extend(self.make_image_ready(&wanted, place)?);
         }
         ready.extend(self.prepared.get(place));
         let starts = !matches!(need, Need::Nothing | Need::Relink);
         if starts || (application.volume.is_some() && self.arrives(name, place)) {
             ready.extend(self.await_dependencies(application));
         }
+        ready.extend(self.stops_of(place, name));
         let placing = Placing {
             name,
             place,
@@ -98,9 +102,10 @@ impl Planner<'_> {
             user: application.options.process.user.as_ref(),
             ready: &ready,
         };
-        let arrival = match &application.volume {
-            Some(volume) => self.bring_volume(placing, volume)?,
-            None => Arrival::default(),
+        let arrival = match (&application.volume, &application.shared) {
+            (Some(volume), _) => self.bring_volume(placing, volume)?,
+            (None, Some(shared)) => self.arrival_of(&shared.application).unwrap_or_default(),
+            (None, None) => Arrival::default(),
         };
         // A volume that arrives makes any container that is there stale.
         let need = match need {
@@ -113,7 +118,14 @@ impl Planner<'_> {
             refuse_held(place, copy)?;
         }
         let elsewhere = self.elsewhere(name, place);
-        let from = arrival.from.clone().or_else(|| elsewhere.first().cloned());
+        // With another's volume comes only what ran beside it.
+        let own = arrival
+            .from
+            .clone()
+            .filter(|_| application.shared.is_none());
+        let from = own.or_else(|| elsewhere.first().cloned());
+        let (epoch, moved) = (arrival.epoch, arrival.from.clone());
+        let there = arrival.after.clone();
         let running = Running {
             application,
             placing,
@@ -121,6 +133,15 @@ impl Planner<'_> {
         };
         let started = self.make_run(running, arrival);
         self.await_configured_check(name, application);
+        if application.volume.is_some() {
+            let after = there.into_iter().chain(started).collect();
+            let arrival = Arrival {
+                epoch,
+                after,
+                from: moved,
+            };
+            self.arrivals.insert(name.clone(), arrival);
+        }
         let routed = self.switch_routes(name, place, started);
         self.leave_elsewhere(name, &elsewhere, &routed);
         let forgetful = self.remembered_elsewhere(name, place);
@@ -138,6 +159,33 @@ impl Planner<'_> {
             self.await_health(name, place);
         }
         Ok(())
+    }
+
+    /// Tells whether an application is left alone because something stands in the way of another that
+    /// sees the same volume.
+    fn is_held_back(&self, name: &ApplicationName, application: &Application) -> bool {
+        let shared = application.shared.as_ref();
+        self.held_back.contains(name)
+            || shared.is_some_and(|shared| !self.arrivals.contains_key(&shared.application))
+    }
+
+    /// Brings an application's image to its place, and accounts for the volumes that it declares;
+    /// returns the steps that do so.
+    pub(super) fn make_image_ready(
+        &mut self,
+        wanted: &ContainerSpecification,
+        place: &NodeName,
+    ) -> Result<Vec<StepId>, Obstacle> {
+        let name = &wanted.application;
+        if let Some(ready) = self.images_ready.get(name) {
+            return Ok(ready.clone());
+        }
+        let origin = self.origin(name, place);
+        let brought = self.bring_image(place, &wanted.image, origin.as_ref())?;
+        let mut ready: Vec<StepId> = brought.into_iter().collect();
+        ready.extend(self.account_for_image(place, wanted, brought)?);
+        self.images_ready.insert(name.clone(), ready.clone());
+        Ok(ready)
     }
 
     /// Waits for the health of an application that is to stay as it is.

@@ -21,6 +21,7 @@ impl Planner<'_> {
         self.check_firewalls();
         self.check_mountpoints();
         self.check_mounts();
+        self.check_sharing();
     }
 
     /// Every node of the deployment must have been seen with all that it has; one that it omits need

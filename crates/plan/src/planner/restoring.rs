@@ -132,7 +132,7 @@ impl<'a> Restorer<'a> {
         name: &ApplicationName,
         remembered: &'a RememberedApplication,
     ) -> Result<(), Box<BlockedKind>> {
-        if !self.has_its_volume(name, remembered)? {
+        if !self.has_its_volume(remembered)? {
             return Ok(());
         }
         let first = self.plan.steps().len();
@@ -172,12 +172,11 @@ impl<'a> Restorer<'a> {
     /// fails where that should be here and is not, and where it cannot be used.
     pub(super) fn has_its_volume(
         &self,
-        name: &ApplicationName,
         remembered: &RememberedApplication,
     ) -> Result<bool, Box<BlockedKind>> {
-        if !remembered.specification.has_volume() {
+        let Some(name) = remembered.specification.volume_owner() else {
             return Ok(true);
-        }
+        };
         let copy = self.state.volumes.get(name);
         match copy.map(|copy| (&copy.role, copy)) {
             // It was handed over, or somebody took its place.
@@ -300,8 +299,8 @@ pub(super) fn ports_here(name: &ApplicationName, network: &NodeNetwork) -> Leadi
     network.ports.filtered(|_, endpoint| matches!(endpoint, Endpoint::Local { application, .. } if application == name))
 }
 
-/// Lists the applications so that what one depends on comes before it, and what its links lead to on
-/// this node where that can be.
+/// Lists the applications so that what one depends on comes before it, and so does the one whose volume
+/// it sees; and what its links lead to on this node where that can be.
 ///
 /// No more than the order is kept: what runs elsewhere may be down for longer than anybody should wait
 /// after a boot, and one that fails is to keep no other down.
@@ -310,7 +309,10 @@ fn in_start_order(memory: &NodeMemory) -> Vec<&ApplicationName> {
     let dependencies = |name: &ApplicationName| {
         let remembered = memory.applications.get(name);
         let names = remembered.into_iter().flat_map(|it| &it.dependencies);
-        names.filter_map(known).map(|(name, _)| name).collect()
+        let owner = remembered.and_then(|it| it.specification.volume_owner());
+        let owner = owner.filter(|owner| *owner != name);
+        let names = names.chain(owner).filter_map(known);
+        names.map(|(name, _)| name).collect()
     };
     let links = |name: &ApplicationName| {
         let remembered = memory.applications.get(name);

@@ -34,11 +34,13 @@ impl Planner<'_> {
         routed: &[StepId],
     ) {
         for node in nodes {
+            let stopped = self.stops_of(node, name);
+            let after: Vec<StepId> = routed.iter().chain(&stopped).copied().collect();
             let because = Because {
-                after: routed,
+                after: &after,
                 why: "it answers on another node now",
             };
-            if self.is_down(node, name) || self.is_stopped(node, name) {
+            if self.is_down(node, name) || !stopped.is_empty() {
                 let action = Action::RemoveApplication {
                     application: name.clone(),
                 };
@@ -49,12 +51,13 @@ impl Planner<'_> {
         }
     }
 
-    /// Tells whether the plan has stopped an application on a node already.
-    fn is_stopped(&self, node: &NodeName, name: &ApplicationName) -> bool {
-        self.plan.steps().iter().any(|step| {
-            step.node == *node
-                && matches!(&step.action, Action::StopApplication { application, .. } if application == name)
-        })
+    /// Lists the steps that stop an application on a node.
+    pub(super) fn stops_of(&self, node: &NodeName, name: &ApplicationName) -> Vec<StepId> {
+        let steps = self.plan.steps().iter().filter(|step| step.node == *node);
+        let stops = steps.filter(|step| {
+            matches!(&step.action, Action::StopApplication { application, .. } if application == name)
+        });
+        stops.map(|step| step.id).collect()
     }
 
     /// Takes down every application that the deployment does not place, wherever it is found; those
@@ -129,6 +132,13 @@ impl Planner<'_> {
                 }
             }
         }
+        for (name, application, place) in self.goal.deployment.placed() {
+            let shared = application.shared.as_ref();
+            let is_kept = shared.is_some_and(|shared| self.skipped.contains(&shared.application));
+            if is_kept && !self.goal.covers(place) {
+                self.skipped.insert(name.clone());
+            }
+        }
     }
 
     /// Takes one application down for good, after these steps; returns the step that stops it.
@@ -200,15 +210,20 @@ impl Planner<'_> {
         name: &ApplicationName,
         because: Because<'_>,
     ) -> Vec<StepId> {
-        let stopped = self.stop(node, (name, StopKind::ForGood), because);
+        let mut stopped = self.stops_of(node, name);
+        if stopped.is_empty() {
+            stopped.push(self.stop(node, (name, StopKind::ForGood), because));
+        }
         let action = Action::RemoveApplication {
             application: name.clone(),
         };
         let because = Because {
-            after: &[stopped],
+            after: &stopped,
             why: "only its volume is kept",
         };
-        vec![stopped, self.add(node, action, because)]
+        let removed = self.add(node, action, because);
+        stopped.push(removed);
+        stopped
     }
 }
 

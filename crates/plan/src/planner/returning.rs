@@ -14,6 +14,7 @@ use crate::{Action, Outcome, OutcomeKind, Plan, StepId};
 
 use super::need::{Need, need};
 use super::restoring::{Restorer, ports_here};
+use super::sharing::owners_first;
 use super::state::address_of;
 
 /// Plans how the applications that a failed deploy left stopped run again where they ran, for as
@@ -25,7 +26,8 @@ use super::state::address_of;
 /// there as it was stopped is started: nothing is made anew, and no other version of it.
 pub fn plan_return(made: &Plan, failed: &BTreeSet<ApplicationName>, observed: &Observed) -> Plan {
     let mut plan = Plan::default();
-    for name in failed {
+    let owner_of = |name: &ApplicationName| seen_elsewhere(name, observed);
+    for name in owners_first(failed.iter().collect(), owner_of) {
         let places = observed
             .seen()
             .filter_map(|node| Place::find(name, node, (made, observed)));
@@ -37,6 +39,20 @@ pub fn plan_return(made: &Plan, failed: &BTreeSet<ApplicationName>, observed: &O
         }
     }
     plan
+}
+
+/// Returns the other application whose volume one saw when it was started last.
+fn seen_elsewhere<'a>(
+    name: &ApplicationName,
+    observed: &'a Observed,
+) -> Option<&'a ApplicationName> {
+    let mut remembered = observed
+        .seen()
+        .filter_map(|(_, state)| state.remembered.applications.get(name));
+    remembered.find_map(|remembered| {
+        let shared = remembered.specification.shared.as_ref()?;
+        Some(&shared.application)
+    })
 }
 
 /// Tells whether no other node that was seen runs the application, or would.
@@ -64,11 +80,7 @@ impl<'a> Place<'a> {
     ) -> Option<Self> {
         let remembered = state.remembered.applications.get(name)?;
         let restorer = Restorer::new((node, state), observed, Plan::default());
-        if remembered.retired
-            || !restorer
-                .has_its_volume(name, remembered)
-                .is_ok_and(|has| has)
-        {
+        if remembered.retired || !restorer.has_its_volume(remembered).is_ok_and(|has| has) {
             return None;
         }
         let place = Self {

@@ -13,6 +13,7 @@ use crate::steps::Because;
 use crate::survey::is_down;
 use crate::{Action, Blocked, BlockedKind, Goal, LinkPorts, Plan, StepId};
 
+use super::arrival::Arrival;
 use super::dependencies::Progress;
 use super::image::Brought;
 
@@ -45,6 +46,12 @@ pub(super) struct Planner<'a> {
     pub(super) claimed: BTreeMap<NodeName, ByteCount>,
     /// Placed applications of which nothing is planned, because something stands in the way.
     pub(super) skipped: BTreeSet<ApplicationName>,
+    /// Those of them that see the same volume as one that something stands in the way of.
+    pub(super) held_back: BTreeSet<ApplicationName>,
+    /// How the volume of each application that was planned comes to its place.
+    pub(super) arrivals: BTreeMap<ApplicationName, Arrival>,
+    /// The steps after which each application's image is at its place and accounted for.
+    pub(super) images_ready: BTreeMap<ApplicationName, Vec<StepId>>,
 }
 
 impl<'a> Planner<'a> {
@@ -70,6 +77,9 @@ impl<'a> Planner<'a> {
             moving: BTreeMap::new(),
             claimed: BTreeMap::new(),
             skipped: BTreeSet::new(),
+            held_back: BTreeSet::new(),
+            arrivals: BTreeMap::new(),
+            images_ready: BTreeMap::new(),
         }
     }
 
@@ -114,6 +124,17 @@ impl<'a> Planner<'a> {
             application: Some(application.clone()),
             kind,
         });
+    }
+
+    /// Leaves out what is reported already.
+    pub(super) fn report_once(&mut self) {
+        let mut reported: Vec<Blocked> = Vec::new();
+        for blocked in std::mem::take(&mut self.plan.blocked) {
+            if !reported.contains(&blocked) {
+                reported.push(blocked);
+            }
+        }
+        self.plan.blocked = reported;
     }
 
     /// Tells whether an application neither runs on a node, nor would be started there by anything

@@ -151,9 +151,13 @@ fn add_steps(
         at,
     } = setting_aside;
     let mut after = Vec::new();
+    let mut users: BTreeSet<&ApplicationName> = state.users_of(application).collect();
     if !is_down(state, application) {
+        users.insert(application);
+    }
+    for user in users {
         let stop = Action::StopApplication {
-            application: application.clone(),
+            application: user.clone(),
             kind: StopKind::ForGood,
         };
         let because = Because {
@@ -289,11 +293,15 @@ fn check_replica(
     }
 }
 
-/// Tells whether the application runs on a copy: it may also run without any, as configuration that
-/// is no longer wanted had it.
+/// Tells whether the application, or another that sees its volume, runs on a copy: it may also run
+/// without any, as configuration that is no longer wanted had it.
 fn is_in_use(state: &NodeState, application: &ApplicationName, copy: &VolumeCopy) -> bool {
-    let container = state.containers.get(application);
-    let runs = container
-        .is_some_and(|container| matches!(container.status, ContainerStatus::Running { .. }));
-    runs && copy.mounted.is_some()
+    let runs = |name: &ApplicationName| {
+        state
+            .containers
+            .get(name)
+            .is_some_and(|container| matches!(container.status, ContainerStatus::Running { .. }))
+    };
+    let mut users = state.users_of(application);
+    copy.mounted.is_some() && (runs(application) || users.any(runs))
 }

@@ -91,15 +91,20 @@ fn await_completion(state: &mut NodeState, application: &ApplicationName) -> Res
     }
 }
 
-/// Stops a container, takes its unit down and unmounts its volume.
+/// Stops a container, takes its unit down, and unmounts its volume once nothing else sees that.
 fn stop(state: &mut NodeState, application: &ApplicationName) {
+    let seen = state.volume_seen_by(application).cloned();
     if let Some(container) = state.containers.get_mut(application) {
         container.status = ContainerStatus::Stopped { exit_code: 0 };
         // A unit that is left says that the application ended by itself.
         container.unit = UnitState::Missing;
     }
-    if let Some(copy) = state.volumes.get_mut(application) {
-        copy.mounted = None;
+    for owner in seen.iter().chain([application]) {
+        if state.users_of(owner).next().is_none()
+            && let Some(copy) = state.volumes.get_mut(owner)
+        {
+            copy.mounted = None;
+        }
     }
 }
 
@@ -121,15 +126,16 @@ fn start(
         }
         stop(state, name);
     }
-    if specification.has_volume() != epoch.is_some() {
-        return Err("it says of which turn its volume is, or has none".to_owned());
+    let owner = specification.volume_owner();
+    if owner.is_some() != epoch.is_some() {
+        return Err("an epoch is required exactly when there is a volume".to_owned());
     }
-    if let Some(epoch) = epoch {
-        let copy = state.volumes.get_mut(name).ok_or("there is no volume")?;
+    if let (Some(owner), Some(epoch)) = (owner, epoch) {
+        let copy = state.volumes.get_mut(owner).ok_or("there is no volume")?;
         if copy.owned_epoch() != Some(epoch) {
             return Err("the volume is not owned here in that epoch".to_owned());
         }
-        copy.mounted = Some(format!("/flocker/{name}"));
+        copy.mounted = Some(format!("/flocker/{owner}"));
     }
     let container = ContainerState {
         id: format!("container of {name}"),
@@ -141,6 +147,7 @@ fn start(
         unit: UnitState::Active,
         links: Some(links.clone()),
         anonymous_volumes: BTreeSet::new(),
+        volume: owner.cloned(),
     };
     state.containers.insert(name.clone(), container);
     Ok(())

@@ -38,9 +38,9 @@ pub(super) fn remember(memory: &mut NodeMemory, action: &Action) {
         Action::StopApplication {
             application,
             kind: StopKind::ForGood,
-        }
-        | Action::ReleaseVolume { application, .. } => memory.retire(application),
-        Action::SetVolumeAside { name, .. } => memory.retire(&name.application),
+        } => memory.retire(application),
+        Action::ReleaseVolume { application, .. } => memory.retire_volume(application),
+        Action::SetVolumeAside { name, .. } => memory.retire_volume(&name.application),
         Action::RemoveApplication { application } => {
             memory.applications.remove(application);
         }

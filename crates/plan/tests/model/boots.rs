@@ -20,17 +20,20 @@ use crate::world::{Place, World, runs};
 struct Started {
     /// From what, unless a later start was begun and may have come that far.
     configuration: Option<Digest>,
-    /// The turn of its volume.
-    volume: Option<Epoch>,
+    /// The volume that it sees, and its turn.
+    volume: Option<(ApplicationName, Epoch)>,
 }
+
+/// What was started whole: where, from what, and on which volume in which turn.
+pub(crate) type Whole<'a> = (&'a Place, &'a Digest, Option<&'a (ApplicationName, Epoch)>);
 
 /// What an onlooker expects of boots. By what was done, not by what machines remember of it.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Boots {
     /// What must run again.
     started: BTreeMap<Place, Started>,
-    /// What may run, because somebody began to start it.
-    begun: BTreeSet<Place>,
+    /// What may run, because somebody began to start it, and the volume that it sees.
+    begun: BTreeMap<Place, Option<ApplicationName>>,
     /// The ports of each machine before it lost its power.
     tables: BTreeMap<NodeName, NodeNetwork>,
 }
@@ -48,9 +51,9 @@ impl Boots {
                 application,
                 kind: StopKind::ForGood,
             }
-            | Action::RemoveApplication { application }
-            | Action::ReleaseVolume { application, .. } => self.forget(node, application),
-            Action::SetVolumeAside { name, .. } => self.forget(node, &name.application),
+            | Action::RemoveApplication { application } => self.forget(node, application),
+            Action::ReleaseVolume { application, .. } => self.forget_users(node, application),
+            Action::SetVolumeAside { name, .. } => self.forget_users(node, &name.application),
             _ => {}
         }
     }
@@ -62,11 +65,13 @@ impl Boots {
         whole: bool,
     ) {
         let place = (node.clone(), specification.application.clone());
-        self.begun.insert(place.clone());
+        self.begun
+            .insert(place.clone(), specification.volume_owner().cloned());
         if whole {
+            let owner = specification.volume_owner().cloned();
             let started = Started {
                 configuration: Some(specification.digest()),
-                volume,
+                volume: owner.zip(volume),
             };
             self.started.insert(place, started);
         } else if let Some(started) = self.started.get_mut(&place) {
@@ -80,11 +85,28 @@ impl Boots {
         self.begun.remove(&place);
     }
 
+    /// A volume is taken away, and with it all that sees it.
+    fn forget_users(&mut self, node: &NodeName, owner: &ApplicationName) {
+        self.forget(node, owner);
+        let is_of =
+            |(on, _): &Place, sees: Option<&ApplicationName>| on == node && sees == Some(owner);
+        self.started.retain(|place, started| {
+            let sees = started.volume.as_ref().map(|(owner, _)| owner);
+            !is_of(place, sees)
+        });
+        self.begun
+            .retain(|place, sees| !is_of(place, sees.as_ref()));
+    }
+
     /// Lists what was started whole and not taken away since: where, from what, and in which turn of
     /// its volume.
-    pub(crate) fn started(&self) -> impl Iterator<Item = (&Place, &Digest, Option<Epoch>)> {
+    pub(crate) fn started(&self) -> impl Iterator<Item = Whole<'_>> {
         self.started.iter().filter_map(|(place, started)| {
-            Some((place, started.configuration.as_ref()?, started.volume))
+            Some((
+                place,
+                started.configuration.as_ref()?,
+                started.volume.as_ref(),
+            ))
         })
     }
 
@@ -103,15 +125,17 @@ impl World {
         let state = self.machine(node);
         for name in state.containers.keys() {
             let place = (node.clone(), name.clone());
-            if runs(state, name) && !boots.begun.contains(&place) {
+            if runs(state, name) && !boots.begun.contains_key(&place) {
                 return Some(format!("{name} was taken away from {node}, and runs there"));
             }
         }
         for ((_, name), started) in boots.started.iter().filter(|((on, _), _)| on == node) {
-            let copy = state.volumes.get(name);
-            let owned = copy.and_then(flocker_model::VolumeCopy::owned_epoch);
-            if started.volume.is_some() && started.volume != owned {
-                continue;
+            if let Some((owner, epoch)) = &started.volume {
+                let copy = state.volumes.get(owner);
+                let owned = copy.and_then(flocker_model::VolumeCopy::owned_epoch);
+                if owned != Some(*epoch) {
+                    continue;
+                }
             }
             let container = state.containers.get(name);
             let Some(container) = container.filter(|container| container.is_up()) else {

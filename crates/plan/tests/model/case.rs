@@ -5,7 +5,8 @@ use std::net::Ipv4Addr;
 
 use flocker_model::{
     Application, ApplicationName, ByteCount, DependencyCondition, Deployment, Link, NodeName, Port,
-    Protocol, RestartPolicy, Route, RoutePort, ServicePort, VolumeLayout, VolumeSpecification,
+    Protocol, RestartPolicy, Route, RoutePort, ServicePort, SharedMount, SharedVolume,
+    VolumeLayout, VolumeSpecification,
 };
 use proptest::collection::vec;
 use proptest::prelude::{Strategy, any};
@@ -136,7 +137,47 @@ impl Case {
                 placed.insert(name);
             }
         }
+        self.share(&mut deployment, seed);
         deployment
+    }
+
+    /// Lets some applications without a volume see that of another, where that is placed.
+    fn share(&self, deployment: &mut Deployment, seed: u64) {
+        // By numbers of their own: what else is left to chance does not depend on them.
+        let mut random = Random::new(!seed);
+        let owners: Vec<ApplicationName> = deployment
+            .placed()
+            .filter(|(_, application, _)| application.volume.is_some())
+            .map(|(name, ..)| name.clone())
+            .collect();
+        for index in 0..self.applications {
+            let name = application_name(index);
+            let Some(owner) = random.of(&owners) else {
+                continue;
+            };
+            let is_placed = deployment.place_of(&name).is_some();
+            let place = deployment.place_of(owner).cloned();
+            let Some(application) = deployment.applications.get_mut(&name) else {
+                continue;
+            };
+            if application.volume.is_some() || random.once_in(3) {
+                continue;
+            }
+            let mount = SharedMount {
+                directory: None,
+                read_only: false,
+            };
+            application.shared = Some(SharedVolume {
+                application: owner.clone(),
+                mounts: BTreeMap::from([(crate::case::name("/shared"), mount)]),
+            });
+            for (node, placed) in &mut deployment.nodes {
+                placed.remove(&name);
+                if is_placed && Some(node) == place.as_ref() {
+                    placed.insert(name.clone());
+                }
+            }
+        }
     }
 
     /// Chooses the machines of a deployment.

@@ -111,7 +111,8 @@ impl Run<'_> {
                 require(is_owned(copy), Invariant::OneWriter, || {
                     format!("a replica of {name} is mounted on {node}")
                 })?;
-                writers += usize::from(runs(state, name));
+                let mut users = state.users_of(name);
+                writers += usize::from(users.any(|user| runs(state, user)));
             }
             require(writers <= 1, Invariant::OneWriter, || {
                 format!("{name} has {writers} writers")
@@ -238,6 +239,14 @@ fn look_at_containers(
             Invariant::Converges,
             || format!("{name} has not its volume on {node}"),
         )?;
+        let sees_volume = definition.shared.as_ref().is_none_or(|shared| {
+            let copy = state.volumes.get(&shared.application);
+            copy.is_some_and(|copy| is_owned(copy) && copy.mounted.is_some())
+                && state.volume_seen_by(name) == Some(&shared.application)
+        });
+        require(sees_volume, Invariant::Converges, || {
+            format!("{name} does not see the volume that it shares on {node}")
+        })?;
     }
     Ok(())
 }

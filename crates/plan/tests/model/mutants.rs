@@ -100,3 +100,11 @@ fn the_model_catches_ignore_an_unreachable_node() {
         caught(Mutation::IgnoreAnUnreachableNode, Invariant::OneOwner)
     );
 }
+
+#[test]
+fn the_model_catches_forget_a_sharer() {
+    println!(
+        "{}",
+        caught(Mutation::ForgetASharer, Invariant::RecordsSurvive)
+    );
+}

@@ -1,4 +1,4 @@
-//! Eight ways to break the protocol, to show that the model would notice.
+//! Nine ways to break the protocol, to show that the model would notice.
 //!
 //! Nothing in Flocker can be told to do any of this. Each mutation changes what the planner is
 //! shown, what it planned, or how a simulated machine does a step, so that together they do what a
@@ -37,6 +37,8 @@ pub(crate) enum Mutation {
     RestoreWhatWasApplied,
     /// A machine that boots starts what was being taken away from it.
     RestoreWhatWasTakenAway,
+    /// Before a volume is released, only its own application is stopped, and not what else sees it.
+    ForgetASharer,
 }
 
 /// A plan, perhaps with mistakes in it.
@@ -65,6 +67,11 @@ impl Made {
             Some(Mutation::AcquireBeforeRelease) => {
                 let plan = plan(goal, observed);
                 let steps = Some(acquire_first(plan.steps().to_vec()));
+                Self { plan, steps }
+            }
+            Some(Mutation::ForgetASharer) => {
+                let plan = plan(goal, observed);
+                let steps = Some(stop_no_sharers(plan.steps().to_vec(), observed));
                 Self { plan, steps }
             }
             Some(Mutation::CreateWhenUnknown) => create_unknown(goal, plan(goal, observed)),
@@ -109,6 +116,22 @@ fn acquire_first(mut steps: Vec<Step>) -> Vec<Step> {
             let before = std::mem::take(&mut steps[release.index()].after);
             steps[index].after = before;
             steps[release.index()].after.insert(acquire);
+        }
+    }
+    steps
+}
+
+/// Does nothing in the place of each stop of what sees another application's volume.
+fn stop_no_sharers(mut steps: Vec<Step>, observed: &Observed) -> Vec<Step> {
+    for step in &mut steps {
+        if let Action::StopApplication { application, .. } = &step.action
+            && let Some(state) = observed.node(&step.node)
+            && state
+                .volume_seen_by(application)
+                .is_some_and(|owner| owner != application)
+        {
+            let ports = std::collections::BTreeSet::new();
+            step.action = Action::HoldPorts { ports };
         }
     }
     steps
@@ -279,6 +302,14 @@ impl Run<'_> {
             }
             Some(Mutation::StartBeforeMount) => start_then_mount(world, (node, action), yields),
             Some(Mutation::ForgetTheEpoch) => act_without_epochs(world, (node, action), yields),
+            Some(Mutation::ForgetASharer) => {
+                let yielded = world.act(node, action, yields);
+                if let Action::StopApplication { application, .. } = action {
+                    // Nobody looks whether another sees it.
+                    set_mounted(world, (node, application), None);
+                }
+                yielded
+            }
             Some(
                 Mutation::CreateWhenUnknown
                 | Mutation::IgnoreAnUnreachableNode
@@ -319,7 +350,9 @@ fn start_then_mount(
         ..
     } = action
     {
-        let name = &specification.application;
+        let Some(name) = specification.volume_owner() else {
+            return Ok(yielded);
+        };
         let mounted = world.copy(node, name).and_then(|copy| copy.mounted);
         set_mounted(world, (node, name), None);
         world.write_one((node.clone(), name.clone()));

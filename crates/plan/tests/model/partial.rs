@@ -29,11 +29,10 @@ impl World {
                 self.boots.note(node, action, false);
                 self.start_partly(&before, (node, specification), random);
             }
-            Action::StopApplication { application, .. } => {
+            Action::StopApplication { .. } => {
                 // Stopped, and its volume mounted still.
-                let mounted = before.copy(node, application).and_then(|copy| copy.mounted);
-                if let Some(copy) = self.machine_mut(node).volumes.get_mut(application) {
-                    copy.mounted = mounted;
+                for (name, copy) in &mut self.machine_mut(node).volumes {
+                    copy.mounted = before.copy(node, name).and_then(|copy| copy.mounted);
                 }
             }
             Action::RemoveApplication { application } => {
@@ -73,6 +72,7 @@ impl World {
             if let Some(old) = old {
                 container.configuration = old.configuration;
                 container.links = old.links;
+                container.volume = old.volume;
             } else {
                 self.machine_mut(node).containers.remove(application);
                 return;

@@ -1,11 +1,11 @@
 //! What is started again after a deploy that failed, and what must be.
 
 use flocker_model::{
-    ApplicationName, ContainerStatus, Digest, Epoch, NodeName, NodeState, Observed, UnitState,
-    VolumeCopy,
+    ApplicationName, ContainerStatus, Epoch, NodeName, NodeState, Observed, UnitState, VolumeCopy,
 };
 use flocker_plan::{Action, plan_return};
 
+use crate::boots::Whole;
 use crate::drive::Driven;
 use crate::invariants::{Broken, Invariant, require};
 use crate::mutation::Made;
@@ -61,7 +61,7 @@ impl Run<'_> {
 /// Tells whether what was started once has to run after the return, because nothing but a start can
 /// be missing and nothing else claims it.
 fn must_return(
-    ((node, name), configuration, volume): (&Place, &Digest, Option<Epoch>),
+    ((node, name), configuration, volume): Whole<'_>,
     made: &Made,
     observed: &Observed,
 ) -> bool {
@@ -69,10 +69,12 @@ fn must_return(
         return false;
     };
     let container = state.containers.get(name);
-    let copy = state.volumes.get(name);
-    let owned = copy.and_then(VolumeCopy::owned_epoch);
+    let is_owned = |(owner, epoch): &(ApplicationName, Epoch)| {
+        let copy = state.volumes.get(owner);
+        copy.and_then(VolumeCopy::owned_epoch) == Some(*epoch)
+    };
     let as_it_was = container.is_some_and(|container| container.configuration == *configuration)
-        && (volume.is_none() || volume == owned);
+        && volume.is_none_or(is_owned);
     let mut others = observed.seen().filter(|(other, _)| *other != node);
     let alone = others.all(|(_, state)| {
         let mounted = |copy: &VolumeCopy| copy.mounted.is_some();

@@ -330,9 +330,13 @@ fn describe(deployment: &Deployment) -> String {
     let nodes = deployment.nodes.iter().map(|(node, placed)| {
         let placed: Vec<String> = placed
             .iter()
-            .map(|name| match &deployment.applications[name].volume {
-                Some(_) => format!("{name}+volume"),
-                None => name.to_string(),
+            .map(|name| {
+                let application = &deployment.applications[name];
+                match (&application.volume, &application.shared) {
+                    (Some(_), _) => format!("{name}+volume"),
+                    (None, Some(shared)) => format!("{name}@{}", shared.application),
+                    (None, None) => name.to_string(),
+                }
             })
             .collect();
         format!("{node}: [{}]", placed.join(", "))

@@ -40,8 +40,8 @@ pub(crate) struct World {
     pub(crate) acknowledged: BTreeMap<ApplicationName, Records>,
     /// The volumes that nobody owns because they are being handed over.
     pub(crate) released: BTreeMap<ApplicationName, Released>,
-    /// Containers that write where their volume should be.
-    writers: BTreeSet<Place>,
+    /// Containers that write where a volume should be, and whose volume that is.
+    writers: BTreeMap<Place, ApplicationName>,
     /// Copies that something other than Flocker changed, until they are whole again.
     pub(crate) damaged: BTreeSet<Place>,
     /// Volumes of which any copy was ever changed so: people may have to mend them.
@@ -95,7 +95,7 @@ impl World {
             snapshots: BTreeMap::new(),
             acknowledged: BTreeMap::new(),
             released: BTreeMap::new(),
-            writers: BTreeSet::new(),
+            writers: BTreeMap::new(),
             damaged: BTreeSet::new(),
             mendable: BTreeSet::new(),
             // By the seed itself: what else is left to chance does not depend on it.
@@ -226,11 +226,10 @@ impl World {
             }
             Action::StartApplication { specification, .. } => {
                 let place = (node.clone(), specification.application.clone());
-                if specification.has_volume() {
-                    self.writers.insert(place);
-                } else {
-                    self.writers.remove(&place);
-                }
+                match specification.volume_owner() {
+                    Some(owner) => self.writers.insert(place, owner.clone()),
+                    None => self.writers.remove(&place),
+                };
             }
             _ => {}
         }
@@ -269,11 +268,15 @@ impl World {
 
     /// Some of the running applications write a record, and tell their clients that it is safe.
     pub(crate) fn write(&mut self, random: &mut Random) {
-        let is_running = |(node, application): &&Place| runs(self.machine(node), application);
-        let running: Vec<Place> = self.writers.iter().filter(is_running).cloned().collect();
-        for place in running {
+        let running: Vec<Place> = self
+            .writers
+            .iter()
+            .filter(|((node, application), _)| runs(self.machine(node), application))
+            .map(|((node, _), owner)| (node.clone(), owner.clone()))
+            .collect();
+        for volume in running {
             if random.once_in(3) {
-                self.write_one(place);
+                self.write_one(volume);
             }
         }
     }
@@ -284,7 +287,7 @@ impl World {
         self.counted
     }
 
-    /// One application writes a record. Without its volume mounted, that goes into a directory
+    /// A record is written to one copy of a volume. Without the volume mounted, that goes into a directory
     /// that nobody will look into again.
     pub(crate) fn write_one(&mut self, place: Place) {
         let record = self.count();

@@ -12,3 +12,4 @@ mod moves;
 mod obstacles;
 mod resolving;
 mod restoring;
+mod sharing;

@@ -43,10 +43,10 @@ fn a_container_that_mounts_the_mount_root_holds_the_volume() {
     let others = [other.clone()];
     let db: ApplicationName = "db".parse().unwrap();
     let held = [(db.clone(), vec![other.process.clone()])].into();
-    let containers = [(db.clone(), "f".repeat(64))].into();
+    let containers = [(db.clone(), ["f".repeat(64)].into())].into();
     assert_eq!(holders_of(NODE, &others, &containers), held);
     // Unless it is the application's own.
-    let containers = [(db, ID.to_owned())].into();
+    let containers = [(db, ["f".repeat(64), ID.to_owned()].into())].into();
     assert_eq!(holders_of(NODE, &others, &containers), BTreeMap::new());
     assert_eq!(
         other.process.to_string(),

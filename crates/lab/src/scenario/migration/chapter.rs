@@ -37,6 +37,8 @@ pub enum Chapter {
     SlowStop,
     /// An application waits for the health of another.
     Dependencies,
+    /// Several applications see one volume.
+    SharedVolume,
 }
 
 impl Chapter {
@@ -58,6 +60,7 @@ impl Chapter {
         Self::FlushedRuleset,
         Self::SlowStop,
         Self::Dependencies,
+        Self::SharedVolume,
     ];
 
     /// The heading.
@@ -79,6 +82,7 @@ impl Chapter {
             Self::FlushedRuleset => "the firewall's rules are flushed",
             Self::SlowStop => "applications that take a while to stop",
             Self::Dependencies => "an application that waits for another",
+            Self::SharedVolume => "a volume that several applications see",
         }
     }
 }

@@ -12,6 +12,7 @@ mod official;
 mod outages;
 mod own_secrets;
 mod secrets;
+mod shared_volume;
 mod slow_stop;
 
 use std::path::Path;
@@ -105,6 +106,7 @@ impl Migration<'_> {
             Chapter::FlushedRuleset => self.flushed_ruleset().await,
             Chapter::SlowStop => self.slow_stop().await,
             Chapter::Dependencies => self.dependencies().await,
+            Chapter::SharedVolume => self.shared_volume().await,
         }
     }
 

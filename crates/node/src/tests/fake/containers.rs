@@ -48,6 +48,14 @@ struct Application {
     exit_code: i64,
 }
 
+impl Application {
+    /// Returns the application whose volume it sees.
+    fn owner(&self) -> Option<ApplicationName> {
+        let path = self.volume.as_ref()?;
+        path.file_name()?.to_str()?.parse().ok()
+    }
+}
+
 /// What runs.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Processes {
@@ -139,10 +147,22 @@ impl State {
 
     /// Tells whether a container has a volume below it that is mounted, or needs none.
     pub(crate) fn has_its_volume(&self, application: &ApplicationName) -> bool {
+        self.volume_of(application).is_none_or(|owner| {
+            let volume = self.disk.pool.volumes.get(&owner);
+            volume.is_some_and(|volume| volume.is_mounted)
+        })
+    }
+
+    /// Returns the application whose volume a container sees.
+    pub(crate) fn volume_of(&self, application: &ApplicationName) -> Option<ApplicationName> {
         let container = self.disk.docker.applications.get(application);
-        let volume = self.disk.pool.volumes.get(application);
-        let needs_one = container.is_some_and(|container| container.volume.is_some());
-        !needs_one || volume.is_some_and(|volume| volume.is_mounted)
+        container.and_then(Application::owner)
+    }
+
+    /// Tells whether a container runs that sees a volume.
+    pub(crate) fn is_used(&self, owner: &ApplicationName) -> bool {
+        let mut running = self.running.processes.applications.iter();
+        running.any(|name| self.volume_of(name).as_ref() == Some(owner))
     }
 
     /// Ends a container in order; tells whether it ran.
@@ -174,6 +194,7 @@ impl State {
             },
             namespace: container.namespace.clone(),
             anonymous_volumes: BTreeSet::new(),
+            volume: container.owner(),
         };
         let namespace = docker.namespaces.get(application);
         ContainerObservation {
@@ -303,7 +324,7 @@ impl Containers for FakeContainers {
         volume: Option<&Path>,
     ) -> Result<bool, StepFailure> {
         let name = &specification.application;
-        if specification.has_volume() != volume.is_some() {
+        if specification.volume_owner().is_some() != volume.is_some() {
             return Err(failure_of(
                 "it needs a volume exactly when it has a mountpoint",
             ));

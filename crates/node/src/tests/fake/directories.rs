@@ -4,10 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use flocker_docker::BindMount;
-use flocker_model::{ApplicationName, ContainerFile, Digest, MountPath, MountSource, VolumeFill};
+use flocker_model::{
+    ApplicationName, ContainerFile, Digest, HostPath, MountPath, MountSource, VolumeFill,
+};
 use flocker_remote::protocol::{Change, StepFailure};
 
 use super::{Host, changed};
+use crate::failure::failure_of;
 use crate::platform::{Directories, WantedDirectories};
 
 /// The directories of a machine in memory.
@@ -25,6 +28,19 @@ pub(crate) struct Scratch {
     pub(in crate::tests) files: BTreeMap<ApplicationName, BTreeSet<Digest>>,
     /// The volumes that were filled, each as often as it was.
     pub(in crate::tests) filled: Vec<ApplicationName>,
+    /// The paths that are not Flocker's.
+    pub(in crate::tests) host_paths: BTreeSet<HostPath>,
+}
+
+impl Scratch {
+    /// Finds a path that is not Flocker's.
+    fn host_path(&self, path: &HostPath) -> Result<PathBuf, StepFailure> {
+        if self.host_paths.contains(path) {
+            Ok(PathBuf::from(path.as_str()))
+        } else {
+            Err(failure_of(format!("{path} does not exist on this node")))
+        }
+    }
 }
 
 impl Directories for FakeDirectories {
@@ -55,11 +71,13 @@ impl Directories for FakeDirectories {
                         state.disk.scratch.applications.insert(name);
                         path.join(directory)
                     }
+                    MountSource::Host { path } => state.disk.scratch.host_path(path)?,
                 };
                 binds.push(BindMount {
                     source,
                     target: mount.target.clone(),
                     read_only: false,
+                    read_only: mount.read_only,
                 });
             }
             Ok(binds)
@@ -67,8 +85,16 @@ impl Directories for FakeDirectories {
         ensured.await
     }
 
-    async fn check(&self, _wanted: WantedDirectories<'_>) -> Result<(), StepFailure> {
-        Ok(())
+    async fn check(&self, wanted: WantedDirectories<'_>) -> Result<(), StepFailure> {
+        let checked = self.host.act(|state| {
+            for mount in wanted.mounts {
+                if let MountSource::Host { path } = &mount.source {
+                    state.disk.scratch.host_path(path)?;
+                }
+            }
+            Ok(())
+        });
+        checked.await
     }
 
     async fn check_sources(

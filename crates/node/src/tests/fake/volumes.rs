@@ -201,12 +201,13 @@ impl Volumes for FakeVolumes {
 
     async fn observe_holders(
         &self,
-        containers: BTreeMap<ApplicationName, String>,
+        containers: BTreeMap<ApplicationName, BTreeSet<String>>,
     ) -> BTreeMap<ApplicationName, Vec<VolumeHolder>> {
         let mut held = self.host.state().disk.pool.held.clone();
         for (application, holders) in &mut held {
             let own = containers.get(application);
-            holders.retain(|holder| own.is_none() || holder.container.as_ref() != own);
+            let is_own = |container: &String| own.is_some_and(|own| own.contains(container));
+            holders.retain(|holder| !holder.container.as_ref().is_some_and(is_own));
         }
         held
     }
@@ -443,8 +444,8 @@ impl Volumes for FakeVolumes {
 
     async fn unmount(&self, application: &ApplicationName) -> Result<Change, StepFailure> {
         let unmounted = self.act(|state| {
-            let in_use = state.running.processes.runs(application)
-                || state.disk.pool.held.contains_key(application);
+            let in_use =
+                state.is_used(application) || state.disk.pool.held.contains_key(application);
             match state.disk.pool.volumes.get_mut(application) {
                 Some(dataset) if dataset.is_mounted && in_use => {
                     Err(failure_of("the volume is in use"))
