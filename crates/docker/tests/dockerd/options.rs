@@ -88,7 +88,7 @@ async fn the_process_is_what_the_options_say() {
         return;
     };
     let mut specification = application("optional", LOOK);
-    specification.options = Box::new(restricted());
+    *specification.options = restricted();
     specification.command = Some(vec![LOOK.to_owned()]);
     let output = run(&docker, &specification).await;
     let fields: Vec<String> = output
