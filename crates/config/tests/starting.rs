@@ -1,5 +1,7 @@
 //! `healthcheck`, `depends_on` and `restart`, and what is said about mistakes in them.
 
+#![expect(clippy::unwrap_used, reason = "tests: what is not expected must fail")]
+
 use std::collections::BTreeMap;
 use std::num::NonZeroU16;
 
@@ -8,6 +10,8 @@ use flocker_model::{
     Application, CheckPeriod, CheckSettings, CheckTest, DependencyCondition, HealthCheck,
     RestartPolicy,
 };
+
+use DependencyCondition::{Completed, Healthy, Started};
 
 /// Reads an application configuration with these applications placed.
 fn read(application: &str, placed: &[&str]) -> Result<Parsed, Diagnostics> {
@@ -149,7 +153,6 @@ d:
             .map(|(name, it)| (name.parse().unwrap(), *it))
             .collect()
     };
-    use DependencyCondition::{Completed, Healthy, Started};
     let list = accepted(file, "a").depends_on;
     assert_eq!(list, named(&[("b", Started), ("c", Started)]));
     let mapping = accepted(file, "d").depends_on;
