@@ -6,6 +6,7 @@ mod chapter;
 mod everything;
 mod first_fill;
 mod image_volumes;
+mod limits;
 mod moves;
 mod official;
 mod outages;
@@ -47,7 +48,7 @@ struct Migration<'a> {
 ///
 /// `cluster` is the program `flocker-cluster`. The nodes have the images of
 /// `postgresql` and `trac` (the first) and `elasticsearch` (the second), and both
-/// have `postgres`, `redis`, `slow-stop` and `web`; the others come from `images`.
+/// have `echo`, `postgres`, `redis`, `slow-stop` and `web`; the others come from `images`.
 pub async fn run_migration(
     site: &Site,
     cluster: &Path,
@@ -102,6 +103,7 @@ impl Migration<'_> {
             Chapter::FirstFill => self.first_fill().await,
             Chapter::FlushedRuleset => self.flushed_ruleset().await,
             Chapter::SlowStop => self.slow_stop().await,
+            Chapter::Limits => self.limits().await,
         }
     }
 
