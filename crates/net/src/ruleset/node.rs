@@ -1,6 +1,8 @@
 //! The table of a node.
 
-use flocker_model::{Protocol, RoutePort};
+use std::net::Ipv4Addr;
+
+use flocker_model::{Protocol, RoutePort, ServicePort};
 
 use crate::routing_table::RoutingTable;
 
@@ -68,69 +70,57 @@ pub(crate) fn parse_node_marker(marker: &str) -> Option<(String, String)> {
 /// The sets and maps. What is about single addresses of nodes is apart from the rest: in one hash
 /// table the kernel finds only whole keys.
 fn node_sets(table: &RoutingTable) -> Vec<Set> {
-    let everywhere = |port: &RoutePort| port.address.is_none().then_some(port.port);
-    let at = |port: &RoutePort| Some((port.address?, port.port));
-    let (routes, from) = (&table.routes, &table.from);
-    let sources = || {
-        let lists = from.iter();
-        lists.flat_map(|(port, list)| list.iter().map(move |network| (port, *network)))
-    };
+    let mut sets = route_sets(table);
     let set = |name, elements| Set { name, elements };
-    vec![
-        set(
-            "routes",
-            Elements::Targets(
-                routes
-                    .iter()
-                    .filter_map(|(port, to)| Some((everywhere(port)?, *to)))
-                    .collect(),
-            ),
-        ),
-        set(
-            "routes-at",
-            Elements::TargetsAt(
-                routes
-                    .iter()
-                    .filter_map(|(port, to)| Some((at(port)?, *to)))
-                    .collect(),
-            ),
-        ),
-        set(
-            "limited",
-            Elements::Ports(from.keys().filter_map(everywhere).collect()),
-        ),
-        set(
-            "limited-at",
-            Elements::PortsAt(from.keys().filter_map(at).collect()),
-        ),
-        set(
-            "allowed",
-            Elements::Sources(
-                sources()
-                    .filter_map(|(port, network)| Some((everywhere(port)?, network)))
-                    .collect(),
-            ),
-        ),
-        set(
-            "allowed-at",
-            Elements::SourcesAt(
-                sources()
-                    .filter_map(|(port, network)| Some((port.address?, port.port, network)))
-                    .collect(),
-            ),
-        ),
+    sets.extend([
         set("links", Elements::Targets(table.links.clone())),
         set("wires", Elements::Targets(table.wires.clone())),
         set("peers", Elements::Addresses(table.peers.clone())),
-        set(
-            "held",
-            Elements::Ports(table.held.iter().filter_map(everywhere).collect()),
-        ),
-        set(
-            "held-at",
-            Elements::PortsAt(table.held.iter().filter_map(at).collect()),
-        ),
+    ]);
+    let held = table.held.iter();
+    let (everywhere, at) = (held.clone().filter_map(everywhere), held.filter_map(at));
+    sets.extend([
+        set("held", Elements::Ports(everywhere.collect())),
+        set("held-at", Elements::PortsAt(at.collect())),
+    ]);
+    sets
+}
+
+/// The sets and maps of routes.
+fn route_sets(table: &RoutingTable) -> Vec<Set> {
+    let (routes, from) = (table.routes.iter(), &table.from);
+    let lists = from.iter();
+    let sources = lists.flat_map(|(port, list)| list.iter().map(move |network| (port, *network)));
+    let targets = routes
+        .clone()
+        .filter_map(|(port, to)| Some((everywhere(port)?, *to)));
+    let targets_at = routes.filter_map(|(port, to)| Some((at(port)?, *to)));
+    let allowed = sources
+        .clone()
+        .filter_map(|(port, network)| Some((everywhere(port)?, network)));
+    let allowed_at =
+        sources.filter_map(|(port, network)| Some((port.address?, port.port, network)));
+    let limited = from.keys().filter_map(everywhere);
+    let limited_at = from.keys().filter_map(at);
+    let set = |name, elements| Set { name, elements };
+    vec![
+        set("routes", Elements::Targets(targets.collect())),
+        set("routes-at", Elements::TargetsAt(targets_at.collect())),
+        set("limited", Elements::Ports(limited.collect())),
+        set("limited-at", Elements::PortsAt(limited_at.collect())),
+        set("allowed", Elements::Sources(allowed.collect())),
+        set("allowed-at", Elements::SourcesAt(allowed_at.collect())),
     ]
+}
+
+/// Returns the port, if it answers at every address.
+fn everywhere(port: &RoutePort) -> Option<ServicePort> {
+    port.address.is_none().then_some(port.port)
+}
+
+/// Returns the address and the port, if it answers at one address.
+fn at(port: &RoutePort) -> Option<(Ipv4Addr, ServicePort)> {
+    Some((port.address?, port.port))
 }
 
 pub(super) fn base(kind: ChainKind, hook: ChainHook, priority: i32) -> BaseChain {
@@ -246,13 +236,6 @@ fn hold_output() -> Chain {
 fn redirect_arriving(bridge: &str) -> Chain {
     let from_container = || Statement::ArrivedAt(bridge.to_owned());
     let through = |lookup, mark| Statement::RedirectThrough { lookup, mark };
-    let wire = |set| Lookup { key: PORT, set };
-    let from_peer = || {
-        Statement::In(Lookup {
-            key: SOURCE,
-            set: "peers",
-        })
-    };
     let hairpin = OWN_MARK | HAIRPIN_MARK;
     let mut rules = Vec::new();
     for at_one_address in [true, false] {
@@ -273,13 +256,33 @@ fn redirect_arriving(bridge: &str) -> Chain {
         ];
         rules.extend(route_rules(at_one_address, redirect));
     }
-    rules.extend([
+    rules.extend(rules_between_nodes(bridge));
+    Chain {
+        name: "redirect-arriving",
+        base: Some(base(ChainKind::Nat, ChainHook::Prerouting, REDIRECT)),
+        rules,
+    }
+}
+
+/// The rules about ports that are not for everybody.
+fn rules_between_nodes(bridge: &str) -> Vec<Rule> {
+    let through = |set, mark| {
+        let lookup = Lookup { key: PORT, set };
+        Statement::RedirectThrough { lookup, mark }
+    };
+    let from_peer = || {
+        Statement::In(Lookup {
+            key: SOURCE,
+            set: "peers",
+        })
+    };
+    vec![
         Rule::new(
             "links, for containers here",
             [
-                from_container(),
+                Statement::ArrivedAt(bridge.to_owned()),
                 Statement::ToLocalAddress,
-                through(wire("links"), hairpin),
+                through("links", OWN_MARK | HAIRPIN_MARK),
             ],
         ),
         Rule::new(
@@ -287,7 +290,7 @@ fn redirect_arriving(bridge: &str) -> Chain {
             [
                 from_peer(),
                 Statement::ToLocalAddress,
-                through(wire("links"), OWN_MARK),
+                through("links", OWN_MARK),
             ],
         ),
         Rule::new(
@@ -296,15 +299,10 @@ fn redirect_arriving(bridge: &str) -> Chain {
                 Statement::ArrivedElsewhereThan(bridge.to_owned()),
                 from_peer(),
                 Statement::ToLocalAddress,
-                through(wire("wires"), OWN_MARK),
+                through("wires", OWN_MARK),
             ],
         ),
-    ]);
-    Chain {
-        name: "redirect-arriving",
-        base: Some(base(ChainKind::Nat, ChainHook::Prerouting, REDIRECT)),
-        rules,
-    }
+    ]
 }
 
 fn redirect_own() -> Chain {
@@ -351,10 +349,10 @@ fn forward(bridge: &str) -> Chain {
                     accept(),
                 ],
             ),
+            Rule::new("answers", [Statement::Established, accept()]),
             Rule::new(
-                "containers may not use the ports between nodes",
+                "only nodes may use the ports between nodes",
                 [
-                    Statement::ArrivedAt(bridge.to_owned()),
                     Statement::In(Lookup {
                         key: DESTINATION,
                         set: "peers",
@@ -366,7 +364,6 @@ fn forward(bridge: &str) -> Chain {
                     Statement::Decide(Verdict::Drop),
                 ],
             ),
-            Rule::new("answers", [Statement::Established, accept()]),
             Rule::new("ports that Docker published", redirected),
             Rule::new(
                 "no way to containers but through routes and links",

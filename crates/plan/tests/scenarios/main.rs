@@ -5,6 +5,7 @@ mod changes;
 mod cluster;
 mod images;
 mod interruptions;
+mod limits;
 mod membership;
 mod mounts;
 mod moves;
