@@ -20,6 +20,7 @@ mod node;
 mod observed;
 mod ports;
 mod printable;
+mod route;
 mod secret;
 mod source_network;
 mod stopping;
@@ -28,8 +29,7 @@ mod units;
 mod volume;
 
 pub use application::{
-    Application, ContainerSpecification, Link, RestartPolicy, Route, VolumeLayout,
-    VolumeSpecification,
+    Application, ContainerSpecification, Link, RestartPolicy, VolumeLayout, VolumeSpecification,
 };
 pub use container_mount::{ContainerMount, DIRECTORIES_MARKER, MountSource, VolumeFill};
 pub use deployment::{AppliedDeployment, Deployment, DeploymentId};
@@ -51,6 +51,7 @@ pub use node::{
 pub use observed::{NodeObservation, Observed};
 pub use ports::{InvalidPort, Protocol, RoutePort, ServicePort};
 pub use printable::{one_line, printable};
+pub use route::Route;
 pub use secret::Secret;
 pub use source_network::{InvalidNetwork, SourceNetwork};
 pub use stopping::{StopGracePeriod, StopSignal};
