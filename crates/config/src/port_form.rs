@@ -158,17 +158,19 @@ impl RouteForm {
 
     /// Writes it as an item of `routes`.
     fn write(&self) -> String {
-        let mut text = String::new();
-        if let Some(address) = self.address {
-            text.push_str(&format!("{address}:"));
-        }
-        if self.address.is_some() || self.external != self.internal {
-            text.push_str(&format!("{}:", self.external));
-        }
-        text.push_str(&self.internal.to_string());
-        if self.protocol == Protocol::Udp {
-            text.push_str("/udp");
-        }
+        let address = self.address.map(|address| format!("{address}:"));
+        let external = (self.address.is_some() || self.external != self.internal)
+            .then(|| format!("{}:", self.external));
+        let protocol = match self.protocol {
+            Protocol::Tcp => "",
+            Protocol::Udp => "/udp",
+        };
+        let text = format!(
+            "{}{}{}{protocol}",
+            address.unwrap_or_default(),
+            external.unwrap_or_default(),
+            self.internal
+        );
         match parse_port(&text) {
             Ok(port) => port.to_string(),
             Err(_) => double_quoted(&text),

@@ -119,15 +119,15 @@ fn read_mapping(
         reader.port_range(("external", "published"), &meant),
         reader.port_range(("internal", "target"), &meant),
     );
-    let protocol = reader.value("protocol", "protocol", "a protocol", parse_protocol);
-    let address = reader.value("address", "host_ip", "an address", parse_bind_address);
+    let protocol = reader.value(("protocol", "protocol"), "a protocol", parse_protocol);
+    let address = reader.value(("address", "host_ip"), "an address", parse_bind_address);
     let from = reader.from();
     let (external, internal) = (external?, internal?);
     let form = RouteForm {
-        address: address?.unwrap_or_default(),
+        address: address.ok()?.flatten(),
         external: external.value,
         internal: internal.value,
-        protocol: protocol?.unwrap_or_default(),
+        protocol: protocol.ok()?.unwrap_or_default(),
     };
     if let Err(refusal) = form.ports() {
         let Mapping { name, report, .. } = reader;
@@ -139,6 +139,9 @@ fn read_mapping(
     }
     Some(drafts(&form, external.span, internal.span, &from?))
 }
+
+/// A mistake was reported.
+struct Reported;
 
 /// Reads the values of the long form.
 struct Mapping<'t, 'r> {
@@ -193,19 +196,21 @@ impl<'t> Mapping<'t, '_> {
         })
     }
 
-    /// Reads a word; the outer `None` is a mistake, and the inner one says that it is not there.
+    /// Reads a word, which may be missing.
+    ///
+    /// # Errors
+    /// Reports what is wrong with it.
     fn value<T>(
         &mut self,
-        ours: &str,
-        theirs: &str,
+        (ours, theirs): (&str, &str),
         expected: &str,
         parse: impl FnOnce(&str) -> Result<T, Refusal>,
-    ) -> Option<Option<T>> {
+    ) -> Result<Option<T>, Reported> {
         let Some(field) = self.entry(ours, theirs) else {
-            return Some(None);
+            return Ok(None);
         };
-        let read = field.parsed(expected, parse, self.report)?;
-        Some(Some(read.value))
+        let read = field.parsed(expected, parse, self.report);
+        read.map(|read| Some(read.value)).ok_or(Reported)
     }
 
     /// Reads the networks that may connect; `None` is a mistake.

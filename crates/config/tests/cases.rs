@@ -159,9 +159,13 @@ photos-db:
 
 /// Returns the routes of an application that is accepted, one a line.
 fn routes(application: &str, name: &str) -> String {
-    let parsed = read(application, &on_one_node(&[name])).unwrap();
-    let application = &parsed.deployment.applications[&name.parse().unwrap()];
-    let routes = application.routes.iter().map(|(outside, route)| {
+    let parsed = match read(application, &on_one_node(&[name])) {
+        Ok(parsed) => parsed,
+        Err(diagnostics) => panic!("{diagnostics}"),
+    };
+    let applications = parsed.deployment.applications.values();
+    let routes = applications.flat_map(|application| &application.routes);
+    let routes = routes.map(|(outside, route)| {
         let from = route.from.iter().map(|network| format!(" {network}"));
         format!("{outside} to {}{}", route.port, from.collect::<String>())
     });

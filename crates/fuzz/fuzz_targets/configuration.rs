@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use flocker_config::{Diagnostics, Place, Severity, Source, parse_with_warnings};
 use flocker_fuzz::halves;
-use flocker_model::{Application, Deployment, MountPath, VolumeLayout};
+use flocker_model::{Application, Deployment, MountPath, RoutePort, VolumeLayout};
 use libfuzzer_sys::fuzz_target;
 
 const APPLICATION: &str = "application.yml";
@@ -40,10 +40,12 @@ fn check_promises(deployment: &Deployment) {
         assert!(deployment.applications.contains_key(name), "{name}");
         assert!(placed.insert(name), "{name} is placed twice");
     }
-    let mut external = BTreeSet::new();
+    let mut external: BTreeSet<RoutePort> = BTreeSet::new();
     for application in deployment.applications.values() {
         for port in application.routes.keys() {
-            assert!(external.insert(port), "{port} is routed twice");
+            let mut others = external.iter();
+            assert!(!others.any(|other| other.overlaps(*port)), "{port} is routed twice");
+            external.insert(*port);
         }
         check_paths(application);
         for link in &application.links {

@@ -3,6 +3,7 @@
 
 #![no_main]
 
+use flocker_model::Protocol;
 use flocker_net::answers::{accepts_redirected, drops_forwarded, read_links, read_routing};
 use flocker_net::{legacy_rules_obstruct, parse_socket_table};
 use libfuzzer_sys::fuzz_target;
@@ -26,15 +27,8 @@ const DEPTH: usize = 8;
 
 fuzz_target!(|input: &[u8]| {
     let table = String::from_utf8_lossy(input);
-    let listeners = parse_socket_table(&table);
-    assert!(listeners.len() <= table.lines().count());
-    for listener in listeners {
-        let port = format!(":{:04X}", listener.port.get());
-        assert!(
-            table
-                .to_ascii_uppercase()
-                .contains(port.trim_start_matches([':', '0']))
-        );
+    for protocol in Protocol::ALL {
+        check_sockets(protocol, &table);
     }
     let is_about_them = table.contains("FORWARD DROP") || table.contains("DOCKER-USER");
     assert!(!legacy_rules_obstruct(&table) || is_about_them);
@@ -47,6 +41,21 @@ fuzz_target!(|input: &[u8]| {
     check_attributes(input, DEPTH);
     check_tables(input);
 });
+
+/// Each socket is in the list.
+fn check_sockets(protocol: Protocol, table: &str) {
+    let listeners = parse_socket_table(protocol, table);
+    assert!(listeners.len() <= table.lines().count());
+    for listener in listeners {
+        assert_eq!(listener.port.protocol, protocol);
+        let port = format!(":{:04X}", listener.port.port.get());
+        assert!(
+            table
+                .to_ascii_uppercase()
+                .contains(port.trim_start_matches([':', '0']))
+        );
+    }
+}
 
 /// What is taken for a table of ours could be written again, and is all there.
 fn check_tables(input: &[u8]) {
@@ -61,8 +70,10 @@ fn check_tables(input: &[u8]) {
         assert_eq!(table.validate(), Ok(()));
         let marker = format!("digest={} bridge={} rules=", table.digest, table.bridge);
         assert!(says(&marker), "{marker}");
-        for port in table.routes.keys().chain(table.links.keys()) {
-            let bytes = port.get().to_be_bytes();
+        let routed = table.routes.keys().map(|route| route.port);
+        let inner = table.links.keys().chain(table.wires.keys()).copied();
+        for port in routed.chain(inner) {
+            let bytes = port.port.get().to_be_bytes();
             assert!(input.windows(2).any(|window| window == bytes));
         }
     }

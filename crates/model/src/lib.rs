@@ -27,6 +27,7 @@ mod ports;
 mod printable;
 mod registry_login;
 mod restart;
+mod route;
 mod secret;
 mod sharing;
 mod source_network;
@@ -36,7 +37,7 @@ mod units;
 mod volume;
 
 pub use application::{
-    Application, ContainerSpecification, Link, Route, VolumeLayout, VolumeSpecification,
+    Application, ContainerSpecification, Link, VolumeLayout, VolumeSpecification,
 };
 pub use container_file::{ContainerFile, FileContents, FileMode};
 pub use container_mount::{ContainerMount, DIRECTORIES_MARKER, MountSource, VolumeFill};
@@ -71,6 +72,7 @@ pub use ports::{InvalidPort, Protocol, RoutePort, ServicePort};
 pub use printable::{one_line, printable};
 pub use registry_login::{RegistryLogin, RegistryLogins};
 pub use restart::RestartPolicy;
+pub use route::Route;
 pub use secret::Secret;
 pub use sharing::{SharedMount, SharedVolume};
 pub use source_network::{InvalidNetwork, SourceNetwork};

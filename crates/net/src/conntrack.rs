@@ -64,15 +64,13 @@ struct Key {
 }
 
 impl Tracked {
-    /// Finds the port among these that the first packet was sent to.
-    fn asks_for<'a, T>(&self, ports: &'a BTreeMap<RoutePort, T>) -> Option<&'a T> {
+    /// Returns the ports that can be meant by the address and port that the first packet was sent to.
+    fn asks_for(&self) -> [RoutePort; 2] {
         let at_one_address = RoutePort {
             address: Some(self.destination),
             port: self.port,
         };
-        ports
-            .get(&at_one_address)
-            .or_else(|| ports.get(&self.port.into()))
+        [at_one_address, self.port.into()]
     }
 }
 
@@ -94,7 +92,8 @@ pub fn forget_connections(
         return Ok(0);
     }
     let is_pinned = |connection: &Tracked| {
-        let kept = connection.asks_for(ports);
+        let asks_for = connection.asks_for();
+        let kept = asks_for.iter().find_map(|port| ports.get(port));
         let is_kept = |kept: &BTreeSet<SourceNetwork>| {
             let mut kept = kept.iter();
             kept.any(|network| network.contains_address(connection.source))
@@ -116,14 +115,15 @@ pub fn forget_strays(ports: &BTreeSet<RoutePort>) -> Result<usize, ForgetConnect
     let of_udp = ports
         .iter()
         .filter(|port| port.port.protocol == Protocol::Udp);
-    let ports: BTreeMap<RoutePort, ()> = of_udp.map(|port| (*port, ())).collect();
+    let ports: BTreeSet<RoutePort> = of_udp.copied().collect();
     if ports.is_empty() {
         return Ok(0);
     }
     let own = own_addresses().map_err(ForgetConnectionsError::Addresses)?;
     let is_stray = |connection: &Tracked| {
         let to_us = connection.destination.is_loopback() || own.contains(&connection.destination);
-        !connection.is_ours && to_us && connection.asks_for(&ports).is_some()
+        let asks_for = connection.asks_for();
+        !connection.is_ours && to_us && asks_for.iter().any(|port| ports.contains(port))
     };
     forget_with(is_stray).map_err(ForgetConnectionsError::Kernel)
 }

@@ -43,7 +43,7 @@ impl Wiring<'_> {
             application: application.clone(),
             port,
         };
-        let routed = |(outside, route): (&RoutePort, &Route)| {
+        let lead = |(outside, route): (&RoutePort, &Route)| {
             let to = RoutedTo {
                 endpoint: local(route.port),
                 from: route.from.clone(),
@@ -56,7 +56,7 @@ impl Wiring<'_> {
         let links = self.link_ports.of_target(application).into_iter();
         let wires = self.link_ports.wires_of(application).into_iter();
         LeadingPorts {
-            routes: routes.map(routed).collect(),
+            routes: routes.map(lead).collect(),
             links: links.map(wire).collect(),
             wires: wires.map(wire).collect(),
         }

@@ -203,7 +203,8 @@ impl Clients<'_> {
         Ok(output.stdout.trim_end().to_owned())
     }
 
-    async fn run(&self, program: &str, arguments: &[&str]) -> Result<Output, Failure> {
+    /// Runs a program as a client outside of the nodes.
+    pub(super) async fn run(&self, program: &str, arguments: &[&str]) -> Result<Output, Failure> {
         let mut command = self.site.operator_command(program);
         command.args(arguments);
         let ended = timeout(PROGRAM_PATIENCE, self.site.operate(program, command)).await;

@@ -2,6 +2,7 @@
 
 mod container;
 mod node;
+mod node_sets;
 mod text;
 
 #[cfg(test)]

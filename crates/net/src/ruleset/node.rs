@@ -1,13 +1,13 @@
 //! The table of a node.
 
-use flocker_model::{Protocol, RoutePort};
+use flocker_model::Protocol;
 
 use crate::routing_table::RoutingTable;
 
+use super::node_sets::node_sets;
 use super::{
-    BaseChain, Chain, ChainHook, ChainKind, DESTINATION, Elements, Lookup, PORT, PORT_AT,
-    PORT_AT_FROM, PORT_FROM, Rule, Ruleset, SOURCE, Set, Statement, Verdict, marker_chain,
-    marker_field,
+    BaseChain, Chain, ChainHook, ChainKind, DESTINATION, Lookup, PORT, PORT_AT, PORT_AT_FROM,
+    PORT_FROM, Rule, Ruleset, SOURCE, Statement, Verdict, marker_chain, marker_field,
 };
 
 /// Mark bit of connections that the table redirected, and of their packets while they are forwarded.
@@ -63,74 +63,6 @@ pub(crate) fn parse_node_marker(marker: &str) -> Option<(String, String)> {
     let digest = marker_field(marker, "digest")?;
     let bridge = marker_field(marker, "bridge")?;
     Some((digest.to_owned(), bridge.to_owned()))
-}
-
-/// The sets and maps. What is about single addresses of nodes is apart from the rest: in one hash
-/// table the kernel finds only whole keys.
-fn node_sets(table: &RoutingTable) -> Vec<Set> {
-    let everywhere = |port: &RoutePort| port.address.is_none().then_some(port.port);
-    let at = |port: &RoutePort| Some((port.address?, port.port));
-    let (routes, from) = (&table.routes, &table.from);
-    let sources = || {
-        let lists = from.iter();
-        lists.flat_map(|(port, list)| list.iter().map(move |network| (port, *network)))
-    };
-    let set = |name, elements| Set { name, elements };
-    vec![
-        set(
-            "routes",
-            Elements::Targets(
-                routes
-                    .iter()
-                    .filter_map(|(port, to)| Some((everywhere(port)?, *to)))
-                    .collect(),
-            ),
-        ),
-        set(
-            "routes-at",
-            Elements::TargetsAt(
-                routes
-                    .iter()
-                    .filter_map(|(port, to)| Some((at(port)?, *to)))
-                    .collect(),
-            ),
-        ),
-        set(
-            "limited",
-            Elements::Ports(from.keys().filter_map(everywhere).collect()),
-        ),
-        set(
-            "limited-at",
-            Elements::PortsAt(from.keys().filter_map(at).collect()),
-        ),
-        set(
-            "allowed",
-            Elements::Sources(
-                sources()
-                    .filter_map(|(port, network)| Some((everywhere(port)?, network)))
-                    .collect(),
-            ),
-        ),
-        set(
-            "allowed-at",
-            Elements::SourcesAt(
-                sources()
-                    .filter_map(|(port, network)| Some((port.address?, port.port, network)))
-                    .collect(),
-            ),
-        ),
-        set("links", Elements::Targets(table.links.clone())),
-        set("wires", Elements::Targets(table.wires.clone())),
-        set("peers", Elements::Addresses(table.peers.clone())),
-        set(
-            "held",
-            Elements::Ports(table.held.iter().filter_map(everywhere).collect()),
-        ),
-        set(
-            "held-at",
-            Elements::PortsAt(table.held.iter().filter_map(at).collect()),
-        ),
-    ]
 }
 
 pub(super) fn base(kind: ChainKind, hook: ChainHook, priority: i32) -> BaseChain {
@@ -246,13 +178,6 @@ fn hold_output() -> Chain {
 fn redirect_arriving(bridge: &str) -> Chain {
     let from_container = || Statement::ArrivedAt(bridge.to_owned());
     let through = |lookup, mark| Statement::RedirectThrough { lookup, mark };
-    let wire = |set| Lookup { key: PORT, set };
-    let from_peer = || {
-        Statement::In(Lookup {
-            key: SOURCE,
-            set: "peers",
-        })
-    };
     let hairpin = OWN_MARK | HAIRPIN_MARK;
     let mut rules = Vec::new();
     for at_one_address in [true, false] {
@@ -273,13 +198,33 @@ fn redirect_arriving(bridge: &str) -> Chain {
         ];
         rules.extend(route_rules(at_one_address, redirect));
     }
-    rules.extend([
+    rules.extend(rules_between_nodes(bridge));
+    Chain {
+        name: "redirect-arriving",
+        base: Some(base(ChainKind::Nat, ChainHook::Prerouting, REDIRECT)),
+        rules,
+    }
+}
+
+/// The rules about ports that are not for everybody.
+fn rules_between_nodes(bridge: &str) -> Vec<Rule> {
+    let through = |set, mark| {
+        let lookup = Lookup { key: PORT, set };
+        Statement::RedirectThrough { lookup, mark }
+    };
+    let from_peer = || {
+        Statement::In(Lookup {
+            key: SOURCE,
+            set: "peers",
+        })
+    };
+    vec![
         Rule::new(
             "links, for containers here",
             [
-                from_container(),
+                Statement::ArrivedAt(bridge.to_owned()),
                 Statement::ToLocalAddress,
-                through(wire("links"), hairpin),
+                through("links", OWN_MARK | HAIRPIN_MARK),
             ],
         ),
         Rule::new(
@@ -287,7 +232,7 @@ fn redirect_arriving(bridge: &str) -> Chain {
             [
                 from_peer(),
                 Statement::ToLocalAddress,
-                through(wire("links"), OWN_MARK),
+                through("links", OWN_MARK),
             ],
         ),
         Rule::new(
@@ -296,15 +241,10 @@ fn redirect_arriving(bridge: &str) -> Chain {
                 Statement::ArrivedElsewhereThan(bridge.to_owned()),
                 from_peer(),
                 Statement::ToLocalAddress,
-                through(wire("wires"), OWN_MARK),
+                through("wires", OWN_MARK),
             ],
         ),
-    ]);
-    Chain {
-        name: "redirect-arriving",
-        base: Some(base(ChainKind::Nat, ChainHook::Prerouting, REDIRECT)),
-        rules,
-    }
+    ]
 }
 
 fn redirect_own() -> Chain {
@@ -351,10 +291,10 @@ fn forward(bridge: &str) -> Chain {
                     accept(),
                 ],
             ),
+            Rule::new("answers", [Statement::Established, accept()]),
             Rule::new(
-                "containers may not use the ports between nodes",
+                "only nodes may use the ports between nodes",
                 [
-                    Statement::ArrivedAt(bridge.to_owned()),
                     Statement::In(Lookup {
                         key: DESTINATION,
                         set: "peers",
@@ -366,7 +306,6 @@ fn forward(bridge: &str) -> Chain {
                     Statement::Decide(Verdict::Drop),
                 ],
             ),
-            Rule::new("answers", [Statement::Established, accept()]),
             Rule::new("ports that Docker published", redirected),
             Rule::new(
                 "no way to containers but through routes and links",

@@ -118,6 +118,16 @@ fn nobody_goes_round_a_list_by_the_ports_between_nodes() {
     assert!(!answers_soon(&there.machine, world.one.address, WIRE));
     ignored_udp(&there.machine, world.one.address, WIRE);
     refused(&beside.machine, GATEWAY, WIRE);
+    // Nor does a machine that uses a node as its router.
+    let router = &world.two.machine;
+    router.command("iptables -t nat -I POSTROUTING -s 192.0.2.100 -j MASQUERADE");
+    router.command("iptables -P FORWARD ACCEPT");
+    let line = format!(
+        "ip route add {}/32 via {}",
+        world.one.address, world.two.address
+    );
+    world.client.command(&line);
+    assert!(!answers_soon(&world.client, world.one.address, WIRE));
     // To programs of node two itself the port is open: they are a peer.
     assert_eq!(ask(&world.two.machine, world.one.address, WIRE).0, "db");
 }

@@ -16,7 +16,7 @@ const PATIENCE: Duration = Duration::from_millis(300);
 pub(crate) fn serve_udp(machine: &Machine, name: &'static str, port: u16) {
     let socket = machine.run(|| UdpSocket::bind((Ipv4Addr::UNSPECIFIED, port)).unwrap());
     thread::spawn(move || {
-        let mut packet = [0; 65536];
+        let mut packet = vec![0; 65536];
         while let Ok((length, client)) = socket.recv_from(&mut packet) {
             let mut answer = format!("{name} {} ", client.ip()).into_bytes();
             answer.extend(&packet[..length]);
@@ -54,7 +54,7 @@ impl Client {
     /// Sends one packet and waits a moment for its answer.
     pub(crate) fn ask_once(&self, question: &str) -> io::Result<Answer> {
         self.socket.send(question.as_bytes())?;
-        let mut packet = [0; 65536];
+        let mut packet = vec![0; 65536];
         loop {
             let length = self.socket.recv(&mut packet)?;
             let text = String::from_utf8_lossy(&packet[..length]).into_owned();

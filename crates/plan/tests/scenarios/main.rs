@@ -6,6 +6,7 @@ mod cluster;
 mod dependencies;
 mod images;
 mod interruptions;
+mod limits;
 mod membership;
 mod mounts;
 mod moves;

@@ -183,9 +183,10 @@ fn what_stands_in_the_way_of_one_keeps_all_where_they_are() {
     let mut cluster = Cluster::running(2, &with_backup("1"));
     let mut wanted = with_backup("2");
     let backup = wanted.applications.get_mut(&name("backup")).unwrap();
-    backup
-        .routes
-        .insert(crate::cluster::port(22).into(), crate::cluster::port(22).into());
+    backup.routes.insert(
+        crate::cluster::port(22).into(),
+        crate::cluster::port(22).into(),
+    );
     cluster.write();
     let made = cluster.plan(&wanted);
     assert_eq!(made.blocked.len(), 2, "{made}");

@@ -39,11 +39,13 @@ pub enum Chapter {
     Dependencies,
     /// Several applications see one volume.
     SharedVolume,
+    /// Routes of UDP, and routes that answer at one address or to some networks.
+    Limits,
 }
 
 impl Chapter {
     /// All of them, in order.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 18] = [
         Self::FirstDeploy,
         Self::SecondDeploy,
         Self::Move,
@@ -61,6 +63,7 @@ impl Chapter {
         Self::SlowStop,
         Self::Dependencies,
         Self::SharedVolume,
+        Self::Limits,
     ];
 
     /// The heading.
@@ -83,6 +86,7 @@ impl Chapter {
             Self::SlowStop => "applications that take a while to stop",
             Self::Dependencies => "an application that waits for another",
             Self::SharedVolume => "a volume that several applications see",
+            Self::Limits => "UDP, bind addresses and networks that may connect",
         }
     }
 }

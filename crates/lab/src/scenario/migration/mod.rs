@@ -7,6 +7,7 @@ mod dependencies;
 mod everything;
 mod first_fill;
 mod image_volumes;
+mod limits;
 mod moves;
 mod official;
 mod outages;
@@ -50,7 +51,7 @@ struct Migration<'a> {
 ///
 /// `cluster` is the program `flocker-cluster`. The nodes have the images of
 /// `postgresql` and `trac` (the first) and `elasticsearch` (the second), and both
-/// have `postgres`, `redis`, `slow-stop` and `web`; the others come from `images`.
+/// have `echo`, `postgres`, `redis`, `slow-stop` and `web`; the others come from `images`.
 pub async fn run_migration(
     site: &Site,
     cluster: &Path,
@@ -107,6 +108,7 @@ impl Migration<'_> {
             Chapter::SlowStop => self.slow_stop().await,
             Chapter::Dependencies => self.dependencies().await,
             Chapter::SharedVolume => self.shared_volume().await,
+            Chapter::Limits => self.limits().await,
         }
     }
 
