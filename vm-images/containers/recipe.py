@@ -316,6 +316,12 @@ LAYERS = {
             directories={"data": 0o755},
             owners={"data": (906, 906)},
         ),
+        Layer(
+            name="registry",
+            packages=["docker-registry"],
+            dropped=("etc/*",),
+            directories={"var/lib/registry": 0o777},
+        ),
         Layer(name="slow-stop", packages=[], directories={"var/lib/slow-stop": 0o777}),
         Layer(
             name="web",
@@ -399,6 +405,13 @@ IMAGES = [
         ports=[6379],
         volumes=["/data"],
         working_directory="/data",
+    ),
+    Image(
+        name="registry",
+        layers=["base", "registry"],
+        user="907:907",
+        entrypoint=["/usr/lib/flocker/registry"],
+        ports=[5000],
     ),
     Image(
         name="slow-stop",

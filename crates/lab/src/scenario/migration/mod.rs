@@ -10,6 +10,7 @@ mod moves;
 mod official;
 mod outages;
 mod own_secrets;
+mod private_registry;
 mod secrets;
 mod slow_stop;
 
@@ -103,6 +104,7 @@ impl Migration<'_> {
             Chapter::FirstFill => self.first_fill().await,
             Chapter::FlushedRuleset => self.flushed_ruleset().await,
             Chapter::SlowStop => self.slow_stop().await,
+            Chapter::PrivateRegistry => self.private_registry().await,
         }
     }
 

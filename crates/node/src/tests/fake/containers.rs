@@ -11,7 +11,7 @@ use flocker_docker::{
 };
 use flocker_model::{
     ApplicationName, ContainerSpecification, ContainerStatus, Digest, Health, ImageDetails,
-    ImageId, ImageName, ImageReference, RegistryAnswer, UnitState,
+    ImageId, ImageName, ImageReference, RegistryAnswer, RegistryLogins, UnitState,
 };
 use flocker_remote::protocol::{Change, StepFailure};
 use tokio::io::{AsyncRead, AsyncReadExt as _};
@@ -31,6 +31,8 @@ pub(crate) struct Docker {
     /// The ids of the containers that hold a namespace.
     namespaces: BTreeMap<ApplicationName, String>,
     has_network: bool,
+    /// The logins that the last pull was given.
+    pub(in crate::tests) used_logins: RegistryLogins,
     /// How many containers there ever were.
     created: u64,
 }
@@ -209,6 +211,7 @@ impl Containers for FakeContainers {
     async fn ask_registries(
         &self,
         images: &[ImageReference],
+        _logins: &RegistryLogins,
     ) -> BTreeMap<ImageName, RegistryAnswer> {
         let answer = |image: &ImageReference| RegistryAnswer::Has {
             digest: format!("digest of {image}"),
@@ -434,6 +437,7 @@ impl Containers for FakeContainers {
     async fn pull_image(
         &self,
         image: &ImageReference,
+        logins: &RegistryLogins,
         mut progress: impl FnMut(ImageProgress) + Send,
     ) -> Result<(), StepFailure> {
         progress(ImageProgress::default());
@@ -444,6 +448,7 @@ impl Containers for FakeContainers {
             let id = ImageId(image.with_tag());
             let images = &mut state.disk.docker.images;
             images.insert(image.identity(), id.into());
+            state.disk.docker.used_logins = logins.clone();
             Ok(())
         });
         pulled.await
