@@ -154,6 +154,7 @@ let
         "coreutils"
         "curl"
         "dbus"
+        "distribution"
         "docker"
         "e2fsprogs"
         "groonga"

@@ -354,6 +354,12 @@ LAYERS = {
             directories={"var/lib/mysql": 0o755},
             owners={"var/lib/mysql": (907, 907)},
         ),
+        Layer(
+            name="registry",
+            packages=["docker-registry"],
+            dropped=("etc/*",),
+            directories={"var/lib/registry": 0o777},
+        ),
         Layer(name="slow-stop", packages=[], directories={"var/lib/slow-stop": 0o777}),
         Layer(name="echo", packages=[]),
         Layer(
@@ -495,6 +501,13 @@ IMAGES = [
         command=["mariadbd"],
         ports=[3306],
         volumes=["/var/lib/mysql"],
+    ),
+    Image(
+        name="registry",
+        layers=["base", "registry"],
+        user="908:908",
+        entrypoint=["/usr/lib/flocker/registry"],
+        ports=[5000],
     ),
     Image(
         name="slow-stop",

@@ -8,6 +8,7 @@
   runCommand,
   dockerTools,
   busybox,
+  distribution,
   groonga,
   postgresql_17,
   python3,
@@ -230,6 +231,17 @@ let
         Volumes."/data" = { };
         WorkingDir = "/data";
       };
+    }
+    {
+      name = "registry";
+      contents = [
+        distribution
+        (files + "/registry")
+      ];
+      volume = "/var/lib/registry";
+      user = 907;
+      entrypoint = [ "/usr/lib/flocker/registry" ];
+      port = 5000;
     }
     {
       name = "slow-stop";

@@ -12,6 +12,7 @@ mod failure;
 mod gather;
 mod image_archive;
 mod images;
+mod logins;
 mod plan_json;
 mod printer;
 mod recover;

@@ -11,6 +11,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::gather::Gathered;
+use crate::logins::logins_of;
 use crate::session::Incoming;
 
 /// How long all nodes together may take. Each answers within 10 seconds, whatever its registries do.
@@ -21,9 +22,24 @@ impl Gathered {
     /// that most deploys do without.
     pub(crate) async fn ask_registries(&mut self, goal: &Goal<'_>) {
         let mut questions = registry_questions(goal, &self.observed);
+        if questions.is_empty() {
+            return;
+        }
+        let registries = |images: &BTreeSet<ImageReference>| -> BTreeSet<String> {
+            let names = images.iter().map(|image| image.domain().to_owned());
+            names.collect()
+        };
+        let all = questions.values().flat_map(registries).collect();
+        let logins = logins_of(&all).await;
         let deadline = Instant::now() + PATIENCE;
         for (node, images) in &questions {
             if let Some(session) = self.sessions.get_mut(node) {
+                let mut logins = logins.clone();
+                let asked = registries(images);
+                logins.retain(|registry, _| asked.contains(registry));
+                if !logins.is_empty() {
+                    let _ = session.request(&Request::UseLogins { logins }).await;
+                }
                 let images = images.clone();
                 // Should this fail, the session is ending, and its end comes in like an answer.
                 let _ = session.request(&Request::AskRegistries { images }).await;

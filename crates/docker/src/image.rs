@@ -4,12 +4,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bollard::query_parameters::{CreateImageOptions, ImportImageOptions, TagImageOptions};
 use bytes::Bytes;
-use flocker_model::{ByteCount, ImageDetails, ImageId, ImageReference};
+use flocker_model::{ByteCount, ImageDetails, ImageId, ImageReference, RegistryLogins};
 use futures_util::{Stream, StreamExt as _, TryStreamExt as _};
 use thiserror::Error;
 
 use crate::connection::{Docker, RequestFailed, found, status_of};
 use crate::observation::details_of;
+use crate::registry::credentials;
 
 /// How far the pull of an image has come.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -141,21 +142,24 @@ impl Docker {
         Ok(found.map(|(details, _)| details))
     }
 
-    /// Pulls an image from its registry, telling `progress` what Docker tells.
+    /// Pulls an image from its registry, telling `progress` what Docker tells. A login there is used
+    /// for this one pull; Docker does not keep it.
     ///
     /// # Errors
     /// When the registry cannot be reached or does not have it.
     pub async fn pull_image(
         &self,
         image: &ImageReference,
+        logins: &RegistryLogins,
         mut progress: impl FnMut(ImageProgress),
     ) -> Result<ImageId, ImageError> {
+        let credentials = credentials(image.domain(), logins);
         let options = CreateImageOptions {
             from_image: Some(image.with_tag()),
             ..CreateImageOptions::default()
         };
         let client = self.patient_client();
-        let mut messages = std::pin::pin!(client.create_image(Some(options), None, None));
+        let mut messages = std::pin::pin!(client.create_image(Some(options), None, credentials));
         while let Some(message) = messages.next().await {
             let message = message.map_err(|source| ImageError::Pull {
                 image: image.clone(),

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use bollard::auth::DockerCredentials;
 use bollard::errors::Error;
 use bollard::models::DistributionInspect;
-use flocker_model::{ImageName, ImageReference, RegistryAnswer};
+use flocker_model::{ImageName, ImageReference, RegistryAnswer, RegistryLogin, RegistryLogins};
 use futures_util::{StreamExt as _, stream};
 use tokio::time::{Instant, timeout_at};
 
@@ -24,16 +25,20 @@ impl Docker {
     /// certificates are those of a pull. Nothing is downloaded. Docker asks a mirror only after the
     /// registry itself, other than for a pull.
     ///
+    /// A login is used for this one question; Docker does not keep it.
+    ///
     /// Takes 10 seconds at most; a registry that has not answered by then is silent.
     pub async fn ask_registries(
         &self,
         images: &[ImageReference],
+        logins: &RegistryLogins,
     ) -> BTreeMap<ImageName, RegistryAnswer> {
         let deadline = Instant::now() + PATIENCE;
         stream::iter(images.to_vec())
             .map(|image| async move {
                 let name = image.with_tag();
-                let question = self.client.inspect_registry_image(&name, None);
+                let credentials = credentials(image.domain(), logins);
+                let question = self.client.inspect_registry_image(&name, credentials);
                 let answer = match timeout_at(deadline, question).await {
                     Ok(answer) => read_answer(answer),
                     Err(_) => RegistryAnswer::Silent,
@@ -44,6 +49,27 @@ impl Docker {
             .collect()
             .await
     }
+}
+
+/// Writes a login as Docker's API takes it; without one Docker asks as anybody may.
+///
+/// **Source**: Docker's API, "Authentication", `AuthConfig`.
+pub(crate) fn credentials(registry: &str, logins: &RegistryLogins) -> Option<DockerCredentials> {
+    let server = DockerCredentials {
+        serveraddress: Some(registry.to_owned()),
+        ..DockerCredentials::default()
+    };
+    Some(match logins.get(registry)? {
+        RegistryLogin::Password { username, password } => DockerCredentials {
+            username: Some(username.clone()),
+            password: Some(password.reveal().to_owned()),
+            ..server
+        },
+        RegistryLogin::IdentityToken { token } => DockerCredentials {
+            identitytoken: Some(token.reveal().to_owned()),
+            ..server
+        },
+    })
 }
 
 /// Puts Docker's answer into our words.

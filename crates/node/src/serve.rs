@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use flocker_model::{Contact, ImageReference, Look};
+use flocker_model::{Contact, ImageReference, Look, RegistryLogins};
 use flocker_plan::{Action, StepId};
 use flocker_remote::clock::seconds_since_1970;
 use flocker_remote::protocol::{
@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout, timeout_at};
 
-use crate::execute::run_action;
+use crate::execute::run_action_with;
 use crate::failure::{OrFailure as _, failure_of};
 use crate::lock::{NodeLock, wait_blocking};
 use crate::machine::Machine;
@@ -100,6 +100,7 @@ async fn take_requests(
     lock: &mut Option<NodeLock>,
 ) -> Result<(), StepFailure> {
     let mut steps = JoinSet::new();
+    let mut logins = RegistryLogins::new();
     let mut lengthy = Vec::new();
     let ended = loop {
         match reader.next().await.or_failure() {
@@ -111,8 +112,10 @@ async fn take_requests(
                     .await
                     .unwrap_or_else(|failure| Event::ObserveFailed { failure }),
             ),
+            Ok(Some(Request::UseLogins { logins: given })) => logins = given,
             Ok(Some(Request::AskRegistries { images })) => {
-                let asking = ask_registries(machine.clone(), images, events.clone());
+                let questions = (images, logins.clone());
+                let asking = ask_registries(machine.clone(), questions, events.clone());
                 lengthy.push(steps.spawn(asking));
             }
             Ok(Some(Request::GoOn)) => match lock {
@@ -129,8 +132,8 @@ async fn take_requests(
             }
             Ok(Some(Request::Run { step, action })) => {
                 let is_lengthy = action.is_lengthy();
-                let handle =
-                    steps.spawn(run_step(machine.clone(), (step, *action), events.clone()));
+                let work = (step, *action, logins.clone());
+                let handle = steps.spawn(run_step(machine.clone(), work, events.clone()));
                 if is_lengthy {
                     lengthy.push(handle);
                 }
@@ -237,18 +240,18 @@ async fn observe(
 /// Asks the registries of images and tells what they say.
 async fn ask_registries(
     machine: Machine<impl Platform>,
-    images: BTreeSet<ImageReference>,
+    (images, logins): (BTreeSet<ImageReference>, RegistryLogins),
     events: mpsc::UnboundedSender<Event>,
 ) {
     let images: Vec<ImageReference> = images.into_iter().collect();
-    let answers = machine.containers.ask_registries(&images).await;
+    let answers = machine.containers.ask_registries(&images, &logins).await;
     send(&events, Event::RegistriesAnswered { answers });
 }
 
 /// Runs one step and reports it.
 async fn run_step(
     machine: Machine<impl Platform>,
-    (step, action): (StepId, Action),
+    (step, action, logins): (StepId, Action, RegistryLogins),
     events: mpsc::UnboundedSender<Event>,
 ) {
     let (progress_sender, mut progress) = mpsc::unbounded_channel();
@@ -261,7 +264,7 @@ async fn run_step(
         }
     };
     let run = async {
-        let result = run_action(&machine, action, &progress_sender).await;
+        let result = run_action_with(&machine, (action, &logins), &progress_sender).await;
         drop(progress_sender);
         result
     };

@@ -28,7 +28,9 @@ mod survey;
 
 pub use accounting::{Accounted, Unaccounted, account};
 pub use action::{Action, Handoff, ImageSource, PushKind, RegistryImage, StopKind, Yield};
-pub use blocked::{Blocked, BlockedKind, CopyDescription, UnfitCopy, Unseen};
+pub use blocked::{
+    Blocked, BlockedKind, CopyDescription, UnfitCopy, Unseen, about_login, is_about_a_login,
+};
 pub use check::{Violation, check, check_starts};
 pub use goal::{Goal, Scope};
 pub use link_ports::{LINK_PORT_RANGE, LinkPorts};

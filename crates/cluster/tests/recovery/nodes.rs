@@ -302,6 +302,7 @@ impl World {
             Request::Begin(_) => "begin",
             Request::GoOn => "go-on",
             Request::Observe => "observe",
+            Request::UseLogins { .. } => "use-logins",
             Request::AskRegistries { .. } => "ask-registries",
             Request::Run { action, .. } => action.kind(),
         };
@@ -316,7 +317,7 @@ impl World {
                 Some(Afterwards::IsTaken) => taken(),
                 Some(Afterwards::Answers) | None => self.look(node),
             },
-            Request::GoOn => return Answer::Nothing,
+            Request::GoOn | Request::UseLogins { .. } => return Answer::Nothing,
             Request::Observe => self.look(node),
             Request::AskRegistries { images } => self.ask(images),
             Request::Run { step, action } if has_gone_on => {

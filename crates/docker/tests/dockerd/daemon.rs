@@ -62,14 +62,14 @@ rm -rf -- "$directory"
 struct Daemon {
     socket: PathBuf,
     /// Holds the pipe whose end ends the daemon.
-    _process: Option<Child>,
+    process: Option<Child>,
 }
 
 static DAEMON: LazyLock<Result<Daemon, String>> = LazyLock::new(|| {
     if let Some(socket) = std::env::var_os("FLOCKER_TEST_DOCKER_SOCKET") {
         return Ok(Daemon {
             socket: socket.into(),
-            _process: None,
+            process: None,
         });
     }
     for program in [
@@ -142,7 +142,7 @@ fn start_daemon() -> Daemon {
     }
     Daemon {
         socket: directory.join("docker.sock"),
-        _process: Some(process),
+        process: Some(process),
     }
 }
 
@@ -171,6 +171,14 @@ pub(crate) fn settings() -> Option<DockerSettings> {
             None
         }
     }
+}
+
+/// Returns a process in the namespaces of the tests' daemon, and the daemon's directory there, if
+/// they are the tests' own.
+pub(crate) fn namespaces() -> Option<(u32, &'static Path)> {
+    let daemon = DAEMON.as_ref().ok()?;
+    let process = daemon.process.as_ref()?;
+    Some((process.id(), daemon.socket.parent()?))
 }
 
 /// Connects to the tests' daemon, which then has the image [`IMAGE`].

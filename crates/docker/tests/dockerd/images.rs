@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use bollard::query_parameters::RemoveImageOptions;
 use bytes::Bytes;
 use flocker_docker::ImageError;
-use flocker_model::{ByteCount, ImageReference, RegistryAnswer};
+use flocker_model::{ByteCount, ImageReference, RegistryAnswer, RegistryLogins};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 
 use crate::daemon::{IMAGE, connect, import_shell, stranger};
@@ -114,7 +114,10 @@ async fn an_image_that_is_not_here_cannot_be_exported_or_pulled() {
         matches!(first, Some(Err(ImageError::Missing { .. }))),
         "{first:?}"
     );
-    let error = docker.pull_image(&image, |_| {}).await.unwrap_err();
+    let error = docker
+        .pull_image(&image, &RegistryLogins::new(), |_| {})
+        .await
+        .unwrap_err();
     assert!(matches!(error, ImageError::Pull { .. }), "{error:?}");
 }
 
@@ -167,7 +170,7 @@ async fn a_registry_that_is_not_there_is_unreachable() {
             "localhost:1/other@sha256:1f1fba3d1f1fba3d1f1fba3d1f1fba3d1f1fba3d1f1fba3d1f1fba3d1f1fba3d",
         ),
     ];
-    let answers = docker.ask_registries(&images).await;
+    let answers = docker.ask_registries(&images, &RegistryLogins::new()).await;
     assert_eq!(answers.len(), 2);
     for image in images {
         let answer = &answers[&image.identity()];

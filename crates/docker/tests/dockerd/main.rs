@@ -15,4 +15,5 @@ mod image_volumes;
 mod images;
 mod networks;
 mod options;
+mod private_registry;
 mod starts;

@@ -43,6 +43,19 @@ impl Cluster<'_> {
         self.operate(what, self.command(layout, options)?).await
     }
 
+    /// Deploys a layout with Docker's configuration in this directory.
+    pub(super) async fn deploy_as(
+        &self,
+        layout: &Layout,
+        options: &[&str],
+        docker: &Path,
+    ) -> Result<Transcript, Failure> {
+        let what = format!("deploy {} {}", options.join(" "), layout.name);
+        let mut command = self.command(layout, options)?;
+        command.env("DOCKER_CONFIG", docker);
+        self.operate(what, command).await
+    }
+
     /// Shows what deploying a layout would do.
     pub(super) async fn plan(
         &self,

@@ -1,7 +1,9 @@
 //! Getting images: from a registry, or to a peer.
 
-use flocker_model::{ContainerSpecification, ImageDetails, ImageReference, NodeName};
-use flocker_plan::{Accounted, Note, account};
+use flocker_model::{
+    ContainerSpecification, ImageDetails, ImageReference, NodeName, RegistryLogins,
+};
+use flocker_plan::{Accounted, Note, about_login, account, is_about_a_login};
 use flocker_remote::protocol::{Change, Progress, StepDone, StepFailure};
 
 use crate::execute::ProgressSender;
@@ -14,7 +16,7 @@ use crate::platform::{Containers as _, ImageProgress, Platform};
 /// Pulls an image from its registry.
 pub(super) async fn pull(
     machine: &Machine<impl Platform>,
-    image: &ImageReference,
+    (image, logins): (&ImageReference, &RegistryLogins),
     progress: &ProgressSender,
 ) -> Result<Change, StepFailure> {
     let what = format!("pull {image}");
@@ -27,13 +29,19 @@ pub(super) async fn pull(
             total,
         });
     };
-    let pulled = machine.containers.pull_image(image, tell).await;
-    pulled.map_err(|failure| StepFailure {
-        hint: Some(format!(
-            "`docker pull {image}` on the node shows whether this lasts; to do without the \
-             registry, `docker load` the image on any node, or name its archive with --image-archive"
-        )),
-        ..failure
+    let pulled = machine.containers.pull_image(image, logins, tell).await;
+    pulled.map_err(|failure| {
+        let hint = if failure.causes.iter().any(|cause| is_about_a_login(cause)) {
+            about_login(image)
+        } else {
+            format!(
+                "`docker pull {image}` on the node shows whether this lasts; to do without the \
+                 registry, `docker load` the image on any node, or name its archive with \
+                 --image-archive"
+            )
+        };
+        let hint = Some(hint);
+        StepFailure { hint, ..failure }
     })?;
     Ok(Change::Changed)
 }

@@ -10,7 +10,7 @@ mod sharing;
 mod volumes;
 mod waiting;
 
-use flocker_model::{OwnerClaim, RememberedApplication};
+use flocker_model::{OwnerClaim, RegistryLogins, RememberedApplication};
 use flocker_plan::{Action, Handoff, ImageSource, PushKind};
 use flocker_remote::protocol::{Change, Progress, StepDone, StepFailure};
 use tokio::sync::mpsc;
@@ -32,9 +32,27 @@ pub(crate) async fn run_action(
     action: Action,
     progress: &ProgressSender,
 ) -> Result<StepDone, StepFailure> {
+    run_action_with(machine, (action, &RegistryLogins::new()), progress).await
+}
+
+/// Runs one step with the operator's logins at registries.
+pub(crate) async fn run_action_with(
+    machine: &Machine<impl Platform>,
+    (action, logins): (Action, &RegistryLogins),
+    progress: &ProgressSender,
+) -> Result<StepDone, StepFailure> {
     let kind = action.kind();
     reach(|| format!("{kind}.before")).await;
-    let done = run(machine, action, progress).await;
+    let done = match action {
+        Action::EnsureImage {
+            image,
+            from: ImageSource::Registry(_),
+        } => {
+            let pulled = images::pull(machine, (&image, logins), progress).await;
+            pulled.map(StepDone::plain)
+        }
+        other => run(machine, other, progress).await,
+    };
     reach(|| format!("{kind}.after")).await;
     done
 }
@@ -203,14 +221,7 @@ async fn transfer(
         Action::PushImage { image, to, copy } => {
             images::push(machine, (&image, &copy, &to), progress).await
         }
-        Action::EnsureImage {
-            image,
-            from: ImageSource::Registry(_),
-        } => images::pull(machine, &image, progress).await,
-        Action::EnsureImage {
-            from: ImageSource::Operator(_),
-            ..
-        } => Err(failure_of(
+        Action::EnsureImage { .. } => Err(failure_of(
             "images of the operator's machine come as a stream, not as a step",
         )),
         other => Box::pin(run_locally(machine, other, progress)).await,

@@ -11,7 +11,7 @@ use flocker_docker::{
 };
 use flocker_model::{
     ApplicationName, CheckOrigin, ContainerSpecification, ImageDetails, ImageName, ImageReference,
-    NetworkIdentity, RegistryAnswer,
+    NetworkIdentity, RegistryAnswer, RegistryLogins,
 };
 use flocker_remote::protocol::{Change, StepFailure};
 use futures_util::TryStreamExt as _;
@@ -48,8 +48,9 @@ impl Containers for Docker {
     async fn ask_registries(
         &self,
         images: &[ImageReference],
+        logins: &RegistryLogins,
     ) -> BTreeMap<ImageName, RegistryAnswer> {
-        Docker::ask_registries(self, images).await
+        Docker::ask_registries(self, images, logins).await
     }
 
     async fn observe_engine(&self) -> Result<EngineObservation, StepFailure> {
@@ -168,10 +169,13 @@ impl Containers for Docker {
     async fn pull_image(
         &self,
         image: &ImageReference,
+        logins: &RegistryLogins,
         mut progress: impl FnMut(ImageProgress) + Send,
     ) -> Result<(), StepFailure> {
         let tell = |layer: flocker_docker::ImageProgress| progress(layer.bytes.unwrap_or_default());
-        Docker::pull_image(self, image, tell).await.or_failure()?;
+        Docker::pull_image(self, image, logins, tell)
+            .await
+            .or_failure()?;
         Ok(())
     }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 use flocker_docker::{BindMount, ContainerObservation, EngineObservation};
 use flocker_model::{
     ApplicationName, ByteCount, CheckOrigin, ContainerSpecification, ImageDetails, ImageName,
-    ImageReference, NetworkIdentity, RegistryAnswer,
+    ImageReference, NetworkIdentity, RegistryAnswer, RegistryLogins,
 };
 use flocker_remote::protocol::{Change, StepFailure};
 use tokio::io::AsyncRead;
@@ -45,6 +45,7 @@ pub(crate) trait Containers: Clone + Debug + Send + Sync + 'static {
     fn ask_registries(
         &self,
         images: &[ImageReference],
+        logins: &RegistryLogins,
     ) -> impl Future<Output = BTreeMap<ImageName, RegistryAnswer>> + Send;
 
     /// Looks at the daemon itself.
@@ -153,6 +154,7 @@ pub(crate) trait Containers: Clone + Debug + Send + Sync + 'static {
     fn pull_image(
         &self,
         image: &ImageReference,
+        logins: &RegistryLogins,
         progress: impl FnMut(ImageProgress) + Send,
     ) -> impl Future<Output = Result<(), StepFailure>> + Send;
 

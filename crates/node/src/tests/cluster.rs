@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use flocker_model::{
     ApplicationName, Contact, DependencyCondition, Deployment, HostPath, ImageId, ImageName,
-    NodeName, Observed, OperatorImage, OperatorStore, UnitState, VolumeHolder, VolumeRole,
+    NodeName, Observed, OperatorImage, OperatorStore, RegistryLogins, UnitState, VolumeHolder,
+    VolumeRole,
 };
 use flocker_plan::{Action, Goal, Handoff, ImageSource, Plan, Scope, StepId, Yield, plan};
 use flocker_remote::protocol::StepFailure;
@@ -398,6 +399,17 @@ impl Cluster {
                 assert_eq!(volume.contents, acknowledged, "{name} has every record");
             }
         }
+    }
+
+    /// Returns the logins that a machine's last pull was given.
+    pub(super) fn used_logins(&self, name: &NodeName) -> RegistryLogins {
+        self.nodes[name]
+            .host
+            .state()
+            .disk
+            .docker
+            .used_logins
+            .clone()
     }
 
     /// Lists how many sets of files a machine has for each application.

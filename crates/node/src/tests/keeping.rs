@@ -37,7 +37,7 @@ fn placed(places: [usize; 3]) -> Deployment {
 }
 
 /// Tells whether any file below a directory has `text` in it.
-fn has(directory: &Path, text: &str) -> bool {
+pub(super) fn has(directory: &Path, text: &str) -> bool {
     fs::read_dir(directory).unwrap().any(|entry| {
         let path = entry.unwrap().path();
         if path.is_dir() {

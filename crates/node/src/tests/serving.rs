@@ -5,8 +5,8 @@ use std::pin::pin;
 use std::time::Duration;
 
 use flocker_model::{
-    ContainerSpecification, ImageId, ImageReference, PoolProblem, RegistryAnswer,
-    RememberedApplication,
+    ContainerSpecification, ImageId, ImageReference, PoolProblem, RegistryAnswer, RegistryLogin,
+    RegistryLogins, RememberedApplication,
 };
 use flocker_plan::{Action, ImageSource, StepId};
 use flocker_remote::protocol::{
@@ -20,6 +20,7 @@ use tokio::time::{Instant, timeout};
 
 use super::cluster::Cluster;
 use super::fake::{ENDLESS_IMAGE, Fake, Trouble};
+use super::keeping::has;
 use super::wish::{APPLICATIONS, Wish, application_name, deployment, node_name};
 use crate::local::restore;
 use crate::machine::Machine;
@@ -309,6 +310,44 @@ async fn what_takes_long_is_given_up_when_nobody_asks_any_more() {
     let (_writer, input) = begin().await;
     let (mut events, _served) = serve(machine, input);
     assert!(matches!(events.recv().await, Some(Event::Observed { .. })));
+}
+
+/// An operator's login at a registry is for one session, and is written nowhere.
+#[tokio::test]
+async fn a_login_is_used_for_a_pull_and_kept_nowhere() {
+    let cluster = Cluster::new(1);
+    let machine = cluster.machine(&node_name(0));
+    let login = RegistryLogin::Password {
+        username: "ann".to_owned(),
+        password: "xyzzy".into(),
+    };
+    let logins = RegistryLogins::from([("registry.example".to_owned(), login)]);
+    let (mut writer, input) = begin().await;
+    let (mut events, served) = serve(machine, input);
+    assert!(matches!(events.recv().await, Some(Event::Observed { .. })));
+    writer.send(&Request::GoOn).await.unwrap();
+    let given = Request::UseLogins {
+        logins: logins.clone(),
+    };
+    assert!(!format!("{given:?}").contains("xyzzy"));
+    writer.send(&given).await.unwrap();
+    let action = Box::new(Action::EnsureImage {
+        image: "registry.example/image:1".parse().unwrap(),
+        from: ImageSource::Registry(None),
+    });
+    let step = StepId::new(0);
+    writer.send(&Request::Run { step, action }).await.unwrap();
+    assert!(matches!(events.recv().await, Some(Event::Progress { .. })));
+    assert!(matches!(events.recv().await, Some(Event::Done { .. })));
+    assert_eq!(cluster.used_logins(&node_name(0)), logins);
+    drop(writer);
+    served.await.unwrap().unwrap();
+    for directory in [
+        &machine.settings.state_directory,
+        &machine.settings.runtime_directory,
+    ] {
+        assert!(!has(directory, "xyzzy"));
+    }
 }
 
 /// A machine that loses its power ends no connection: neither its lock nor what it asked for may be

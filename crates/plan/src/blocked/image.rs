@@ -115,6 +115,12 @@ fn bring_along(
     );
     match answer {
         RegistryAnswer::Has { .. } => archive,
+        RegistryAnswer::Refuses { reason } if is_about_a_login(reason) => {
+            format!(
+                "{}. To do without the registry: {archive}",
+                about_login(image)
+            )
+        }
         RegistryAnswer::Refuses { .. } => format!(
             "check the image's name; `docker pull {image}` on {node} shows what its registry says. \
              To do without the registry: {archive}"
@@ -123,5 +129,66 @@ fn bring_along(
             "deploy again once `docker pull {image}` works on {node}. To do without the registry: \
              {archive}"
         ),
+    }
+}
+
+/// Tells whether a registry's refusal may be due to a login that is missing, wrong or expired.
+///
+/// **Source**: the errors `UNAUTHORIZED` and `DENIED` of the OCI Distribution Specification, as
+/// Docker writes them.
+pub fn is_about_a_login(reason: &str) -> bool {
+    let reason = reason.to_ascii_lowercase();
+    [
+        "unauthorized",
+        "denied",
+        "authentication required",
+        "no basic auth credentials",
+    ]
+    .iter()
+    .any(|words| reason.contains(words))
+}
+
+/// Says how the operator logs in at an image's registry.
+pub fn about_login(image: &ImageReference) -> String {
+    let registry = image.domain();
+    let server = if registry == "docker.io" {
+        ""
+    } else {
+        registry
+    };
+    let login = format!("docker login {server}");
+    format!(
+        "check the image's name; if {registry} gives it to its users alone, run `{}` on the machine \
+         that runs flocker-cluster, whose login the node uses, and deploy again",
+        login.trim_end()
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_for_want_of_a_login_says_where_to_log_in() {
+        for (reason, is_login) in [
+            ("unauthorized: authentication required", true),
+            ("Get \"https://a/v2/\": no basic auth credentials", true),
+            ("pull access denied for a, repository does not exist", true),
+            ("manifest unknown", false),
+        ] {
+            assert_eq!(is_about_a_login(reason), is_login, "{reason}");
+        }
+        let blocked = BlockedKind::NoImage {
+            node: "node1".parse().unwrap(),
+            platform: None,
+            image: "registry.example:5000/web:1".parse().unwrap(),
+            copies: Vec::new(),
+            answer: RegistryAnswer::Refuses {
+                reason: "unauthorized: authentication required".to_owned(),
+            },
+        };
+        insta::assert_snapshot!(blocked.hint_about_image(), @"check the image's name; if registry.example:5000 gives it to its users alone, run `docker login registry.example:5000` on the machine that runs flocker-cluster, whose login the node uses, and deploy again. To do without the registry: run `docker save -o image.tar registry.example:5000/web:1` on a machine that has the image, and name the file with --image-archive");
+        let official = about_login(&"web".parse().unwrap());
+        assert!(official.contains("`docker login` on"), "{official}");
     }
 }

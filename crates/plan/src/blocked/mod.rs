@@ -18,7 +18,7 @@ use flocker_model::{
 };
 use serde::{Deserialize, Serialize};
 
-pub use image::UnfitCopy;
+pub use image::{UnfitCopy, about_login, is_about_a_login};
 pub use unseen::Unseen;
 
 use crate::Unaccounted;

@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use flocker_model::{ImageName, ImageReference, NodeState, PoollessNode, RegistryAnswer};
+use flocker_model::{
+    ImageName, ImageReference, NodeState, PoollessNode, RegistryAnswer, RegistryLogins,
+};
 use flocker_plan::{Action, Note, StepId, Yield};
 use serde::{Deserialize, Serialize};
 
@@ -39,6 +41,12 @@ pub enum Request {
     GoOn,
     /// Observes again.
     Observe,
+    /// Lets the node use these logins at registries in this session. It keeps them in memory alone.
+    /// There is no answer.
+    UseLogins {
+        /// By registry.
+        logins: RegistryLogins,
+    },
     /// Asks the registries of images that a plan may have the node pull; also before this run goes
     /// on from looking.
     AskRegistries {

@@ -41,11 +41,13 @@ pub enum Chapter {
     SharedVolume,
     /// Routes of UDP, and routes that answer at one address or to some networks.
     Limits,
+    /// A registry asks for a login.
+    PrivateRegistry,
 }
 
 impl Chapter {
     /// All of them, in order.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::FirstDeploy,
         Self::SecondDeploy,
         Self::Move,
@@ -64,6 +66,7 @@ impl Chapter {
         Self::Dependencies,
         Self::SharedVolume,
         Self::Limits,
+        Self::PrivateRegistry,
     ];
 
     /// The heading.
@@ -87,6 +90,7 @@ impl Chapter {
             Self::Dependencies => "an application that waits for another",
             Self::SharedVolume => "a volume that several applications see",
             Self::Limits => "UDP, bind addresses and networks that may connect",
+            Self::PrivateRegistry => "a registry that asks for a login",
         }
     }
 }

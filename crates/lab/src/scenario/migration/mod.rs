@@ -12,6 +12,7 @@ mod moves;
 mod official;
 mod outages;
 mod own_secrets;
+mod private_registry;
 mod secrets;
 mod shared_volume;
 mod slow_stop;
@@ -109,6 +110,7 @@ impl Migration<'_> {
             Chapter::Dependencies => self.dependencies().await,
             Chapter::SharedVolume => self.shared_volume().await,
             Chapter::Limits => self.limits().await,
+            Chapter::PrivateRegistry => self.private_registry().await,
         }
     }
 

@@ -12,7 +12,7 @@ const PASSWORD: &str = "only-where-it-runs";
 const KEY: &str = "a-key-that-stays-there";
 
 /// Where programs leave things. Volumes are the applications' own affair.
-const PLACES: &str = "/run /etc /var /tmp /home /boot /opt /root /usr/local";
+pub(super) const PLACES: &str = "/run /etc /var /tmp /home /boot /opt /root /usr/local";
 
 /// An application with a volume, and with secrets that no other application has.
 fn keeper() -> String {

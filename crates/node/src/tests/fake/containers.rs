@@ -11,7 +11,8 @@ use flocker_docker::{
 };
 use flocker_model::{
     ApplicationName, CheckOrigin, ContainerSpecification, ContainerStatus, Digest, Health,
-    ImageDetails, ImageId, ImageName, ImageReference, NetworkIdentity, RegistryAnswer, UnitState,
+    ImageDetails, ImageId, ImageName, ImageReference, NetworkIdentity, RegistryAnswer,
+    RegistryLogins, UnitState,
 };
 use flocker_remote::protocol::{Change, StepFailure};
 use tokio::io::{AsyncRead, AsyncReadExt as _};
@@ -33,6 +34,8 @@ pub(crate) struct Docker {
     /// What each of them was made for.
     identities: BTreeMap<ApplicationName, NetworkIdentity>,
     has_network: bool,
+    /// The logins that the last pull was given.
+    pub(in crate::tests) used_logins: RegistryLogins,
     /// How many containers there ever were.
     created: u64,
 }
@@ -243,6 +246,7 @@ impl Containers for FakeContainers {
     async fn ask_registries(
         &self,
         images: &[ImageReference],
+        _logins: &RegistryLogins,
     ) -> BTreeMap<ImageName, RegistryAnswer> {
         let answer = |image: &ImageReference| RegistryAnswer::Has {
             digest: format!("digest of {image}"),
@@ -499,6 +503,7 @@ impl Containers for FakeContainers {
     async fn pull_image(
         &self,
         image: &ImageReference,
+        logins: &RegistryLogins,
         mut progress: impl FnMut(ImageProgress) + Send,
     ) -> Result<(), StepFailure> {
         progress(ImageProgress::default());
@@ -509,6 +514,7 @@ impl Containers for FakeContainers {
             let id = ImageId(image.with_tag());
             let images = &mut state.disk.docker.images;
             images.insert(image.identity(), id.into());
+            state.disk.docker.used_logins = logins.clone();
             Ok(())
         });
         pulled.await
