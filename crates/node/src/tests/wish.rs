@@ -66,17 +66,18 @@ impl Wish {
 
 /// Makes up what should be on `nodes` machines.
 pub(super) fn wishes(nodes: usize) -> impl Strategy<Value = Vec<Wish>> {
-    let choices = (any::<[bool; 5]>(), proptest::bool::weighted(0.2));
+    let choices = (any::<[bool; 4]>(), proptest::bool::weighted(0.2));
     let wish = (option::weighted(0.85, 0..nodes), choices);
     let wish = wish.prop_map(
-        |(place, ([version, limited, linked, shifted, shares], once))| Wish {
+        |(place, ([version, limited, linked, shifted], once))| Wish {
             place,
             version,
             limited,
             linked,
             shifted,
             once,
-            shares,
+            // What has no volume has no limit either.
+            shares: limited,
         },
     );
     collection::vec(wish, APPLICATIONS)

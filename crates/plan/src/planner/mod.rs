@@ -95,7 +95,7 @@ fn in_order(deployment: &Deployment) -> Vec<ApplicationName> {
         let shared = deployment.applications.get(name)?.shared.as_ref()?;
         Some(&shared.application)
     };
-    let sorted = owners_first(order.iter().collect(), owner_of);
+    let sorted = owners_first(&order.iter().collect::<Vec<_>>(), owner_of);
     sorted.into_iter().cloned().collect()
 }
 

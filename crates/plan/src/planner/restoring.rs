@@ -316,7 +316,7 @@ fn is_held(network: &NodeNetwork, ports: &BTreeMap<Port, Endpoint>) -> bool {
 
 /// Lists the applications in the order in which they are started.
 fn in_order(memory: &NodeMemory) -> Vec<&ApplicationName> {
-    owners_first(in_link_order(memory), |name| {
+    owners_first(&in_link_order(memory), |name| {
         let remembered = memory.applications.get(name)?;
         remembered
             .specification
