@@ -460,7 +460,7 @@ IMAGES = [
     Image(
         name="echo",
         layers=["base", "python", "echo"],
-        user="907:907",
+        user="908:908",
         entrypoint=["/usr/bin/python3", "/usr/lib/flocker/echo/__main__.py"],
         ports=[7007],
         environment={"PYTHONUNBUFFERED": "1", "LANG": "C.UTF-8"},

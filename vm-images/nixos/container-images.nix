@@ -239,7 +239,7 @@ let
         (files + "/registry")
       ];
       volume = "/var/lib/registry";
-      user = 907;
+      user = 908;
       entrypoint = [ "/usr/lib/flocker/registry" ];
       port = 5000;
     }

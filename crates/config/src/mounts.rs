@@ -158,25 +158,23 @@ fn source_refused(field: &Field<'_>, invalid: &InvalidName, target: &str) -> Fin
     Finding::at(field.span(), message).hint(hint)
 }
 
-/// An item in its long form.
+/// An item that may be in the long form.
 pub(crate) enum LongForm {
+    /// It is neither a path of the node nor of another application's volume.
+    Other,
+    /// It is wrong, which was reported.
+    Wrong,
     Host(DraftHostMount),
     Share(DraftShare),
 }
 
-/// Reads an item in its long form, if it is one of a path of the node or of another application's
-/// volume; `None` if it is neither, `Some(None)` if it is wrong, which was reported.
-pub(crate) fn read_long_form(
-    item: Value<'_>,
-    name: &str,
-    report: &mut Report,
-) -> Option<Option<LongForm>> {
-    let entries = item.entries()?;
+/// Reads an item in its long form.
+pub(crate) fn read_long_form(item: Value<'_>, name: &str, report: &mut Report) -> LongForm {
     let kind = item.get("type").and_then(|entry| entry.value.text());
-    let application = item.get("application");
-    if kind != Some("bind") && application.is_none() {
-        return None;
-    }
+    let (entries, application) = (item.entries(), item.get("application"));
+    let Some(entries) = entries.filter(|_| kind == Some("bind") || application.is_some()) else {
+        return LongForm::Other;
+    };
     let meant = KEYS.check(&entries, name, report);
     let field_of = |key: &str| item.get(key).map(|entry| Field::of(entry, name));
     let read_only = match field_of("read_only") {
@@ -187,41 +185,46 @@ pub(crate) fn read_long_form(
         Some(_) => "`{application: nextcloud, source: html, target: /srv/html}`",
         None => "`{type: bind, source: /etc/localtime, target: /etc/localtime, read_only: true}`",
     };
-    let target = match field_of("target") {
-        Some(field) => read_path(&field, report),
-        None => {
-            missing((item, name), ("target", example), &meant, report);
-            None
-        }
+    let target = if let Some(field) = field_of("target") {
+        read_path(&field, report)
+    } else {
+        missing((item, name), ("target", example), &meant, report);
+        None
     };
     let source = field_of("source");
-    let Some(application) = application else {
-        let Some(source) = source else {
+    let read = match (application, source) {
+        (None, None) => {
             missing((item, name), ("source", example), &meant, report);
-            return Some(None);
-        };
-        return Some(finish_host((item, &source), target, read_only, report));
+            None
+        }
+        (None, Some(source)) => finish_host((item, &source), target, read_only, report),
+        (Some(application), source) => {
+            check_type((item, name), kind, report);
+            let application = Field::of(application, name).name(report);
+            let directory = match source {
+                Some(field) => read_directory_name(&field, report).map(Some).ok_or(()),
+                None => Ok(None),
+            };
+            finish_share((application, directory), target, read_only)
+        }
     };
-    if let Some(kind) = kind
-        && kind != "volume"
-    {
+    read.unwrap_or(LongForm::Wrong)
+}
+
+/// Refuses another type beside `application` than `volume`.
+fn check_type((item, name): (Value<'_>, &str), kind: Option<&str>, report: &mut Report) {
+    if let Some(kind) = kind.filter(|kind| *kind != "volume") {
         report.error(|| {
             let message = format!("{name} has both `application` and the type {}", quote(kind));
             Finding::at(item.span(), message).hint("leave `type` out; it is a volume")
         });
     }
-    let application = Field::of(application, name).name(report);
-    let directory = match source {
-        Some(field) => read_directory_name(&field, report).map(Some),
-        None => Some(None),
-    };
-    Some(finish_share((application, directory), target, read_only))
 }
 
 fn finish_share(
     (application, directory): (
         Option<Located<String>>,
-        Option<Option<Located<DirectoryName>>>,
+        Result<Option<Located<DirectoryName>>, ()>,
     ),
     target: Option<Located<MountPath>>,
     read_only: Option<bool>,
@@ -229,7 +232,7 @@ fn finish_share(
     Some(LongForm::Share(DraftShare {
         application: application?,
         part: SharedPart::At {
-            directory: directory?,
+            directory: directory.ok()?,
             target: target?,
         },
         read_only: read_only?,

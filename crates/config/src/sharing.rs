@@ -209,19 +209,16 @@ fn check_directory(
             report.error(|| {
                 let known: Vec<&str> = directories.values().map(DirectoryName::as_str).collect();
                 let known = enumerate(&known, "and");
-                let (span, message) = match directory {
-                    Some(directory) => {
-                        let name = quote(directory.value.as_str());
-                        let message = format!(
-                            "{owner} names the directory {name} of {wanted}, which has no such directory"
-                        );
-                        (directory.span, message)
-                    }
-                    None => {
-                        let message =
-                            format!("{owner} does not say which directory of {wanted} it sees");
-                        (share.application.span, message)
-                    }
+                let (span, message) = if let Some(directory) = directory {
+                    let name = quote(directory.value.as_str());
+                    let message = format!(
+                        "{owner} names the directory {name} of {wanted}, which has no such directory"
+                    );
+                    (directory.span, message)
+                } else {
+                    let message =
+                        format!("{owner} does not say which directory of {wanted} it sees");
+                    (share.application.span, message)
                 };
                 let hint = format!("write one of its directories as `source`: {known}");
                 Finding::at(span, message).hint(hint)

@@ -238,13 +238,13 @@ impl Items {
         for item in list_of_paths(field, "a list of paths", report) {
             let name = format!("a volume of {owner}");
             match read_long_form(item, &name, report) {
-                None => {}
-                Some(None) => continue,
-                Some(Some(LongForm::Host(mount))) => {
+                LongForm::Other => {}
+                LongForm::Wrong => continue,
+                LongForm::Host(mount) => {
                     self.add_host_mount(mount, (owner, paths), report);
                     continue;
                 }
-                Some(Some(LongForm::Share(share))) => {
+                LongForm::Share(share) => {
                     if let SharedPart::At { target, .. } = &share.part {
                         paths.take(target, owner, report);
                     }

@@ -23,7 +23,7 @@ fn shared(place: usize) -> Deployment {
 
 #[tokio::test]
 async fn a_volume_stays_mounted_until_its_last_user_is_down() {
-    let mut machines = Cluster::new(1);
+    let mut machines = Cluster::new(2);
     let node = node_name(0);
     machines.converge(&shared(0)).await;
     let [owner, user] = [0, 2].map(application_name);

@@ -74,10 +74,10 @@ impl Wish {
 /// Makes up what should be on `nodes` machines.
 pub(super) fn wishes(nodes: usize) -> impl Strategy<Value = Vec<Wish>> {
     let rarely = proptest::bool::weighted;
-    let choices = (any::<[bool; 5]>(), rarely(0.2), rarely(0.2), rarely(0.3));
+    let choices = (any::<[bool; 4]>(), rarely(0.2), rarely(0.2), rarely(0.3));
     let wish = (option::weighted(0.85, 0..nodes), choices);
     let wish = wish.prop_map(
-        |(place, ([version, limited, linked, shifted, shares], once, named, dependent))| Wish {
+        |(place, ([version, limited, linked, shifted], once, named, dependent))| Wish {
             place,
             version,
             limited,
@@ -86,7 +86,8 @@ pub(super) fn wishes(nodes: usize) -> impl Strategy<Value = Vec<Wish>> {
             once,
             named,
             dependent,
-            shares,
+            // What has no volume has no limit either.
+            shares: limited,
         },
     );
     collection::vec(wish, APPLICATIONS)

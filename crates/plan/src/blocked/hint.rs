@@ -124,11 +124,9 @@ impl BlockedKind {
             }
             Self::FirewallDrops { node, obstacle } => firewall::hint(node, obstacle),
             Self::PlaceObstructed { node, obstruction } => clear(node, obstruction),
-            Self::NotEnoughSpace { node, pool, .. } => {
-                format!(
-                    "free space on {node}; `zfs list -o space -r {pool}` there shows what has it"
-                )
-            }
+            Self::NotEnoughSpace { node, pool, .. } => format!(
+                "free space on {node}; `zfs list -o space -r {pool}` there shows what has it"
+            ),
             Self::LargerThanMaximum { .. } => {
                 "raise `maximum_size` in the application configuration".to_owned()
             }

@@ -102,11 +102,7 @@ impl Planner<'_> {
             user: application.options.process.user.as_ref(),
             ready: &ready,
         };
-        let arrival = match (&application.volume, &application.shared) {
-            (Some(volume), _) => self.bring_volume(placing, volume)?,
-            (None, Some(shared)) => self.arrival_of(&shared.application).unwrap_or_default(),
-            (None, None) => Arrival::default(),
-        };
+        let arrival = self.arrive(placing, application)?;
         // A volume that arrives makes any container that is there stale.
         let need = match need {
             Need::Nothing | Need::Relink if arrival.from.is_some() => Need::Restart,
@@ -124,8 +120,7 @@ impl Planner<'_> {
             .clone()
             .filter(|_| application.shared.is_none());
         let from = own.or_else(|| elsewhere.first().cloned());
-        let (epoch, moved) = (arrival.epoch, arrival.from.clone());
-        let there = arrival.after.clone();
+        let there = arrival.clone();
         let running = Running {
             application,
             placing,
@@ -133,15 +128,7 @@ impl Planner<'_> {
         };
         let started = self.make_run(running, arrival);
         self.await_configured_check(name, application);
-        if application.volume.is_some() {
-            let after = there.into_iter().chain(started).collect();
-            let arrival = Arrival {
-                epoch,
-                after,
-                from: moved,
-            };
-            self.arrivals.insert(name.clone(), arrival);
-        }
+        self.note_arrival((name, application), there, started);
         let routed = self.switch_routes(name, place, started);
         self.leave_elsewhere(name, &elsewhere, &routed);
         let forgetful = self.remembered_elsewhere(name, place);
@@ -159,6 +146,33 @@ impl Planner<'_> {
             self.await_health(name, place);
         }
         Ok(())
+    }
+
+    /// Plans how the volume that an application sees comes to its place.
+    fn arrive(
+        &mut self,
+        placing: Placing<'_>,
+        application: &Application,
+    ) -> Result<Arrival, Obstacle> {
+        match (&application.volume, &application.shared) {
+            (Some(volume), _) => self.bring_volume(placing, volume),
+            (None, Some(shared)) => Ok(self.arrival_of(&shared.application).unwrap_or_default()),
+            (None, None) => Ok(Arrival::default()),
+        }
+    }
+
+    /// Notes how a volume came to its place, for others that see it: they start after its own
+    /// application.
+    fn note_arrival(
+        &mut self,
+        (name, application): (&ApplicationName, &Application),
+        mut arrival: Arrival,
+        started: Option<StepId>,
+    ) {
+        if application.volume.is_some() {
+            arrival.after.extend(started);
+            self.arrivals.insert(name.clone(), arrival);
+        }
     }
 
     /// Tells whether an application is left alone because something stands in the way of another that

@@ -53,8 +53,8 @@ impl Planner<'_> {
 
     /// Lists the steps that stop an application on a node.
     pub(super) fn stops_of(&self, node: &NodeName, name: &ApplicationName) -> Vec<StepId> {
-        let steps = self.plan.steps().iter().filter(|step| step.node == *node);
-        let stops = steps.filter(|step| {
+        let here = self.plan.steps().iter().filter(|step| step.node == *node);
+        let stops = here.filter(|step| {
             matches!(&step.action, Action::StopApplication { application, .. } if application == name)
         });
         stops.map(|step| step.id).collect()

@@ -27,7 +27,7 @@ use super::state::address_of;
 pub fn plan_return(made: &Plan, failed: &BTreeSet<ApplicationName>, observed: &Observed) -> Plan {
     let mut plan = Plan::default();
     let owner_of = |name: &ApplicationName| seen_elsewhere(name, observed);
-    for name in owners_first(failed.iter().collect(), owner_of) {
+    for name in owners_first(&failed.iter().collect::<Vec<_>>(), owner_of) {
         let places = observed
             .seen()
             .filter_map(|node| Place::find(name, node, (made, observed)));

@@ -186,12 +186,12 @@ pub(super) fn of_applications(blocked: &[Blocked]) -> Vec<Blocked> {
 
 /// Puts each application behind the one whose volume it sees.
 pub(super) fn owners_first<'n>(
-    order: Vec<&'n ApplicationName>,
+    order: &[&'n ApplicationName],
     owner_of: impl Fn(&ApplicationName) -> Option<&'n ApplicationName>,
 ) -> Vec<&'n ApplicationName> {
     let mut sorted: Vec<&ApplicationName> = Vec::with_capacity(order.len());
     let mut waiting: Vec<&ApplicationName> = Vec::new();
-    for name in &order {
+    for name in order {
         let owner = owner_of(name).filter(|owner| order.contains(owner));
         if owner.is_some_and(|owner| !sorted.contains(&owner)) {
             waiting.push(name);
