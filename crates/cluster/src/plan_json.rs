@@ -78,6 +78,8 @@ fn without_secrets(action: &Action) -> Action {
         | Action::HoldPorts { .. }
         | Action::SwitchRoutes { .. }
         | Action::ProgramNetwork { .. }
+        | Action::ImportVolume { .. }
+        | Action::SnapshotVolume { .. }
         | Action::PruneSnapshots { .. } => Vec::new(),
     };
     for environment in environments {

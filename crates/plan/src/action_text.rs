@@ -32,6 +32,8 @@ impl fmt::Display for Action {
             | Self::PromoteVolume { .. }
             | Self::RecordOwner { .. }
             | Self::SetVolumeAside { .. }
+            | Self::ImportVolume { .. }
+            | Self::SnapshotVolume { .. }
             | Self::PruneSnapshots { .. } => self.fmt_about_volume(formatter),
             Self::StopApplication { application, .. } => write!(formatter, "stop {application}"),
             Self::RemoveApplication { application } => {
@@ -120,6 +122,14 @@ impl Action {
                 "set the copy of {} aside as {name}",
                 name.application
             ),
+            Self::ImportVolume {
+                application,
+                content,
+                ..
+            } => write!(formatter, "import {content} as the volume of {application}"),
+            Self::SnapshotVolume { application, .. } => {
+                write!(formatter, "take a snapshot of the volume of {application}")
+            }
             Self::PruneSnapshots { application, .. } => {
                 write!(formatter, "prune the snapshots of {application}")
             }

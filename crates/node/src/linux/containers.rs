@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use flocker_docker::{
-    BindMount, ContainerObservation, Docker, DockerSettings, EngineObservation, StartError,
-    StartWatch,
+    BindMount, ContainerObservation, Docker, DockerSettings, DockerVolume, EngineObservation,
+    StartError, StartWatch, Writer,
 };
 use flocker_model::{
     ApplicationName, ContainerSpecification, ImageDetails, ImageName, ImageReference,
@@ -63,6 +63,14 @@ impl Containers for Docker {
     async fn ensure_namespace(&self, application: &ApplicationName) -> Result<u32, StepFailure> {
         let namespace = Docker::ensure_namespace(self, application).await;
         Ok(namespace.or_failure()?.pid)
+    }
+
+    async fn observe_docker_volume(&self, name: &str) -> Result<Option<DockerVolume>, StepFailure> {
+        Docker::observe_volume(self, name).await.or_failure()
+    }
+
+    async fn observe_writers(&self) -> Result<Vec<Writer>, StepFailure> {
+        Docker::observe_writers(self).await.or_failure()
     }
 
     async fn observe_image(

@@ -7,13 +7,15 @@ use std::path::{Path, PathBuf};
 
 use flocker_docker::{BindMount, Docker};
 use flocker_model::{
-    ApplicationName, DIRECTORIES_MARKER, ImageReference, MountPath, MountSource, VolumeFill,
-    VolumeLayout,
+    ApplicationName, ByteCount, DIRECTORIES_MARKER, ImageReference, MountPath, MountSource,
+    VolumeFill, VolumeLayout,
 };
 use flocker_remote::protocol::{Change, StepFailure};
+use flocker_zfs::TreeSize;
 
-use super::changed;
+use super::{changed, importing};
 use crate::failure::{OrFailure as _, failed_to, failure_of};
+use crate::import_source::ImportSource;
 use crate::platform::{Directories, WantedDirectories};
 
 /// What the name of a directory begins with that is being filled.
@@ -118,6 +120,23 @@ impl Directories for FileSystem {
             }
         }
         Ok(())
+    }
+
+    async fn resolve(&self, path: &Path) -> Result<PathBuf, StepFailure> {
+        importing::resolve(path).await
+    }
+
+    async fn measure(&self, root: &Path) -> Result<TreeSize, StepFailure> {
+        importing::measure(root).await
+    }
+
+    async fn import(
+        &self,
+        sources: &[ImportSource],
+        root: &Path,
+        tell: impl FnMut(ByteCount) + Send,
+    ) -> Result<(), StepFailure> {
+        importing::import(sources, root, tell).await
     }
 
     async fn remove_scratch(&self, application: &ApplicationName) -> Result<Change, StepFailure> {
@@ -225,7 +244,7 @@ fn check_layout(
 }
 
 /// Writes the file that says that a volume's directories are mounted.
-fn write_marker(root: &Path) -> Result<(), StepFailure> {
+pub(super) fn write_marker(root: &Path) -> Result<(), StepFailure> {
     let marker = root.join(DIRECTORIES_MARKER);
     fs::write(
         &marker,
@@ -239,7 +258,7 @@ fn write_marker(root: &Path) -> Result<(), StepFailure> {
 /// # Errors
 /// Fails on anything else of that name. What runs in the container may have put a symbolic link
 /// there, which would be followed on the node.
-fn is_directory(path: &Path) -> Result<bool, StepFailure> {
+pub(super) fn is_directory(path: &Path) -> Result<bool, StepFailure> {
     match fs::symlink_metadata(path) {
         Ok(found) if found.is_dir() => Ok(true),
         Ok(found) => {
@@ -300,7 +319,7 @@ fn make_all(path: &Path) -> Result<(), StepFailure> {
 }
 
 /// Makes a directory.
-fn make(path: &Path, mode: u32) -> Result<(), StepFailure> {
+pub(super) fn make(path: &Path, mode: u32) -> Result<(), StepFailure> {
     DirBuilder::new()
         .mode(mode)
         .create(path)

@@ -3,6 +3,7 @@
 
 mod containers;
 mod directories;
+mod importing;
 mod peers;
 mod routes;
 mod units;

@@ -7,7 +7,7 @@ use flocker_model::{ApplicationName, NodeName, Obstacle, Obstruction, VolumeHold
 use super::access::give_address;
 use super::mounts::bring_in;
 use super::{Blocked, BlockedKind, CopyDescription, firewall};
-use crate::naming::{load_key, look_at_pool, promote_command, set_aside_command};
+use crate::naming::{import_command, load_key, look_at_pool, promote_command, set_aside_command};
 
 impl Blocked {
     /// Says what the operator can do next.
@@ -55,6 +55,11 @@ impl BlockedKind {
             Self::ForeignDataset { node, .. } => format!(
                 "{} keeps it under another name; Flocker neither uses nor destroys what it did \
                  not make",
+                set_aside(node)
+            ),
+            Self::ImportUnfinished { node, from } => format!(
+                "{} finishes it; {} gives it up and keeps what it has under another name",
+                import_command(application, node, from),
                 set_aside(node)
             ),
             Self::ReplicaWritten { replica } | Self::NothingInCommon { replica, .. } => format!(
@@ -115,6 +120,7 @@ impl BlockedKind {
             Self::OwnersContradict { .. }
             | Self::Superseded { .. }
             | Self::ForeignDataset { .. }
+            | Self::ImportUnfinished { .. }
             | Self::ReplicaWritten { .. }
             | Self::NothingInCommon { .. } => {
                 "set the wrong copy aside with `flocker-cluster volume resolve`".to_owned()

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use flocker_docker::{
-    ApplicationContainer, BindMount, ContainerObservation, EngineObservation, NamespaceContainer,
+    ApplicationContainer, BindMount, ContainerObservation, DockerVolume, EngineObservation,
+    NamespaceContainer, Writer,
 };
 use flocker_model::{
     ApplicationName, ContainerSpecification, ContainerStatus, Digest, Health, ImageDetails,
@@ -31,6 +32,8 @@ pub(crate) struct Docker {
     /// The ids of the containers that hold a namespace.
     namespaces: BTreeMap<ApplicationName, String>,
     has_network: bool,
+    /// The volumes of Docker's, and where they are.
+    pub(crate) volumes: BTreeMap<String, PathBuf>,
     /// How many containers there ever were.
     created: u64,
 }
@@ -55,6 +58,8 @@ pub(crate) struct Processes {
     /// Those whose health check passed since they were started.
     checked: BTreeSet<ApplicationName>,
     namespaces: BTreeMap<ApplicationName, (u32, Ipv4Addr)>,
+    /// Containers of somebody else that write to the machine's directories.
+    pub(crate) writers: Vec<Writer>,
 }
 
 /// An image whose registry never comes to its end.
@@ -222,6 +227,25 @@ impl Containers for FakeContainers {
 
     async fn observe_engine(&self) -> Result<EngineObservation, StepFailure> {
         self.host.act(|_| Ok(EngineObservation::default())).await
+    }
+
+    async fn observe_docker_volume(&self, name: &str) -> Result<Option<DockerVolume>, StepFailure> {
+        let observed = self.host.act(|state| {
+            let place = state.disk.docker.volumes.get(name);
+            Ok(place.map(|place| DockerVolume {
+                driver: "local".to_owned(),
+                mountpoint: place.clone(),
+                device: None,
+            }))
+        });
+        observed.await
+    }
+
+    async fn observe_writers(&self) -> Result<Vec<Writer>, StepFailure> {
+        let observed = self
+            .host
+            .act(|state| Ok(state.running.processes.writers.clone()));
+        observed.await
     }
 
     async fn ensure_network(&self) -> Result<Ipv4Addr, StepFailure> {

@@ -4,10 +4,12 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use flocker_docker::BindMount;
-use flocker_model::{ApplicationName, MountSource, VolumeFill};
+use flocker_model::{ApplicationName, ByteCount, MountSource, VolumeFill};
 use flocker_remote::protocol::{Change, StepFailure};
+use flocker_zfs::TreeSize;
 
 use super::{Host, changed};
+use crate::import_source::ImportSource;
 use crate::platform::{Directories, WantedDirectories};
 
 /// The directories of a machine in memory.
@@ -75,6 +77,23 @@ impl Directories for FakeDirectories {
         _sources: &[PathBuf],
     ) -> Result<(), StepFailure> {
         Ok(())
+    }
+
+    async fn resolve(&self, path: &Path) -> Result<PathBuf, StepFailure> {
+        Ok(path.to_owned())
+    }
+
+    async fn measure(&self, _root: &Path) -> Result<TreeSize, StepFailure> {
+        Ok(Self::size())
+    }
+
+    async fn import(
+        &self,
+        _sources: &[ImportSource],
+        root: &Path,
+        tell: impl FnMut(ByteCount) + Send,
+    ) -> Result<(), StepFailure> {
+        self.copy_into(root, tell).await
     }
 
     async fn remove_scratch(&self, application: &ApplicationName) -> Result<Change, StepFailure> {
