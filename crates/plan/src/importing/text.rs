@@ -26,11 +26,9 @@ impl NotImported {
             WhyNotImported::NodeUnseen { .. } => format!("make `ssh {node}` work"),
             WhyNotImported::PoolUnusable { pool, problem } => look_at_pool(node, pool, problem),
             WhyNotImported::VolumeUnknown { unseen } => unseen.hint(),
-            WhyNotImported::VolumeExists { copy } => format!(
-                "to use that volume, deploy; to import under another name, choose another \
-                 application; if the data there is not wanted any more, `systemctl stop \
-                 flocker-{application}` and `zfs destroy -r {}` on {}, on every node that has a copy",
-                copy.dataset, copy.node
+            WhyNotImported::VolumeExists { .. } => format!(
+                "a deploy of `{application}` uses that volume; to bring the data in beside it, import \
+                 it as the volume of an application with another name"
             ),
             WhyNotImported::Foreign { node, .. } => format!(
                 "{} keeps that dataset under another name",

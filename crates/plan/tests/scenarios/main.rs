@@ -4,6 +4,7 @@ mod access;
 mod changes;
 mod cluster;
 mod images;
+mod importing;
 mod interruptions;
 mod membership;
 mod mounts;

@@ -1,6 +1,7 @@
 //! The seed's example, from its first deploy to a power cut: applications run
 //! and move with their data, and whoever uses them notices nothing else.
 
+mod bringing_in;
 mod changes;
 mod chapter;
 mod everything;
@@ -102,6 +103,7 @@ impl Migration<'_> {
             Chapter::FirstFill => self.first_fill().await,
             Chapter::FlushedRuleset => self.flushed_ruleset().await,
             Chapter::SlowStop => self.slow_stop().await,
+            Chapter::BringingIn => self.bringing_in().await,
         }
     }
 
