@@ -122,6 +122,16 @@ impl Action {
                 "set the copy of {} aside as {name}",
                 name.application
             ),
+            Self::PruneSnapshots { application, .. } => {
+                write!(formatter, "prune the snapshots of {application}")
+            }
+            _ => self.fmt_about_data(formatter),
+        }
+    }
+
+    /// Writes an action that brings data in or takes it out.
+    fn fmt_about_data(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
             Self::ImportVolume {
                 application,
                 content,
@@ -129,9 +139,6 @@ impl Action {
             } => write!(formatter, "import {content} as the volume of {application}"),
             Self::SnapshotVolume { application, .. } => {
                 write!(formatter, "take a snapshot of the volume of {application}")
-            }
-            Self::PruneSnapshots { application, .. } => {
-                write!(formatter, "prune the snapshots of {application}")
             }
             // Not on a volume.
             _ => Ok(()),

@@ -191,17 +191,16 @@ impl Zfs {
         let unfinished = Place::Importing(new.application.clone()).dataset(self.settings());
         let records = self.read_all(&new.application).await?;
         let record = records.importing.as_ref();
-        match record.and_then(Record::settled_at) {
+        if let Some(settled) = record.and_then(Record::settled_at) {
             // A crash may have come between taking and holding it.
-            Some(settled) => kernel::hold(&format!("{unfinished}@{}", settled.name)).await?,
-            None => {
-                let newest = record.and_then(Record::newest_own);
-                let name = SnapshotName {
-                    epoch: Epoch::FIRST,
-                    counter: newest.map_or(0, |newest| newest.name.counter) + 1,
-                };
-                kernel::snapshot_and_hold(&format!("{unfinished}@{name}")).await?;
-            }
+            kernel::hold(&format!("{unfinished}@{}", settled.name)).await?;
+        } else {
+            let newest = record.and_then(Record::newest_own);
+            let name = SnapshotName {
+                epoch: Epoch::FIRST,
+                counter: newest.map_or(0, |newest| newest.name.counter) + 1,
+            };
+            kernel::snapshot_and_hold(&format!("{unfinished}@{name}")).await?;
         }
         reach(|| "import-volume.snapshotted".to_owned()).await;
         let deployment = new.deployment.as_ref();

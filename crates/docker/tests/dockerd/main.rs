@@ -13,5 +13,6 @@ mod daemon;
 mod health;
 mod image_volumes;
 mod images;
+mod import_sources;
 mod networks;
 mod starts;

@@ -93,16 +93,9 @@ impl BlockedKind {
         }
     }
 
-    /// Says what can be done where no command of ours is the way out.
-    fn hint_without_command(&self) -> String {
+    /// Says what can be done about the copies of a volume where no command of ours is the way out.
+    fn hint_about_copies(&self) -> String {
         match self {
-            Self::NodeUnreachable { .. }
-            | Self::NodeUnusable { .. }
-            | Self::SameMachine { .. }
-            | Self::NoAddress { .. } => self.hint_about_node(),
-            Self::SharedAddress { .. }
-            | Self::AddressOfItself { .. }
-            | Self::PeersRefused { .. } => self.hint_about_access(),
             Self::VolumeUnknown { unseen } => format!(
                 "{}; nothing older or empty is used while the volume may be there",
                 unseen.hint()
@@ -117,14 +110,31 @@ impl BlockedKind {
             Self::OwnerUnseen { .. } | Self::OwnerHasNoCopy { .. } | Self::HandoffLost { .. } => {
                 "bring the owner and its dataset back; the replica is not whole".to_owned()
             }
-            Self::OwnersContradict { .. }
+            _ => "set the wrong copy aside with `flocker-cluster volume resolve`".to_owned(),
+        }
+    }
+
+    /// Says what can be done where no command of ours is the way out.
+    fn hint_without_command(&self) -> String {
+        match self {
+            Self::NodeUnreachable { .. }
+            | Self::NodeUnusable { .. }
+            | Self::SameMachine { .. }
+            | Self::NoAddress { .. } => self.hint_about_node(),
+            Self::SharedAddress { .. }
+            | Self::AddressOfItself { .. }
+            | Self::PeersRefused { .. } => self.hint_about_access(),
+            Self::VolumeUnknown { .. }
+            | Self::OwnerUnseen { .. }
+            | Self::OwnersContradict { .. }
             | Self::Superseded { .. }
+            | Self::HandoffLost { .. }
+            | Self::OwnerHasNoCopy { .. }
+            | Self::VolumeVanished { .. }
             | Self::ForeignDataset { .. }
             | Self::ImportUnfinished { .. }
             | Self::ReplicaWritten { .. }
-            | Self::NothingInCommon { .. } => {
-                "set the wrong copy aside with `flocker-cluster volume resolve`".to_owned()
-            }
+            | Self::NothingInCommon { .. } => self.hint_about_copies(),
             Self::PortTaken { node, port } => {
                 format!("route another port, or free port {port} on {node}")
             }

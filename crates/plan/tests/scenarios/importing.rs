@@ -9,8 +9,9 @@ use insta::assert_snapshot;
 use crate::cluster::{Cluster, database, deployment, name, node_name, show};
 
 fn content(sources: &[&str]) -> ImportContent {
-    let parts: Vec<ImportPart> = sources.iter().map(|text| text.parse().unwrap()).collect();
-    parts.try_into().unwrap()
+    let parts: Result<Vec<ImportPart>, _> = sources.iter().map(|text| text.parse()).collect();
+    let content = parts.and_then(ImportContent::try_from);
+    content.unwrap_or_else(|error| panic!("{error}"))
 }
 
 /// Plans an import, or says why not as the operator reads it.
@@ -31,7 +32,10 @@ fn import(cluster: &Cluster, node: &str, sources: &[&str]) -> Result<Plan, Strin
 }
 
 fn refused(cluster: &Cluster) -> String {
-    import(cluster, "1", &["/srv/db"]).unwrap_err()
+    match import(cluster, "1", &["/srv/db"]) {
+        Ok(plan) => panic!("{plan}"),
+        Err(refusal) => refusal,
+    }
 }
 
 /// Plans an export, or says why not as the operator reads it.
