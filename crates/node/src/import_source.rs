@@ -94,11 +94,11 @@ pub(crate) fn check_sources(
                 })
             });
         }
-        let writes = |writer: &&Writer| {
+        let is_in_use = |writer: &&Writer| {
             let mut directories = writer.directories.iter();
             directories.any(|other| overlap(other, directory))
         };
-        if let Some(Writer { container, .. }) = writers.iter().find(writes) {
+        if let Some(Writer { container, .. }) = writers.iter().find(is_in_use) {
             let stop = if container.starts_with("flocker-") {
                 format!("systemctl stop {container}")
             } else {
@@ -156,23 +156,26 @@ mod tests {
         format!("{}\n{}", failure.message, failure.hint.unwrap_or_default())
     }
 
-    fn volume(driver: &str, device: Option<&str>) -> Option<DockerVolume> {
-        Some(DockerVolume {
+    fn volume(driver: &str, device: Option<&str>) -> DockerVolume {
+        DockerVolume {
             driver: driver.to_owned(),
             mountpoint: "/var/lib/docker/volumes/db/_data".into(),
             device: device.map(str::to_owned),
-        })
+        }
     }
 
     #[test]
     fn a_docker_volume_is_imported_from_its_own_directory() {
-        let found = directory_of_volume("db", volume("local", None)).unwrap();
+        let found = directory_of_volume("db", Some(volume("local", None))).unwrap();
         assert_eq!(found, Path::new("/var/lib/docker/volumes/db/_data"));
         insta::assert_snapshot!(said(directory_of_volume("db", None)));
-        insta::assert_snapshot!(said(directory_of_volume("db", volume("nfs-plugin", None))));
-        let bind = volume("local", Some("/srv/db"));
+        insta::assert_snapshot!(said(directory_of_volume(
+            "db",
+            Some(volume("nfs-plugin", None))
+        )));
+        let bind = Some(volume("local", Some("/srv/db")));
         insta::assert_snapshot!(said(directory_of_volume("db", bind)));
-        let nfs = volume("local", Some(":/export/db"));
+        let nfs = Some(volume("local", Some(":/export/db")));
         insta::assert_snapshot!(said(directory_of_volume("db", nfs)));
     }
 

@@ -40,6 +40,17 @@ const STARTING: [&str; 12] = [
     "steady",
 ];
 
+/// The places inside an import, of trees and then of streams.
+const IMPORTING: [&str; 7] = [
+    "made",
+    "mounted",
+    "filled",
+    "snapshotted",
+    "owned",
+    "begun",
+    "received",
+];
+
 /// Says where an action can be interrupted. Whoever adds an action says it here.
 fn inside(action: &Action) -> Inside {
     match action {
@@ -65,15 +76,7 @@ fn inside(action: &Action) -> Inside {
         Action::ReleaseVolume { .. }
         | Action::AcquireVolume { .. }
         | Action::PromoteVolume { .. } => Inside::Volumes(&["checked"]),
-        Action::ImportVolume { .. } => Inside::Volumes(&[
-            "made",
-            "mounted",
-            "filled",
-            "snapshotted",
-            "owned",
-            "begun",
-            "received",
-        ]),
+        Action::ImportVolume { .. } => Inside::Volumes(&IMPORTING),
         Action::SnapshotVolume { .. } => Inside::Nowhere("one snapshot"),
         Action::SetVolumeAside { .. } => Inside::Volumes(&["protected", "renamed"]),
         Action::StopApplication { .. } => Inside::Here(&[
