@@ -59,6 +59,9 @@ in
   (check "the program is where operators and sshd look for it" (
     lib.elem config.services.flocker.node.package config.environment.systemPackages
   ))
+  (check "rsync is there for imports" (
+    lib.elem "rsync" (map (one: one.pname or one.name) config.environment.systemPackages)
+  ))
 
   (check "Docker starts at boot" (
     lib.elem "multi-user.target" config.systemd.services.docker.wantedBy

@@ -36,7 +36,11 @@ in
     environment.etc."flocker/node.toml".source =
       (pkgs.formats.toml { }).generate "flocker-node.toml"
         cfg.settings;
-    environment.systemPackages = [ cfg.package ];
+    environment.systemPackages = [
+      cfg.package
+      # Copies what `volume import` brings in.
+      pkgs.rsync
+    ];
 
     boot.supportedFilesystems.zfs = mkDefault true;
     boot.zfs.extraPools = lib.optional (cfg.pool != null) cfg.pool;

@@ -80,6 +80,7 @@ let
       "nixfmt"
       "nixfmt-tree"
       "pkg-config"
+      "rsync"
       "ruff"
       "rust-analyzer"
       "rustc"

@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
-use flocker_model::{ApplicationName, NodeName, parse_utc};
+use flocker_model::{ApplicationName, ImportPart, NodeName, parse_utc};
+
+use crate::export_file::ExportFile;
 
 /// Runs applications on the nodes of a cluster, and moves them together with their data.
 #[derive(Debug, Parser)]
@@ -27,7 +29,8 @@ pub(crate) enum Command {
     Deploy(Deploy),
     /// Shows what `deploy` would do, and does nothing.
     Plan(Deploy),
-    /// Resolves what no deploy may decide: a lost owner, and copies that contradict each other.
+    /// Brings volumes in and out, and resolves what no deploy may decide: a lost owner, and copies that
+    /// contradict each other.
     Volume {
         /// What to do.
         #[command(subcommand)]
@@ -59,6 +62,19 @@ pub(crate) enum Volume {
     /// that node first. Refused when it may be the copy that has everything. `flocker-node observe`
     /// on the node lists what was set aside.
     Resolve(Resolve),
+    /// Brings data in as an application's volume, which the node owns from then on.
+    ///
+    /// Run it for an application that has no volume yet; the next deploy moves the volume to where
+    /// the application is placed. The data keeps owners, modes, times, links, extended attributes and
+    /// access control lists. An import that was interrupted is continued by the same command. Refused
+    /// where any node has a copy of the volume or cannot be looked at, and while a container runs that
+    /// may write to the data.
+    Import(Import),
+    /// Writes an application's volume to a file on this machine, as a full `zfs send` stream.
+    ///
+    /// The application may run: the stream is of one moment, and looks to it like a disk after a power
+    /// cut. `volume import` with `stream:FILE`, or `zfs receive`, reads it.
+    Export(Export),
 }
 
 /// The options of `volume promote`.
@@ -87,6 +103,41 @@ pub(crate) struct Resolve {
     /// The node whose copy is set aside.
     #[arg(long = "set-aside", value_name = "NODE")]
     pub(crate) node: NodeName,
+    /// How to report and to reach the nodes.
+    #[command(flatten)]
+    pub(crate) common: Common,
+}
+
+/// The options of `volume import`.
+#[derive(Debug, Args)]
+pub(crate) struct Import {
+    /// The application whose volume it becomes.
+    pub(crate) application: ApplicationName,
+    /// Where the data is: a directory of the node by its absolute path, docker-volume:NAME for a Docker
+    /// volume of the node, or stream:FILE for a full `zfs send` stream on this machine (stream:- for
+    /// standard input). DIRECTORY=/PATH and DIRECTORY=docker-volume:NAME, which may be given several
+    /// times, put it into a directory of a volume with several mount points.
+    #[arg(long = "from", value_name = "SOURCE", required = true)]
+    pub(crate) from: Vec<ImportPart>,
+    /// The node that has the data, and owns the volume then.
+    #[arg(long = "on", value_name = "NODE")]
+    pub(crate) node: NodeName,
+    /// How to report and to reach the nodes.
+    #[command(flatten)]
+    pub(crate) common: Common,
+}
+
+/// The options of `volume export`.
+#[derive(Debug, Args)]
+pub(crate) struct Export {
+    /// The application whose volume it is.
+    pub(crate) application: ApplicationName,
+    /// The node that owns it.
+    #[arg(long = "from", value_name = "NODE")]
+    pub(crate) node: NodeName,
+    /// A file of this machine that does not exist yet; `-` for standard output.
+    #[arg(long = "to", value_name = "FILE")]
+    pub(crate) to: ExportFile,
     /// How to report and to reach the nodes.
     #[command(flatten)]
     pub(crate) common: Common,
@@ -202,6 +253,22 @@ mod tests {
     }
 
     #[test]
+    fn an_import_names_every_source() {
+        let command = parse(
+            "volume | import | git | --from | etc=/srv/etc | --from | data=docker-volume:d | --on | n1",
+        );
+        let Ok(Command::Volume {
+            command: Volume::Import(import),
+        }) = command
+        else {
+            panic!("{command:?}");
+        };
+        assert_eq!(import.from.len(), 2);
+        let command = parse("volume | export | git | --from | n1 | --to | git.zfs");
+        assert!(command.is_ok(), "{command:?}");
+    }
+
+    #[test]
     fn nothing_is_implied() {
         for words in [
             "volume",
@@ -209,6 +276,11 @@ mod tests {
             "volume | promote | db | --on | node2",
             "volume | promote | db | --accept-loss-since | 2026-11-23 02:56",
             "volume | promote | db | --on | node2 | --accept-loss-since | now",
+            "volume | import | db | --on | node1",
+            "volume | import | db | --from | /srv/db",
+            "volume | import | db | --from | srv/db | --on | node1",
+            "volume | export | db | --to | db.zfs",
+            "volume | export | db | --from | node1",
             "volume | resolve | db",
             "volume | resolve | --set-aside | node2",
             "volume | resolve | a/b | --set-aside | node2",

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use flocker_failpoint::reach;
-use flocker_model::{ApplicationName, Look, NodeName, NodeObservation};
+use flocker_model::{ApplicationName, ImportContent, Look, NodeName, NodeObservation};
 use flocker_plan::{Action, ImageSource, NodeNote, Plan, Step};
 use flocker_remote::protocol::{Change, Event, LockHolder, Request, StepDone, StepFailure};
 use tokio::sync::mpsc;
@@ -13,6 +13,7 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::gather::Gathered;
 use crate::images::OperatorImages;
+use crate::import_file::Upload;
 use crate::printer::Printer;
 use crate::refusal::busy;
 use crate::schedule::{Schedule, Status};
@@ -121,6 +122,23 @@ impl Driver<'_> {
                 // Nobody listens any more when the deploy has ended.
                 let _ = local.send((node, Incoming::Event(Box::new(event))));
             });
+            return Ok(());
+        }
+        if let Action::ImportVolume {
+            application,
+            content,
+            deployment,
+        } = &action
+            && let ImportContent::Stream(file) = content
+        {
+            let import = (application.clone(), content.clone(), deployment.clone());
+            let upload = Upload {
+                connection: session.connection().clone(),
+                node: step.node.clone(),
+                step: step.id,
+                local: local.clone(),
+            };
+            tokio::spawn(upload.run(import, file.clone()));
             return Ok(());
         }
         let request = Request::Run {
@@ -357,7 +375,7 @@ async fn reach_answer(plan: &Plan, incoming: &Incoming) {
 }
 
 /// Puts an error of this side into the form in which a node reports its own.
-fn failure_of(error: &(dyn std::error::Error + 'static)) -> StepFailure {
+pub(crate) fn failure_of(error: &(dyn std::error::Error + 'static)) -> StepFailure {
     let mut causes = Vec::new();
     let mut next = error.source();
     while let Some(cause) = next {

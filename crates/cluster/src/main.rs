@@ -8,10 +8,12 @@ mod docker_endpoint;
 mod drive;
 mod ending;
 mod exit;
+mod export_file;
 mod failure;
 mod gather;
 mod image_archive;
 mod images;
+mod import_file;
 mod logins;
 mod plan_json;
 mod printer;
@@ -51,6 +53,12 @@ fn main() -> ExitCode {
         Command::Volume {
             command: Volume::Resolve(resolve),
         } => run(resolve.common.verbose, volume::resolve(&resolve)),
+        Command::Volume {
+            command: Volume::Import(import),
+        } => run(import.common.verbose, volume::import(&import)),
+        Command::Volume {
+            command: Volume::Export(export),
+        } => run(export.common.verbose, volume::export(&export)),
         Command::Completions { shell } => write(|output| {
             clap_complete::generate(shell, &mut Arguments::command(), "flocker-cluster", output);
             Ok(())

@@ -75,6 +75,8 @@ fn without_secrets(action: &Action) -> Action {
         | Action::HoldPorts { .. }
         | Action::SwitchRoutes { .. }
         | Action::ProgramNetwork { .. }
+        | Action::ImportVolume { .. }
+        | Action::SnapshotVolume { .. }
         | Action::PruneSnapshots { .. }
         | Action::RecordDeployment { .. } => {}
     }

@@ -14,6 +14,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::json;
 
 use crate::exit::Exit;
+use crate::export_file::{ExportFile, Exported};
 use crate::failure::Failure;
 use crate::plan_json::render_plan;
 
@@ -48,6 +49,30 @@ impl Printer {
             self.line(&application_json(name, outcome).to_string());
         } else {
             self.line(&outcome.line(name));
+        }
+    }
+
+    /// Prints what was written out; where that is standard output itself, only people are told.
+    pub(crate) fn exported(
+        &self,
+        (name, outcome): (&ApplicationName, &Outcome),
+        Exported {
+            file,
+            bytes,
+            snapshot,
+        }: &Exported,
+    ) {
+        let line = format!("{} {bytes} are in {file}.", outcome.line(name));
+        match file {
+            ExportFile::Standard => self.narrate(&outcome.line(name)),
+            ExportFile::New(_) if !self.json => self.line(&line),
+            ExportFile::New(_) => {
+                let mut value = application_json(name, outcome);
+                value["result"]["file"] = json!(printable(&file.to_string()));
+                value["result"]["bytes"] = json!(bytes.get());
+                value["result"]["snapshot"] = json!(snapshot);
+                self.line(&value.to_string());
+            }
         }
     }
 
@@ -99,14 +124,19 @@ impl Printer {
         if self.verbose {
             self.narrate(&format!("{} {text} ({})", step.id, step.why));
         }
+        self.begins(step.id, &text);
+    }
+
+    /// Shows that something begins that may take long.
+    pub(crate) fn begins(&mut self, id: StepId, text: &str) {
         let bar = self.bars.add(ProgressBar::new_spinner());
         bar.set_style(
             ProgressStyle::with_template("{spinner} {msg} [{elapsed}]")
                 .unwrap_or_else(|_| ProgressStyle::default_spinner()),
         );
-        bar.set_message(one_line(&text).into_owned());
+        bar.set_message(one_line(text).into_owned());
         bar.enable_steady_tick(Duration::from_millis(120));
-        self.running.insert(step.id, bar);
+        self.running.insert(id, bar);
     }
 
     /// Shows how far a step is.
@@ -223,6 +253,9 @@ fn outcome_json(outcome: &Outcome) -> serde_json::Value {
         OutcomeKind::Stopped { .. } => "stopped",
         OutcomeKind::Promoted { .. } => "promoted",
         OutcomeKind::SetAside { .. } => "set-aside",
+        OutcomeKind::Imported { again: false, .. } => "imported",
+        OutcomeKind::Imported { again: true, .. } => "imported-before",
+        OutcomeKind::Exported => "exported",
         OutcomeKind::Unchanged => "unchanged",
     };
     let from = match &outcome.kind {
@@ -232,6 +265,9 @@ fn outcome_json(outcome: &Outcome) -> serde_json::Value {
     let mut value = json!({ "outcome": kind, "node": outcome.node, "from": from });
     if let OutcomeKind::SetAside { dataset } = &outcome.kind {
         value["dataset"] = json!(dataset);
+    }
+    if let OutcomeKind::Imported { from, .. } = &outcome.kind {
+        value["source"] = json!(printable(from));
     }
     value
 }

@@ -4,15 +4,17 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use flocker_failpoint::reach;
-use flocker_model::{ApplicationName, NodeName, Observed};
+use flocker_model::{ApplicationName, ByteCount, ImportContent, NodeName, Observed, VolumeCopy};
 use flocker_plan::{
-    OutcomeKind, Plan, Promotion, SettingAside, plan_promotion, plan_setting_aside,
+    Exporting, Importing, OutcomeKind, Plan, Promotion, SettingAside, StepId, plan_exporting,
+    plan_importing, plan_promotion, plan_setting_aside,
 };
 
-use crate::arguments::{Common, Promote, Resolve};
+use crate::arguments::{Common, Export, Import, Promote, Resolve};
 use crate::deploy::give_way;
 use crate::drive::Driver;
 use crate::exit::Exit;
+use crate::export_file::{ExportFile, Exported};
 use crate::failure::Failure;
 use crate::gather::{Gathered, gather, now};
 use crate::images::OperatorImages;
@@ -37,6 +39,7 @@ pub(crate) async fn promote(arguments: &Promote) -> Exit {
                 Failure::new(exit, refusal.to_string()).hint(refusal.hint())
             })
         },
+        export: None,
     };
     run(&decision, &arguments.common).await
 }
@@ -58,8 +61,69 @@ pub(crate) async fn resolve(arguments: &Resolve) -> Exit {
                 Failure::new(exit, refusal.to_string()).hint(refusal.hint())
             })
         },
+        export: None,
     };
     run(&decision, &arguments.common).await
+}
+
+/// Runs `flocker-cluster volume import`.
+pub(crate) async fn import(arguments: &Import) -> Exit {
+    let content = match ImportContent::try_from(arguments.from.clone()) {
+        Ok(content) => content,
+        Err(error) => {
+            let failure = Failure::new(Exit::Blocked, error.to_string());
+            return refuse(&failure, &arguments.common);
+        }
+    };
+    let importing = Importing {
+        application: arguments.application.clone(),
+        node: arguments.node.clone(),
+        content,
+    };
+    let decision = Decision {
+        application: &arguments.application,
+        node: &arguments.node,
+        // Whoever was not seen at all stands in the way as well.
+        must_see_all: false,
+        plan: &|observed| {
+            plan_importing(&importing, observed).map_err(|refusal| {
+                let exit = refused(refusal.is_unreachable());
+                Failure::new(exit, refusal.to_string()).hint(refusal.hint())
+            })
+        },
+        export: None,
+    };
+    run(&decision, &arguments.common).await
+}
+
+/// Runs `flocker-cluster volume export`.
+pub(crate) async fn export(arguments: &Export) -> Exit {
+    if let Err(failure) = arguments.to.check(arguments.common.json) {
+        return refuse(&failure, &arguments.common);
+    }
+    let exporting = Exporting {
+        application: arguments.application.clone(),
+        node: arguments.node.clone(),
+    };
+    let decision = Decision {
+        application: &arguments.application,
+        node: &arguments.node,
+        must_see_all: false,
+        plan: &|observed| {
+            plan_exporting(&exporting, observed).map_err(|refusal| {
+                let exit = refused(refusal.is_unreachable());
+                Failure::new(exit, refusal.to_string()).hint(refusal.hint())
+            })
+        },
+        export: Some(&arguments.to),
+    };
+    run(&decision, &arguments.common).await
+}
+
+/// Says why nothing was tried.
+fn refuse(failure: &Failure, common: &Common) -> Exit {
+    Printer::new(common.json, common.verbose > 0).failure(failure);
+    failure.exit
 }
 
 /// The exit code of a refusal.
@@ -79,6 +143,8 @@ struct Decision<'a> {
     /// it speaks another protocol, say, is not lost.
     must_see_all: bool,
     plan: &'a (dyn Fn(&Observed) -> Result<Plan, Failure> + 'a),
+    /// What the volume is written to once the steps are done.
+    export: Option<&'a ExportFile>,
 }
 
 /// Looks at the node and at every machine that it remembers, and carries the decision out.
@@ -178,8 +244,15 @@ async fn carry_out(
         failures = driver.observe_again().await;
         reach(|| "volume.verify.observed".to_owned()).await;
     }
+    let mut exported = None;
     if failures.is_empty() {
-        failures.extend(check(decision, &driver.gathered.observed));
+        match decision.export {
+            None => failures.extend(check(decision, &driver.gathered.observed)),
+            Some(file) => match download(decision, file, &mut driver).await {
+                Ok(done) => exported = Some(done),
+                Err(failure) => failures.push(failure),
+            },
+        }
     }
     for failure in &failures {
         printer.failure(failure);
@@ -189,10 +262,48 @@ async fn carry_out(
         return Exit::StepFailed;
     }
     for (name, outcome) in &plan.outcomes {
-        printer.outcome(name, outcome);
+        match &exported {
+            Some(exported) => printer.exported((name, outcome), exported),
+            None => printer.outcome(name, outcome),
+        }
         printer.narrate(&what_next(decision, &outcome.kind));
     }
     Exit::Converged
+}
+
+/// Writes the snapshot that the steps have taken to its file.
+async fn download(
+    decision: &Decision<'_>,
+    file: &ExportFile,
+    driver: &mut Driver<'_>,
+) -> Result<Exported, Failure> {
+    let Decision {
+        application, node, ..
+    } = decision;
+    let Driver {
+        gathered, printer, ..
+    } = driver;
+    let copy = gathered
+        .observed
+        .node(node)
+        .and_then(|state| state.volumes.get(application));
+    let snapshot = copy.and_then(VolumeCopy::newest_own);
+    let (Some(snapshot), Some(session)) = (snapshot, gathered.sessions.get(node)) else {
+        let message = format!("{node}: the snapshot of `{application}` is not there any more");
+        return Err(Failure::new(Exit::StepFailed, message));
+    };
+    let connection = session.connection().clone();
+    let step = StepId::new(0);
+    printer.begins(step, &format!("{node}: write the volume of {application}"));
+    let tell = |progress| printer.step_progresses(node, step, &progress);
+    let wanted = (*node, *application, snapshot);
+    let bytes = file.download(&connection, wanted, tell).await;
+    printer.step_ends(step);
+    Ok(Exported {
+        file: file.clone(),
+        bytes: ByteCount::new(bytes?),
+        snapshot,
+    })
 }
 
 /// After everything succeeded, the same decision must leave nothing to do.
@@ -219,6 +330,15 @@ fn what_next(decision: &Decision<'_>, kind: &OutcomeKind) -> String {
         OutcomeKind::SetAside { dataset } => format!(
             "nothing in it was changed; it is kept on {node} until somebody destroys {dataset}. \
              Deploy again"
+        ),
+        OutcomeKind::Imported { .. } => format!(
+            "deploy with {node} among the nodes of the deployment: the volume moves to wherever \
+             `{application}` is placed. The source was not changed; do not start on it what used it \
+             before"
+        ),
+        OutcomeKind::Exported => format!(
+            "`flocker-cluster volume import APPLICATION --from stream:FILE --on NODE` brings it in \
+             again, and so does `zfs receive` anywhere; `{application}` went on meanwhile"
         ),
         _ => format!(
             "deploy again with `{application}` placed on {node}, and without the lost node, to start \
@@ -266,6 +386,7 @@ mod tests {
             node: &node("node1"),
             must_see_all,
             plan: &|_| Ok(Plan::default()),
+            export: None,
         };
         decide(&decision, &gathered, &Printer::new(false, false))
     }

@@ -11,7 +11,7 @@ use std::io;
 use flocker_fuzz::at_once;
 use flocker_model::SnapshotGuid;
 use flocker_zfs::Transfer;
-use flocker_zfs::output::{HEAD_BYTES, read_head};
+use flocker_zfs::output::{HEAD_BYTES, read_foreign_head, read_head};
 use libfuzzer_sys::fuzz_target;
 
 /// The snapshot that the receiver has.
@@ -30,6 +30,10 @@ fuzz_target!(|input: &[u8]| {
             token: String::new(),
         },
     };
+    let mut foreign = stream;
+    if let Ok(Ok(head)) = at_once(read_foreign_head(&mut foreign)) {
+        check_record(&head, &Transfer::Full);
+    }
     let mut rest = stream;
     match at_once(read_head(&mut rest, &announced)) {
         Ok(Ok(head)) => {
@@ -44,10 +48,19 @@ fuzz_target!(|input: &[u8]| {
     }
 });
 
+/// Also has a name of Flocker's.
+fn check_taken(head: &[u8], announced: &Transfer) {
+    check_record(head, announced);
+    let name = head[56..].split(|byte| *byte == 0).next().unwrap();
+    let name = String::from_utf8_lossy(name);
+    let (_, snapshot) = name.split_once('@').unwrap();
+    assert!(snapshot.starts_with("flocker-") && !snapshot.contains(['@', '/', ' ']));
+}
+
 /// Reads the record in another way than the library does: as words from its start.
 ///
 /// **Source**: of ZFS, `include/sys/zfs_ioctl.h`, `dmu_replay_record_t` and `struct drr_begin`.
-fn check_taken(head: &[u8], announced: &Transfer) {
+fn check_record(head: &[u8], announced: &Transfer) {
     let is_swapped = head[8..16] == 0x2_f5ba_cbac_u64.to_be_bytes();
     let mut words = Vec::new();
     for word in head[..56].chunks_exact(4) {
@@ -76,8 +89,4 @@ fn check_taken(head: &[u8], announced: &Transfer) {
         Transfer::Incremental { from } => assert_eq!(long(12), from.0),
         Transfer::Resume { .. } => {}
     }
-    let name = head[56..].split(|byte| *byte == 0).next().unwrap();
-    let name = String::from_utf8_lossy(name);
-    let (_, snapshot) = name.split_once('@').unwrap();
-    assert!(snapshot.starts_with("flocker-") && !snapshot.contains(['@', '/', ' ']));
 }

@@ -11,7 +11,8 @@ use flocker_fuzz::halves;
 use flocker_model::{ApplicationName, NodeId, PoolHealth, VolumeCopy, VolumeRole};
 use flocker_zfs::ZfsSettings;
 use flocker_zfs::output::{
-    parse_bytes, parse_dry_run, parse_health, parse_largest_sector, read_holders, read_volumes,
+    parse_bytes, parse_copied_bytes, parse_dry_run, parse_health, parse_largest_sector,
+    read_holders, read_volumes,
 };
 use libfuzzer_sys::fuzz_target;
 use uuid::Uuid;
@@ -64,6 +65,11 @@ fuzz_target!(|input: &[u8]| {
     let dry_run = parse_dry_run(&output);
     assert!(dry_run.bytes.is_none() || output.contains("size"));
     assert!(dry_run.to_guid.is_none() || output.contains("toguid"));
+    for line in output.split('\r') {
+        if let Some(copied) = parse_copied_bytes(line) {
+            assert!(line.contains('%') && line.contains(&copied.get().to_string()));
+        }
+    }
 });
 
 fn check_copy(application: &ApplicationName, copy: &VolumeCopy, lines: &BTreeSet<&str>) {

@@ -127,6 +127,10 @@ pub struct VolumeCopy {
     /// Who would keep it mounted after the node has unmounted it, but for its application.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub held_by: Vec<VolumeHolder>,
+    /// Where its content came from, if `volume import` made it. A dataset that is still being filled
+    /// has this, too, and is [`VolumeRole::Foreign`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub import: Option<String>,
 }
 
 /// A process outside of an application that has the application's volume mounted, in a mount
@@ -163,6 +167,14 @@ impl fmt::Display for VolumeHolder {
 }
 
 impl VolumeCopy {
+    /// Returns where its content comes from while an import of it is not finished.
+    pub fn unfinished_import(&self) -> Option<&str> {
+        match self.role {
+            VolumeRole::Foreign { .. } => self.import.as_deref(),
+            VolumeRole::Owned { .. } | VolumeRole::Replica { .. } => None,
+        }
+    }
+
     /// Returns the epoch, if this is the owned copy.
     pub const fn owned_epoch(&self) -> Option<Epoch> {
         match self.role {

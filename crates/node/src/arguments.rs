@@ -71,6 +71,25 @@ pub(crate) enum Command {
         /// The peer's node id.
         from: Uuid,
     },
+    /// Makes a volume of a stream of `zfs send` on standard input; run by flocker-cluster.
+    #[command(hide = true)]
+    ImportStream {
+        /// The application.
+        application: ApplicationName,
+        /// Where the stream comes from, as the operator wrote it.
+        from: String,
+        /// The deployment that the node last applied.
+        #[arg(long)]
+        deployment: Option<String>,
+    },
+    /// Writes a snapshot of a volume to standard output; run by flocker-cluster.
+    #[command(hide = true)]
+    ExportVolume {
+        /// The application.
+        application: ApplicationName,
+        /// The snapshot's GUID.
+        snapshot: u64,
+    },
     /// Loads an image from an archive on standard input; run by flocker-cluster.
     #[command(hide = true)]
     LoadImage {

@@ -6,8 +6,10 @@ mod claims;
 mod configuration;
 mod copying;
 mod execute;
+mod export;
 mod failure;
 mod guard;
+mod import_source;
 mod linux;
 mod local;
 mod lock;
@@ -32,14 +34,19 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser as _};
-use flocker_model::{Contact, Deployment, Look, NodeId, NodeName};
+use flocker_model::{
+    Contact, Deployment, DeploymentId, Digest, Look, NodeId, NodeName, SnapshotGuid,
+};
 use flocker_remote::protocol::{Listener, StepFailure};
+use flocker_zfs::NewImport;
 use tracing_subscriber::EnvFilter;
 
 use arguments::{Arguments, Command};
 use failure::OrFailure as _;
 use linux::{DockerOnDemand, Linux};
 use machine::{Disk, Machine};
+use places::reach;
+use platform::Volumes;
 use receive::Receiver;
 
 fn main() -> ExitCode {
@@ -125,6 +132,9 @@ async fn run(arguments: Arguments) -> Result<ExitCode, StepFailure> {
         guard::guard(&arguments.settings).await?;
         return Ok(ExitCode::SUCCESS);
     }
+    if is_stream(&arguments.command) {
+        return stream(&arguments.settings, arguments.command).await;
+    }
     let machine = Machine::connect(&arguments.settings).await?;
     match arguments.command {
         Command::Observe { json } => return observe(&machine, json).await,
@@ -138,12 +148,54 @@ async fn run(arguments: Arguments) -> Result<ExitCode, StepFailure> {
         Command::LoadImage { image } => receive::load_image(&machine.containers, &image).await?,
         Command::Apply { .. }
         | Command::GuardNetwork
+        | Command::ImportStream { .. }
+        | Command::ExportVolume { .. }
         | Command::Receive { .. }
         | Command::Completions { .. }
         | Command::Manual => {}
         Command::Restore => {
             return Ok(report::restored(&local::restore(&machine).await?));
         }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Tells whether a command only puts a volume into a stream, or makes one of it.
+const fn is_stream(command: &Command) -> bool {
+    matches!(
+        command,
+        Command::ImportStream { .. } | Command::ExportVolume { .. }
+    )
+}
+
+/// Puts a volume into a stream, or makes one of it; that needs neither Docker nor systemd.
+async fn stream(settings: &Path, command: Command) -> Result<ExitCode, StepFailure> {
+    let disk = Disk::open(settings)?;
+    match command {
+        Command::ImportStream {
+            application,
+            from,
+            deployment,
+        } => {
+            let deployment = deployment.map(|id| DeploymentId(Digest::from_recorded(&id)));
+            let new = NewImport {
+                application,
+                from,
+                deployment,
+            };
+            reach(|| "import-stream.before".to_owned()).await;
+            let imported = Volumes::import_stream(&disk.volumes, &new, tokio::io::stdin()).await;
+            reach(|| "import-stream.after".to_owned()).await;
+            imported?;
+        }
+        Command::ExportVolume {
+            application,
+            snapshot,
+        } => {
+            let wanted = (&application, SnapshotGuid(snapshot));
+            export::export(&disk.volumes, wanted, tokio::io::stdout()).await?;
+        }
+        _ => {}
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use flocker_model::{
     ApplicationName, AppliedDeployment, ByteCount, ContainerLinks, ContainerSpecification,
-    DeploymentId, Epoch, ImageDetails, ImagePlatform, ImageReference, LeadingPorts, Members,
-    NodeId, NodeName, NodeNetwork, OperatorImage, RoutePort, SetAsideName, SnapshotGuid,
+    DeploymentId, Epoch, ImageDetails, ImagePlatform, ImageReference, ImportContent, LeadingPorts,
+    Members, NodeId, NodeName, NodeNetwork, OperatorImage, RoutePort, SetAsideName, SnapshotGuid,
     VolumeFill, VolumeRole,
 };
 use serde::{Deserialize, Serialize};
@@ -208,6 +208,24 @@ pub enum Action {
         /// The snapshot, anybody's, that it must end with.
         newest: Option<SnapshotGuid>,
     },
+    /// Makes a volume with content from outside, owned by the node in the first epoch. What an
+    /// interrupted attempt with the same content left is gone on with. Only when the operator has
+    /// asked for it.
+    ImportVolume {
+        /// The application.
+        application: ApplicationName,
+        /// Where the content comes from. The operator's machine streams a stream.
+        content: ImportContent,
+        /// The deployment that the node last applied, if there is one.
+        deployment: Option<DeploymentId>,
+    },
+    /// Takes a snapshot of an owned volume, whether the application runs or not.
+    SnapshotVolume {
+        /// The application.
+        application: ApplicationName,
+        /// The epoch in which the node must own it.
+        epoch: Epoch,
+    },
     /// Stops the application, takes it down in systemd, and unmounts the volume that it sees if no
     /// other application of the node sees that.
     StopApplication {
@@ -302,6 +320,8 @@ impl Action {
             Self::PromoteVolume { .. } => "promote-volume",
             Self::RecordOwner { .. } => "record-owner",
             Self::SetVolumeAside { .. } => "set-volume-aside",
+            Self::ImportVolume { .. } => "import-volume",
+            Self::SnapshotVolume { .. } => "snapshot-volume",
             Self::StopApplication { .. } => "stop-application",
             Self::RemoveApplication { .. } => "remove-application",
             Self::StartApplication { .. } => "start-application",
@@ -324,6 +344,7 @@ impl Action {
             Self::EnsureImage { .. }
                 | Self::PushImage { .. }
                 | Self::PushVolume { .. }
+                | Self::ImportVolume { .. }
                 | Self::AwaitHealth { .. }
                 | Self::AwaitCompletion { .. }
         )
@@ -339,6 +360,8 @@ impl Action {
             | Self::AcquireVolume { application, .. }
             | Self::PromoteVolume { application, .. }
             | Self::RecordOwner { application, .. }
+            | Self::ImportVolume { application, .. }
+            | Self::SnapshotVolume { application, .. }
             | Self::StopApplication { application, .. }
             | Self::RemoveApplication { application }
             | Self::SetLinks { application, .. }

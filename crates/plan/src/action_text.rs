@@ -42,6 +42,8 @@ impl fmt::Display for Action {
             | Self::PromoteVolume { .. }
             | Self::RecordOwner { .. }
             | Self::SetVolumeAside { .. }
+            | Self::ImportVolume { .. }
+            | Self::SnapshotVolume { .. }
             | Self::PruneSnapshots { .. } => self.fmt_about_volume(formatter),
             Self::StopApplication { application, .. } => write!(formatter, "stop {application}"),
             Self::RemoveApplication { application } => {
@@ -135,6 +137,21 @@ impl Action {
             ),
             Self::PruneSnapshots { application, .. } => {
                 write!(formatter, "prune the snapshots of {application}")
+            }
+            _ => self.fmt_about_data(formatter),
+        }
+    }
+
+    /// Writes an action that brings data in or takes it out.
+    fn fmt_about_data(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ImportVolume {
+                application,
+                content,
+                ..
+            } => write!(formatter, "import {content} as the volume of {application}"),
+            Self::SnapshotVolume { application, .. } => {
+                write!(formatter, "take a snapshot of the volume of {application}")
             }
             // Not on a volume.
             _ => Ok(()),

@@ -5,8 +5,8 @@
 //! boot, and [`plan_return`] what is started again after a deploy that failed; both by what nodes
 //! remember.
 //!
-//! What only the operator may decide is planned by [`plan_promotion`] and [`plan_setting_aside`],
-//! when it was asked for and never otherwise.
+//! What only the operator may decide is planned by [`plan_promotion`], [`plan_setting_aside`],
+//! [`plan_importing`] and [`plan_exporting`], when it was asked for and never otherwise.
 
 mod accounting;
 mod action;
@@ -14,6 +14,7 @@ mod action_text;
 mod blocked;
 mod check;
 mod goal;
+mod importing;
 mod link_ports;
 mod naming;
 mod network;
@@ -33,6 +34,10 @@ pub use blocked::{
 };
 pub use check::{Violation, check, check_starts};
 pub use goal::{Goal, Scope};
+pub use importing::{
+    Exporting, Importing, NotExported, NotImported, WhyNotExported, WhyNotImported, plan_exporting,
+    plan_importing,
+};
 pub use link_ports::{LINK_PORT_RANGE, LinkPorts};
 pub use note::{NodeNote, Note};
 pub use outcome::{Outcome, OutcomeKind};

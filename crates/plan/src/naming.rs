@@ -15,6 +15,27 @@ pub(crate) fn set_aside_command(application: &ApplicationName, node: &NodeName) 
     format!("`flocker-cluster volume resolve {application} --set-aside {node}`")
 }
 
+/// Writes the command that imports data, given its sources as an import displays them.
+pub(crate) fn import_command(
+    application: &ApplicationName,
+    node: &NodeName,
+    sources: &str,
+) -> String {
+    let sources = sources.split(", ").map(shell_word);
+    let from = sources.collect::<Vec<String>>().join(" --from ");
+    format!("`flocker-cluster volume import {application} --from {from} --on {node}`")
+}
+
+/// Quotes a word for a shell where it has to be.
+fn shell_word(word: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@%+,".contains(c);
+    if word.chars().all(is_plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
+}
+
 /// Writes the command that makes a replica the volume, given when its newest snapshot was taken, in
 /// seconds since 1970.
 pub(crate) fn promote_command(

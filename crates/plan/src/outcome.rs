@@ -38,6 +38,15 @@ pub enum OutcomeKind {
         /// The dataset that it is now.
         dataset: String,
     },
+    /// Data from outside became its volume.
+    Imported {
+        /// Where the data comes from.
+        from: String,
+        /// Whether an earlier run of the same command had done it.
+        again: bool,
+    },
+    /// Its volume was written out as a stream.
+    Exported,
     /// It already is as wanted.
     Unchanged,
 }
@@ -108,6 +117,21 @@ impl fmt::Display for OutcomeLine<'_> {
                 formatter,
                 "Set the copy of `{application}` on {node} aside as {dataset}."
             ),
+            OutcomeKind::Imported { from, again: false } => write!(
+                formatter,
+                "Imported {from} as the volume of `{application}` on {node}."
+            ),
+            OutcomeKind::Imported { from, again: true } => write!(
+                formatter,
+                "{from} was imported as the volume of `{application}` on {node} before; nothing was \
+                 copied again."
+            ),
+            OutcomeKind::Exported => {
+                write!(
+                    formatter,
+                    "Exported the volume of `{application}` from {node}."
+                )
+            }
             OutcomeKind::Unchanged => write!(formatter, "Unchanged `{application}` on {node}."),
         }
     }

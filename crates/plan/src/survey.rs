@@ -1,6 +1,7 @@
 //! Where each volume is, worked out from every copy that was seen.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Display;
 
 use flocker_model::{
     ApplicationName, ByteCount, ContainerState, Epoch, NodeId, NodeName, NodeObservation,
@@ -93,7 +94,10 @@ pub(crate) fn describe(
     };
     CopyDescription {
         node: node.clone(),
-        dataset: dataset_of(observed, node, application),
+        dataset: match copy.unfinished_import() {
+            Some(_) => dataset_of(observed, node, format_args!("_importing:{application}")),
+            None => dataset_of(observed, node, application),
+        },
         owned: copy.owned_epoch().is_some(),
         epoch,
         newest: copy.newest_snapshot,
@@ -155,7 +159,7 @@ pub(crate) fn age(copy: &VolumeCopy) -> Vec<u64> {
 }
 
 /// Names the dataset at the place of an application's volume.
-fn dataset_of(observed: &Observed, node: &NodeName, application: &ApplicationName) -> String {
+fn dataset_of(observed: &Observed, node: &NodeName, application: impl Display) -> String {
     let root = observed.node(node).map(|state| state.pool.dataset.as_str());
     format!("{}/{application}", root.unwrap_or_default())
 }
@@ -166,12 +170,19 @@ pub(crate) fn foreign_dataset(
     (node, application): (&NodeName, &ApplicationName),
     problem: String,
 ) -> BlockedKind {
+    let copy = observed
+        .node(node)
+        .and_then(|state| state.volumes.get(application));
+    if let Some(from) = copy.and_then(VolumeCopy::unfinished_import) {
+        return BlockedKind::ImportUnfinished {
+            node: node.clone(),
+            from: from.to_owned(),
+        };
+    }
     BlockedKind::ForeignDataset {
         node: node.clone(),
         dataset: dataset_of(observed, node, application),
-        newest: observed
-            .node(node)
-            .and_then(|state| state.volumes.get(application)?.newest_snapshot),
+        newest: copy.and_then(|copy| copy.newest_snapshot),
         problem,
     }
 }

@@ -19,12 +19,13 @@ use crate::workspace;
 use linked_libraries::LinkError;
 
 /// Packages that a node needs beside the libraries that the program is linked to.
-const DEPENDS: [&str; 7] = [
+const DEPENDS: [&str; 8] = [
     "docker.io | docker-ce",
     // Debian 13 divided the client from docker.io; Debian 12's docker.io has it inside.
     "docker-cli | docker-ce-cli | docker.io (<< 26)",
     "openssh-server",
     "passwd",
+    "rsync",
     "sudo",
     "systemd",
     "zfsutils-linux",

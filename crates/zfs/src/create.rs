@@ -121,7 +121,7 @@ impl Zfs {
                 .stale(application, "absent".to_owned(), Some(record))
                 .into());
         }
-        if let Some(record) = records.receiving {
+        if let Some(record) = records.receiving.or(records.importing) {
             return Err(self
                 .stale(application, "absent".to_owned(), Some(record))
                 .into());

@@ -22,6 +22,12 @@ pub(crate) const HANDOFF: &str = "flocker:handoff";
 /// The deployment that last changed the owner.
 pub(crate) const DEPLOYMENT: &str = "flocker:deployment";
 
+/// Where the content came from that an import brought in.
+pub(crate) const IMPORT: &str = "flocker:import";
+
+/// What is wrong with a dataset that is being imported, as the end of a sentence.
+pub(crate) const UNFINISHED_IMPORT: &str = "is an import that is not finished";
+
 /// How an absent user property is written, so that clearing one needs no second command.
 pub(crate) const NONE: &str = "-";
 
@@ -78,6 +84,10 @@ impl Record {
                     .map(|text| DeploymentId(Digest::from_recorded(text))),
                 key_needed: key_needed(|name| listed.value(name)),
                 held_by: Vec::new(),
+                import: listed
+                    .property(IMPORT)
+                    .filter(|found| found.is_local())
+                    .map(|found| found.value.clone()),
             },
             own_snapshots,
             written,
@@ -233,6 +243,9 @@ fn read_role(
         None => return Err("has no type".to_owned()),
     }
     let (owner, epoch) = match (listed.property(OWNER), listed.property(EPOCH)) {
+        (None, None) if listed.property(IMPORT).is_some_and(Property::is_local) => {
+            return Err(UNFINISHED_IMPORT.to_owned());
+        }
         (None, None) => return Err("was not made by Flocker".to_owned()),
         (Some(_), None) => return Err(format!("has `{OWNER}` but no `{EPOCH}`")),
         (None, Some(_)) => return Err(format!("has `{EPOCH}` but no `{OWNER}`")),

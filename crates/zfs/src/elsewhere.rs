@@ -144,7 +144,7 @@ fn find_holders(
             .filter(|mount| !is_let_go(mount, &other.mounts, (own, &masters)))
             .filter_map(|mount| match Place::parse(root, &mount.source)? {
                 Place::Volume(application) => Some(application),
-                Place::Creating(_) | Place::Receiving(_) => None,
+                Place::Creating(_) | Place::Receiving(_) | Place::Importing(_) => None,
             })
             .collect();
         for application in kept {

@@ -10,6 +10,9 @@
 //! when they are complete. After a crash in between, the next attempt begins to make the volume
 //! anew, or continues to receive it.
 //!
+//! Data that the operator brings in is a third such kind (`_importing:…`). What an interruption left
+//! of it is kept, says where it comes from, and is only continued by the same import.
+//!
 //! What the operator takes out of use is renamed once more (`_set-aside:…`), and is no volume then.
 //!
 //! Nothing here rolls a dataset back (there is no `receive -F`) or destroys one, but for what was
@@ -17,11 +20,14 @@
 
 mod acquire;
 mod command;
+mod copy_tree;
 mod create;
 mod dataset;
 mod elsewhere;
 mod handoff;
 mod holders;
+mod import;
+mod import_stream;
 mod kernel;
 mod listing;
 mod log_reset;
@@ -42,14 +48,17 @@ mod set_aside;
 mod snapshot;
 mod stream_flags;
 mod stream_head;
+mod tree_size;
 mod unfinished;
 mod volume;
 
 pub use acquire::{Acquire, AcquireError, Promote};
 pub use command::CommandFailed;
+pub use copy_tree::{CopyTreeError, copy_tree};
 pub use create::{CreateError, Making, NewVolume};
 pub use handoff::{Release, ReleaseError, Released};
 pub use holders::Holder;
+pub use import::{ImportError, Importing, NewImport};
 pub use kernel::{Cause, KernelFailed};
 pub use listing::MalformedListing;
 pub use mount::{MountError, MountedVolume, UnmountError};
@@ -61,6 +70,7 @@ pub use send_plan::{PlanSendError, SendPlan, Transfer};
 pub use set_aside::{SetAside, SetAsideCopy, SetAsideError};
 pub use snapshot::{Snapshot, SnapshotError};
 pub use stream_flags::StreamFlags;
+pub use tree_size::{MeasureError, TreeSize, measure_tree};
 pub use unfinished::UnfinishedError;
 pub use volume::{
     Change, Found, OpenError, Owned, Replica, ResizeError, Stale, Volume, Zfs, ZfsSettings,

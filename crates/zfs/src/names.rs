@@ -16,6 +16,9 @@ const CREATING: &str = "_creating:";
 /// Marks a first copy that is being received.
 const RECEIVING: &str = "_receiving:";
 
+/// Marks a volume that is being imported.
+const IMPORTING: &str = "_importing:";
+
 /// What a dataset directly below Flocker's root is for, by its name.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Place {
@@ -25,19 +28,28 @@ pub(crate) enum Place {
     Creating(ApplicationName),
     /// A first copy that is being received.
     Receiving(ApplicationName),
+    /// A volume that is being imported.
+    Importing(ApplicationName),
 }
 
 impl Place {
     /// Lists the places that an application's data can be at.
-    pub(crate) fn all(application: &ApplicationName) -> [Self; 3] {
-        [Self::Volume, Self::Creating, Self::Receiving].map(|place| place(application.clone()))
+    pub(crate) fn all(application: &ApplicationName) -> [Self; 4] {
+        [
+            Self::Volume,
+            Self::Creating,
+            Self::Receiving,
+            Self::Importing,
+        ]
+        .map(|place| place(application.clone()))
     }
 
     /// Returns whose place it is.
     pub(crate) fn application(&self) -> &ApplicationName {
         let (Self::Volume(application)
         | Self::Creating(application)
-        | Self::Receiving(application)) = self;
+        | Self::Receiving(application)
+        | Self::Importing(application)) = self;
         application
     }
 
@@ -48,6 +60,7 @@ impl Place {
             Self::Volume(application) => format!("{root}/{application}"),
             Self::Creating(application) => format!("{root}/{CREATING}{application}"),
             Self::Receiving(application) => format!("{root}/{RECEIVING}{application}"),
+            Self::Importing(application) => format!("{root}/{IMPORTING}{application}"),
         }
     }
 
@@ -59,6 +72,8 @@ impl Place {
             Some(Self::Creating(application.parse().ok()?))
         } else if let Some(application) = component.strip_prefix(RECEIVING) {
             Some(Self::Receiving(application.parse().ok()?))
+        } else if let Some(application) = component.strip_prefix(IMPORTING) {
+            Some(Self::Importing(application.parse().ok()?))
         } else {
             Some(Self::Volume(component.parse().ok()?))
         }

@@ -8,7 +8,7 @@ use flocker_model::{ApplicationName, PoolProblem, VolumeCopy, VolumeRole};
 use thiserror::Error;
 
 use crate::command::{Argv, CommandFailed};
-use crate::dataset::Record;
+use crate::dataset::{Record, UNFINISHED_IMPORT};
 use crate::kernel::{self, KernelFailed};
 use crate::listing::{ListedDataset, MalformedListing, PROPERTIES, parse_listing};
 use crate::mountinfo::{Mount, mount_of, parse_mountinfo};
@@ -49,7 +49,7 @@ pub enum ObserveError {
     },
 }
 
-/// What is at an application's three possible places.
+/// What is at an application's four possible places.
 #[derive(Debug, Default)]
 pub(crate) struct Records {
     /// At its own name.
@@ -58,12 +58,15 @@ pub(crate) struct Records {
     pub(crate) creating: Option<Record>,
     /// A first copy that is being received.
     pub(crate) receiving: Option<Record>,
+    /// A volume that is being imported.
+    pub(crate) importing: Option<Record>,
 }
 
 impl Zfs {
     /// Looks at every volume and replica on this node.
     ///
-    /// A first copy that is still being received is shown as a replica, once it says whose. What
+    /// A first copy that is still being received is shown as a replica, once it says whose, and an
+    /// import that is not finished as a dataset that is no volume. What
     /// is deeper than a volume, and what has a name that no application can have, is left out.
     ///
     /// # Errors
@@ -104,7 +107,7 @@ impl Zfs {
         Ok(self.read_all(application).await?.volume)
     }
 
-    /// Reads what is at an application's three possible places, in one process at most.
+    /// Reads what is at an application's four possible places, in one process at most.
     pub(crate) async fn read_all(
         &self,
         application: &ApplicationName,
@@ -165,11 +168,17 @@ impl Zfs {
 
 impl Records {
     /// Returns what planners are told of, and where it is: the volume, or a first copy that is
-    /// being received as soon as its properties say whose it is.
+    /// being received as soon as its properties say whose it is, or an import that is not finished.
     pub(crate) fn shown(self, application: &ApplicationName) -> Option<(Place, Record)> {
         let application = application.clone();
         if let Some(volume) = self.volume {
             return Some((Place::Volume(application), volume));
+        }
+        if let Some(mut record) = self.importing {
+            // Whatever it has by now: it is no volume before it has a volume's name.
+            let problem = UNFINISHED_IMPORT.to_owned();
+            record.copy.role = VolumeRole::Foreign { problem };
+            return Some((Place::Importing(application), record));
         }
         let is_replica = |record: &Record| matches!(record.copy.role, VolumeRole::Replica { .. });
         let partial = self.receiving.filter(is_replica)?;
@@ -197,6 +206,7 @@ pub(crate) fn sort_out(
             Place::Volume(_) => records.volume = Some(record),
             Place::Creating(_) => records.creating = Some(record),
             Place::Receiving(_) => records.receiving = Some(record),
+            Place::Importing(_) => records.importing = Some(record),
         }
     }
     sorted

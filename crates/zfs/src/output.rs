@@ -13,11 +13,12 @@ use crate::mountinfo::parse_mountinfo;
 use crate::observe::{shown, sort_out};
 use crate::{MalformedListing, ZfsSettings};
 
+pub use crate::copy_tree::parse_copied_bytes;
 pub use crate::elsewhere::read_holders;
 pub use crate::log_reset::parse_largest_sector;
 pub use crate::pool::parse_health;
 pub use crate::send_plan::{DryRun, parse_dry_run};
-pub use crate::stream_head::{HEAD_BYTES, read_head};
+pub use crate::stream_head::{HEAD_BYTES, read_foreign_head, read_head};
 
 /// Reads the one number that `zfs get -Hp -o value` wrote; `None` for anything else.
 ///

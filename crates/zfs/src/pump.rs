@@ -2,9 +2,10 @@
 
 use std::io;
 
+use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 
-use crate::command::{Argv, collect_tail, widen};
+use crate::command::{Argv, CommandFailed, collect_tail, widen};
 use crate::stream_head::read_head;
 use crate::{ReceiveError, ReceiveRequest};
 
@@ -30,7 +31,26 @@ pub(crate) async fn pump(
         application: request.application.clone(),
         problem,
     })?;
-    let stream = head.as_slice().chain(stream);
+    match feed(argv, head.as_slice().chain(stream)).await {
+        Ok(()) => Ok(()),
+        Err(FeedError::Interrupted(cause)) => Err(interrupted(cause)),
+        Err(FeedError::Command(error)) => Err(error.into()),
+    }
+}
+
+/// A stream was not taken by its program.
+#[derive(Debug, Error)]
+pub(crate) enum FeedError {
+    /// It broke off.
+    #[error("the stream broke off")]
+    Interrupted(#[source] io::Error),
+    /// The program failed.
+    #[error(transparent)]
+    Command(#[from] CommandFailed),
+}
+
+/// Runs a program with a stream as its input.
+pub(crate) async fn feed(argv: &Argv, stream: impl AsyncRead + Unpin) -> Result<(), FeedError> {
     tracing::debug!(%argv, "run");
     let mut command = argv.command();
     command.stdin(std::process::Stdio::piped());
@@ -55,7 +75,9 @@ pub(crate) async fn pump(
         return Ok(());
     }
     match copied {
-        Some(Err(cause)) if cause.kind() != io::ErrorKind::BrokenPipe => Err(interrupted(cause)),
+        Some(Err(cause)) if cause.kind() != io::ErrorKind::BrokenPipe => {
+            Err(FeedError::Interrupted(cause))
+        }
         _ => Err(argv.failed(status, &stderr).into()),
     }
 }

@@ -11,7 +11,7 @@ use crate::kernel::{self, KernelFailed};
 use crate::mount::{list as list_holders, mounted_elsewhere};
 use crate::names::Place;
 use crate::observe::list;
-use crate::{Change, Holder, ObserveError, Stale, Zfs};
+use crate::{Change, Holder, ObserveError, Stale, UnmountError, Zfs};
 
 /// What is taken out of use, and how it is called then.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,6 +67,9 @@ pub enum SetAsideError {
         /// One process of each such namespace.
         holders: Vec<Holder>,
     },
+    /// An import that is not finished could not be unmounted.
+    #[error(transparent)]
+    Unmount(#[from] UnmountError),
     /// ZFS refused the new name.
     #[error(transparent)]
     Kernel(#[from] KernelFailed),
@@ -122,8 +125,12 @@ impl Zfs {
             });
         }
         let dataset = place.dataset(self.settings());
-        self.check_unmounted(application, (&dataset, record.copy.mounted))
-            .await?;
+        if matches!(place, Place::Importing(_)) {
+            self.unmount_dataset(application, &dataset).await?;
+        } else {
+            self.check_unmounted(application, (&dataset, record.copy.mounted))
+                .await?;
+        }
         let is_ours = !matches!(role, VolumeRole::Foreign { .. });
         let is_mountable = is_ours && matches!(place, Place::Volume(_));
         if is_mountable {

@@ -72,6 +72,21 @@ pub async fn read_head(
     Ok(checked.map(|()| bytes))
 }
 
+/// Reads the first record of a stream that people bring in, and makes sure that it is a full one, of
+/// one snapshot of a filesystem, whatever that is called, without properties.
+///
+/// # Errors
+///
+/// As [`read_head`].
+pub async fn read_foreign_head(
+    stream: &mut (impl AsyncRead + Unpin),
+) -> io::Result<Result<[u8; HEAD_BYTES], String>> {
+    let mut bytes = [0; HEAD_BYTES];
+    stream.read_exact(&mut bytes).await?;
+    let checked = Head::parse(&bytes).and_then(|head| head.check_foreign());
+    Ok(checked.map(|()| bytes))
+}
+
 impl Head {
     /// Reads the record, in whichever byte order the sender has.
     fn parse(bytes: &[u8; HEAD_BYTES]) -> Result<Self, String> {
@@ -114,8 +129,24 @@ impl Head {
         })
     }
 
-    /// Says why the stream is not what was announced, as a clause.
-    fn check(&self, announced: &Transfer) -> Result<(), String> {
+    /// Says why the stream is not one full snapshot of a filesystem, as a clause.
+    fn check_foreign(&self) -> Result<(), String> {
+        self.check_form()?;
+        if self.from.0 != 0 {
+            return Err(format!(
+                "it is incremental and continues snapshot {}; write a full one with `zfs send` without \
+                 -i",
+                self.from
+            ));
+        }
+        if self.to.0 == 0 {
+            return Err("it brings no snapshot".to_owned());
+        }
+        Ok(())
+    }
+
+    /// Says why the stream is not one snapshot of a filesystem, as a clause.
+    fn check_form(&self) -> Result<(), String> {
         if self.is_package {
             return Err(
                 "it brings properties, or more than one snapshot (`zfs send` with -p, -R or -I)"
@@ -128,6 +159,12 @@ impl Head {
         if !self.is_filesystem {
             return Err("it is not the stream of a filesystem".to_owned());
         }
+        Ok(())
+    }
+
+    /// Says why the stream is not what was announced, as a clause.
+    fn check(&self, announced: &Transfer) -> Result<(), String> {
+        self.check_form()?;
         let snapshot = self.name.split_once('@').map(|(_, snapshot)| snapshot);
         if snapshot.and_then(SnapshotName::parse).is_none() || self.to.0 == 0 {
             return Err("the snapshot that it brings is none of Flocker's".to_owned());
@@ -260,6 +297,21 @@ pub(crate) mod tests {
             let cut = &head(1, 0, NAME)[..length];
             assert_eq!(said(cut, &full), "unexpected end of file");
         }
+    }
+
+    #[test]
+    fn a_stream_from_outside_is_one_full_snapshot_of_any_name() {
+        let said = |bytes: &[u8; HEAD_BYTES]| {
+            let head = Head::parse(bytes).and_then(|head| head.check_foreign());
+            head.err().unwrap_or_default()
+        };
+        assert_eq!(said(&head(1, 0, "tank/db@monday")), "");
+        assert_eq!(said(&head(1, 0, NAME)), "");
+        assert!(said(&head(1, 5, "tank/db@monday")).contains("incremental"));
+        assert!(said(&head(2, 0, "tank/db@monday")).contains("-p, -R or -I"));
+        let mut raw = head(1, 0, NAME);
+        raw[offset::VERSION + 3] |= 1 << 2;
+        assert!(said(&raw).contains("encrypted with a key of its own"));
     }
 
     proptest! {

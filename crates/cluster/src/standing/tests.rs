@@ -73,6 +73,7 @@ fn give_copy(observed: &mut Observed, number: u8, role: VolumeRole) {
         deployment: None,
         key_needed: None,
         held_by: Vec::new(),
+        import: None,
     };
     state(observed, number).volumes.insert(name("db"), copy);
 }

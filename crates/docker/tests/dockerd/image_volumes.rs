@@ -10,8 +10,8 @@ use flocker_model::{ImageReference, MountPath, NetworkIdentity};
 
 use crate::daemon::{SERVER, application, connect, import_image, stranger};
 
-/// Docker's anonymous volumes are made by one test here at a time, or they could not be counted.
-static COUNTING: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+/// Docker's volumes are made by one test at a time, or they could not be counted.
+pub(crate) static COUNTING: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
 /// Counts the volumes that Docker keeps.
 async fn anonymous_volumes() -> usize {

@@ -13,6 +13,7 @@ mod daemon;
 mod health;
 mod image_volumes;
 mod images;
+mod import_sources;
 mod networks;
 mod options;
 mod private_registry;

@@ -3,6 +3,7 @@
 pub(crate) mod applications;
 mod containers;
 mod images;
+mod importing;
 mod membership;
 mod push;
 mod routes;
@@ -187,6 +188,21 @@ async fn run_decision(
             let set_aside = flocker_zfs::SetAside { name, role, newest };
             volumes::set_aside(machine, &set_aside).await
         }
+        Action::ImportVolume {
+            application,
+            content,
+            deployment,
+        } => {
+            let new = flocker_zfs::NewImport {
+                application,
+                from: content.to_string(),
+                deployment,
+            };
+            Box::pin(importing::import(machine, (&new, &content), progress)).await
+        }
+        Action::SnapshotVolume { application, epoch } => {
+            importing::snapshot(machine, &application, epoch).await
+        }
         other => Box::pin(transfer(machine, other, progress)).await,
     }
 }
@@ -264,6 +280,8 @@ async fn run_locally(
         | Action::PromoteVolume { .. }
         | Action::RecordOwner { .. }
         | Action::SetVolumeAside { .. }
+        | Action::ImportVolume { .. }
+        | Action::SnapshotVolume { .. }
         | Action::CreateVolume { .. }
         | Action::ResizeVolume { .. }
         | Action::PruneSnapshots { .. }

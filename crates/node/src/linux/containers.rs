@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use flocker_docker::{
-    BindMount, ContainerObservation, Docker, DockerSettings, EngineObservation, StartError,
-    StartWatch,
+    BindMount, ContainerObservation, Docker, DockerSettings, DockerVolume, EngineObservation,
+    StartError, StartWatch, Writer,
 };
 use flocker_model::{
     ApplicationName, CheckOrigin, ContainerSpecification, ImageDetails, ImageName, ImageReference,
@@ -68,6 +68,14 @@ impl Containers for Docker {
     ) -> Result<u32, StepFailure> {
         let namespace = Docker::ensure_namespace(self, application, identity).await;
         Ok(namespace.or_failure()?.pid)
+    }
+
+    async fn observe_docker_volume(&self, name: &str) -> Result<Option<DockerVolume>, StepFailure> {
+        Docker::observe_volume(self, name).await.or_failure()
+    }
+
+    async fn observe_writers(&self) -> Result<Vec<Writer>, StepFailure> {
+        Docker::observe_writers(self).await.or_failure()
     }
 
     async fn observe_image(

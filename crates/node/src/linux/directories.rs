@@ -8,14 +8,16 @@ use std::path::{Path, PathBuf};
 
 use flocker_docker::{BindMount, Docker, ImageContent};
 use flocker_model::{
-    ApplicationName, ContainerFile, DIRECTORIES_MARKER, MountPath, MountSource, VolumeFill,
-    VolumeLayout,
+    ApplicationName, ByteCount, ContainerFile, DIRECTORIES_MARKER, MountPath, MountSource,
+    VolumeFill, VolumeLayout,
 };
 use flocker_remote::protocol::{Change, StepFailure};
+use flocker_zfs::TreeSize;
 
 use super::host_paths::check_host_path;
-use super::{changed, files};
+use super::{changed, files, importing};
 use crate::failure::{OrFailure as _, failed_to, failure_of};
+use crate::import_source::ImportSource;
 use crate::platform::{Directories, WantedDirectories};
 
 /// What the name of a directory begins with that is being filled.
@@ -166,6 +168,23 @@ impl Directories for FileSystem {
         files::forget_others(&self.files.join(application.as_str()), files)
     }
 
+    async fn resolve(&self, path: &Path) -> Result<PathBuf, StepFailure> {
+        importing::resolve(path).await
+    }
+
+    async fn measure(&self, root: &Path) -> Result<TreeSize, StepFailure> {
+        importing::measure(root).await
+    }
+
+    async fn import(
+        &self,
+        sources: &[ImportSource],
+        root: &Path,
+        tell: impl FnMut(ByteCount) + Send,
+    ) -> Result<(), StepFailure> {
+        importing::import(sources, root, tell).await
+    }
+
     async fn remove_scratch(&self, application: &ApplicationName) -> Result<Change, StepFailure> {
         let directory = self.scratch_of(application);
         let path = directory.clone();
@@ -299,7 +318,7 @@ fn check_layout(
 }
 
 /// Writes the file that says that a volume's directories are mounted.
-fn write_marker(root: &Path) -> Result<(), StepFailure> {
+pub(super) fn write_marker(root: &Path) -> Result<(), StepFailure> {
     let marker = root.join(DIRECTORIES_MARKER);
     fs::write(
         &marker,
@@ -313,7 +332,7 @@ fn write_marker(root: &Path) -> Result<(), StepFailure> {
 /// # Errors
 /// Fails on anything else of that name. What runs in the container may have put a symbolic link
 /// there, which would be followed on the node.
-fn is_directory(path: &Path) -> Result<bool, StepFailure> {
+pub(super) fn is_directory(path: &Path) -> Result<bool, StepFailure> {
     match fs::symlink_metadata(path) {
         Ok(found) if found.is_dir() => Ok(true),
         Ok(found) => {

@@ -5,6 +5,7 @@ mod containers;
 mod directories;
 mod files;
 mod host_paths;
+mod importing;
 mod peers;
 mod routes;
 mod units;

@@ -9,8 +9,8 @@ use flocker_model::{
 };
 use flocker_remote::protocol::{Change, StepFailure};
 use flocker_zfs::{
-    Acquire, Incoming, MountedVolume, NewVolume, Owned, Promote, ReceiveRequest, Release, SetAside,
-    Volume, Zfs,
+    Acquire, Incoming, MountedVolume, NewImport, NewVolume, Owned, Promote, ReceiveRequest,
+    Release, SetAside, Volume, Zfs,
 };
 use tokio::io::AsyncRead;
 
@@ -96,6 +96,32 @@ impl Volumes for Zfs {
         }
         making.finish().await.or_failure()?;
         Ok(Change::Changed)
+    }
+
+    async fn import<F>(
+        &self,
+        new: &NewImport,
+        fill: impl FnOnce(PathBuf) -> F + Send,
+    ) -> Result<Change, StepFailure>
+    where
+        F: Future<Output = Result<(), StepFailure>> + Send,
+    {
+        let Some(importing) = self.begin_import(new).await.or_failure()? else {
+            return Ok(Change::Unchanged);
+        };
+        // What came of it is kept: the same import goes on with it.
+        fill(importing.path().to_owned()).await?;
+        importing.finish().await.or_failure()?;
+        Ok(Change::Changed)
+    }
+
+    async fn import_stream(
+        &self,
+        new: &NewImport,
+        stream: impl AsyncRead + Send + Unpin,
+    ) -> Result<Change, StepFailure> {
+        let imported = Zfs::import_stream(self, new, stream).await;
+        imported.map(change).or_failure()
     }
 
     async fn release(

@@ -6,7 +6,7 @@ use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use flocker_docker::{BindMount, ContainerObservation, EngineObservation};
+use flocker_docker::{BindMount, ContainerObservation, DockerVolume, EngineObservation, Writer};
 use flocker_model::{
     ApplicationName, ByteCount, CheckOrigin, ContainerSpecification, ImageDetails, ImageName,
     ImageReference, NetworkIdentity, RegistryAnswer, RegistryLogins,
@@ -62,6 +62,15 @@ pub(crate) trait Containers: Clone + Debug + Send + Sync + 'static {
         application: &ApplicationName,
         identity: &NetworkIdentity,
     ) -> impl Future<Output = Result<u32, StepFailure>> + Send;
+
+    /// Looks a volume of Docker's up; `None` if there is none of that name.
+    fn observe_docker_volume(
+        &self,
+        name: &str,
+    ) -> impl Future<Output = Result<Option<DockerVolume>, StepFailure>> + Send;
+
+    /// Lists the containers that run, anybody's, and may write to directories of the machine.
+    fn observe_writers(&self) -> impl Future<Output = Result<Vec<Writer>, StepFailure>> + Send;
 
     /// Looks an image up; `None` when it is not here.
     fn observe_image(

@@ -6,10 +6,13 @@ use std::path::{Path, PathBuf};
 
 use flocker_docker::BindMount;
 use flocker_model::{
-    ApplicationName, ContainerFile, ContainerMount, ContainerUser, ImageReference, MountPath,
-    VolumeFill,
+    ApplicationName, ByteCount, ContainerFile, ContainerMount, ContainerUser, ImageReference,
+    MountPath, VolumeFill,
 };
 use flocker_remote::protocol::{Change, StepFailure};
+use flocker_zfs::TreeSize;
+
+use crate::import_source::ImportSource;
 
 /// The directories that a container is to see.
 #[derive(Debug, Clone, Copy)]
@@ -82,6 +85,22 @@ pub(crate) trait Directories: Clone + Debug + Send + Sync + 'static {
         application: &ApplicationName,
         files: &BTreeMap<MountPath, ContainerFile>,
     ) -> impl Future<Output = Result<Change, StepFailure>> + Send;
+
+    /// Follows every symbolic link on the way to a directory; fails if it is none.
+    fn resolve(&self, path: &Path) -> impl Future<Output = Result<PathBuf, StepFailure>> + Send;
+
+    /// Looks through a directory tree.
+    fn measure(&self, root: &Path) -> impl Future<Output = Result<TreeSize, StepFailure>> + Send;
+
+    /// Copies trees with all that belongs to them into a volume that is being imported, whose top is
+    /// `root`, and compares. What is there already is not copied again. `tell` is told how many bytes
+    /// were copied.
+    fn import(
+        &self,
+        sources: &[ImportSource],
+        root: &Path,
+        tell: impl FnMut(ByteCount) + Send,
+    ) -> impl Future<Output = Result<(), StepFailure>> + Send;
 
     /// Removes an application's scratch directories with all that is in them.
     fn remove_scratch(

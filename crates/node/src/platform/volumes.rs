@@ -10,7 +10,7 @@ use flocker_model::{
 };
 use flocker_remote::protocol::{Change, StepFailure};
 use flocker_zfs::{
-    Acquire, Incoming, NewVolume, Promote, ReceiveRequest, Release, SetAside, Transfer,
+    Acquire, Incoming, NewImport, NewVolume, Promote, ReceiveRequest, Release, SetAside, Transfer,
 };
 use futures_util::future::BoxFuture;
 use tokio::io::AsyncRead;
@@ -79,6 +79,28 @@ pub(crate) trait Volumes: Clone + Debug + Send + Sync + 'static {
     ) -> impl Future<Output = Result<Change, StepFailure>> + Send
     where
         F: Future<Output = Result<(), StepFailure>> + Send;
+
+    /// Makes a volume in the first epoch of data from outside, with what `fill` puts into the
+    /// directory that it is given. That has what an interrupted attempt of the same import put there,
+    /// and keeps what is put there now if `fill` fails. The volume exists, and ends with a snapshot of
+    /// all that, only once `fill` is done.
+    ///
+    /// A volume that the same import has made is left as it is; anything else in its place is stale.
+    fn import<F>(
+        &self,
+        new: &NewImport,
+        fill: impl FnOnce(PathBuf) -> F + Send,
+    ) -> impl Future<Output = Result<Change, StepFailure>> + Send
+    where
+        F: Future<Output = Result<(), StepFailure>> + Send;
+
+    /// Makes a volume in the first epoch of a full stream of one snapshot, which is the volume's first
+    /// and keeps its identity. What an interrupted attempt left is destroyed.
+    fn import_stream(
+        &self,
+        new: &NewImport,
+        stream: impl AsyncRead + Send + Unpin,
+    ) -> impl Future<Output = Result<Change, StepFailure>> + Send;
 
     /// Gives a volume up that is not mounted and was not written since its newest snapshot, which
     /// is returned; the same again when it was given up in this way already.

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 use std::time::Duration;
 
+use flocker_docker::Writer;
 use flocker_model::{
     ApplicationName, Contact, DependencyCondition, Deployment, HostPath, ImageId, ImageName,
     NodeName, Observed, OperatorImage, OperatorStore, RegistryLogins, UnitState, VolumeHolder,
@@ -284,6 +285,18 @@ impl Cluster {
         });
         let owned = owned.unwrap_or_default();
         self.acknowledged.insert(application.clone(), owned);
+    }
+
+    /// Takes it that a volume has to have this in it.
+    pub(super) fn acknowledge(&mut self, application: &ApplicationName, contents: &[u8]) {
+        self.acknowledged
+            .insert(application.clone(), contents.to_vec());
+    }
+
+    /// Has a container of somebody else write to a machine's directories, or none any more.
+    pub(super) fn add_writer(&self, name: &NodeName, writer: Option<Writer>) {
+        let mut state = self.nodes[name].host.state();
+        state.running.processes.writers = writer.into_iter().collect();
     }
 
     pub(super) fn machine(&self, name: &NodeName) -> &Machine<Fake> {

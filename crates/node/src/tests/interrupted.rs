@@ -4,6 +4,7 @@ use flocker_model::Deployment;
 
 use super::cluster::Cluster;
 use super::fake::Fault;
+use super::importing::DIRECTORY;
 use super::resolving::{NODES, moved_twice};
 use super::scripts::{Deploy, Prepare, Promote, Restore, Script, SetAside};
 use super::wish::{Wish, application_name, deployment, node_name};
@@ -163,6 +164,11 @@ async fn a_setting_aside_that_is_interrupted_is_finished_by_the_same_command() {
         before.rejoin(&name);
     }
     interrupt_in_every_way(&before, &SetAside, 8).await;
+}
+
+#[tokio::test]
+async fn an_import_that_is_interrupted_is_finished_by_the_same_command() {
+    interrupt_in_every_way(&Cluster::new(NODES), &DIRECTORY, 8).await;
 }
 
 /// The volume of one application, which another sees, moves away, comes back, and is left by the other.

@@ -8,6 +8,7 @@ mod ending;
 mod fake;
 mod guarding;
 mod hostile;
+mod importing;
 mod interrupted;
 mod keeping;
 mod places;

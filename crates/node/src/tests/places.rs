@@ -6,12 +6,13 @@ use std::path::Path;
 use flocker_plan::{Action, ImageSource, PushKind};
 
 use super::cluster::Cluster;
+use super::importing::DIRECTORY;
 use super::resolving::NODES;
 use super::scripts::{Deploy, Promote, Restore, Script as _};
 use super::wish::{Wish, application_name, deployment};
 
 /// How many kinds of actions there are; a push is two, with the application running and without.
-const KINDS: usize = 24;
+const KINDS: usize = 26;
 
 /// The places inside a step, between `before` and `after`.
 enum Inside {
@@ -37,6 +38,17 @@ const STARTING: [&str; 12] = [
     "ready",
     "started",
     "steady",
+];
+
+/// The places inside an import, of trees and then of streams.
+const IMPORTING: [&str; 7] = [
+    "made",
+    "mounted",
+    "filled",
+    "snapshotted",
+    "owned",
+    "begun",
+    "received",
 ];
 
 /// Says where an action can be interrupted. Whoever adds an action says it here.
@@ -66,6 +78,8 @@ fn inside(action: &Action) -> Inside {
         Action::ReleaseVolume { .. }
         | Action::AcquireVolume { .. }
         | Action::PromoteVolume { .. } => Inside::Volumes(&["checked"]),
+        Action::ImportVolume { .. } => Inside::Volumes(&IMPORTING),
+        Action::SnapshotVolume { .. } => Inside::Nowhere("one snapshot"),
         Action::SetVolumeAside { .. } => Inside::Volumes(&["protected", "renamed"]),
         Action::StopApplication { .. } => Inside::Here(&[
             "begun",
@@ -101,7 +115,8 @@ fn inside(action: &Action) -> Inside {
 }
 
 /// What is done for others, at boots or before an application starts, and is no action.
-const NO_ACTIONS: [(&str, &[&str]); 4] = [
+const NO_ACTIONS: [(&str, &[&str]); 5] = [
+    ("export-volume", &["before", "after"]),
     ("receive-volume", &["before", "after"]),
     ("receive-image", &["before", "after"]),
     (
@@ -208,6 +223,11 @@ async fn do_everything() -> Seen {
     machines.cut_power(&Promote::lost());
     machines.replaced.insert(Promote::lost());
     Promote.again(&mut machines).await;
+    seen.add(&machines);
+
+    let mut machines = Cluster::new(NODES);
+    machines.faults.disarm();
+    DIRECTORY.again(&mut machines).await;
     seen.add(&machines);
     seen
 }

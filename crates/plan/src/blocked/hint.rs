@@ -7,7 +7,7 @@ use flocker_model::{ApplicationName, NodeName, Obstacle, Obstruction, VolumeHold
 use super::access::give_address;
 use super::mounts::bring_in;
 use super::{Blocked, BlockedKind, CopyDescription, firewall};
-use crate::naming::{load_key, look_at_pool, promote_command, set_aside_command};
+use crate::naming::{import_command, load_key, look_at_pool, promote_command, set_aside_command};
 
 impl Blocked {
     /// Says what the operator can do next.
@@ -57,6 +57,11 @@ impl BlockedKind {
                  not make",
                 set_aside(node)
             ),
+            Self::ImportUnfinished { node, from } => format!(
+                "{} finishes it; {} gives it up and keeps what it has under another name",
+                import_command(application, node, from),
+                set_aside(node)
+            ),
             Self::ReplicaWritten { replica } | Self::NothingInCommon { replica, .. } => format!(
                 "{} keeps the replica under another name; deploy again after that, and the volume \
                  is sent in full",
@@ -88,16 +93,9 @@ impl BlockedKind {
         }
     }
 
-    /// Says what can be done where no command of ours is the way out.
-    fn hint_without_command(&self) -> String {
+    /// Says what can be done about the copies of a volume where no command of ours is the way out.
+    fn hint_about_copies(&self) -> String {
         match self {
-            Self::NodeUnreachable { .. }
-            | Self::NodeUnusable { .. }
-            | Self::SameMachine { .. }
-            | Self::NoAddress { .. } => self.hint_about_node(),
-            Self::SharedAddress { .. }
-            | Self::AddressOfItself { .. }
-            | Self::PeersRefused { .. } => self.hint_about_access(),
             Self::VolumeUnknown { unseen } => format!(
                 "{}; nothing older or empty is used while the volume may be there",
                 unseen.hint()
@@ -112,13 +110,31 @@ impl BlockedKind {
             Self::OwnerUnseen { .. } | Self::OwnerHasNoCopy { .. } | Self::HandoffLost { .. } => {
                 "bring the owner and its dataset back; the replica is not whole".to_owned()
             }
-            Self::OwnersContradict { .. }
+            _ => "set the wrong copy aside with `flocker-cluster volume resolve`".to_owned(),
+        }
+    }
+
+    /// Says what can be done where no command of ours is the way out.
+    fn hint_without_command(&self) -> String {
+        match self {
+            Self::NodeUnreachable { .. }
+            | Self::NodeUnusable { .. }
+            | Self::SameMachine { .. }
+            | Self::NoAddress { .. } => self.hint_about_node(),
+            Self::SharedAddress { .. }
+            | Self::AddressOfItself { .. }
+            | Self::PeersRefused { .. } => self.hint_about_access(),
+            Self::VolumeUnknown { .. }
+            | Self::OwnerUnseen { .. }
+            | Self::OwnersContradict { .. }
             | Self::Superseded { .. }
+            | Self::HandoffLost { .. }
+            | Self::OwnerHasNoCopy { .. }
+            | Self::VolumeVanished { .. }
             | Self::ForeignDataset { .. }
+            | Self::ImportUnfinished { .. }
             | Self::ReplicaWritten { .. }
-            | Self::NothingInCommon { .. } => {
-                "set the wrong copy aside with `flocker-cluster volume resolve`".to_owned()
-            }
+            | Self::NothingInCommon { .. } => self.hint_about_copies(),
             Self::PortTaken { node, port } => {
                 format!("route another port, or free port {port} on {node}")
             }

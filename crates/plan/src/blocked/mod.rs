@@ -174,6 +174,13 @@ pub enum BlockedKind {
         /// What is wrong with it.
         problem: String,
     },
+    /// Data is being imported as the volume, and not all of it is there.
+    ImportUnfinished {
+        /// The node.
+        node: NodeName,
+        /// Where the data comes from.
+        from: String,
+    },
     /// The target's replica was written to, so that nothing can be received into it.
     ReplicaWritten {
         /// The replica.

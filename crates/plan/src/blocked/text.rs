@@ -109,6 +109,7 @@ impl fmt::Display for BlockedKind {
             | Self::OwnerHasNoCopy { .. }
             | Self::VolumeVanished { .. }
             | Self::ForeignDataset { .. }
+            | Self::ImportUnfinished { .. }
             | Self::ReplicaWritten { .. }
             | Self::NothingInCommon { .. } => self.fmt_about_copies(f),
         }
@@ -216,6 +217,10 @@ impl BlockedKind {
                     "dataset {dataset} on {node}, where its volume would be, {problem} ({newest})"
                 )
             }
+            Self::ImportUnfinished { node, from } => write!(
+                f,
+                "the import of its volume from {from} on {node} is not finished"
+            ),
             Self::ReplicaWritten { replica } => {
                 write!(f, "the replica of its volume was written to on {replica}")
             }

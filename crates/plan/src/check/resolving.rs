@@ -65,6 +65,25 @@ impl Checker<'_> {
             .or_else(|| require(owns, "the node does not own the volume in that turn"))
     }
 
+    /// Data is brought in only where no copy is and none can be, but for what an import left.
+    pub(super) fn importing(&self, step: &Step, application: &ApplicationName) -> Finding {
+        let mut nodes = self.observed.nodes.iter();
+        let none = nodes.all(|(node, observation)| {
+            let copy = observation
+                .seen()
+                .map(|state| state.volumes.get(application));
+            let is_left =
+                |copy: &VolumeCopy| *node == step.node && copy.unfinished_import().is_some();
+            copy.is_some_and(|copy| copy.is_none_or(is_left))
+        });
+        require(none, "a copy may exist").or_else(|| {
+            require(
+                self.is_down(&step.node, application),
+                "the application may run",
+            )
+        })
+    }
+
     /// The only owner's copy stays, and nothing that may still be written is renamed.
     pub(super) fn setting_aside(&self, step: &Step, application: &ApplicationName) -> Finding {
         let owners: Vec<&NodeName> = self

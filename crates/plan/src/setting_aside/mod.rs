@@ -244,6 +244,8 @@ fn check(
                 return Err(WhyNotSetAside::ForeignInUse);
             }
             match &copy.mounted {
+                // Flocker's own import was interrupted.
+                Some(_) if copy.unfinished_import().is_some() => Ok(()),
                 Some(path) => Err(WhyNotSetAside::ForeignMounted { path: path.clone() }),
                 None => Ok(()),
             }

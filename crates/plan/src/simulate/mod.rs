@@ -4,6 +4,7 @@
 //! definition, and a real executor that differs is wrong.
 
 mod containers;
+mod importing;
 mod memory;
 mod pushes;
 mod volumes;
@@ -47,6 +48,10 @@ pub fn simulate(
     match action {
         Action::PushVolume { .. } | Action::PushImage { .. } => {
             pushes::push(observed, node, action).map_err(refuse)?;
+            Ok(Yield::Nothing)
+        }
+        Action::ImportVolume { .. } | Action::SnapshotVolume { .. } => {
+            importing::on_volume(observed, node, action).map_err(refuse)?;
             Ok(Yield::Nothing)
         }
         _ => {
@@ -103,7 +108,11 @@ fn on_one_node(
         }
         Action::SwitchRoutes { ports, .. } => state.network.get_or_insert_default().lead(ports),
         Action::ProgramNetwork { network } => state.network = Some(network.clone()),
-        Action::PushVolume { .. } | Action::PushImage { .. } => {}
+        // More than one node is looked at for these.
+        Action::PushVolume { .. }
+        | Action::PushImage { .. }
+        | Action::ImportVolume { .. }
+        | Action::SnapshotVolume { .. } => {}
     }
     Ok(Yield::Nothing)
 }

@@ -70,7 +70,7 @@ fn check_acquainted(
 
 /// Takes a snapshot of an owned volume, unless nothing was written since the last one; returns
 /// what is sent.
-fn cut(
+pub(super) fn cut(
     observed: &mut Observed,
     (node, application): (&NodeName, &ApplicationName),
     (epoch, kind): (Epoch, PushKind),
@@ -156,7 +156,7 @@ fn receive(
 }
 
 /// Finds a GUID that no snapshot has; later snapshots have higher ones.
-fn fresh_guid(observed: &Observed) -> SnapshotGuid {
+pub(super) fn fresh_guid(observed: &Observed) -> SnapshotGuid {
     let used = observed
         .seen()
         .flat_map(|(_, state)| state.volumes.values())

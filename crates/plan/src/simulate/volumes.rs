@@ -100,7 +100,7 @@ fn decide(state: &mut NodeState, action: &Action) -> Result<(), String> {
                 if copy.role != *role || copy.newest_snapshot != *newest {
                     return Err("the copy is another".to_owned());
                 }
-                if copy.mounted.is_some() {
+                if copy.mounted.is_some() && copy.unfinished_import().is_none() {
                     return Err("the copy is mounted".to_owned());
                 }
                 state.volumes.remove(&name.application);
@@ -274,5 +274,6 @@ pub(super) fn empty_copy(role: VolumeRole) -> VolumeCopy {
         deployment: None,
         key_needed: None,
         held_by: Vec::new(),
+        import: None,
     }
 }

@@ -5,6 +5,7 @@ mod changes;
 mod cluster;
 mod dependencies;
 mod images;
+mod importing;
 mod interruptions;
 mod limits;
 mod membership;

@@ -65,7 +65,7 @@ const fn program(
 }
 
 /// The packages, in the order in which they are needed.
-pub(super) const PACKAGES: [Package; 31] = [
+pub(super) const PACKAGES: [Package; 32] = [
     program(
         "git",
         &["git"],
@@ -82,6 +82,12 @@ pub(super) const PACKAGES: [Package; 31] = [
     library(
         "libzfslinux-dev",
         "libzfs_core and libnvpair, for flocker-zfs (contrib)",
+    ),
+    program(
+        "rsync",
+        &["rsync"],
+        &[Need::Build],
+        "copies what `volume import` brings in",
     ),
     program(
         "binutils",

@@ -43,11 +43,13 @@ pub enum Chapter {
     Limits,
     /// A registry asks for a login.
     PrivateRegistry,
+    /// A Docker volume becomes an application's volume.
+    BringingIn,
 }
 
 impl Chapter {
     /// All of them, in order.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::FirstDeploy,
         Self::SecondDeploy,
         Self::Move,
@@ -67,6 +69,7 @@ impl Chapter {
         Self::SharedVolume,
         Self::Limits,
         Self::PrivateRegistry,
+        Self::BringingIn,
     ];
 
     /// The heading.
@@ -91,6 +94,7 @@ impl Chapter {
             Self::SharedVolume => "a volume that several applications see",
             Self::Limits => "UDP, bind addresses and networks that may connect",
             Self::PrivateRegistry => "a registry that asks for a login",
+            Self::BringingIn => "data is brought in, and taken out",
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The seed's example, from its first deploy to a power cut: applications run
 //! and move with their data, and whoever uses them notices nothing else.
 
+mod bringing_in;
 mod changes;
 mod chapter;
 mod dependencies;
@@ -111,6 +112,7 @@ impl Migration<'_> {
             Chapter::SharedVolume => self.shared_volume().await,
             Chapter::Limits => self.limits().await,
             Chapter::PrivateRegistry => self.private_registry().await,
+            Chapter::BringingIn => self.bringing_in().await,
         }
     }
 

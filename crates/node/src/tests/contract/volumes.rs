@@ -7,7 +7,9 @@ use flocker_model::{
     OwnerClaim, SetAsideName, SnapshotGuid, VolumeCopy, VolumeRole,
 };
 use flocker_remote::protocol::{Change, StepFailure};
-use flocker_zfs::{Acquire, NewVolume, Promote, ReceiveRequest, Release, SetAside, Transfer};
+use flocker_zfs::{
+    Acquire, Incoming, NewImport, NewVolume, Promote, ReceiveRequest, Release, SetAside, Transfer,
+};
 use tokio::io::AsyncReadExt as _;
 use uuid::Uuid;
 
@@ -32,6 +34,9 @@ trait Machines: Sync {
 
     /// Writes to the volume that is being made, as whoever fills it does.
     fn fill(&self, machine: Machine, bytes: &[u8]);
+
+    /// Writes to the volume that is being imported, after what is in it already, which is returned.
+    fn fill_import(&self, machine: Machine, bytes: &[u8]) -> Vec<u8>;
 
     /// Puts a file where the volume is to be mounted, or takes it away.
     fn obstruct(&self, machine: Machine, is_there: bool);
@@ -555,6 +560,117 @@ async fn a_limit_is_set_lifted_and_not_received(machines: &impl Machines) {
     assert_eq!(observe(machines, A).await.unwrap().maximum_size, None);
 }
 
+fn import_from(from: &str) -> NewImport {
+    NewImport {
+        application: web(),
+        from: from.to_owned(),
+        deployment: None,
+    }
+}
+
+/// Goes on with an import; without bytes it is interrupted. Returns what an earlier attempt left.
+async fn import(
+    machines: &impl Machines,
+    from: &str,
+    bytes: &[u8],
+) -> Result<(Change, Vec<u8>), StepFailure> {
+    let volumes = machines.volumes(A);
+    let mut before = Vec::new();
+    let fill = |directory| {
+        before = machines.fill_import(A, bytes);
+        async move {
+            assert_eq!(directory, volumes.mountpoint_of(&web()));
+            match bytes {
+                b"one" => Err(failure_of("interrupted")),
+                _ => Ok(()),
+            }
+        }
+    };
+    let change = volumes.import(&import_from(from), fill).await?;
+    Ok((change, before))
+}
+
+async fn an_import_goes_on_with_what_it_has_and_exists_once_it_is_whole(machines: &impl Machines) {
+    let volumes = machines.volumes(A);
+    let interrupted = import(machines, "/srv/db", b"one").await.unwrap_err();
+    assert_eq!(interrupted.message, "interrupted");
+    let copy = observe(machines, A).await.unwrap();
+    assert_eq!(copy.unfinished_import(), Some("/srv/db"));
+    assert!(make(volumes).await.unwrap_err().stale);
+    assert!(volumes.open_owned_now(&web()).await.unwrap_err().stale);
+    import(machines, "/srv/other", b"two").await.unwrap_err();
+
+    let (change, before) = import(machines, "/srv/db", b"two").await.unwrap();
+    assert_eq!((change, before), (Change::Changed, b"one".to_vec()));
+    let copy = observe(machines, A).await.unwrap();
+    assert_eq!(copy.owned_epoch(), Some(Epoch::FIRST));
+    assert_eq!(copy.import.as_deref(), Some("/srv/db"));
+    assert_eq!((copy.snapshots.len(), copy.written), (1, ByteCount::ZERO));
+    assert!(copy.mounted.is_none() && copy.deployment.is_none());
+    let (change, _) = import(machines, "/srv/db", b"three").await.unwrap();
+    assert_eq!(change, Change::Unchanged);
+    let other = import(machines, "/srv/other", b"three").await.unwrap_err();
+    assert!(other.stale, "{other:?}");
+
+    hand_over(machines, (A, B), 1).await;
+    let volume = machines.volumes(B).open_owned(&web(), Epoch(2)).await;
+    volume.unwrap().mount().await.unwrap();
+    assert_eq!(machines.read(B), b"onetwo");
+    machines.volumes(B).unmount(&web()).await.unwrap();
+}
+
+async fn an_unfinished_import_can_be_set_aside(machines: &impl Machines) {
+    import(machines, "/srv/db", b"one").await.unwrap_err();
+    let copy = observe(machines, A).await.unwrap();
+    let set_aside = SetAside {
+        name: SetAsideName {
+            application: web(),
+            epoch: Epoch(0),
+            at: 1,
+        },
+        role: copy.role,
+        newest: None,
+    };
+    let volumes = machines.volumes(A);
+    assert_eq!(
+        volumes.set_aside(&set_aside).await.unwrap(),
+        Change::Changed
+    );
+    assert_eq!(observe(machines, A).await, None);
+    assert_eq!(make(volumes).await.unwrap(), Change::Changed);
+}
+
+async fn a_stream_becomes_a_volume_that_ends_with_its_snapshot(machines: &impl Machines) {
+    create(machines, b"data").await;
+    let target = snapshot(machines, A).await;
+    let volume = machines.volumes(A).open_owned_now(&web()).await.unwrap();
+    let sending = volume.send(target, &Incoming::default()).await.unwrap();
+    let mut stream = Vec::new();
+    let mut sending = sending.unwrap();
+    sending.stream.read_to_end(&mut stream).await.unwrap();
+    sending.completion.await.unwrap();
+
+    let (there, new) = (machines.volumes(B), import_from("stream:web.zfs"));
+    let cut = &stream[..stream.len() - 1];
+    there.import_stream(&new, cut).await.unwrap_err();
+    let garbage = b"no stream at all, but long enough to be looked at".repeat(10);
+    there
+        .import_stream(&new, garbage.as_slice())
+        .await
+        .unwrap_err();
+    for change in [Change::Changed, Change::Unchanged] {
+        let imported = there.import_stream(&new, stream.as_slice()).await;
+        assert_eq!(imported.unwrap(), change);
+    }
+    let copy = observe(machines, B).await.unwrap();
+    assert_eq!(copy.owned_epoch(), Some(Epoch::FIRST));
+    assert_eq!((copy.newest_own(), copy.snapshots.len()), (Some(target), 1));
+    let volume = there.open_owned(&web(), Epoch::FIRST).await.unwrap();
+    volume.mount().await.unwrap();
+    assert_eq!(machines.read(B), b"data");
+    there.unmount(&web()).await.unwrap();
+}
+
 /// Every test of the suite.
 macro_rules! volumes_suite {
     ($fixture:path) => {
@@ -575,6 +691,9 @@ macro_rules! volumes_suite {
             an_owner_receives_nothing
             pruning_keeps_the_newest_and_what_is_to_be_kept
             a_limit_is_set_lifted_and_not_received
+            an_import_goes_on_with_what_it_has_and_exists_once_it_is_whole
+            an_unfinished_import_can_be_set_aside
+            a_stream_becomes_a_volume_that_ends_with_its_snapshot
         }
     };
 }
@@ -626,6 +745,14 @@ mod fake {
             let making = state.disk.pool.creating.get_mut(&web()).unwrap();
             assert!(making.contents.is_empty());
             making.write(bytes);
+        }
+
+        fn fill_import(&self, machine: Machine, bytes: &[u8]) -> Vec<u8> {
+            let mut state = self.volumes(machine).host.state();
+            let importing = state.disk.pool.importing.get_mut(&web()).unwrap();
+            let before = importing.contents.clone();
+            importing.write(bytes);
+            before
         }
 
         fn read(&self, machine: Machine) -> Vec<u8> {
@@ -711,6 +838,13 @@ mod pool {
             let path = self.volumes(machine).mountpoint_of(&web());
             assert_eq!(std::fs::read_dir(&path).unwrap().count(), 0);
             std::fs::write(path.join("data"), bytes).unwrap();
+        }
+
+        fn fill_import(&self, machine: Machine, bytes: &[u8]) -> Vec<u8> {
+            let path = self.volumes(machine).mountpoint_of(&web()).join("data");
+            let before = std::fs::read(path).unwrap_or_default();
+            self.write(machine, bytes);
+            before
         }
 
         fn read(&self, machine: Machine) -> Vec<u8> {

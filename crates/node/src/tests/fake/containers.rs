@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use flocker_docker::{
-    ApplicationContainer, BindMount, ContainerObservation, EngineObservation, NamespaceContainer,
+    ApplicationContainer, BindMount, ContainerObservation, DockerVolume, EngineObservation,
+    NamespaceContainer, Writer,
 };
 use flocker_model::{
     ApplicationName, CheckOrigin, ContainerSpecification, ContainerStatus, Digest, Health,
@@ -36,6 +37,8 @@ pub(crate) struct Docker {
     has_network: bool,
     /// The logins that the last pull was given.
     pub(in crate::tests) used_logins: RegistryLogins,
+    /// The volumes of Docker's, and where they are.
+    pub(crate) volumes: BTreeMap<String, PathBuf>,
     /// How many containers there ever were.
     created: u64,
 }
@@ -68,6 +71,8 @@ pub(crate) struct Processes {
     /// Those whose health check passed since they were started.
     checked: BTreeSet<ApplicationName>,
     namespaces: BTreeMap<ApplicationName, (u32, Ipv4Addr)>,
+    /// Containers of somebody else that write to the machine's directories.
+    pub(crate) writers: Vec<Writer>,
 }
 
 /// An image whose registry never comes to its end.
@@ -260,6 +265,25 @@ impl Containers for FakeContainers {
 
     async fn observe_engine(&self) -> Result<EngineObservation, StepFailure> {
         self.host.act(|_| Ok(EngineObservation::default())).await
+    }
+
+    async fn observe_docker_volume(&self, name: &str) -> Result<Option<DockerVolume>, StepFailure> {
+        let observed = self.host.act(|state| {
+            let place = state.disk.docker.volumes.get(name);
+            Ok(place.map(|place| DockerVolume {
+                driver: "local".to_owned(),
+                mountpoint: place.clone(),
+                device: None,
+            }))
+        });
+        observed.await
+    }
+
+    async fn observe_writers(&self) -> Result<Vec<Writer>, StepFailure> {
+        let observed = self
+            .host
+            .act(|state| Ok(state.running.processes.writers.clone()));
+        observed.await
     }
 
     async fn ensure_network(&self) -> Result<Ipv4Addr, StepFailure> {

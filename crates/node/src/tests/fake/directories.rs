@@ -5,12 +5,14 @@ use std::path::{Path, PathBuf};
 
 use flocker_docker::BindMount;
 use flocker_model::{
-    ApplicationName, ContainerFile, Digest, HostPath, MountPath, MountSource, VolumeFill,
+    ApplicationName, ByteCount, ContainerFile, Digest, HostPath, MountPath, MountSource, VolumeFill,
 };
 use flocker_remote::protocol::{Change, StepFailure};
+use flocker_zfs::TreeSize;
 
 use super::{Host, changed};
 use crate::failure::failure_of;
+use crate::import_source::ImportSource;
 use crate::platform::{Directories, WantedDirectories};
 
 /// The directories of a machine in memory.
@@ -104,6 +106,23 @@ impl Directories for FakeDirectories {
         _sources: &[PathBuf],
     ) -> Result<(), StepFailure> {
         Ok(())
+    }
+
+    async fn resolve(&self, path: &Path) -> Result<PathBuf, StepFailure> {
+        Ok(path.to_owned())
+    }
+
+    async fn measure(&self, _root: &Path) -> Result<TreeSize, StepFailure> {
+        Ok(Self::size())
+    }
+
+    async fn import(
+        &self,
+        _sources: &[ImportSource],
+        root: &Path,
+        tell: impl FnMut(ByteCount) + Send,
+    ) -> Result<(), StepFailure> {
+        self.copy_into(root, tell).await
     }
 
     async fn remove_scratch(&self, application: &ApplicationName) -> Result<Change, StepFailure> {

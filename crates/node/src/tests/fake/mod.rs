@@ -12,6 +12,7 @@
 mod containers;
 mod directories;
 mod faults;
+mod importing;
 mod owned;
 mod peers;
 mod pool;
@@ -29,6 +30,7 @@ pub(super) use containers::{ENDLESS_IMAGE, FakeContainers, archive};
 pub(super) use directories::FakeDirectories;
 pub(crate) use faults::arrive;
 pub(super) use faults::{Fault, Faults};
+pub(super) use importing::IMPORTED;
 pub(super) use peers::{FakePeers, Neighbours};
 pub(super) use pool::{Dataset, Guids, Trouble};
 pub(super) use routes::FakeRoutes;

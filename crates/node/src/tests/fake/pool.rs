@@ -48,6 +48,8 @@ pub(crate) struct Pool {
     pub(crate) volumes: BTreeMap<ApplicationName, Dataset>,
     /// Volumes that are being made: nobody but the next attempt sees them.
     pub(crate) creating: BTreeMap<ApplicationName, Dataset>,
+    /// Volumes that are being imported.
+    pub(crate) importing: BTreeMap<ApplicationName, Dataset>,
     /// First copies that are being received.
     pub(super) receiving: BTreeMap<ApplicationName, Dataset>,
     /// Who has volumes mounted elsewhere.
@@ -66,6 +68,9 @@ pub(crate) struct Dataset {
     pub(super) handoff: Option<SnapshotGuid>,
     pub(super) deployment: Option<DeploymentId>,
     pub(super) maximum_size: Option<ByteCount>,
+    /// Where its content came from, if it was imported, and whether all of it is there.
+    pub(super) import: Option<String>,
+    pub(super) is_unfinished: bool,
     /// Flocker's, oldest first.
     pub(super) snapshots: Vec<Snapshot>,
     /// The newest that others took since the last of those.
@@ -113,7 +118,11 @@ impl Pool {
     /// Unmounts everything; what was not on the disk yet is in the intent logs alone.
     pub(super) fn lose_power(&mut self) {
         let datasets = self.volumes.values_mut();
-        for dataset in datasets.chain(self.creating.values_mut()) {
+        let unfinished = self
+            .creating
+            .values_mut()
+            .chain(self.importing.values_mut());
+        for dataset in datasets.chain(unfinished) {
             if dataset.is_mounted {
                 let unwritten = dataset.contents.split_off(dataset.on_disk);
                 dataset.log.extend(unwritten);
@@ -125,13 +134,16 @@ impl Pool {
     /// What anybody sees of a copy: a first one as soon as there is anything of it.
     pub(super) fn shown(&self, application: &ApplicationName) -> Option<&Dataset> {
         let whole = self.volumes.get(application);
-        whole.or_else(|| self.receiving.get(application))
+        let unfinished = || self.importing.get(application);
+        whole
+            .or_else(unfinished)
+            .or_else(|| self.receiving.get(application))
     }
 
     /// Lists every copy that anybody sees.
     pub(super) fn names(&self) -> BTreeSet<ApplicationName> {
         let names = self.volumes.keys().chain(self.receiving.keys());
-        names.cloned().collect()
+        names.chain(self.importing.keys()).cloned().collect()
     }
 }
 
@@ -144,6 +156,8 @@ impl Dataset {
             handoff: None,
             deployment: None,
             maximum_size: None,
+            import: None,
+            is_unfinished: false,
             snapshots: Vec::new(),
             others_snapshot: None,
             contents: Vec::new(),
@@ -213,6 +227,12 @@ impl Dataset {
         });
     }
 
+    /// Takes a whole stream in that came from outside.
+    pub(super) fn receive_all(&mut self, guid: SnapshotGuid, contents: Vec<u8>) {
+        self.contents = contents;
+        self.take_snapshot(guid);
+    }
+
     /// The newest of Flocker's snapshots.
     pub(super) fn newest(&self) -> Option<SnapshotGuid> {
         self.snapshots.last().map(|snapshot| snapshot.guid)
@@ -237,6 +257,10 @@ impl Dataset {
 
     pub(crate) fn role(&self, node: NodeId) -> VolumeRole {
         let epoch = self.epoch;
+        if self.is_unfinished {
+            let problem = "is an import that is not finished".to_owned();
+            return VolumeRole::Foreign { problem };
+        }
         if self.owner == node {
             VolumeRole::Owned { epoch }
         } else {
@@ -274,6 +298,7 @@ impl Dataset {
             deployment: self.deployment.clone(),
             key_needed: None,
             held_by: Vec::new(),
+            import: self.import.clone(),
         }
     }
 }

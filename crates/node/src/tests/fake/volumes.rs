@@ -9,7 +9,7 @@ use flocker_model::{
 };
 use flocker_remote::protocol::{Change, StepFailure};
 use flocker_zfs::{
-    Acquire, Incoming, NewVolume, Promote, ReceiveRequest, Release, SetAside, Transfer,
+    Acquire, Incoming, NewImport, NewVolume, Promote, ReceiveRequest, Release, SetAside, Transfer,
 };
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 
@@ -285,6 +285,25 @@ impl Volumes for FakeVolumes {
         renamed.await
     }
 
+    async fn import<F>(
+        &self,
+        new: &NewImport,
+        fill: impl FnOnce(PathBuf) -> F + Send,
+    ) -> Result<Change, StepFailure>
+    where
+        F: Future<Output = Result<(), StepFailure>> + Send,
+    {
+        self.import_filled(new, fill).await
+    }
+
+    async fn import_stream(
+        &self,
+        new: &NewImport,
+        stream: impl AsyncRead + Send + Unpin,
+    ) -> Result<Change, StepFailure> {
+        self.import_streamed(new, stream).await
+    }
+
     async fn release(
         &self,
         application: &ApplicationName,
@@ -414,10 +433,11 @@ impl Volumes for FakeVolumes {
             if dataset.role(self.node) != set_aside.role || is_other {
                 return Err(stale("it is another copy"));
             }
-            if dataset.is_mounted {
+            if dataset.is_mounted && !dataset.is_unfinished {
                 return Err(failure_of("it is mounted"));
             }
             let renamed = pool.volumes.remove(name);
+            let renamed = renamed.or_else(|| pool.importing.remove(name));
             let renamed = renamed.or_else(|| pool.receiving.remove(name));
             pool.set_aside.extend(renamed);
             Ok(Change::Changed)

@@ -1,0 +1,175 @@
+//! A stream of this machine that becomes a volume on a node.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use flocker_failpoint::reach;
+use flocker_model::{ApplicationName, DeploymentId, ImportContent, NodeName};
+use flocker_plan::StepId;
+use flocker_remote::protocol::{Change, Event, Progress, StepDone};
+use flocker_remote::ssh::{CommandError, Connection};
+use thiserror::Error;
+use tokio::io::{AsyncRead, ReadBuf};
+use tokio::sync::mpsc;
+
+use crate::drive::failure_of;
+use crate::session::{Incoming, node_command};
+
+/// How many bytes pass between two reports of progress.
+const REPORT_EVERY: u64 = 4 << 20;
+
+/// What stands for standard input.
+const STANDARD_INPUT: &str = "-";
+
+/// A stream was not imported.
+#[derive(Debug, Error)]
+pub(crate) enum ImportFileError {
+    /// The file cannot be read.
+    #[error("cannot read {file} on this machine")]
+    Read {
+        /// The file.
+        file: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// The node did not take it.
+    #[error(transparent)]
+    Upload(#[from] CommandError),
+}
+
+/// A stream of this machine that is sent to a node.
+pub(crate) struct Upload {
+    pub(crate) connection: Connection,
+    pub(crate) node: NodeName,
+    pub(crate) step: StepId,
+    pub(crate) local: mpsc::UnboundedSender<(NodeName, Incoming)>,
+}
+
+impl Upload {
+    /// Sends it, and reports as a node does.
+    pub(crate) async fn run(
+        self,
+        (application, content, deployment): (ApplicationName, ImportContent, Option<DeploymentId>),
+        file: String,
+    ) {
+        let step = self.step;
+        let tell = |progress| self.say(Event::Progress { step, progress });
+        let import = (&application, &content, deployment.as_ref());
+        let uploaded = upload(&self.connection, import, &file, tell).await;
+        self.say(match uploaded {
+            Ok(()) => Event::Done {
+                step,
+                done: StepDone::plain(Change::Changed),
+            },
+            Err(error) => Event::Failed {
+                step,
+                failure: failure_of(&error),
+            },
+        });
+    }
+
+    fn say(&self, event: Event) {
+        // Nobody listens any more when the command has ended.
+        let _ = self
+            .local
+            .send((self.node.clone(), Incoming::Event(Box::new(event))));
+    }
+}
+
+/// Streams `file` to the node at the other end of `connection`, which makes a volume of it.
+async fn upload(
+    connection: &Connection,
+    (application, content, deployment): (&ApplicationName, &ImportContent, Option<&DeploymentId>),
+    file: &str,
+    tell: impl FnMut(Progress) + Unpin,
+) -> Result<(), ImportFileError> {
+    let read = |source| ImportFileError::Read {
+        file: file.to_owned(),
+        source,
+    };
+    let (input, total): (Box<dyn AsyncRead + Send + Unpin>, _) = if file == STANDARD_INPUT {
+        (Box::new(tokio::io::stdin()), None)
+    } else {
+        let opened = tokio::fs::File::open(file).await.map_err(read)?;
+        let length = opened.metadata().await.map_err(read)?.len();
+        // A pipe has no length.
+        (Box::new(opened), Some(length).filter(|length| *length > 0))
+    };
+    let mut command = node_command(connection, "import-stream");
+    if let Some(deployment) = deployment {
+        command = command.args(["--deployment".to_owned(), deployment.to_string()]);
+    }
+    // A name may begin with a dash.
+    let command = command
+        .arg("--")
+        .arg(application.as_str())
+        .arg(content.to_string());
+    let counted = Counted {
+        input,
+        progress: Progress {
+            what: format!("send {content}"),
+            done: 0,
+            total,
+        },
+        told: 0,
+        tell,
+    };
+    reach(|| "volume.upload.begin".to_owned()).await;
+    connection.upload(&command, counted).await?;
+    Ok(())
+}
+
+/// An input that tells how much of it was read.
+struct Counted<R, T> {
+    input: R,
+    progress: Progress,
+    told: u64,
+    tell: T,
+}
+
+impl<R: AsyncRead + Unpin, T: FnMut(Progress) + Unpin> AsyncRead for Counted<R, T> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let polled = Pin::new(&mut self.input).poll_read(context, buffer);
+        let read = buffer.filled().len().saturating_sub(before);
+        self.progress.done = self.progress.done.saturating_add(read as u64);
+        if self.progress.done - self.told >= REPORT_EVERY {
+            self.told = self.progress.done;
+            let progress = self.progress.clone();
+            (self.tell)(progress);
+        }
+        polled
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncReadExt as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn an_upload_tells_how_far_it_is() {
+        let input = vec![7; 9 << 20];
+        let mut told = Vec::new();
+        let mut counted = Counted {
+            input: input.as_slice(),
+            progress: Progress {
+                what: "send stream:db.zfs".to_owned(),
+                done: 0,
+                total: Some(9 << 20),
+            },
+            told: 0,
+            tell: |progress: Progress| told.push(progress.done),
+        };
+        let mut output = Vec::new();
+        counted.read_to_end(&mut output).await.unwrap();
+        assert!(output == input);
+        assert!(told.len() == 2 && told[0] >= REPORT_EVERY, "{told:?}");
+    }
+}

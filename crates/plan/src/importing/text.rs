@@ -1,0 +1,109 @@
+//! Why data is not imported, in words.
+
+use std::fmt;
+
+use flocker_model::Obstacle;
+
+use super::{Importing, NotImported, WhyNotImported};
+use crate::naming::{import_command, look_at_pool, set_aside_command};
+
+impl NotImported {
+    /// Tells whether the cause is that a node did not answer.
+    pub fn is_unreachable(&self) -> bool {
+        match &self.why {
+            WhyNotImported::NodeUnseen { .. } => true,
+            WhyNotImported::VolumeUnknown { unseen } => !unseen.away.is_empty(),
+            _ => false,
+        }
+    }
+
+    /// Says what the operator can do next.
+    pub fn hint(&self) -> String {
+        let Importing {
+            application, node, ..
+        } = &self.importing;
+        match &self.why {
+            WhyNotImported::NodeUnseen { .. } => format!("make `ssh {node}` work"),
+            WhyNotImported::PoolUnusable { pool, problem } => look_at_pool(node, pool, problem),
+            WhyNotImported::VolumeUnknown { unseen } => unseen.hint(),
+            WhyNotImported::VolumeExists { .. } => format!(
+                "a deploy of `{application}` uses that volume; to bring the data in beside it, import \
+                 it as the volume of an application with another name"
+            ),
+            WhyNotImported::Foreign { node, .. } => format!(
+                "{} keeps that dataset under another name",
+                set_aside_command(application, node)
+            ),
+            WhyNotImported::OtherImport { node, from } => format!(
+                "{} finishes it; {} gives it up and keeps what it has under another name",
+                import_command(application, node, from),
+                set_aside_command(application, node)
+            ),
+            WhyNotImported::ContainerExists => {
+                format!("deploy without `{application}` first, which removes the container")
+            }
+            WhyNotImported::Obstructed { obstruction } => match &obstruction.by {
+                Obstacle::Files => format!(
+                    "move {} on {node} to a place outside of Flocker's directories; to import what is \
+                     in it, name that place after --from",
+                    obstruction.path
+                ),
+                Obstacle::Mount { .. } => {
+                    format!("`umount {}` on {node}", obstruction.path)
+                }
+            },
+        }
+    }
+}
+
+impl fmt::Display for NotImported {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Importing {
+            application,
+            node,
+            content,
+        } = &self.importing;
+        write!(
+            formatter,
+            "{content} is not imported as the volume of `{application}` on {node}: "
+        )?;
+        match &self.why {
+            WhyNotImported::NodeUnseen { reason } => {
+                write!(formatter, "{node} cannot be reached: {reason}")
+            }
+            WhyNotImported::PoolUnusable { pool, problem } => {
+                write!(formatter, "pool {pool} of {node} {problem}")
+            }
+            WhyNotImported::VolumeUnknown { unseen } => write!(
+                formatter,
+                "the volume may exist on {unseen}, which was not seen"
+            ),
+            WhyNotImported::VolumeExists { copy } => {
+                write!(formatter, "the volume exists; there is {copy}")
+            }
+            WhyNotImported::Foreign {
+                node,
+                dataset,
+                problem,
+            } => write!(formatter, "dataset {dataset} on {node} {problem}"),
+            WhyNotImported::OtherImport { node, from } => {
+                write!(formatter, "an import from {from} on {node} is not finished")
+            }
+            WhyNotImported::ContainerExists => {
+                write!(formatter, "{node} has a container of it")
+            }
+            WhyNotImported::Obstructed { obstruction } => match &obstruction.by {
+                Obstacle::Files => write!(
+                    formatter,
+                    "{} on {node}, where the volume is to be mounted, has files in it or is a file",
+                    obstruction.path
+                ),
+                Obstacle::Mount { source, .. } => write!(
+                    formatter,
+                    "{source} is mounted at {} on {node}, where the volume is to be mounted",
+                    obstruction.path
+                ),
+            },
+        }
+    }
+}
