@@ -43,8 +43,6 @@ pub struct BindMount {
     pub target: MountPath,
     /// Whether the container cannot change it.
     pub read_only: bool,
-    /// Whether the container may only read it.
-    pub read_only: bool,
 }
 
 /// Makes the labels that tell whether an application container is the one that is wanted.
@@ -263,7 +261,6 @@ mod tests {
             source: PathBuf::from(source),
             target: target.parse().unwrap(),
             read_only: target.ends_with(".conf"),
-            read_only: source.ends_with("data"),
         };
         let specification = ContainerSpecification {
             stop_signal: Some("SIGINT".parse().unwrap()),
@@ -283,11 +280,9 @@ mod tests {
         let mounts = serde_json::to_value(body.host_config.unwrap().mounts).unwrap();
         assert_eq!(mounts[1]["Source"], "/flocker/db/data");
         assert_eq!(mounts[1]["Target"], "/var/lib/postgresql/data");
-        assert!(mounts[1].get("ReadOnly").is_none());
         assert_eq!(mounts[2]["Target"], "/etc/db.conf");
         assert_eq!(mounts[2]["ReadOnly"], true);
-        assert_eq!(mounts[1]["ReadOnly"], true);
-        assert_eq!(mounts[0]["ReadOnly"], serde_json::Value::Null);
+        assert_eq!(mounts[1]["ReadOnly"], serde_json::Value::Null);
         assert_eq!(body.stop_signal.as_deref(), Some("SIGINT"));
         assert_eq!(body.stop_timeout, Some(90));
     }
