@@ -1,6 +1,6 @@
 //! A registry that asks for a login gives a node an image, and the node does not keep the login.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::super::cluster::BLOCKED;
 use super::super::failure::{Failure, expect};
@@ -12,9 +12,7 @@ use super::own_secrets::PLACES;
 use super::secrets::{SEARCHED, to_the_end};
 use super::{FIRST, Migration, SECOND};
 
-/// The registry's only user.
-const USER: &str = "ann";
-/// The password of [`USER`].
+/// The password of the registry's only user.
 const PASSWORD: &str = "only-for-its-users";
 /// `ann:only-for-its-users`, as Docker writes it.
 const ENCODED: &str = "YW5uOm9ubHktZm9yLWl0cy11c2Vycw==";
@@ -73,14 +71,14 @@ impl Migration<'_> {
             .await?;
 
         let layout = applications.on_both(&["registry"], &["private"], self.layouts);
-        let empty = self.docker_directory("{}\n").await?;
+        let empty = self.docker_directory("logged-out", "{}\n").await?;
         let name = "without a login the image is refused, with the command that helps";
-        self.check(name, self.refuse_image(&layout, empty.path()))
-            .await?;
-        let logged_in = self.docker_directory(&docker_configuration()).await?;
+        self.check(name, self.refuse_image(&layout, &empty)).await?;
+        let configuration = docker_configuration();
+        let logged_in = self.docker_directory("logged-in", &configuration).await?;
         let name = "with the operator's login a node gets the image";
         self.check(name, async {
-            let deploy = self.cluster.deploy_as(&layout, &[], logged_in.path());
+            let deploy = self.cluster.deploy_as(&layout, &[], &logged_in);
             let transcript = deploy.await?;
             transcript.expect_exit(0)?;
             let second = self.layouts.second;
@@ -92,12 +90,12 @@ impl Migration<'_> {
     }
 
     /// Makes a directory for Docker's configuration on the operator's machine.
-    async fn docker_directory(&self, text: &str) -> Result<tempfile::TempDir, Stopped> {
+    async fn docker_directory(&self, name: &str, text: &str) -> Result<PathBuf, Stopped> {
         let made = async {
-            let directory = tempfile::tempdir();
-            let directory = directory.map_err(|error| unmade(&error))?;
-            let written = std::fs::write(directory.path().join("config.json"), text);
-            written.map_err(|error| unmade(&error))?;
+            let directory = self.site.directory().join(name);
+            std::fs::create_dir_all(&directory)
+                .and_then(|()| std::fs::write(directory.join("config.json"), text))
+                .map_err(|error| unmade(&error))?;
             Ok(directory)
         };
         self.check("Docker's configuration is written", made).await
@@ -152,7 +150,7 @@ mod tests {
 
     #[test]
     fn the_login_is_that_of_the_registrys_user() {
-        let program = format!("printf {USER}:{PASSWORD} | base64");
+        let program = format!("printf ann:{PASSWORD} | base64");
         let encoded = std::process::Command::new("sh")
             .args(["-c", &program])
             .output();
@@ -160,7 +158,7 @@ mod tests {
             String::from_utf8(encoded.unwrap().stdout).unwrap().trim(),
             ENCODED
         );
-        assert!(HTPASSWD.starts_with(USER));
+        assert!(HTPASSWD.starts_with("ann:"));
         assert!(!applications().contains("${"));
     }
 }
