@@ -10,6 +10,7 @@ use flocker_model::{ApplicationName, Deployment};
 use flocker_plan::{Blocked, BlockedKind, Goal, Outcome, OutcomeKind, Plan, Scope, plan};
 
 use crate::arguments::Deploy;
+use crate::beside::Beside;
 use crate::drive::Driver;
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -100,7 +101,7 @@ fn read_configuration(arguments: &Deploy, printer: &Printer) -> Result<Deploymen
     let application = read(&arguments.application_config)?;
     let deployment = read(&arguments.deployment_config)?;
     let name = |path: &Path| path.display().to_string();
-    let parsed = flocker_config::parse_with_warnings(
+    let parsed = flocker_config::parse_beside(
         Source {
             name: &name(&arguments.application_config),
             bytes: &application,
@@ -109,6 +110,7 @@ fn read_configuration(arguments: &Deploy, printer: &Printer) -> Result<Deploymen
             name: &name(&arguments.deployment_config),
             bytes: &deployment,
         },
+        &Beside,
     )
     .map_err(|diagnostics| {
         printer.diagnostics(diagnostics.to_string().trim_end());

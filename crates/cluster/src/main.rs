@@ -3,6 +3,8 @@
 
 mod arguments;
 mod asking;
+mod beside;
+mod convert;
 mod deploy;
 mod docker_endpoint;
 mod drive;
@@ -49,6 +51,7 @@ fn main() -> ExitCode {
         Command::Volume {
             command: Volume::Resolve(resolve),
         } => run(resolve.common.verbose, volume::resolve(&resolve)),
+        Command::Convert(files) => convert::run(&files),
         Command::Completions { shell } => write(|output| {
             clap_complete::generate(shell, &mut Arguments::command(), "flocker-cluster", output);
             Ok(())

@@ -8,8 +8,10 @@
 //!
 //! [`Deployment`]: flocker_model::Deployment
 
+mod adopt;
 mod application;
 mod compose;
+mod convert;
 mod cross;
 mod diagnostic;
 mod directory;
@@ -37,6 +39,8 @@ mod unreadable;
 mod volume;
 mod volumes;
 
+pub use adopt::{NoSurroundings, PathKind, Surroundings};
+pub use convert::{Converted, convert};
 pub use diagnostic::{Diagnostic, Diagnostics, Place, Severity};
-pub use parse::{Parsed, parse, parse_with_warnings};
+pub use parse::{Parsed, parse, parse_beside, parse_with_warnings};
 pub use source::Source;

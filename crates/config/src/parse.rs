@@ -4,11 +4,12 @@ use std::collections::BTreeSet;
 
 use flocker_model::Deployment;
 
+use crate::adopt::{Adopted, NoSurroundings, Surroundings, adopt};
 use crate::application::{Draft, read_applications};
 use crate::cross::{check_applications, check_placed_once, check_places};
 use crate::diagnostic::Diagnostics;
 use crate::nodes::{DraftNode, read_nodes};
-use crate::recognise::{applications, check_kind};
+use crate::recognise::{applications, check_kind, in_order};
 use crate::report::Report;
 use crate::source::{File, Source, Span, Text};
 use crate::tree::Tree;
@@ -32,7 +33,20 @@ pub fn parse(application: Source<'_>, deployment: Source<'_>) -> Result<Deployme
     parse_with_warnings(application, deployment).map(|parsed| parsed.deployment)
 }
 
-/// Reads both files: the application configuration and the deployment configuration.
+/// Reads both files, of which none refers to others or to variables: see [`parse_beside`].
+///
+/// # Errors
+/// Returns everything that is wrong with either file, see [`parse_beside`].
+pub fn parse_with_warnings(
+    application: Source<'_>,
+    deployment: Source<'_>,
+) -> Result<Parsed, Diagnostics> {
+    parse_beside(application, deployment, &NoSurroundings)
+}
+
+/// Reads both files: the application configuration and the deployment configuration, in either order.
+/// In the place of the first there may be a file of Compose, of Fig or of an earlier release of
+/// Flocker, which may refer to `surroundings`.
 ///
 /// The result keeps what [`Deployment`] promises: every placed application is defined and placed
 /// once, links lead to defined applications, and no two applications share an external port. An
@@ -43,19 +57,18 @@ pub fn parse(application: Source<'_>, deployment: Source<'_>) -> Result<Deployme
 /// Returns everything that is wrong with either file, warnings included, up to
 /// [`Diagnostics::LIMIT`]. A file that is not readable at all (not UTF-8, not YAML, too large)
 /// has one diagnostic, and the other file is still checked as far as it can be alone.
-pub fn parse_with_warnings(
+pub fn parse_beside(
     application: Source<'_>,
     deployment: Source<'_>,
+    surroundings: &dyn Surroundings,
 ) -> Result<Parsed, Diagnostics> {
+    let (application, deployment) = in_order(application, deployment);
+    let name = application.name;
     let mut report = Report::default();
     let (application_text, application) = read(application, File::Application, &mut report);
     let (deployment_text, deployment) = read(deployment, File::Deployment, &mut report);
-    let drafts = application.map(|tree| {
-        let entries = applications(tree.root(), &mut report);
-        let drafts = read_applications(&entries, &mut report);
-        check_applications(&drafts, &mut report);
-        drafts
-    });
+    let application = application.and_then(|tree| adopt(tree, name, surroundings, &mut report));
+    let drafts = application.map(|adopted| read_adopted(&adopted, &mut report));
     let nodes = deployment.map(|tree| read_nodes(tree.root(), &mut report));
     match (&drafts, &nodes) {
         (Some(drafts), Some(nodes)) => check_places(drafts, nodes, &mut report),
@@ -73,6 +86,14 @@ pub fn parse_with_warnings(
         }),
         _ => Err(diagnostics),
     }
+}
+
+/// Reads the applications of a file, and checks them against each other.
+pub(crate) fn read_adopted(adopted: &Adopted, report: &mut Report) -> Vec<Draft> {
+    let entries = applications(adopted.tree.root(), report);
+    let drafts = read_applications(&entries, report);
+    check_applications(&drafts, report);
+    drafts
 }
 
 /// Puts together what was checked.
@@ -97,7 +118,7 @@ fn assemble(drafts: Vec<Draft>, nodes: Vec<DraftNode>) -> Deployment {
 }
 
 /// Reads one file as far as a tree of the right kind; `None` if that was reported to be impossible.
-fn read(source: Source<'_>, file: File, report: &mut Report) -> (Text, Option<Tree>) {
+pub(crate) fn read(source: Source<'_>, file: File, report: &mut Report) -> (Text, Option<Tree>) {
     let mut text = Text {
         name: source.name.to_owned(),
         content: String::new(),
