@@ -44,8 +44,8 @@ fn check(name: &str) {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("../../examples")
         .join(name);
-    let compose = fs::read(directory.join("compose.yaml")).unwrap();
-    let deployment = fs::read(directory.join("deployment.yml")).unwrap();
+    let content = |name| fs::read(directory.join(name)).unwrap_or_else(|error| panic!("{error}"));
+    let (compose, deployment) = (content("compose.yaml"), content("deployment.yml"));
     let source = |name, bytes| Source { name, bytes };
     let parsed = parse_beside(
         source("compose.yaml", &compose),

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use crate::adopt::yaml::{Pair, Shape, Yaml};
 use crate::phrase::double_quoted;
+use crate::render::visible_character;
 use crate::tree::{Scalar, ScalarKind};
 
 /// The column up to which a list of words stays in its line.
@@ -32,10 +33,13 @@ pub(crate) fn write_document(
 
 /// Writes a comment, one line for each of the text.
 pub(crate) fn comment(text: &str) -> String {
-    let visible =
-        |line: &str| -> String { line.chars().map(crate::render::visible_character).collect() };
-    let lines = text.split(['\n', '\r']).map(visible);
-    lines.map(|line| format!("# {line}\n")).collect()
+    let mut written = String::new();
+    for line in text.split(['\n', '\r']) {
+        written.push_str("# ");
+        written.extend(line.chars().map(visible_character));
+        written.push('\n');
+    }
+    written
 }
 
 fn write_entry(text: &mut String, (key, value): &Pair, depth: usize) {

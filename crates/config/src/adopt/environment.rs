@@ -128,26 +128,17 @@ fn from_outside(
     environment: &mut Environment,
     adoption: &mut Adoption<'_>,
 ) {
-    match adoption.variables.get(&name.value) {
-        Some(value) => {
-            let text = format!(
-                "the value of {} comes from outside of the file",
-                quote(&name.value)
-            );
-            adoption.decide(name.span, text);
-            let value = Yaml::string(name.span, escape_dollars(&value));
-            environment.set(name.clone(), value);
-        }
-        None => {
-            let (message, _) = unset(&name.value);
-            adoption.error(
-                name.span,
-                message,
-                "set it in the file `.env` beside this one or in the environment, or write a value \
-                 here",
-            );
-        }
-    }
+    let Some(value) = adoption.variables.get(&name.value) else {
+        let (message, _) = unset(&name.value);
+        let hint = "set it in the file `.env` beside this one or in the environment, or write a value \
+                    here";
+        return adoption.error(name.span, message, hint);
+    };
+    let shown = quote(&name.value);
+    let text = format!("the value of {shown} comes from outside of the file");
+    adoption.decide(name.span, text);
+    let value = Yaml::string(name.span, escape_dollars(&value));
+    environment.set(name.clone(), value);
 }
 
 /// Reads one item of `env_file`.

@@ -73,7 +73,7 @@ fn named(service: &Service, key: &str, strength: Strength, names: &[&str]) -> Ve
     let Some(value) = service.get(key) else {
         return Vec::new();
     };
-    let named: Vec<(&str, Span)> = match value.entries() {
+    let found: Vec<(&str, Span)> = match value.entries() {
         Some(entries) => entries
             .iter()
             .map(|(name, _)| (name.value.as_str(), name.span))
@@ -94,7 +94,7 @@ fn named(service: &Service, key: &str, strength: Strength, names: &[&str]) -> Ve
             span,
         })
     };
-    named.into_iter().filter_map(mention).collect()
+    found.into_iter().filter_map(mention).collect()
 }
 
 /// Finds names in a text; `alone` is what a name means that is the whole text, or an item of it.

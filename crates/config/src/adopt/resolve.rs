@@ -52,7 +52,7 @@ impl Resolver<'_, '_> {
                 self.scalar(scalar, span, &tree.source)
             }
             Content::Mapping(entries) if entries.iter().any(|(key, _)| key.value == MERGE_KEY) => {
-                self.merge(tree, entries)
+                Some(self.merge(tree, entries))
             }
             _ => None,
         };
@@ -85,7 +85,7 @@ impl Resolver<'_, '_> {
 
     /// Gives a mapping the keys that it takes over from others and does not have itself. Of several
     /// others, earlier ones win.
-    fn merge(&mut self, tree: &Tree, entries: &[(Located<String>, NodeIndex)]) -> Option<Content> {
+    fn merge(&mut self, tree: &Tree, entries: &[(Located<String>, NodeIndex)]) -> Content {
         let mut merged = Vec::new();
         let mut taken_over = Vec::new();
         for (key, value) in entries {
@@ -115,7 +115,7 @@ impl Resolver<'_, '_> {
                 merged.push((key, value));
             }
         }
-        Some(Content::Mapping(merged))
+        Content::Mapping(merged)
     }
 }
 

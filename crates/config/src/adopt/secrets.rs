@@ -34,8 +34,7 @@ impl Kind {
 
 /// Gives an application the files that its service names.
 pub(crate) fn rewrite_files(
-    kind: Kind,
-    value: &Yaml,
+    (kind, value): (Kind, &Yaml),
     (service, project): (&Service, &Project),
     application: &mut Application,
     adoption: &mut Adoption<'_>,
@@ -62,7 +61,7 @@ pub(crate) fn rewrite_files(
             adoption.error(item.span, message, hint);
             continue;
         };
-        let Some(content) = content(kind, name, definition, item.span, adoption) else {
+        let Some(content) = content((kind, name), definition, item.span, adoption) else {
             continue;
         };
         files.push(file(kind, name, item, content));
@@ -93,8 +92,7 @@ fn file(kind: Kind, name: &str, item: &Yaml, content: Pair) -> Yaml {
 
 /// Finds the content, as a key of a file of ours.
 fn content(
-    kind: Kind,
-    name: &str,
+    (kind, name): (Kind, &str),
     definition: &Yaml,
     span: Span,
     adoption: &mut Adoption<'_>,

@@ -124,8 +124,8 @@ pub(crate) fn rewrite_service(
     adoption: &mut Adoption<'_>,
 ) -> Application {
     let mut application = Application::default();
-    for (name, value) in &service.entries {
-        rewrite_key(name, value, (service, project), &mut application, adoption);
+    for entry in &service.entries {
+        rewrite_key(entry, (service, project), &mut application, adoption);
     }
     rewrite_environment(service, &mut application, adoption);
     if application.get("restart").is_none() {
@@ -140,8 +140,7 @@ pub(crate) fn rewrite_service(
 }
 
 fn rewrite_key(
-    name: &Located<String>,
-    value: &Yaml,
+    (name, value): &Pair,
     (service, project): (&Service, &Project),
     application: &mut Application,
     adoption: &mut Adoption<'_>,
@@ -159,15 +158,13 @@ fn rewrite_key(
         "deploy" => rewrite_deploy(value, &owner, application, adoption),
         "scale" => check_replicas(value, &owner, adoption),
         "secrets" => rewrite_files(
-            Kind::Secret,
-            value,
+            (Kind::Secret, value),
             (service, project),
             application,
             adoption,
         ),
         "configs" => rewrite_files(
-            Kind::Config,
-            value,
+            (Kind::Config, value),
             (service, project),
             application,
             adoption,
