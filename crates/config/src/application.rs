@@ -3,23 +3,26 @@
 use std::collections::BTreeMap;
 
 use flocker_model::{
-    Application, ApplicationName, ByteCount, CpuMillis, ImageReference, Link, RestartPolicy,
-    Secret, StopGracePeriod, StopSignal,
+    Application, ApplicationName, ByteCount, ContainerOptions, CpuMillis, HealthCheck,
+    ImageReference, Link, RestartPolicy, Secret, StopGracePeriod, StopSignal,
 };
 
-use crate::compose::{APPLICATION, NO_COUNT};
-use crate::dollar::Purpose;
+use crate::command::read_command;
+use crate::compose::APPLICATION;
+use crate::depends::{DraftDependency, read_dependencies};
 use crate::fields::Field;
+use crate::health::read_health_check;
 use crate::image::read_image;
 use crate::keys::KnownKeys;
 use crate::links::{DraftLink, read_links};
+use crate::options::{Beside, read_options};
 use crate::phrase::quote;
-use crate::process::{read_command, read_environment, read_stop_grace_period, read_stop_signal};
+use crate::process::{read_environment, read_stop_grace_period, read_stop_signal};
 use crate::quantity::{Refusal, parse_bytes, parse_cpu};
 use crate::report::{Finding, Report};
+use crate::restart::read_restart;
 use crate::routes::{DraftRoute, read_routes};
 use crate::source::Located;
-use crate::suggest::nearest;
 use crate::tree::Entry;
 use crate::volumes::{Data, read_data};
 
@@ -38,6 +41,51 @@ pub(crate) const KEYS: KnownKeys = KnownKeys {
         "restart",
         "stop_signal",
         "stop_grace_period",
+        "entrypoint",
+        "user",
+        "group_add",
+        "working_dir",
+        "init",
+        "tty",
+        "stdin_open",
+        "hostname",
+        "domainname",
+        "extra_hosts",
+        "dns",
+        "dns_search",
+        "dns_opt",
+        "mem_reservation",
+        "mem_swappiness",
+        "memswap_limit",
+        "cpu_shares",
+        "cpuset",
+        "pids_limit",
+        "shm_size",
+        "ulimits",
+        "oom_score_adj",
+        "oom_kill_disable",
+        "blkio_config",
+        "cgroup_parent",
+        "storage_opt",
+        "devices",
+        "device_cgroup_rules",
+        "gpus",
+        "cap_add",
+        "cap_drop",
+        "privileged",
+        "security_opt",
+        "sysctls",
+        "read_only",
+        "tmpfs",
+        "userns_mode",
+        "runtime",
+        "ipc",
+        "pid",
+        "cgroup",
+        "labels",
+        "annotations",
+        "healthcheck",
+        "depends_on",
     ],
     foreign: APPLICATION,
 };
@@ -45,7 +93,7 @@ pub(crate) const KEYS: KnownKeys = KnownKeys {
 /// What Docker refuses to go below.
 ///
 /// **Source**: `docker run` reference, `--memory`.
-const LEAST_MEMORY: ByteCount = ByteCount::mebibytes(6);
+pub(crate) const LEAST_MEMORY: ByteCount = ByteCount::mebibytes(6);
 
 /// An application as far as it could be read, with the places that other checks need.
 #[derive(Debug)]
@@ -53,15 +101,18 @@ pub(crate) struct Draft {
     pub(crate) name: Located<String>,
     pub(crate) routes: Vec<DraftRoute>,
     pub(crate) links: Vec<DraftLink>,
+    pub(crate) depends_on: Vec<DraftDependency>,
+    pub(crate) restart: RestartPolicy,
+    pub(crate) health_check: Option<Located<HealthCheck>>,
     image: Option<ImageReference>,
     command: Option<Vec<String>>,
     environment: BTreeMap<String, Secret>,
     data: Data,
     memory: Option<ByteCount>,
     cpu: Option<CpuMillis>,
-    restart: RestartPolicy,
     stop_signal: Option<StopSignal>,
     stop_grace_period: Option<StopGracePeriod>,
+    options: ContainerOptions,
 }
 
 /// Reads every application of the file.
@@ -77,15 +128,18 @@ fn read_application(entry: Entry<'_>, report: &mut Report) -> Draft {
         name: entry.key.clone(),
         routes: Vec::new(),
         links: Vec::new(),
+        depends_on: Vec::new(),
+        restart: RestartPolicy::default(),
+        health_check: None,
         image: None,
         command: None,
         environment: BTreeMap::new(),
         data: Data::default(),
         memory: None,
         cpu: None,
-        restart: RestartPolicy::default(),
         stop_signal: None,
         stop_grace_period: None,
+        options: ContainerOptions::default(),
     };
     let name = &entry.key.value;
     if let Err(invalid) = name.parse::<ApplicationName>() {
@@ -125,6 +179,11 @@ fn read_application(entry: Entry<'_>, report: &mut Report) -> Draft {
         draft.read_field(&Field::of(entry, &owner), entry, report);
     }
     draft.data = read_data(entry.value, &owner, report);
+    let beside = Beside {
+        memory: draft.memory,
+        data: &draft.data,
+    };
+    draft.options = read_options(entry.value, &owner, beside, report);
     draft
 }
 
@@ -144,6 +203,8 @@ impl Draft {
             "stop_grace_period" => {
                 self.stop_grace_period = read_stop_grace_period(field, report);
             }
+            "healthcheck" => self.health_check = read_health_check(field, &owner, report),
+            "depends_on" => self.depends_on = read_dependencies(field, &owner, report),
             // Read together, or reported by `KnownKeys::check`.
             _ => {}
         }
@@ -158,6 +219,10 @@ impl Draft {
                 port: link.port,
                 local_port: link.local_port.value,
             })
+        });
+        let depends_on = self.depends_on.iter().map(|dependency| {
+            let target = dependency.target.value.parse().ok()?;
+            Some((target, dependency.condition))
         });
         let application = Application {
             command: self.command,
@@ -175,6 +240,9 @@ impl Draft {
             restart: self.restart,
             stop_signal: self.stop_signal,
             stop_grace_period: self.stop_grace_period,
+            options: self.options,
+            health_check: self.health_check.map(|check| check.value),
+            depends_on: depends_on.collect::<Option<_>>()?,
             ..Application::new(self.image?)
         };
         Some((self.name.value.parse().ok()?, application))
@@ -197,43 +265,4 @@ fn read_memory(field: &Field<'_>, report: &mut Report) -> Option<ByteCount> {
     field
         .parsed("a size", parse, report)
         .map(|memory| memory.value)
-}
-
-fn read_restart(field: &Field<'_>, report: &mut Report) -> Option<RestartPolicy> {
-    if let Some(text) = field.value.text() {
-        field.read_dollars(text, Purpose::Flocker, report)?;
-    }
-    match field.value.text() {
-        Some("always") => Some(RestartPolicy::Always),
-        Some("on-failure") => Some(RestartPolicy::OnFailure),
-        Some("never") => Some(RestartPolicy::Never),
-        text => {
-            report.error(|| {
-                let Some(text) = text else {
-                    return field
-                        .wrong_type("`always`, `on-failure` or `never`")
-                        .hint("leave it out for `always`");
-                };
-                let message = format!("{}: {} is not a restart policy", field.what, quote(text));
-                Finding::at(field.span(), message).hint(restart_hint(text))
-            });
-            None
-        }
-    }
-}
-
-/// Answers the policies of other programs, and misspellings of ours.
-fn restart_hint(text: &str) -> String {
-    match text {
-        "no" | "false" | "none" => "write `never`".to_owned(),
-        "yes" | "true" | "any" => "write `always`".to_owned(),
-        "unless-stopped" => "write `always`; an application that was stopped by hand is started \
-                             again by the next deploy and the next boot"
-            .to_owned(),
-        text if text.starts_with("on-failure:") => format!("write `on-failure`; {NO_COUNT}"),
-        other => match nearest(other, ["always", "on-failure", "never"]) {
-            Some(guess) => format!("did you mean `{guess}`?"),
-            None => "it is one of `always`, `on-failure` and `never`".to_owned(),
-        },
-    }
 }

@@ -4,9 +4,10 @@
 //! **Source**: Compose Specification, "Services top-level elements"; the documentation of Fig 1.0 and
 //! of Flocker 0.3 to 1.3.
 
+use crate::command::{split, word_list};
 use crate::keys::{Foreign, same_value};
 use crate::port_form::write_routes;
-use crate::process::word_list;
+
 use crate::quantity::{parse_bytes, parse_cpu};
 use crate::tree::Value;
 
@@ -22,17 +23,14 @@ pub(crate) const APPLICATION: &[Foreign] = &[
     Foreign::same("env", "environment"),
     Foreign::converted("cmd", "command", write_command, ""),
     Foreign::converted("command_line", "command", write_command, ""),
+    Foreign::same("memory_reservation", "mem_reservation"),
     Foreign::converted("mem_limit", "memory", write_size, ""),
     Foreign::converted("cpus", "cpu", write_cpu, ""),
-    Foreign::converted("restart_policy", "restart", write_restart, NO_COUNT),
+    Foreign::converted("restart_policy", "restart", write_restart, ""),
     // Keys that have another form here.
     Foreign::nothing(
         "expose",
         "leave it out; a link reaches every port, and `routes` would open one on every node",
-    ),
-    Foreign::nothing(
-        "depends_on",
-        "an order of starts cannot be set yet; `links` reach other applications",
     ),
     Foreign::nothing("env_file", "write the variables in `environment`"),
     Foreign::nothing(
@@ -65,10 +63,6 @@ pub(crate) const APPLICATION: &[Foreign] = &[
         "a volume belongs to one application; sharing it is not supported yet",
     ),
     Foreign::nothing(
-        "tmpfs",
-        "a file system in memory is not supported yet; a path in `scratch` is on the node's disk",
-    ),
-    Foreign::nothing(
         "secrets",
         "secrets are not supported yet; an application can be given them in `environment`",
     ),
@@ -89,118 +83,21 @@ pub(crate) const APPLICATION: &[Foreign] = &[
         "leave it out; an image is fetched where it is missing",
     ),
     // Keys that resemble one of ours.
-    Foreign::nothing(
-        "entrypoint",
-        "the image's entry point cannot be replaced yet; `command` is something else, namely what \
-         the entry point is given",
-    ),
-    Foreign::nothing(
-        "cpu_shares",
-        "a weight against other containers cannot be set yet; `cpu` is something else, namely the \
-         most processors that the container may use",
-    ),
-    Foreign::nothing("cpu_count", CPU),
-    Foreign::nothing("cpu_percent", CPU),
+    Foreign::nothing("cpu_count", WINDOWS),
+    Foreign::nothing("cpu_percent", WINDOWS),
     Foreign::nothing("cpu_period", CPU),
     Foreign::nothing("cpu_quota", CPU),
-    Foreign::nothing("cpu_rt_period", CPU),
-    Foreign::nothing("cpu_rt_runtime", CPU),
-    Foreign::nothing("cpuset", CPU),
+    Foreign::nothing("cpu_rt_period", REAL_TIME),
+    Foreign::nothing("cpu_rt_runtime", REAL_TIME),
+    // Keys that mean nothing here.
     Foreign::nothing(
-        "mem_reservation",
-        "a reservation cannot be set yet; `memory` is something else, namely the most that the \
-         container may use",
+        "uts",
+        "leave it out; a container has a host name of its own, which `hostname` sets",
     ),
-    Foreign::nothing("mem_swappiness", "swapping cannot be set yet"),
-    Foreign::nothing("memswap_limit", "swapping cannot be set yet"),
-    Foreign::nothing(
-        "shm_size",
-        "the size of /dev/shm cannot be set yet; it is Docker's 64 MiB",
-    ),
-    Foreign::nothing(
-        "healthcheck",
-        "a health check cannot be set yet; the image's own is used",
-    ),
-    // Keys whose value is the image's or Docker's own choice so far.
-    Foreign::nothing("user", "the user cannot be set yet; it is the image's"),
-    Foreign::nothing(
-        "group_add",
-        "groups cannot be added yet; they are the image's",
-    ),
-    Foreign::nothing(
-        "working_dir",
-        "the working directory cannot be set yet; it is the image's",
-    ),
-    Foreign::nothing("hostname", "the container's host name cannot be set yet"),
-    Foreign::nothing(
-        "domainname",
-        "the container's domain name cannot be set yet",
-    ),
-    Foreign::nothing("init", "Docker's init process cannot be asked for yet"),
-    Foreign::nothing("tty", "a terminal cannot be asked for yet"),
-    Foreign::nothing("stdin_open", "standard input cannot be kept open yet"),
-    Foreign::nothing(
-        "read_only",
-        "a read-only root file system cannot be asked for yet",
-    ),
-    Foreign::nothing("cap_add", CAPABILITIES),
-    Foreign::nothing("cap_drop", CAPABILITIES),
-    Foreign::nothing("privileged", "privileged containers are not supported yet"),
-    Foreign::nothing(
-        "security_opt",
-        "security options cannot be set yet; they are Docker's own",
-    ),
-    Foreign::nothing(
-        "userns_mode",
-        "the user namespace cannot be set yet; it is Docker's own",
-    ),
-    Foreign::nothing("devices", DEVICES),
-    Foreign::nothing("device_cgroup_rules", DEVICES),
-    Foreign::nothing("gpus", DEVICES),
-    Foreign::nothing(
-        "runtime",
-        "the runtime cannot be set yet; it is Docker's own",
-    ),
-    Foreign::nothing("sysctls", "kernel parameters cannot be set yet"),
-    Foreign::nothing(
-        "ulimits",
-        "limits of the process cannot be set yet; they are Docker's own",
-    ),
-    Foreign::nothing(
-        "pids_limit",
-        "the number of processes cannot be limited yet",
-    ),
-    Foreign::nothing("oom_kill_disable", OUT_OF_MEMORY),
-    Foreign::nothing("oom_score_adj", OUT_OF_MEMORY),
-    Foreign::nothing("blkio_config", "the use of disks cannot be limited yet"),
-    Foreign::nothing(
-        "storage_opt",
-        "options of the storage cannot be set; data is in `volume`",
-    ),
-    Foreign::nothing("cgroup", CGROUP),
-    Foreign::nothing("cgroup_parent", CGROUP),
-    Foreign::nothing("ipc", NAMESPACE),
-    Foreign::nothing("pid", NAMESPACE),
-    Foreign::nothing("uts", NAMESPACE),
-    Foreign::nothing(
-        "isolation",
-        "isolation is a choice of Windows, which Flocker does not support",
-    ),
-    Foreign::nothing(
-        "credential_spec",
-        "credentials of Windows are not supported",
-    ),
-    Foreign::nothing(
-        "extra_hosts",
-        "host names cannot be added yet; `links` are on `localhost`",
-    ),
-    Foreign::nothing("dns", DNS),
-    Foreign::nothing("dns_opt", DNS),
-    Foreign::nothing("dns_search", DNS),
+    Foreign::nothing("isolation", WINDOWS),
+    Foreign::nothing("credential_spec", WINDOWS),
     Foreign::nothing("mac_address", "the hardware address cannot be set"),
-    Foreign::nothing("labels", LABELS),
-    Foreign::nothing("label_file", LABELS),
-    Foreign::nothing("annotations", LABELS),
+    Foreign::nothing("label_file", "write the labels in `labels`"),
     Foreign::nothing(
         "platform",
         "leave it out; each node runs the image for its own architecture",
@@ -217,24 +114,16 @@ pub(crate) const APPLICATION: &[Foreign] = &[
 
 const NETWORK: &str =
     "leave it out; `links` reach other applications, and `routes` open ports on every node";
-const CPU: &str = "it cannot be set yet; `cpu` is the most processors that the container may use";
-const CAPABILITIES: &str = "capabilities cannot be changed yet; they are Docker's own";
-const DEVICES: &str = "devices of the node cannot be given to a container yet";
-const OUT_OF_MEMORY: &str =
-    "what happens without memory cannot be set yet; `memory` sets the limit";
-const CGROUP: &str = "the control group cannot be set";
-const NAMESPACE: &str = "namespaces of the container cannot be set";
-const DNS: &str = "name servers cannot be set yet; they are the node's";
-const LABELS: &str = "labels cannot be set yet";
+const CPU: &str = "write `cpu`, the most processors that the container may use";
+const WINDOWS: &str = "leave it out; it is about containers of Windows";
+const REAL_TIME: &str = "real-time scheduling of a container's processes is not supported";
 const HOOKS: &str = "commands at the start and stop of a container are not supported";
 const COMPOSE: &str = "leave it out; it means something to Compose only";
 
-/// The answer to a number of attempts.
-pub(crate) const NO_COUNT: &str = "a number of attempts has no counterpart";
-
 /// Writes a command line as a list.
 fn write_command(value: Value<'_>) -> Option<String> {
-    word_list(value.text()?)
+    let words = split(value.text()?).filter(|words| !words.is_empty())?;
+    Some(word_list(&words))
 }
 
 /// Writes a size, if it is one here, too.
@@ -261,7 +150,12 @@ fn write_restart(value: Value<'_>) -> Option<String> {
         "never" | "none" | "no" => "never",
         _ => return None,
     };
-    Some(ours.to_owned())
+    let mut counts = ["maximum_retry_count", "max_attempts"].into_iter();
+    let times = counts.find_map(|key| value.get(key)?.value.text());
+    match times {
+        Some(times) if ours == "on-failure" => Some(format!("{ours}:{times}")),
+        _ => Some(ours.to_owned()),
+    }
 }
 
 #[cfg(test)]

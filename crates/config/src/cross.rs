@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use flocker_model::Port;
 
 use crate::application::Draft;
+use crate::depends::{check_dependencies, check_placed_dependencies};
 use crate::links::DraftLink;
 use crate::nodes::DraftNode;
 use crate::phrase::quote;
@@ -39,6 +40,7 @@ pub(crate) fn check_applications(drafts: &[Draft], report: &mut Report) {
         }
         check_links(draft, &names, report);
     }
+    check_dependencies(drafts, |name| did_you_mean(name, &names), report);
 }
 
 /// An application and one of its routes.
@@ -144,6 +146,8 @@ pub(crate) fn check_places(drafts: &[Draft], nodes: &[DraftNode], report: &mut R
         if !places.contains_key(draft.name.value.as_str()) {
             continue;
         }
+        let is_defined = |name: &str| names.contains_key(name);
+        check_placed_dependencies(draft, is_defined, |name| places.contains_key(name), report);
         for link in &draft.links {
             let target = link.target.value.as_str();
             if names.contains_key(target) && !places.contains_key(target) {

@@ -112,9 +112,9 @@ fn long_form(value: Value<'_>) -> String {
             format!("write {}", quote(&format!("{source}:{target}")))
         }
         (None | Some("volume"), None, Some(target)) => format!("write {}", quote(target)),
-        (Some("tmpfs"), _, Some(target)) => format!(
-            "memory as a file system is not supported; `scratch: [{target}]` is on the node's disk"
-        ),
+        (Some("tmpfs"), _, Some(target)) => {
+            format!("a file system in memory is a key of its own: `tmpfs: [{target}]`")
+        }
         (Some("bind"), _, _) => {
             "a directory of the node does not move and is not supported".to_owned()
         }

@@ -124,6 +124,9 @@ impl KnownKeys {
                 Finding::at(entry.key.span, message).hint(match (foreign, guess) {
                     (Some(foreign), _) => foreign.describe(entry.value).1,
                     (None, Some(known)) => format!("did you mean {}?", quote(known)),
+                    (None, None) if self.keys.len() > ENUMERATED_KEYS => {
+                        "docs/configuration.md has a table of all keys".to_owned()
+                    }
                     (None, None) => format!("it may have {}", enumerate(self.keys, "and")),
                 })
             });
@@ -131,6 +134,9 @@ impl KnownKeys {
         meant
     }
 }
+
+/// How many keys a hint lists.
+const ENUMERATED_KEYS: usize = 12;
 
 /// What YAML 1.1 used for taking over the keys of another mapping.
 pub(crate) const MERGE_KEY: &str = "<<";

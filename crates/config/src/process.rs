@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use flocker_model::{Secret, StopGracePeriod, StopSignal};
 
+use crate::duration::parse_grace_period;
 use crate::fields::Field;
 use crate::keys::{MERGE_KEY, merge_key};
-use crate::phrase::quote_line;
-use crate::phrase::{double_quoted, quote};
-use crate::quantity::{Refusal, parse_grace_period};
+use crate::phrase::quote;
+use crate::quantity::Refusal;
 use crate::report::{Finding, Report};
 
 /// Reads the variables of the application that messages call `owner`.
@@ -72,76 +72,6 @@ fn variable_name_problem(name: &str) -> Option<&'static str> {
     } else {
         None
     }
-}
-
-/// Reads the words that are run instead of the image's own command.
-pub(crate) fn read_command(
-    field: &Field<'_>,
-    owner: &str,
-    report: &mut Report,
-) -> Option<Vec<String>> {
-    let items = field.value.items();
-    let Some(items) = items.filter(|items| !items.is_empty()) else {
-        report.error(|| {
-            let finding = match field.value.items() {
-                Some(_) => Finding::at(field.span(), format!("{} is an empty list", field.what)),
-                None => field.wrong_type("a list of strings"),
-            };
-            match field.value.text() {
-                Some(text) => finding.hint(command_hint(text)),
-                None => finding.hint("leave it out to run what the image runs"),
-            }
-        });
-        return None;
-    };
-    let mut words = Vec::with_capacity(items.len());
-    for item in items {
-        let word = Field::item(format!("a word of the command of {owner}"), item);
-        words.extend(word.free_text(report).map(|word| word.value));
-    }
-    Some(words)
-}
-
-/// Shows a command line as the list that a shell would make of it.
-fn command_hint(text: &str) -> String {
-    let Some(words) = word_list(text) else {
-        return "no shell runs it; write its words as a list: `[sleep, \"10\"]`".to_owned();
-    };
-    let words = quote_line(&words);
-    if needs_shell(text) {
-        let script = quote_line(&format!("[/bin/sh, -c, {}]", double_quoted(text)));
-        format!("no shell runs it; write {words}, or {script} if a shell is needed")
-    } else {
-        format!("no shell runs it; write {words}")
-    }
-}
-
-/// Tells whether there is something in a command line that only a shell acts on.
-fn needs_shell(text: &str) -> bool {
-    let mut open = None;
-    let mut characters = text.chars();
-    while let Some(character) = characters.next() {
-        match (open, character) {
-            (None, '\'' | '"') => open = Some(character),
-            (Some(quote), character) if character == quote => open = None,
-            (None | Some('"'), '\\') => {
-                characters.next();
-            }
-            (None | Some('"'), '$' | '`')
-            | (None, '|' | '&' | ';' | '<' | '>' | '(' | ')' | '*' | '?' | '~' | '#' | '\n') => {
-                return true;
-            }
-            _ => {}
-        }
-    }
-    false
-}
-
-/// Writes a command line as a list, with quoted words kept together.
-pub(crate) fn word_list(text: &str) -> Option<String> {
-    let words = shlex::split(text).filter(|words| !words.is_empty())?;
-    let words: Vec<String> = words.iter().map(|word| double_quoted(word)).collect();
-    Some(format!("[{}]", words.join(", ")))
 }
 
 /// Reads the signal that asks the process to end.

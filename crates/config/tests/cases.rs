@@ -266,16 +266,50 @@ gitlab:
 
 #[test]
 fn a_command_line_keeps_its_quoted_words() {
+    let application = "\
+db:
+  image: postgres:16
+  command: postgres -c 'shared_preload_libraries=pg_stat_statements, timescaledb' -c max=200
+worker: {image: x, command: sh -c \"exec server >/dev/null\", entrypoint: /entry.sh --verbose}
+lines:
+  image: x
+  command: >
+    serve --price=5$$
+    --allow=*
+bare: {image: x, entrypoint: \"\", command: server}
+";
+    let parsed = read(application, &on_one_node(&[])).unwrap();
+    let application = |name: &str| parsed.deployment.applications[&name.parse().unwrap()].clone();
+    let command = |name| application(name).command.unwrap();
+    assert_eq!(
+        command("db"),
+        [
+            "postgres",
+            "-c",
+            "shared_preload_libraries=pg_stat_statements, timescaledb",
+            "-c",
+            "max=200"
+        ]
+    );
+    assert_eq!(command("worker"), ["sh", "-c", "exec server >/dev/null"]);
+    assert_eq!(command("lines"), ["serve", "--price=5$", "--allow=*"]);
+    let entrypoint = |name| application(name).options.process.entrypoint.unwrap();
+    assert_eq!(entrypoint("worker"), ["/entry.sh", "--verbose"]);
+    assert!(entrypoint("bare").is_empty(), "the image's is cleared");
+}
+
+#[test]
+fn a_command_line_that_needs_a_shell_is_refused() {
     let hint = |command: &str| {
         let application = format!("db:\n  image: postgres:16\n  command: {command}\n");
         hints(&application).remove(0)
     };
     let hints = [
-        hint("postgres -c 'shared_preload_libraries=a, b' -c max_connections=200"),
-        hint("sh -c \"exec server >/dev/null\""),
         hint("start && wait"),
+        hint("serve --home $HOME"),
         hint("an 'open quote"),
-        hint("echo '$HOME' \\$HOME"),
+        hint("|\n    # the server\n    serve --port 80"),
+        hint("[]"),
     ];
     insta::assert_snapshot!(hints.join("\n"));
 }
@@ -317,8 +351,17 @@ f: {{image: \"-redis\"}}
 }
 
 #[test]
-fn an_entry_point_is_not_a_command() {
-    let hints = hints("prom: {image: prom/prometheus, entrypoint: [/bin/prometheus]}");
-    assert!(hints[0].starts_with("the image's entry point cannot be replaced yet"));
-    assert!(!hints[0].contains("did you mean"), "{hints:?}");
+fn an_entry_point_is_replaced_and_not_the_command() {
+    let application = "\
+prom:
+  image: prom/prometheus
+  volume: /prometheus
+  entrypoint: [/bin/sh, -c]
+  command: [\"exec /bin/prometheus --config.file=/etc/prometheus/prometheus.yml\"]
+";
+    let parsed = read(application, &on_one_node(&["prom"])).unwrap();
+    let prom = &parsed.deployment.applications[&"prom".parse().unwrap()];
+    let entrypoint = prom.options.process.entrypoint.as_ref().unwrap();
+    assert_eq!(entrypoint, &["/bin/sh", "-c"]);
+    assert_eq!(prom.command.as_ref().unwrap().len(), 1);
 }

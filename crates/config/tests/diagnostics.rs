@@ -132,8 +132,8 @@ fn types() {
         application("routes is a number", "trac: {image: x, routes: 443}"),
         application("links is a string", "trac: {image: x, links: pgsql-trac}"),
         application(
-            "command is a string",
-            "trac: {image: x, command: sleep 10 'a b'}",
+            "command needs a shell",
+            "trac: {image: x, command: sleep 10 && serve 'a b'}",
         ),
         application("command is a mapping", "trac: {image: x, command: {a: b}}"),
         application("command is empty", "trac: {image: x, command: []}"),
@@ -199,7 +199,7 @@ fn values() {
         ),
         application(
             "restart",
-            "a: {image: x, restart: no}\nb: {image: x, restart: alway}",
+            "a: {image: x, restart: unless-stopped}\nb: {image: x, restart: alway}",
         ),
         application(
             "restart nonsense",

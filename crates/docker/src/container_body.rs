@@ -7,8 +7,10 @@ use bollard::models::{
     ContainerCreateBody, HostConfig, HostConfigLogConfig, Mount, MountBindOptions, MountType,
     RestartPolicy, RestartPolicyNameEnum,
 };
-use flocker_model::{ApplicationName, ContainerSpecification, Digest, MountPath};
+use flocker_model::{ApplicationName, ContainerSpecification, Digest, MountPath, NetworkIdentity};
 
+use crate::container_options::{add_identity, add_options};
+use crate::health_body::render_check;
 use crate::naming::{
     LABEL_APPLICATION, LABEL_CONFIGURATION, LABEL_FORMAT, LABEL_NAMESPACE, LABEL_ROLE,
     LABEL_VOLUME, Role,
@@ -74,11 +76,12 @@ pub(crate) fn render_container(
         .map(|bytes| i64::try_from(bytes.get()).unwrap_or(i64::MAX));
     let mounts: Vec<Mount> = placement.mounts.iter().map(render_mount).collect();
     let grace = specification.stop_grace_period;
-    ContainerCreateBody {
+    let body = ContainerCreateBody {
         image: Some(specification.image.with_tag()),
         cmd: specification.command.clone(),
         stop_signal: specification.stop_signal.map(|signal| signal.to_string()),
         stop_timeout: grace.map(|grace| i64::from(grace.seconds())),
+        healthcheck: specification.health_check.as_ref().map(render_check),
         env: Some(environment),
         labels: Some(render_labels(specification, placement)),
         host_config: Some(HostConfig {
@@ -95,7 +98,8 @@ pub(crate) fn render_container(
             ..HostConfig::default()
         }),
         ..ContainerCreateBody::default()
-    }
+    };
+    add_options(&specification.options, body)
 }
 
 /// Describes the bind mount of a directory.
@@ -144,11 +148,16 @@ fn never_by_docker() -> RestartPolicy {
 /// Describes the container that holds the network namespace of `application`.
 pub(crate) fn render_namespace(
     application: &ApplicationName,
-    image: &str,
-    network: &str,
+    identity: &NetworkIdentity,
+    (image, network): (&str, &str),
 ) -> ContainerCreateBody {
-    let configuration = Digest::of(&(FORMAT, image, network));
-    ContainerCreateBody {
+    let configuration = if identity.is_unset() {
+        // As earlier releases wrote it: an upgrade makes no namespace anew.
+        Digest::of(&(FORMAT, image, network))
+    } else {
+        Digest::of(&(FORMAT, image, network, identity))
+    };
+    let body = ContainerCreateBody {
         image: Some(image.to_owned()),
         // Containers that join the namespace take the name over.
         hostname: Some(application.as_str().to_owned()),
@@ -173,7 +182,8 @@ pub(crate) fn render_namespace(
             ..HostConfig::default()
         }),
         ..ContainerCreateBody::default()
-    }
+    };
+    add_identity(identity, body)
 }
 
 /// Collects pairs of text.
@@ -270,8 +280,26 @@ mod tests {
 
     #[test]
     fn the_namespace_container_may_do_nothing() {
-        let body = render_namespace(&"trac".parse().unwrap(), "flocker/pause:1", "flocker");
-        insta::assert_snapshot!(json(&body));
+        insta::assert_snapshot!(json(&namespace(&NetworkIdentity::default())));
+    }
+
+    fn namespace(identity: &NetworkIdentity) -> ContainerCreateBody {
+        let image = ("flocker/pause:1", "flocker");
+        render_namespace(&"trac".parse().unwrap(), identity, image)
+    }
+
+    #[test]
+    fn a_namespace_is_made_anew_when_its_names_change() {
+        let label = |identity: &NetworkIdentity| {
+            let labels = namespace(identity).labels.unwrap_or_default();
+            labels.get(LABEL_CONFIGURATION).cloned()
+        };
+        let named = NetworkIdentity {
+            hostname: Some("db1".parse().unwrap()),
+            ..NetworkIdentity::default()
+        };
+        assert_ne!(label(&named), label(&NetworkIdentity::default()));
+        assert_eq!(label(&named), label(&named.clone()));
     }
 
     #[test]

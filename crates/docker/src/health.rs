@@ -1,16 +1,17 @@
-//! What the check that an image may bring along says of a container, and waiting for it.
+//! What the health check of a container says, and waiting for it.
 
 use std::fmt::Write as _;
 use std::time::Duration;
 
 use bollard::models::{ContainerState, Health as DockerHealth, HealthStatusEnum};
-use flocker_model::{ApplicationName, Health};
+use flocker_model::{ApplicationName, CheckOrigin, Health};
 use futures_util::StreamExt as _;
 use thiserror::Error;
 use tokio::time::{Instant, timeout_at};
 
 use crate::connection::{Docker, RequestFailed};
 use crate::events::event_options;
+use crate::health_body::longest_check;
 use crate::naming::{Role, container_name};
 use crate::ownership::LookupError;
 
@@ -18,22 +19,26 @@ use crate::ownership::LookupError;
 #[derive(Debug, Error)]
 pub enum HealthError {
     /// Its check failed too often.
-    #[error("{}", unhealthy(application, output))]
+    #[error("{}", unhealthy(application, *origin, output))]
     Unhealthy {
         /// The application.
         application: ApplicationName,
+        /// Whose check it is.
+        origin: CheckOrigin,
         /// What the last check printed.
         output: String,
     },
     /// Its check has neither passed nor failed for good in time.
     #[error(
-        "the health check of {application} has neither passed nor failed within {} s; see docker \
-         inspect {}",
+        "{application} runs, and {origin} has neither passed nor failed within {} s, which is longer \
+         than its settings allow; see docker inspect {}",
         waited.as_secs(), container_name(application)
     )]
     Deadline {
         /// The application.
         application: ApplicationName,
+        /// Whose check it is.
+        origin: CheckOrigin,
         /// How long was waited.
         waited: Duration,
     },
@@ -60,8 +65,8 @@ pub enum HealthError {
 }
 
 /// Says that a check failed, with what it printed.
-fn unhealthy(application: &ApplicationName, output: &str) -> String {
-    let mut text = format!("{application} runs, and fails its image's health check");
+fn unhealthy(application: &ApplicationName, origin: CheckOrigin, output: &str) -> String {
+    let mut text = format!("{application} runs, and fails {origin}");
     let mut lines = output.lines().filter(|line| !line.trim().is_empty());
     match lines.next() {
         None => text.push_str("; the check printed nothing"),
@@ -94,25 +99,22 @@ pub(crate) fn last_output(health: Option<DockerHealth>) -> String {
 }
 
 impl Docker {
-    /// Waits until the check that the image of `application` brings along passes; one that brings
-    /// none is not waited for.
+    /// Waits until the health check of `application` passes; one that has none is not waited for.
+    /// `origin` says whose check it is.
     ///
     /// # Errors
-    /// When the check fails as often as the image allows, when the container ends, and when neither
-    /// happens within `patience`.
+    /// When the check fails as often as it may, when the container ends, and when neither happens
+    /// within the time that the check's own settings allow.
     pub async fn wait_until_healthy(
         &self,
         application: &ApplicationName,
-        patience: Duration,
+        origin: CheckOrigin,
     ) -> Result<(), HealthError> {
-        let deadline = Instant::now() + patience;
+        let begun = Instant::now();
         let options = event_options(application, &["health_status", "die", "destroy"]);
         let mut events = std::pin::pin!(self.client.events(Some(options)));
-        loop {
-            if self.look_at_health(application).await? {
-                return Ok(());
-            }
-            match timeout_at(deadline, events.next()).await {
+        while let Some(patience) = self.look_at_health(application, origin).await? {
+            match timeout_at(begun + patience, events.next()).await {
                 Ok(Some(Ok(_))) => {}
                 Ok(Some(Err(source))) => {
                     let what = format!("watch the container of {application}");
@@ -126,27 +128,39 @@ impl Docker {
                 Err(_) => {
                     return Err(HealthError::Deadline {
                         application: application.clone(),
+                        origin,
                         waited: patience,
                     });
                 }
             }
         }
+        Ok(())
     }
 
-    /// Tells whether there is nothing to wait for any more.
-    async fn look_at_health(&self, application: &ApplicationName) -> Result<bool, HealthError> {
+    /// Tells how long the check may take in all, as long as it has not passed.
+    async fn look_at_health(
+        &self,
+        application: &ApplicationName,
+        origin: CheckOrigin,
+    ) -> Result<Option<Duration>, HealthError> {
         let found = self.inspect_ours(application, Role::Application).await?;
-        let state = found.and_then(|container| container.state);
+        let (state, config) = found
+            .map(|container| (container.state, container.config))
+            .unwrap_or_default();
         let Some(state) = state.filter(|state| state.running == Some(true)) else {
             return Err(HealthError::Ended {
                 application: application.clone(),
             });
         };
         match health_of(&state) {
-            Health::Unchecked | Health::Healthy => Ok(true),
-            Health::Starting => Ok(false),
+            Health::Unchecked | Health::Healthy => Ok(None),
+            Health::Starting => {
+                let check = config.and_then(|config| config.healthcheck);
+                Ok(Some(longest_check(check.as_ref())))
+            }
             Health::Unhealthy => Err(HealthError::Unhealthy {
                 application: application.clone(),
+                origin,
                 output: last_output(state.health),
             }),
         }
@@ -155,19 +169,21 @@ impl Docker {
 
 #[cfg(test)]
 mod tests {
+    use flocker_model::CheckOrigin;
+
     use super::unhealthy;
 
     #[test]
     fn what_a_check_printed_is_shown() {
         let name = "web".parse().unwrap();
         assert_eq!(
-            unhealthy(&name, "\nno database\n  retrying\n"),
-            "web runs, and fails its image's health check; the check printed:\n  no database\n    \
+            unhealthy(&name, CheckOrigin::Image, "\nno database\n  retrying\n"),
+            "web runs, and fails the health check of its image; the check printed:\n  no database\n    \
              retrying"
         );
         assert_eq!(
-            unhealthy(&name, "\n"),
-            "web runs, and fails its image's health check; the check printed nothing"
+            unhealthy(&name, CheckOrigin::Configuration, "\n"),
+            "web runs, and fails its `healthcheck`; the check printed nothing"
         );
     }
 }

@@ -10,7 +10,7 @@ use bollard::query_parameters::{
     CreateContainerOptions, DownloadFromContainerOptions, InspectContainerOptions,
     RemoveContainerOptions,
 };
-use flocker_model::{ApplicationName, ImageReference, MountPath};
+use flocker_model::{ApplicationName, ContainerUser, ImageReference, MountPath};
 use futures_util::TryStreamExt as _;
 use thiserror::Error;
 use tokio_util::io::{StreamReader, SyncIoBridge};
@@ -42,12 +42,12 @@ pub enum ContentError {
         #[source]
         source: UnpackError,
     },
-    /// The directory cannot be given to the image's user.
-    #[error("{} cannot be given to `{user}`, the user of image {image}", into.display())]
+    /// The directory cannot be given to the container's user.
+    #[error("{} cannot be given to `{user}`, as whom image {image} is run", into.display())]
     Owner {
         /// The image.
         image: ImageReference,
-        /// Its user, as it writes it.
+        /// The user, as the application or the image writes it.
         user: String,
         /// The directory of the node.
         into: PathBuf,
@@ -60,11 +60,22 @@ pub enum ContentError {
     Request(#[from] RequestFailed),
 }
 
+/// A path of an image, and whose it is where the image does not have it.
+#[derive(Debug, Clone, Copy)]
+pub struct ImageContent<'a> {
+    /// The image.
+    pub image: &'a ImageReference,
+    /// The path.
+    pub path: &'a MountPath,
+    /// The user that the container runs as, if it is not the image's own.
+    pub user: Option<&'a ContainerUser>,
+}
+
 impl Docker {
-    /// Copies what `image` has at `path` into the empty directory `into`: files with their owners and
+    /// Copies what the image has at the path into the empty directory `into`: files with their owners and
     /// modes, and the owner and mode of the directory itself, as Docker fills its own volumes.
     ///
-    /// Where the image has nothing, the directory is given to the user that the image runs as.
+    /// Where the image has nothing, the directory is given to the user that the container runs as.
     ///
     /// Docker shows an image's files only in a container: one is created for that, is never started,
     /// and is removed afterwards. It has a name by which the next attempt finds one that an
@@ -75,9 +86,10 @@ impl Docker {
     pub async fn copy_from_image(
         &self,
         application: &ApplicationName,
-        (image, path): (&ImageReference, &MountPath),
+        content: ImageContent<'_>,
         into: &Path,
     ) -> Result<(), ContentError> {
+        let image = content.image;
         let name = content_name(application);
         self.remove_content(&name).await?;
         let (details, here) =
@@ -97,7 +109,7 @@ impl Docker {
         let id = created
             .map_err(|source| RequestFailed::new(format!("create container {name}"), source))?
             .id;
-        let copied = self.copy_path(&id, (image, path), into).await;
+        let copied = self.copy_path(&id, content, into).await;
         let removed = self.remove_content(&name).await;
         copied?;
         Ok(removed?)
@@ -107,9 +119,10 @@ impl Docker {
     async fn copy_path(
         &self,
         container: &str,
-        (image, path): (&ImageReference, &MountPath),
+        content: ImageContent<'_>,
         into: &Path,
     ) -> Result<(), ContentError> {
+        let ImageContent { image, path, .. } = content;
         let options = DownloadFromContainerOptions {
             // With the dot, a symbolic link is followed, and names begin at the directory itself.
             path: format!("{}/.", path.cleaned()),
@@ -120,7 +133,7 @@ impl Docker {
             Ok(Some(first)) => first,
             Ok(None) => return Ok(()),
             Err(error) if status_of(&error) == Some(404) => {
-                return self.give_to_user((container, image), into, error).await;
+                return self.give_to_user((container, content), into, error).await;
             }
             Err(source) => {
                 return Err(RequestFailed::new(format!("read {path} of {image}"), source).into());
@@ -141,14 +154,14 @@ impl Docker {
         })
     }
 
-    /// Gives a directory to the user that the image runs as, because the image has nothing there that
+    /// Gives a directory to the user that the container runs as, because the image has nothing there that
     /// tells whose it is.
     ///
     /// Fails with what `missing` says if the container itself is gone: somebody may remove containers
     /// that do not run, and a new volume must not stay empty for that.
     async fn give_to_user(
         &self,
-        (container, image): (&str, &ImageReference),
+        (container, content): (&str, ImageContent<'_>),
         into: &Path,
         missing: bollard::errors::Error,
     ) -> Result<(), ContentError> {
@@ -158,7 +171,8 @@ impl Docker {
         let Some(details) = details.map_err(failed)? else {
             return Err(failed(missing).into());
         };
-        let user = details.config.and_then(|config| config.user);
+        let of_image = || details.config.and_then(|config| config.user);
+        let user = content.user.map(ToString::to_string).or_else(of_image);
         let Some(user) = user.filter(|user| !user.is_empty()) else {
             return Ok(());
         };
@@ -169,7 +183,7 @@ impl Docker {
             return Ok(());
         };
         chown(into, Some(uid), Some(gid)).map_err(|source| ContentError::Owner {
-            image: image.clone(),
+            image: content.image.clone(),
             user,
             into: into.to_owned(),
             source,

@@ -10,11 +10,14 @@
 //! network or unit that Flocker did not make: everything of ours carries labels or our name, and
 //! something else under our name is an error, never a target.
 
+mod completion;
 mod connection;
 mod container;
 mod container_body;
+mod container_options;
 mod events;
 mod health;
+mod health_body;
 mod hosts;
 mod image;
 mod image_content;
@@ -35,13 +38,14 @@ mod unit_state;
 mod units;
 mod unpack;
 
+pub use completion::CompletionError;
 pub use connection::{ConnectError, Docker, DockerSettings, RequestFailed};
 pub use container::ContainerError;
 pub use container_body::BindMount;
 pub use health::HealthError;
 pub use hosts::HostsError;
 pub use image::{ImageError, ImageProgress};
-pub use image_content::ContentError;
+pub use image_content::{ContentError, ImageContent};
 pub use namespace::{NamespaceError, NamespaceState};
 pub use naming::{Change, container_name, namespace_name, unit_name};
 pub use network::{InvalidSubnet, Ipv4Subnet, NetworkError, NetworkState};

@@ -6,7 +6,7 @@ use std::path::Path;
 use bollard::body_full;
 use bollard::models::ContainerInspectResponse;
 use bollard::query_parameters::{CreateImageOptions, StartContainerOptions};
-use flocker_model::ApplicationName;
+use flocker_model::{ApplicationName, NetworkIdentity};
 use futures_util::TryStreamExt as _;
 use thiserror::Error;
 
@@ -102,7 +102,7 @@ impl Docker {
     /// The name `localhost` is 127.0.0.1 alone in it, where links are.
     ///
     /// Creates the network and the image if need be. An existing container that was made in
-    /// another way is replaced, unless the application runs in it.
+    /// another way, or for another `identity`, is replaced, unless the application runs in it.
     ///
     /// # Errors
     /// When the name is taken, when a running application would lose its network, or when Docker
@@ -110,11 +110,12 @@ impl Docker {
     pub async fn ensure_namespace(
         &self,
         application: &ApplicationName,
+        identity: &NetworkIdentity,
     ) -> Result<NamespaceState, NamespaceError> {
         self.ensure_network().await?;
         let image = self.ensure_pause_image().await?;
         let name = namespace_name(application);
-        let body = render_namespace(application, &image, &self.settings.network);
+        let body = render_namespace(application, identity, (&image, &self.settings.network));
         let wanted = body
             .labels
             .as_ref()

@@ -1,6 +1,5 @@
 //! Waiting for a container to start, and noticing that it does not stay up.
 
-use std::fmt::Write as _;
 use std::time::Duration;
 
 use bollard::models::{ContainerInspectResponse, ContainerState};
@@ -70,16 +69,22 @@ impl std::fmt::Display for Ended {
         if self.out_of_memory {
             formatter.write_str(", out of memory (raise its `memory`)")?;
         }
-        if self.output.is_empty() {
-            formatter.write_str("; it printed nothing")?;
-        } else {
-            formatter.write_str("; its last output:")?;
-            for line in &self.output {
-                formatter.write_char('\n')?;
-                write!(formatter, "  {line}")?;
-            }
+        let mut output = String::new();
+        write_output(&mut output, &self.output);
+        formatter.write_str(&output)
+    }
+}
+
+/// Ends a message with the last lines that a container printed.
+pub(crate) fn write_output(text: &mut String, output: &[String]) {
+    if output.is_empty() {
+        text.push_str("; it printed nothing");
+    } else {
+        text.push_str("; its last output:");
+        for line in output {
+            text.push_str("\n  ");
+            text.push_str(line);
         }
-        Ok(())
     }
 }
 
@@ -231,12 +236,53 @@ impl StartWatch {
         }
     }
 
-    async fn look(&self) -> Result<Look, LookupError> {
-        let container = self
-            .docker
+    /// Waits for the container's end, or for the next one when called again.
+    ///
+    /// It may run for as long as it likes.
+    ///
+    /// # Errors
+    /// When it does not start again within `patience`, or cannot be watched.
+    pub(crate) async fn next_end(&mut self, patience: Duration) -> Result<Ended, StartError> {
+        let options = event_options(&self.application, &["start", "die", "destroy"]);
+        let mut events = std::pin::pin!(self.docker.client.events(Some(options)));
+        let mut deadline = Instant::now() + patience;
+        loop {
+            let container = self.inspect().await?;
+            let start = container.as_ref().and_then(start_of);
+            match look_at(container, self.before.as_ref()) {
+                Look::Ended(state) => {
+                    self.before = start;
+                    let output = self.docker.observe_output(&self.application).await;
+                    let output = output.unwrap_or_default();
+                    return Ok(Ended::new(&self.application, &state, output));
+                }
+                // Looked at again from time to time, in case that an event is missed.
+                Look::Running(_) => deadline = Instant::now() + patience,
+                Look::NotStarted if Instant::now() >= deadline => {
+                    return Err(StartError::Deadline {
+                        application: self.application.clone(),
+                        waited: patience,
+                    });
+                }
+                Look::NotStarted => {}
+            }
+            match timeout_at(deadline, events.next()).await {
+                Ok(Some(Ok(_))) | Err(_) => {}
+                Ok(Some(Err(source))) => return Err(self.events_failed(source).into()),
+                Ok(None) => return Err(self.daemon_lost()),
+            }
+        }
+    }
+
+    async fn inspect(&self) -> Result<Option<ContainerInspectResponse>, LookupError> {
+        let docker = &self.docker;
+        docker
             .inspect_ours(&self.application, Role::Application)
-            .await?;
-        Ok(look_at(container, self.before.as_ref()))
+            .await
+    }
+
+    async fn look(&self) -> Result<Look, LookupError> {
+        Ok(look_at(self.inspect().await?, self.before.as_ref()))
     }
 
     /// Checks that the container is still in the same run.

@@ -2,19 +2,23 @@
 //!
 //! **Source**: `systemd.unit(5)`, `systemd.service(5)`, `systemd.kill(5)`, `systemd.syntax(7)`.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use flocker_model::{ApplicationName, RestartPolicy};
 
-use crate::naming::container_name;
+use crate::naming::{container_name, unit_name};
 
 /// The first line of every unit that Flocker writes.
 pub(crate) const MARKER: &str = "# Written by flocker-node, which replaces it; do not edit.";
 
 /// Seconds that systemd gives `docker stop` beyond the container's own grace.
 const STOP_MARGIN: Duration = Duration::from_secs(30);
+
+/// How long a start counts against a limit of restarts.
+const COUNTED: &str = "1y";
 
 /// Exit status of the Docker command when the daemon, not the container, is the trouble.
 ///
@@ -46,6 +50,8 @@ pub struct UnitSpecification {
     pub application: ApplicationName,
     /// When the application is started again.
     pub restart: RestartPolicy,
+    /// The applications that are started before it, and stopped after it, where both are.
+    pub dependencies: BTreeSet<ApplicationName>,
     /// Where its volume is mounted, if it has one.
     pub volume: Option<PathBuf>,
     /// The file that says that the application did not end by itself: it was told to. Whoever
@@ -70,6 +76,7 @@ impl UnitSpecification {
             stop_mark: Path::new("/run/flocker/stopped").join(application.as_str()),
             application,
             restart,
+            dependencies: BTreeSet::new(),
             volume: None,
             stop_grace: Duration::from_secs(20),
             start_timeout: Duration::from_secs(300),
@@ -87,7 +94,9 @@ impl UnitSpecification {
 ///   back when Docker is *re*started, whatever its policy. `Requires=` would do so too, but a
 ///   start that fails because Docker failed is never tried again by systemd.
 /// * Start limits are off and the delay between restarts grows instead, so that an application
-///   whose node is not ready yet (its pool is being imported) is started as soon as it is.
+///   whose node is not ready yet (its pool is being imported) is started as soon as it is. A policy
+///   with a number of restarts has a limit, and its first start is one more; the time in which they
+///   count is so long that it never ends, as in Docker.
 /// * When the program that is attached to the container dies without the container
 ///   (`EXIT_CODE` is not `exited`, or Docker went away), the container is stopped before systemd
 ///   starts it again. After an ordinary end that is left out: it costs time while a volume moves.
@@ -112,12 +121,22 @@ pub fn render_unit(unit: &UnitSpecification) -> String {
     let node = quoted(&unit.node_program.to_string_lossy());
     let restart = match unit.restart {
         RestartPolicy::Always => "always",
-        RestartPolicy::OnFailure => "on-failure",
+        RestartPolicy::OnFailure | RestartPolicy::OnFailureUpTo(_) => "on-failure",
         RestartPolicy::Never => "no",
+    };
+    let start_limit = match unit.restart {
+        RestartPolicy::OnFailureUpTo(restarts) => {
+            let starts = u32::from(restarts.get()) + 1;
+            format!("StartLimitIntervalSec={COUNTED}\nStartLimitBurst={starts}")
+        }
+        _ => "StartLimitIntervalSec=0".to_owned(),
     };
     let start_timeout = unit.start_timeout.as_secs();
     let stop_timeout = unit.stop_grace.saturating_add(STOP_MARGIN).as_secs();
     let mut after = "docker.service zfs-mount.service zfs.target".to_owned();
+    for dependency in &unit.dependencies {
+        let _ = write!(after, " {}", unit_name(dependency));
+    }
     if let Some(volume) = &unit.volume {
         // Systemd makes a unit of every mount; at shutdown this one must outlive the application.
         let _ = write!(after, " {}", mount_unit(volume));
@@ -130,7 +149,7 @@ Documentation={documentation}
 Wants=docker.service
 After={after}
 PartOf=docker.service
-StartLimitIntervalSec=0
+{start_limit}
 
 [Service]
 Type=exec
@@ -222,6 +241,25 @@ mod tests {
             ..UnitSpecification::new("trac".parse().unwrap(), RestartPolicy::Never)
         };
         insta::assert_snapshot!(render_unit(&unit));
+    }
+
+    #[test]
+    fn a_number_of_restarts_is_one_less_than_the_starts() {
+        let unit = UnitSpecification {
+            dependencies: BTreeSet::from(["db".parse().unwrap(), "web.cache".parse().unwrap()]),
+            ..UnitSpecification::new("migrate".parse().unwrap(), "on-failure:5".parse().unwrap())
+        };
+        let text = render_unit(&unit);
+        let lines: Vec<&str> = text.lines().collect();
+        for line in [
+            "StartLimitIntervalSec=1y",
+            "StartLimitBurst=6",
+            "Restart=on-failure",
+            "After=docker.service zfs-mount.service zfs.target flocker-db.service \
+             flocker-web.cache.service",
+        ] {
+            assert!(lines.contains(&line), "{line}: {text}");
+        }
     }
 
     #[test]

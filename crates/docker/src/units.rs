@@ -175,6 +175,8 @@ impl Units {
         application: &ApplicationName,
         patience: Duration,
     ) -> Result<(), UnitError> {
+        // Systemd refuses to start what has used up its restarts, until that is forgotten.
+        self.forget_failure(&unit_name(application)).await?;
         self.run_job(application, Job::Start, patience).await?;
         Ok(())
     }

@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    ApplicationName, ByteCount, CpuMillis, Digest, DirectoryName, ImageReference, MountPath, Port,
-    Secret, StopGracePeriod, StopSignal,
+    ApplicationName, ByteCount, ContainerOptions, CpuMillis, DependencyCondition, Digest,
+    DirectoryName, HealthCheck, ImageReference, MountPath, Port, RestartPolicy, Secret,
+    StopGracePeriod, StopSignal,
 };
 
 /// Where a container sees its volume.
@@ -46,19 +47,6 @@ pub struct Link {
     pub local_port: Port,
 }
 
-/// When systemd starts an application's container again after it has ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum RestartPolicy {
-    /// However it ended.
-    #[default]
-    Always,
-    /// When it ended with an error.
-    OnFailure,
-    /// Not at all.
-    Never,
-}
-
 /// One application as configured: what to run, wherever it will be placed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Application {
@@ -90,6 +78,15 @@ pub struct Application {
     /// How long its process may take to end before it is killed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stop_grace_period: Option<StopGracePeriod>,
+    /// What Docker is told beside that.
+    #[serde(default, skip_serializing_if = "ContainerOptions::is_unset")]
+    pub options: ContainerOptions,
+    /// The health check, if it is not the image's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub health_check: Option<HealthCheck>,
+    /// The applications that it is started after, as far as they are placed.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub depends_on: BTreeMap<ApplicationName, DependencyCondition>,
 }
 
 impl Application {
@@ -108,6 +105,9 @@ impl Application {
             scratch: BTreeSet::new(),
             stop_signal: None,
             stop_grace_period: None,
+            options: ContainerOptions::default(),
+            health_check: None,
+            depends_on: BTreeMap::new(),
         }
     }
 }
@@ -115,7 +115,7 @@ impl Application {
 /// Everything that a container is created from; its digest tells whether one must be re-created.
 ///
 /// Routes are deliberately absent: they live in the node's firewall table and change without
-/// touching the container.
+/// touching the container. So is `depends_on`, which is about starts.
 ///
 /// The digest covers the JSON text. So that an upgrade of Flocker re-creates no container, a field
 /// that is added later is left out of the text while it is unset; `command`, `mountpoint`, `memory`
@@ -150,6 +150,12 @@ pub struct ContainerSpecification {
     /// How long its process may take to end before it is killed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stop_grace_period: Option<StopGracePeriod>,
+    /// What Docker is told beside that.
+    #[serde(default, skip_serializing_if = "ContainerOptions::is_unset")]
+    pub options: ContainerOptions,
+    /// The health check, if it is not the image's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub health_check: Option<HealthCheck>,
 }
 
 impl ContainerSpecification {
@@ -178,6 +184,8 @@ impl ContainerSpecification {
             scratch: application.scratch.clone(),
             stop_signal: application.stop_signal,
             stop_grace_period: application.stop_grace_period,
+            options: application.options.clone(),
+            health_check: application.health_check.clone(),
         }
     }
 

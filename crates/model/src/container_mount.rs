@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ImageReference, MountPath, VolumeLayout};
+use crate::{ContainerUser, ImageReference, MountPath, VolumeLayout};
 
 /// The file at the top of a volume that says that its directories are mounted, and not itself.
 ///
@@ -41,4 +41,8 @@ pub struct VolumeFill {
     pub image: ImageReference,
     /// The volume's mount points.
     pub layout: VolumeLayout,
+    /// The user whose directories they are where the image has nothing there, if it is not the
+    /// image's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<ContainerUser>,
 }

@@ -4,9 +4,12 @@
 
 mod application;
 mod container_mount;
+mod container_options;
+mod dependency;
 mod deployment;
 mod digest;
 mod firewall;
+mod health_check;
 mod identity;
 mod image;
 mod image_copies;
@@ -19,6 +22,7 @@ mod network;
 mod node;
 mod observed;
 mod printable;
+mod restart;
 mod secret;
 mod stopping;
 mod time;
@@ -26,12 +30,21 @@ mod units;
 mod volume;
 
 pub use application::{
-    Application, ContainerSpecification, Link, RestartPolicy, VolumeLayout, VolumeSpecification,
+    Application, ContainerSpecification, Link, VolumeLayout, VolumeSpecification,
 };
 pub use container_mount::{ContainerMount, DIRECTORIES_MARKER, MountSource, VolumeFill};
+pub use container_options::{
+    BlockIo, Capability, CdiDevice, CgroupParent, ContainerOptions, ContainerSysctl, ContainerUser,
+    CpuSet, DeviceMapping, DeviceRate, DeviceRule, ExtraHost, GpuRequest, GpuSelection,
+    HostAddress, HostName, HostNamespace, IpcMode, IsolationOptions, LabelName, LimitOptions,
+    NamespaceMode, NetworkIdentity, NetworkSysctl, ProcessOptions, ResolverOption, RuntimeName,
+    SearchDomain, SecurityOption, TmpfsOptions, Ulimit, UlimitName, Upmost, WorkingDirectory,
+};
+pub use dependency::DependencyCondition;
 pub use deployment::{AppliedDeployment, Deployment, DeploymentId};
 pub use digest::Digest;
 pub use firewall::FirewallObstacle;
+pub use health_check::{CheckOrigin, CheckPeriod, CheckSettings, CheckTest, HealthCheck};
 pub use identity::{Contact, Member, Members, NodeId, SshIdentity};
 pub use image::{ImageId, ImageName, ImageProblem, ImageReference, InvalidImage, short_digest};
 pub use image_copies::{OperatorImage, OperatorStore, RegistryAnswer};
@@ -47,6 +60,7 @@ pub use node::{
 };
 pub use observed::{NodeObservation, Observed};
 pub use printable::{one_line, printable};
+pub use restart::RestartPolicy;
 pub use secret::Secret;
 pub use stopping::{StopGracePeriod, StopSignal};
 pub use time::{InvalidTime, parse_utc, render_age, render_rfc3339, render_span, render_utc};

@@ -1,6 +1,6 @@
 //! What a node remembers of its applications, so that it can bring them back by itself.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -20,6 +20,9 @@ pub struct RememberedApplication {
     /// come to its end.
     #[serde(default)]
     pub retired: bool,
+    /// The applications that it depends on; those of them that the node has are started first.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub dependencies: BTreeSet<ApplicationName>,
 }
 
 /// All that a node remembers for its next boot.

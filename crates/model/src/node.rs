@@ -89,13 +89,13 @@ impl PoolState {
     }
 }
 
-/// What the check that an image may bring along says of a container that runs.
+/// What the health check, the image's or the configuration's, says of a container that runs.
 ///
 /// **Source**: `HEALTHCHECK` in Dockerfile's reference; Docker's API, `State.Health.Status`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Health {
-    /// The image brings no check.
+    /// There is no check.
     Unchecked,
     /// It has not passed yet, and has not failed too often.
     Starting,
@@ -113,7 +113,7 @@ pub enum ContainerStatus {
     Running {
         /// Since when, as Docker writes it (RFC 3339).
         since: String,
-        /// What its image's own check says.
+        /// What its health check says.
         health: Health,
     },
     /// It exists and does not run.

@@ -45,7 +45,7 @@ impl From<&str> for Secret {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
+    use std::collections::{BTreeMap, BTreeSet};
 
     use crate::{
         Application, ApplicationName, AppliedDeployment, ContainerSpecification, Deployment,
@@ -79,6 +79,7 @@ mod tests {
             links: BTreeMap::new(),
             volume: None,
             retired: false,
+            dependencies: BTreeSet::new(),
         };
         for text in [
             format!("{:?}", application()),

@@ -47,6 +47,9 @@ pub fn account(
             continue;
         };
         let path = path.cleaned();
+        if in_memory(specification, &path) {
+            continue;
+        }
         match enclosing(&mounts, &path) {
             Some((_, inner)) if inner.is_empty() => {}
             Some((outer, inner)) => {
@@ -71,6 +74,13 @@ pub fn account(
     // A path sorts before every path inside it.
     mounts.sort();
     Ok(Accounted { mounts, implicit })
+}
+
+/// Tells whether the application has a file system in memory at `path`: its own word that what is
+/// written there can be lost.
+fn in_memory(specification: &ContainerSpecification, path: &MountPath) -> bool {
+    let tmpfs = &specification.options.isolation.tmpfs;
+    tmpfs.keys().any(|mountpoint| mountpoint.cleaned() == *path)
 }
 
 /// Lists the mount points that the application configuration names.
@@ -149,7 +159,7 @@ impl Unaccounted {
         format!(
             "if it is data, list it with the application's other mount points in `volumes`, and it \
              moves with the application; if it can be lost, write `scratch: [{list}]`: a directory \
-             of the node that does not move"
+             of the node that does not move, or `tmpfs: [{list}]`: memory"
         )
     }
 }

@@ -227,6 +227,9 @@ pub enum Action {
         links: ContainerLinks,
         /// The epoch in which the node must own the volume, if there is one.
         volume: Option<Epoch>,
+        /// The applications that it depends on.
+        #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+        dependencies: BTreeSet<ApplicationName>,
     },
     /// Sets what `localhost` reaches inside a running container.
     SetLinks {
@@ -235,9 +238,13 @@ pub enum Action {
         /// Port on `localhost` to link port.
         links: ContainerLinks,
     },
-    /// Waits until a container has stayed up for a while and the check that its image may bring
-    /// along passes.
+    /// Waits until a container has stayed up for a while and its health check passes, if it has one.
     AwaitHealth {
+        /// The application.
+        application: ApplicationName,
+    },
+    /// Waits until an application has ended without an error.
+    AwaitCompletion {
         /// The application.
         application: ApplicationName,
     },
@@ -299,6 +306,7 @@ impl Action {
             Self::StartApplication { .. } => "start-application",
             Self::SetLinks { .. } => "set-links",
             Self::AwaitHealth { .. } => "await-health",
+            Self::AwaitCompletion { .. } => "await-completion",
             Self::HoldPorts { .. } => "hold-ports",
             Self::SwitchRoutes { .. } => "switch-routes",
             Self::ProgramNetwork { .. } => "program-network",
@@ -316,6 +324,7 @@ impl Action {
                 | Self::PushImage { .. }
                 | Self::PushVolume { .. }
                 | Self::AwaitHealth { .. }
+                | Self::AwaitCompletion { .. }
         )
     }
 
@@ -333,6 +342,7 @@ impl Action {
             | Self::RemoveApplication { application }
             | Self::SetLinks { application, .. }
             | Self::AwaitHealth { application }
+            | Self::AwaitCompletion { application }
             | Self::SwitchRoutes { application, .. }
             | Self::PruneSnapshots { application, .. } => Some(application),
             Self::StartApplication { specification, .. } => Some(&specification.application),

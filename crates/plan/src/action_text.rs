@@ -49,6 +49,12 @@ impl fmt::Display for Action {
                     "see {application} stay up and pass its health check, if it has one"
                 )
             }
+            Self::AwaitCompletion { application } => {
+                write!(
+                    formatter,
+                    "wait until {application} has ended without an error"
+                )
+            }
             Self::HoldPorts { ports } => {
                 write!(formatter, "hold new connections to {}", PortList(ports))
             }

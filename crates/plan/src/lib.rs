@@ -29,7 +29,7 @@ mod survey;
 pub use accounting::{Accounted, Unaccounted, account};
 pub use action::{Action, Handoff, ImageSource, PushKind, RegistryImage, StopKind, Yield};
 pub use blocked::{Blocked, BlockedKind, CopyDescription, UnfitCopy, Unseen};
-pub use check::{Violation, check};
+pub use check::{Violation, check, check_starts};
 pub use goal::{Goal, Scope};
 pub use link_ports::{LINK_PORT_RANGE, LinkPorts};
 pub use note::{NodeNote, Note};

@@ -79,12 +79,23 @@ impl Plan {
     /// Plans to see everything that this plan starts stay up.
     ///
     /// A plan of its own, for after this one: nothing is to wait for it, least of all the routes of
-    /// what was started.
+    /// what was started. What this plan has waited for itself is left out.
     #[must_use]
     pub fn settling(&self) -> Self {
         let mut settling = Self::default();
+        let awaited: BTreeSet<&ApplicationName> =
+            self.steps
+                .iter()
+                .filter_map(|step| match &step.action {
+                    Action::AwaitHealth { application }
+                    | Action::AwaitCompletion { application } => Some(application),
+                    _ => None,
+                })
+                .collect();
         for step in &self.steps {
-            if let Action::StartApplication { specification, .. } = &step.action {
+            if let Action::StartApplication { specification, .. } = &step.action
+                && !awaited.contains(&specification.application)
+            {
                 let application = specification.application.clone();
                 let because = Because {
                     after: &[],

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bollard::query_parameters::RemoveContainerOptions;
 use flocker_docker::{Change, ContainerError, namespace_name};
-use flocker_model::{ContainerStatus, Digest};
+use flocker_model::{ContainerStatus, Digest, NetworkIdentity};
 
 use crate::daemon::{SERVER, application, connect, start, stranger, wait_until_ready};
 
@@ -17,7 +17,10 @@ async fn only_a_changed_container_is_replaced_and_never_while_it_runs() {
     };
     let specification = application("replaced", SERVER);
     let name = &specification.application;
-    docker.ensure_namespace(name).await.unwrap();
+    docker
+        .ensure_namespace(name, &NetworkIdentity::default())
+        .await
+        .unwrap();
     let change = docker
         .ensure_container(&specification, None, &[])
         .await
@@ -78,7 +81,10 @@ async fn a_running_container_is_not_removed() {
     };
     let specification = application("kept", SERVER);
     let name = &specification.application;
-    docker.ensure_namespace(name).await.unwrap();
+    docker
+        .ensure_namespace(name, &NetworkIdentity::default())
+        .await
+        .unwrap();
     docker
         .ensure_container(&specification, None, &[])
         .await
@@ -105,7 +111,10 @@ async fn the_application_sees_its_name_address_environment_and_volume() {
         .environment
         .insert("GREETING".to_owned(), "a = b c".into());
     let name = &specification.application;
-    let namespace = docker.ensure_namespace(name).await.unwrap();
+    let namespace = docker
+        .ensure_namespace(name, &NetworkIdentity::default())
+        .await
+        .unwrap();
     docker
         .ensure_container(&specification, Some(volume.path()), &[bind(volume.path())])
         .await
@@ -134,7 +143,10 @@ async fn a_container_follows_its_namespace_when_that_is_replaced() {
     };
     let specification = application("follower", SERVER);
     let name = &specification.application;
-    docker.ensure_namespace(name).await.unwrap();
+    docker
+        .ensure_namespace(name, &NetworkIdentity::default())
+        .await
+        .unwrap();
     docker
         .ensure_container(&specification, None, &[])
         .await
@@ -157,7 +169,10 @@ async fn a_container_follows_its_namespace_when_that_is_replaced() {
         matches!(error, ContainerError::NoNamespace { .. }),
         "{error:?}"
     );
-    docker.ensure_namespace(name).await.unwrap();
+    docker
+        .ensure_namespace(name, &NetworkIdentity::default())
+        .await
+        .unwrap();
     let change = docker
         .ensure_container(&specification, None, &[])
         .await
@@ -175,7 +190,10 @@ async fn nothing_is_created_without_the_image_or_the_volume() {
     };
     let mut specification = application("incomplete", SERVER);
     let name = &specification.application.clone();
-    docker.ensure_namespace(name).await.unwrap();
+    docker
+        .ensure_namespace(name, &NetworkIdentity::default())
+        .await
+        .unwrap();
 
     specification.image = "flocker-test/absent".parse().unwrap();
     let error = docker

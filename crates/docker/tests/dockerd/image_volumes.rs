@@ -5,7 +5,8 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
 
 use bollard::query_parameters::ListVolumesOptions;
-use flocker_docker::{BindMount, ContainerError};
+use flocker_docker::{BindMount, ContainerError, ImageContent};
+use flocker_model::{ImageReference, MountPath, NetworkIdentity};
 
 use crate::daemon::{SERVER, application, connect, import_image, stranger};
 
@@ -38,6 +39,15 @@ async fn import_database(name: &str) {
     .await;
 }
 
+/// A path of an image that is run as the image says.
+fn content<'a>(image: &'a ImageReference, path: &'a MountPath) -> ImageContent<'a> {
+    ImageContent {
+        image,
+        path,
+        user: None,
+    }
+}
+
 #[tokio::test]
 async fn a_directory_is_filled_with_what_the_image_has() {
     let Some(docker) = connect().await else {
@@ -51,7 +61,7 @@ async fn a_directory_is_filled_with_what_the_image_has() {
     let path = "/data/".parse().unwrap();
     let before = anonymous_volumes().await;
     docker
-        .copy_from_image(&name, (&image, &path), into.path())
+        .copy_from_image(&name, content(&image, &path), into.path())
         .await
         .unwrap();
     let mode = |path: &Path| std::fs::metadata(path).unwrap().mode() & 0o7777;
@@ -66,7 +76,7 @@ async fn a_directory_is_filled_with_what_the_image_has() {
     let nothing = tempfile::tempdir().unwrap();
     let path = "/absent/path".parse().unwrap();
     docker
-        .copy_from_image(&name, (&image, &path), nothing.path())
+        .copy_from_image(&name, content(&image, &path), nothing.path())
         .await
         .unwrap();
     assert_eq!(std::fs::read_dir(nothing.path()).unwrap().count(), 0);
@@ -101,11 +111,27 @@ async fn a_directory_that_the_image_lacks_belongs_to_its_user() {
     let path = "/var/lib/worker".parse().unwrap();
     let into = tempfile::tempdir().unwrap();
     docker
-        .copy_from_image(&"user".parse().unwrap(), (&image, &path), into.path())
+        .copy_from_image(
+            &"user".parse().unwrap(),
+            content(&image, &path),
+            into.path(),
+        )
         .await
         .unwrap();
     let found = std::fs::metadata(into.path()).unwrap();
     assert_eq!((found.uid(), found.gid()), (903, 904));
+    // The application's own word goes before the image's.
+    let user = "1234:0".parse().unwrap();
+    let content = ImageContent {
+        user: Some(&user),
+        ..content(&image, &path)
+    };
+    docker
+        .copy_from_image(&"user".parse().unwrap(), content, into.path())
+        .await
+        .unwrap();
+    let found = std::fs::metadata(into.path()).unwrap();
+    assert_eq!((found.uid(), found.gid()), (1234, 0));
 }
 
 #[tokio::test]
@@ -128,7 +154,10 @@ async fn no_anonymous_volume_is_made_where_a_directory_is_mounted() {
         bind(volume.path(), "/data"),
         bind(&volume.path().join("db"), "/data/db"),
     ];
-    docker.ensure_namespace(&name).await.unwrap();
+    docker
+        .ensure_namespace(&name, &NetworkIdentity::default())
+        .await
+        .unwrap();
     docker
         .ensure_container(&specification, Some(volume.path()), &mounts)
         .await
@@ -150,7 +179,10 @@ async fn a_container_with_anonymous_volumes_is_not_removed() {
     let mut specification = application("anonymous", SERVER);
     specification.image = "flocker-test/anonymous:1".parse().unwrap();
     let name = specification.application.clone();
-    docker.ensure_namespace(&name).await.unwrap();
+    docker
+        .ensure_namespace(&name, &NetworkIdentity::default())
+        .await
+        .unwrap();
     docker
         .ensure_container(&specification, None, &[])
         .await

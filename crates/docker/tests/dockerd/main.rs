@@ -14,4 +14,5 @@ mod health;
 mod image_volumes;
 mod images;
 mod networks;
+mod options;
 mod starts;

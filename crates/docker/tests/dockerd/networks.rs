@@ -14,7 +14,7 @@ use flocker_docker::{
 use crate::daemon::{
     IMAGE, SERVER, application, connect, docker_command, settings, start, stranger,
 };
-use flocker_model::ApplicationName;
+use flocker_model::{ApplicationName, NetworkIdentity};
 
 #[tokio::test]
 async fn the_network_is_made_once_with_the_addresses_that_are_asked_for() {
@@ -70,13 +70,19 @@ async fn a_namespace_stays_until_its_process_dies() {
     };
     let application = "namespace-stays".parse().unwrap();
     let network = docker.ensure_network().await.unwrap();
-    let made = docker.ensure_namespace(&application).await.unwrap();
+    let made = docker
+        .ensure_namespace(&application, &NetworkIdentity::default())
+        .await
+        .unwrap();
     assert_eq!(made.change, Change::Changed);
     assert_eq!(
         made.address.octets()[..2],
         network.subnet.address.octets()[..2]
     );
-    let found = docker.ensure_namespace(&application).await.unwrap();
+    let found = docker
+        .ensure_namespace(&application, &NetworkIdentity::default())
+        .await
+        .unwrap();
     assert_eq!(found.change, Change::Unchanged);
     assert_eq!(found.pid, made.pid);
     let observed = docker.observe_containers().await.unwrap();
@@ -88,7 +94,10 @@ async fn a_namespace_stays_until_its_process_dies() {
         .kill_container(&namespace_name(&application), None::<KillContainerOptions>)
         .await
         .unwrap();
-    let again = docker.ensure_namespace(&application).await.unwrap();
+    let again = docker
+        .ensure_namespace(&application, &NetworkIdentity::default())
+        .await
+        .unwrap();
     assert_eq!(again.change, Change::Changed);
     assert_eq!(again.container, made.container);
     assert_ne!(again.pid, made.pid);
@@ -126,7 +135,10 @@ async fn localhost_is_ipv4_alone_where_links_are() {
     let specification = application("localhost", SERVER);
     let application = &specification.application;
     let ipv4 = BTreeSet::from(["127.0.0.1".to_owned()]);
-    docker.ensure_namespace(application).await.unwrap();
+    docker
+        .ensure_namespace(application, &NetworkIdentity::default())
+        .await
+        .unwrap();
     docker
         .ensure_container(&specification, None, &[])
         .await
@@ -144,7 +156,10 @@ async fn localhost_is_ipv4_alone_where_links_are() {
         .kill_container(&namespace_name(application), None::<KillContainerOptions>)
         .await
         .unwrap();
-    let again = docker.ensure_namespace(application).await.unwrap();
+    let again = docker
+        .ensure_namespace(application, &NetworkIdentity::default())
+        .await
+        .unwrap();
     assert_eq!(again.change, Change::Changed);
     start(application).await;
     assert_eq!(localhost_in(application), ipv4);
@@ -158,7 +173,10 @@ async fn localhost_is_ipv4_alone_where_links_are() {
     let path = inspected.hosts_path.unwrap();
     std::fs::write(&path, "127.0.0.1 localhost\n::1 localhost ip6-localhost\n").unwrap();
     assert_ne!(localhost_in(application), ipv4);
-    let found = docker.ensure_namespace(application).await.unwrap();
+    let found = docker
+        .ensure_namespace(application, &NetworkIdentity::default())
+        .await
+        .unwrap();
     assert_eq!(found.change, Change::Unchanged);
     assert_eq!(localhost_in(application), ipv4);
 }
@@ -170,7 +188,10 @@ async fn a_namespace_that_is_in_use_is_not_taken_away() {
     };
     let specification = application("namespace-used", SERVER);
     let application = &specification.application;
-    docker.ensure_namespace(application).await.unwrap();
+    docker
+        .ensure_namespace(application, &NetworkIdentity::default())
+        .await
+        .unwrap();
     docker
         .ensure_container(&specification, None, &[])
         .await
@@ -204,7 +225,10 @@ async fn containers_of_somebody_else_are_never_touched() {
             .await
             .unwrap();
     }
-    let error = docker.ensure_namespace(application).await.unwrap_err();
+    let error = docker
+        .ensure_namespace(application, &NetworkIdentity::default())
+        .await
+        .unwrap_err();
     insta::assert_snapshot!(error, @"a container named flocker.network-foreign exists that flocker did not create (no label flocker.application=foreign); rename or remove it: docker rename flocker.network-foreign OTHER-NAME");
     assert!(docker.remove_namespace(application).await.is_err());
     assert!(docker.remove_container(application).await.is_err());

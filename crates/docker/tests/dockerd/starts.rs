@@ -4,7 +4,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use flocker_docker::{Docker, StartError, container_name};
-use flocker_model::ContainerSpecification;
+use flocker_model::{ContainerSpecification, NetworkIdentity};
 
 use crate::daemon::{
     SERVER, application, connect, docker_command, start, stranger, wait_until_ready,
@@ -15,7 +15,7 @@ const SETTLE: Duration = Duration::from_secs(2);
 
 async fn prepare(docker: &Docker, specification: &ContainerSpecification) {
     docker
-        .ensure_namespace(&specification.application)
+        .ensure_namespace(&specification.application, &NetworkIdentity::default())
         .await
         .unwrap();
     docker

@@ -6,7 +6,7 @@ use std::time::Duration;
 use flocker_docker::UnitSpecification;
 use flocker_model::{
     ApplicationName, ContainerLinks, ContainerSpecification, ContainerStatus, Epoch,
-    RememberedApplication, RestartPolicy, StopGracePeriod, UnitState,
+    NetworkIdentity, RememberedApplication, RestartPolicy, StopGracePeriod, UnitState,
 };
 use flocker_plan::{Note, StopKind};
 use flocker_remote::protocol::{Change, Progress, StepDone, StepFailure};
@@ -63,7 +63,8 @@ pub(crate) async fn make_ready(
         None => None,
     };
     reach(|| format!("{step}.mounted")).await;
-    program_links(machine, (step, name), &record.links).await?;
+    let identity = &record.specification.options.network;
+    program_links(machine, (step, name), (identity, &record.links)).await?;
     reach(|| format!("{step}.linked")).await;
     let path = mounted.as_ref().map(AsRef::as_ref);
     ensure_container(machine, &record.specification, path).await?;
@@ -87,11 +88,11 @@ async fn look_addresses_up_again(
 async fn program_links(
     machine: &Machine<impl Platform>,
     (step, name): (&str, &ApplicationName),
-    links: &ContainerLinks,
+    (identity, links): (&NetworkIdentity, &ContainerLinks),
 ) -> Result<Change, StepFailure> {
     let gateway = machine.containers.ensure_network().await?;
     reach(|| format!("{step}.bridge-made")).await;
-    let process = machine.containers.ensure_namespace(name).await?;
+    let process = machine.containers.ensure_namespace(name, identity).await?;
     reach(|| format!("{step}.namespace-made")).await;
     machine.routes.ensure_links(process, gateway, links).await
 }
@@ -339,10 +340,12 @@ pub(super) async fn set_links(
     name: &ApplicationName,
     links: ContainerLinks,
 ) -> Result<Change, StepFailure> {
+    let mut identity = NetworkIdentity::default();
     if let Some(mut record) = machine.store.application(name).or_failure()? {
         record.links.clone_from(&links);
         machine.store.set_application(&record).or_failure()?;
+        identity = record.specification.options.network;
     }
     reach(|| "set-links.remembered".to_owned()).await;
-    program_links(machine, ("set-links", name), &links).await
+    program_links(machine, ("set-links", name), (&identity, &links)).await
 }

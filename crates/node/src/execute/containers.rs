@@ -47,6 +47,7 @@ fn wanted_directories<'a>(
     WantedDirectories {
         application: &specification.application,
         image: &specification.image,
+        user: specification.options.process.user.as_ref(),
         volume,
         sees_top: specification.mountpoint.is_some(),
         mounts: &accounted.mounts,

@@ -11,7 +11,7 @@ use flocker_docker::{
 };
 use flocker_model::{
     ApplicationName, ContainerSpecification, ImageDetails, ImageName, ImageReference,
-    RegistryAnswer,
+    NetworkIdentity, RegistryAnswer,
 };
 use flocker_remote::protocol::{Change, StepFailure};
 use futures_util::TryStreamExt as _;
@@ -60,8 +60,12 @@ impl Containers for Docker {
         Ok(Docker::ensure_network(self).await.or_failure()?.gateway)
     }
 
-    async fn ensure_namespace(&self, application: &ApplicationName) -> Result<u32, StepFailure> {
-        let namespace = Docker::ensure_namespace(self, application).await;
+    async fn ensure_namespace(
+        &self,
+        application: &ApplicationName,
+        identity: &NetworkIdentity,
+    ) -> Result<u32, StepFailure> {
+        let namespace = Docker::ensure_namespace(self, application, identity).await;
         Ok(namespace.or_failure()?.pid)
     }
 

@@ -5,10 +5,9 @@ use std::io::{self, ErrorKind};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
-use flocker_docker::{BindMount, Docker};
+use flocker_docker::{BindMount, Docker, ImageContent};
 use flocker_model::{
-    ApplicationName, DIRECTORIES_MARKER, ImageReference, MountPath, MountSource, VolumeFill,
-    VolumeLayout,
+    ApplicationName, DIRECTORIES_MARKER, MountPath, MountSource, VolumeFill, VolumeLayout,
 };
 use flocker_remote::protocol::{Change, StepFailure};
 
@@ -35,17 +34,21 @@ impl Directories for FileSystem {
         fill: &VolumeFill,
         root: &Path,
     ) -> Result<(), StepFailure> {
+        let content = |path| ImageContent {
+            image: &fill.image,
+            path,
+            user: fill.user.as_ref(),
+        };
         match &fill.layout {
             VolumeLayout::Whole { mountpoint } => {
-                self.copy(application, (&fill.image, mountpoint), root)
-                    .await
+                self.copy(application, content(mountpoint), root).await
             }
             VolumeLayout::Directories { directories } => {
                 write_marker(root)?;
                 for (mountpoint, name) in directories {
                     let directory = root.join(name.as_str());
                     make(&directory, 0o755)?;
-                    self.copy(application, (&fill.image, mountpoint), &directory)
+                    self.copy(application, content(mountpoint), &directory)
                         .await?;
                 }
                 Ok(())
@@ -163,8 +166,12 @@ impl FileSystem {
         let unfinished = parent.join(format!("{UNFINISHED}{name}"));
         remove_left_over(&unfinished)?;
         make(&unfinished, 0o755)?;
-        self.copy(wanted.application, (wanted.image, target), &unfinished)
-            .await?;
+        let content = ImageContent {
+            image: wanted.image,
+            path: target,
+            user: wanted.user,
+        };
+        self.copy(wanted.application, content, &unfinished).await?;
         fs::rename(&unfinished, &path)
             .or_failed_to(format!("cannot make the directory {}", path.display()))?;
         Ok(path)
@@ -174,10 +181,13 @@ impl FileSystem {
     async fn copy(
         &self,
         application: &ApplicationName,
-        from: (&ImageReference, &MountPath),
+        content: ImageContent<'_>,
         into: &Path,
     ) -> Result<(), StepFailure> {
-        let copied = self.docker.copy_from_image(application, from, into).await;
+        let copied = self
+            .docker
+            .copy_from_image(application, content, into)
+            .await;
         copied.or_failure()
     }
 }

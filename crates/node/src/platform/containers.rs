@@ -9,7 +9,7 @@ use std::time::Duration;
 use flocker_docker::{BindMount, ContainerObservation, EngineObservation};
 use flocker_model::{
     ApplicationName, ByteCount, ContainerSpecification, ImageDetails, ImageName, ImageReference,
-    RegistryAnswer,
+    NetworkIdentity, RegistryAnswer,
 };
 use flocker_remote::protocol::{Change, StepFailure};
 use tokio::io::AsyncRead;
@@ -54,10 +54,12 @@ pub(crate) trait Containers: Clone + Debug + Send + Sync + 'static {
     /// Makes sure of the bridge that containers are on, and returns its address.
     fn ensure_network(&self) -> impl Future<Output = Result<Ipv4Addr, StepFailure>> + Send;
 
-    /// Makes sure of an application's network namespace, and returns the process that holds it.
+    /// Makes sure of an application's network namespace, and returns the process that holds it. One
+    /// of another identity is replaced; fails if the application runs in that.
     fn ensure_namespace(
         &self,
         application: &ApplicationName,
+        identity: &NetworkIdentity,
     ) -> impl Future<Output = Result<u32, StepFailure>> + Send;
 
     /// Looks an image up; `None` when it is not here.

@@ -4,7 +4,7 @@ use std::fmt::Debug;
 use std::path::{Path, PathBuf};
 
 use flocker_docker::BindMount;
-use flocker_model::{ApplicationName, ContainerMount, ImageReference, VolumeFill};
+use flocker_model::{ApplicationName, ContainerMount, ContainerUser, ImageReference, VolumeFill};
 use flocker_remote::protocol::{Change, StepFailure};
 
 /// The directories that a container is to see.
@@ -14,6 +14,8 @@ pub(crate) struct WantedDirectories<'a> {
     pub(crate) application: &'a ApplicationName,
     /// The image whose content a new directory is filled with.
     pub(crate) image: &'a ImageReference,
+    /// The user whose a new directory is where the image has nothing, if it is not the image's own.
+    pub(crate) user: Option<&'a ContainerUser>,
     /// Where the volume is mounted, if there is one.
     pub(crate) volume: Option<&'a Path>,
     /// Whether the container sees the volume's top, and not only directories of it.

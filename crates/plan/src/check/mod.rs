@@ -7,6 +7,7 @@ mod containers;
 mod network;
 mod order;
 mod resolving;
+mod starts;
 mod volumes;
 
 use std::fmt;
@@ -15,6 +16,7 @@ use flocker_model::{NodeId, NodeName, NodeState, Observed};
 
 use crate::{Action, Plan, Step, StepId};
 use order::Order;
+pub use starts::check_starts;
 
 /// What is wrong with a plan.
 #[derive(Debug, Clone, PartialEq, Eq)]

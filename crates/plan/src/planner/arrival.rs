@@ -1,8 +1,8 @@
 //! Getting an application's volume to the node that it is placed on.
 
 use flocker_model::{
-    ApplicationName, ByteCount, Epoch, ImageReference, NodeName, NodeState, VolumeCopy, VolumeFill,
-    VolumeRole, VolumeSpecification,
+    ApplicationName, ByteCount, ContainerUser, Epoch, ImageReference, NodeName, NodeState,
+    VolumeCopy, VolumeFill, VolumeRole, VolumeSpecification,
 };
 
 use crate::steps::Because;
@@ -29,6 +29,8 @@ pub(super) struct Placing<'a> {
     pub(super) name: &'a ApplicationName,
     pub(super) place: &'a NodeName,
     pub(super) image: &'a ImageReference,
+    /// The user that the container runs as, if it is not the image's own.
+    pub(super) user: Option<&'a ContainerUser>,
     /// The steps that make everything else ready that it needs there.
     pub(super) ready: &'a [StepId],
 }
@@ -117,6 +119,7 @@ impl Planner<'_> {
         let fill = VolumeFill {
             image: placing.image.clone(),
             layout: wanted.layout.clone(),
+            user: placing.user.cloned(),
         };
         let action = Action::CreateVolume {
             application: placing.name.clone(),

@@ -2,10 +2,12 @@
 
 mod access;
 mod arrival;
+mod dependencies;
 mod image;
 mod membership;
 mod mounts;
 mod need;
+mod order;
 mod placement;
 mod preconditions;
 mod prune;
@@ -24,6 +26,7 @@ pub use restoring::plan_restore;
 pub use returning::plan_return;
 
 use crate::{Goal, Plan};
+use order::in_order;
 use state::Planner;
 
 /// Plans how to get from what was seen to what is wanted.
@@ -58,7 +61,7 @@ fn planned<'a>(goal: &'a Goal<'a>, observed: &'a Observed) -> Planner<'a> {
     planner.keep_unmovable();
     planner.admit_members();
     planner.prepare_networks();
-    for application in in_link_order(goal.deployment) {
+    for application in in_start_order(goal.deployment) {
         planner.place_or_report(&application);
     }
     planner.retire_unwanted();
@@ -69,36 +72,21 @@ fn planned<'a>(goal: &'a Goal<'a>, observed: &'a Observed) -> Planner<'a> {
     planner
 }
 
-/// Lists the placed applications so that a link's target comes before its source, as far as links
-/// do not form a circle.
-fn in_link_order(deployment: &Deployment) -> Vec<ApplicationName> {
-    let mut order = Vec::new();
-    for (application, _, _) in deployment.placed() {
-        visit(application, deployment, &mut order, &mut Vec::new());
-    }
-    order
-}
-
-/// Puts the targets of `application`'s links into `order`, then itself; `path` ends circles.
-fn visit(
-    application: &ApplicationName,
-    deployment: &Deployment,
-    order: &mut Vec<ApplicationName>,
-    path: &mut Vec<ApplicationName>,
-) {
-    if order.contains(application) || path.contains(application) {
-        return;
-    }
-    let Some(definition) = deployment.applications.get(application) else {
-        return;
+/// Lists the placed applications so that what one depends on comes before it, and a link's target before
+/// its source where that can be.
+fn in_start_order(deployment: &Deployment) -> Vec<ApplicationName> {
+    let placed = |name: &&ApplicationName| deployment.place_of(name).is_some();
+    let dependencies = |name: &ApplicationName| {
+        let application = deployment.applications.get(name);
+        let names = application.into_iter().flat_map(|it| it.depends_on.keys());
+        names.filter(placed).collect()
     };
-    if deployment.place_of(application).is_none() {
-        return;
-    }
-    path.push(application.clone());
-    for link in &definition.links {
-        visit(&link.target, deployment, order, path);
-    }
-    path.pop();
-    order.push(application.clone());
+    let links = |name: &ApplicationName| {
+        let application = deployment.applications.get(name);
+        let links = application.into_iter().flat_map(|it| &it.links);
+        links.map(|link| &link.target).filter(placed).collect()
+    };
+    let names = deployment.placed().map(|(name, _, _)| name);
+    let order = in_order(names, &dependencies, &links);
+    order.into_iter().cloned().collect()
 }

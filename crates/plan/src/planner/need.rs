@@ -67,7 +67,7 @@ fn finished(restart: RestartPolicy, container: &ContainerState) -> bool {
         ContainerStatus::Running { .. } => false,
         ContainerStatus::Stopped { exit_code } => match restart {
             RestartPolicy::Always => false,
-            RestartPolicy::OnFailure => exit_code == 0,
+            RestartPolicy::OnFailure | RestartPolicy::OnFailureUpTo(_) => exit_code == 0,
             RestartPolicy::Never => true,
         },
     };

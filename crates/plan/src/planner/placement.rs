@@ -54,11 +54,13 @@ impl Planner<'_> {
         let networks = self.networks.clone();
         let images = self.images.clone();
         let claimed = self.claimed.clone();
+        let progress = self.progress.clone();
         if let Err(kind) = self.place(name, application, place) {
             self.plan.truncate(length);
             self.networks = networks;
             self.images = images;
             self.claimed = claimed;
+            self.progress = progress;
             self.moving.remove(name);
             self.skipped.insert(name.clone());
             self.block_application(name, *kind);
@@ -76,6 +78,7 @@ impl Planner<'_> {
         let wanted = ContainerSpecification::new(name, application);
         let links = self.link_ports.of_source(application);
         let need = need(self.observed.node(place), &wanted, &links);
+        let need = self.need_of_job(name, place, need);
         let mut ready = self.answering_targets(application, place);
         if matches!(need, Need::Create | Need::Recreate) {
             let origin = self.origin(name, place);
@@ -84,10 +87,15 @@ impl Planner<'_> {
             ready.extend(self.account_for_image(place, &wanted, brought)?);
         }
         ready.extend(self.prepared.get(place));
+        let starts = !matches!(need, Need::Nothing | Need::Relink);
+        if starts || (application.volume.is_some() && self.arrives(name, place)) {
+            ready.extend(self.await_dependencies(application));
+        }
         let placing = Placing {
             name,
             place,
             image: &application.image,
+            user: application.options.process.user.as_ref(),
             ready: &ready,
         };
         let arrival = match &application.volume {
@@ -112,6 +120,7 @@ impl Planner<'_> {
             need,
         };
         let started = self.make_run(running, arrival);
+        self.await_configured_check(name, application);
         let routed = self.switch_routes(name, place, started);
         self.leave_elsewhere(name, &elsewhere, &routed);
 
@@ -123,7 +132,7 @@ impl Planner<'_> {
             done_after,
         };
         self.plan.outcomes.insert(name.clone(), outcome);
-        if need == Need::Nothing {
+        if matches!(need, Need::Nothing | Need::Relink) {
             self.await_health(name, place);
         }
         Ok(())
@@ -151,7 +160,8 @@ impl Planner<'_> {
                 after: &[],
                 why: "it runs, and its health check has not passed",
             };
-            self.add(place, Action::AwaitHealth { application }, because);
+            let step = self.add(place, Action::AwaitHealth { application }, because);
+            self.note_health(name, step);
         }
     }
 
@@ -192,6 +202,10 @@ impl Planner<'_> {
             specification: ContainerSpecification::new(name, running.application),
             links,
             volume: arrival.epoch,
+            dependencies: self
+                .dependencies_of(running.application)
+                .into_keys()
+                .collect(),
         };
         let why = match running.need {
             Need::Recreate => "it runs with another configuration",
@@ -200,7 +214,9 @@ impl Planner<'_> {
             Need::Create | Need::Relink | Need::Nothing => "it is placed here",
         };
         let because = Because { after: &after, why };
-        Some(self.add(place, action, because))
+        let started = self.add(place, action, because);
+        self.note_start(name, started);
+        Some(started)
     }
 
     /// Lists the steps after which the applications that this one's links lead to answer at its
@@ -225,6 +241,16 @@ impl Planner<'_> {
         match kept {
             Some(node) => (node != *place).then_some(node),
             None => self.elsewhere(name, place).into_iter().next(),
+        }
+    }
+
+    /// Tells whether a volume comes to a place that does not own it, so that whatever is there starts
+    /// again.
+    fn arrives(&self, name: &ApplicationName, place: &NodeName) -> bool {
+        match locate(name, self.observed) {
+            Whereabouts::Owned { node, .. } => node != *place,
+            Whereabouts::HandedOff { .. } => true,
+            Whereabouts::Nowhere | Whereabouts::Blocked(_) => false,
         }
     }
 

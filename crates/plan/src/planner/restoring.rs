@@ -16,6 +16,7 @@ use crate::{
 
 use super::image::has_image;
 use super::need::{Need, need};
+use super::order::in_order;
 
 /// Plans how `node` brings back what it remembers that it runs, as after a boot.
 ///
@@ -38,7 +39,7 @@ pub fn plan_restore(node: &NodeName, memory: &NodeMemory, observed: &Observed) -
     let mut restorer = Restorer::new((node, state), observed, plan);
     restorer.restore_table(memory);
     restorer.tell_of_firewalls(memory);
-    for name in in_link_order(memory) {
+    for name in in_start_order(memory) {
         if let Some(remembered) = memory.applications.get(name)
             && !remembered.retired
             && let Err(kind) = restorer.restore(name, remembered)
@@ -246,6 +247,7 @@ impl<'a> Restorer<'a> {
             specification: specification.clone(),
             links: remembered.links.clone(),
             volume: remembered.volume,
+            dependencies: remembered.dependencies.clone(),
         };
         let why = match need {
             Need::Recreate => "it runs with another configuration",
@@ -314,35 +316,26 @@ fn is_held(network: &NodeNetwork, ports: &BTreeMap<Port, Endpoint>) -> bool {
     ports.keys().any(|port| network.held.contains(port))
 }
 
-/// Lists the applications so that what a link leads to on this node comes before the link's source,
-/// as far as links do not form a circle.
-fn in_link_order(memory: &NodeMemory) -> Vec<&ApplicationName> {
-    let mut order = Vec::new();
-    for name in memory.applications.keys() {
-        visit(name, memory, (&mut order, &mut Vec::new()));
-    }
-    order
-}
-
-/// Puts the targets of an application's links into `order`, then itself; `path` ends circles.
-fn visit<'a>(
-    name: &'a ApplicationName,
-    memory: &'a NodeMemory,
-    (order, path): (&mut Vec<&'a ApplicationName>, &mut Vec<&'a ApplicationName>),
-) {
-    if order.contains(&name) || path.contains(&name) {
-        return;
-    }
-    path.push(name);
-    let remembered = memory.applications.get(name);
-    let ports = remembered.into_iter().flat_map(|it| it.links.values());
-    for port in ports {
-        let network = memory.network.as_ref();
-        let endpoint = network.and_then(|network| network.links.get(port));
-        if let Some(Endpoint::Local { application, .. }) = endpoint {
-            visit(application, memory, (order, path));
-        }
-    }
-    path.pop();
-    order.push(name);
+/// Lists the applications so that what one depends on comes before it, and what its links lead to on
+/// this node where that can be.
+///
+/// No more than the order is kept: what runs elsewhere may be down for longer than anybody should wait
+/// after a boot, and one that fails is to keep no other down.
+fn in_start_order(memory: &NodeMemory) -> Vec<&ApplicationName> {
+    let known = |name: &ApplicationName| memory.applications.get_key_value(name);
+    let dependencies = |name: &ApplicationName| {
+        let remembered = memory.applications.get(name);
+        let names = remembered.into_iter().flat_map(|it| &it.dependencies);
+        names.filter_map(known).map(|(name, _)| name).collect()
+    };
+    let links = |name: &ApplicationName| {
+        let remembered = memory.applications.get(name);
+        let ports = remembered.into_iter().flat_map(|it| it.links.values());
+        let target = |port: &Port| match memory.network.as_ref()?.links.get(port)? {
+            Endpoint::Local { application, .. } => Some(known(application)?.0),
+            Endpoint::Remote { .. } => None,
+        };
+        ports.filter_map(target).collect()
+    };
+    in_order(memory.applications.keys(), &dependencies, &links)
 }

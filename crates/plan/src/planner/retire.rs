@@ -1,12 +1,13 @@
 //! Taking down what is not wanted where it is.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use flocker_model::{ApplicationName, Endpoint, NodeName, NodeState, VolumeCopy};
 
 use crate::steps::Because;
 use crate::{Action, BlockedKind, Outcome, OutcomeKind, Scope, StepId, StopKind};
 
+use super::order::in_order;
 use super::refusing::refuse_held;
 use super::state::Planner;
 
@@ -56,8 +57,10 @@ impl Planner<'_> {
         })
     }
 
-    /// Takes down every application that the deployment does not place, wherever it is found.
+    /// Takes down every application that the deployment does not place, wherever it is found; those
+    /// that depend on others before those.
     pub(super) fn retire_unwanted(&mut self) {
+        let mut unwanted: BTreeMap<ApplicationName, Vec<NodeName>> = BTreeMap::new();
         for (node, state) in self.covered() {
             let mounted = |(name, copy): (_, &VolumeCopy)| copy.mounted.is_some().then_some(name);
             let names: BTreeSet<&ApplicationName> = state
@@ -70,7 +73,28 @@ impl Planner<'_> {
                     // Its move was planned, or could not be, where it is placed.
                     Some(_) if self.goal.scope == Scope::Cluster => {}
                     Some(place) if place == node || self.skipped.contains(name) => {}
-                    Some(_) | None => self.retire(node, name),
+                    Some(_) | None => unwanted.entry(name.clone()).or_default().push(node.clone()),
+                }
+            }
+        }
+        let remembered = self.remembered_dependencies();
+        let dependencies = |name: &ApplicationName| {
+            let known = remembered.get(name).into_iter().flatten();
+            known
+                .filter_map(|name| unwanted.get_key_value(name))
+                .map(|(name, _)| name)
+                .collect::<Vec<_>>()
+        };
+        let order = in_order(unwanted.keys(), &dependencies, &|_| Vec::new());
+        // The steps that stop those that depend on each.
+        let mut dependents: BTreeMap<ApplicationName, Vec<StepId>> = BTreeMap::new();
+        for name in order.into_iter().rev() {
+            let before = dependents.remove(name).unwrap_or_default();
+            for node in unwanted.get(name).into_iter().flatten() {
+                let stopped = self.retire((node, name), &before);
+                for dependency in dependencies(name) {
+                    let stops = dependents.entry(dependency.clone()).or_default();
+                    stops.extend(stopped);
                 }
             }
         }
@@ -104,17 +128,22 @@ impl Planner<'_> {
         }
     }
 
-    /// Takes one application down for good.
-    fn retire(&mut self, node: &NodeName, name: &ApplicationName) {
+    /// Takes one application down for good, after these steps; returns the step that stops it.
+    fn retire(
+        &mut self,
+        (node, name): (&NodeName, &ApplicationName),
+        before: &[StepId],
+    ) -> Option<StepId> {
         let state = self.observed.node(node);
         let volume_kept = state.is_some_and(|state| owns(state, name));
         if let Some(copy) = self.copy(node, name)
             && let Err(held) = refuse_held(node, copy)
         {
             self.block_application(name, *held);
-            return;
+            return None;
         }
-        let after = self.successors(node, name);
+        let mut after = self.successors(node, name);
+        after.extend(before);
         let because = Because {
             after: &after,
             why: "the deployment does not place it here",
@@ -133,7 +162,8 @@ impl Planner<'_> {
             outcome.kind = OutcomeKind::Stopped { volume_kept };
             outcome.node = node.clone();
         }
-        outcome.done_after.extend(steps);
+        outcome.done_after.extend(&steps);
+        steps.first().copied()
     }
 
     /// Lists the steps after which other applications answer on the ports that one has so far, so

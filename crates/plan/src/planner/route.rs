@@ -139,7 +139,14 @@ impl Planner<'_> {
 
     /// Makes every node's table exactly what is wanted, where the steps so far do not.
     pub(super) fn finish_networks(&mut self) {
-        let after = self.all_steps();
+        // Whether somebody is healthy has nothing to do with where ports lead.
+        let changes = self.plan.steps().iter().filter(|step| {
+            !matches!(
+                step.action,
+                Action::AwaitHealth { .. } | Action::AwaitCompletion { .. }
+            )
+        });
+        let after: Vec<StepId> = changes.map(|step| step.id).collect();
         let mut programmed = BTreeSet::new();
         let mut cut = BTreeSet::new();
         for (node, state) in self.covered() {

@@ -13,6 +13,7 @@ use crate::steps::Because;
 use crate::survey::is_down;
 use crate::{Action, Blocked, BlockedKind, Goal, LinkPorts, Plan, StepId};
 
+use super::dependencies::Progress;
 use super::image::Brought;
 
 /// A plan in the making.
@@ -32,6 +33,8 @@ pub(super) struct Planner<'a> {
     pub(super) networks: BTreeMap<NodeName, NodeNetwork>,
     /// The step after which each application that is started or moved answers on each node.
     pub(super) answers: BTreeMap<ApplicationName, BTreeMap<NodeName, StepId>>,
+    /// How far each application is after which steps, of those that this plan starts or waits for.
+    pub(super) progress: BTreeMap<ApplicationName, Progress>,
     /// How each image comes to each node that is to use it.
     pub(super) images: BTreeMap<(NodeName, ImageName), Brought<'a>>,
     /// The images that each node would pull although its registry has not been asked for them.
@@ -61,6 +64,7 @@ impl<'a> Planner<'a> {
                 .map(|(node, state)| (node.clone(), state.network.clone().unwrap_or_default()))
                 .collect(),
             answers: BTreeMap::new(),
+            progress: BTreeMap::new(),
             images: BTreeMap::new(),
             questions: BTreeMap::new(),
             moving: BTreeMap::new(),

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use flocker_model::{
     ApplicationName, ContainerLinks, ContainerSpecification, ContainerState, ContainerStatus,
-    Epoch, Health, NodeState, UnitState,
+    Epoch, Health, NodeState, RestartPolicy, UnitState,
 };
 
 use crate::Action;
@@ -30,6 +30,7 @@ pub(super) fn on_container(state: &mut NodeState, action: &Action) -> Result<(),
             specification,
             links,
             volume,
+            ..
         } => start(state, (specification, links), *volume),
         Action::SetLinks { application, links } => {
             let container = state
@@ -40,12 +41,14 @@ pub(super) fn on_container(state: &mut NodeState, action: &Action) -> Result<(),
             Ok(())
         }
         Action::AwaitHealth { application } => await_health(state, application),
+        Action::AwaitCompletion { application } => await_completion(state, application),
         _ => Ok(()),
     }
 }
 
 /// Has a check pass; one that failed for good does not.
 fn await_health(state: &mut NodeState, application: &ApplicationName) -> Result<(), String> {
+    let may_end = restart_of(state, application).is_some_and(|it| it != RestartPolicy::Always);
     let container = state.containers.get_mut(application);
     match container.map(|container| &mut container.status) {
         Some(ContainerStatus::Running { health, .. }) => match health {
@@ -56,7 +59,36 @@ fn await_health(state: &mut NodeState, application: &ApplicationName) -> Result<
             }
             Health::Unchecked | Health::Healthy => Ok(()),
         },
+        Some(ContainerStatus::Stopped { exit_code: 0 }) if may_end => Ok(()),
         _ => Err("it does not run".to_owned()),
+    }
+}
+
+/// Tells when an application is started again, if it was started here.
+fn restart_of(state: &NodeState, application: &ApplicationName) -> Option<RestartPolicy> {
+    let remembered = state.remembered.applications.get(application)?;
+    Some(remembered.specification.restart)
+}
+
+/// Has an application end that may.
+fn await_completion(state: &mut NodeState, application: &ApplicationName) -> Result<(), String> {
+    let restart = restart_of(state, application);
+    let container = state
+        .containers
+        .get_mut(application)
+        .ok_or("it does not exist")?;
+    match (&container.status, restart) {
+        (ContainerStatus::Stopped { exit_code: 0 }, _) => Ok(()),
+        (ContainerStatus::Stopped { .. }, _) => Err("it ended with an error".to_owned()),
+        (ContainerStatus::Running { .. }, None | Some(RestartPolicy::Always)) => {
+            Err("it does not end for good".to_owned())
+        }
+        (ContainerStatus::Running { .. }, Some(_)) => {
+            container.status = ContainerStatus::Stopped { exit_code: 0 };
+            container.unit = UnitState::Inactive;
+            container.links = None;
+            Ok(())
+        }
     }
 }
 

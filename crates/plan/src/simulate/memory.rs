@@ -16,12 +16,14 @@ pub(super) fn remember(memory: &mut NodeMemory, action: &Action) {
             specification,
             links,
             volume,
+            dependencies,
         } => {
             let remembered = RememberedApplication {
                 specification: specification.clone(),
                 links: links.clone(),
                 volume: *volume,
                 retired: false,
+                dependencies: dependencies.clone(),
             };
             let name = specification.application.clone();
             memory.applications.insert(name, remembered);

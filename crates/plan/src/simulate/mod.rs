@@ -96,7 +96,8 @@ fn on_one_node(
         | Action::RemoveApplication { .. }
         | Action::StartApplication { .. }
         | Action::SetLinks { .. }
-        | Action::AwaitHealth { .. } => containers::on_container(state, action)?,
+        | Action::AwaitHealth { .. }
+        | Action::AwaitCompletion { .. } => containers::on_container(state, action)?,
         Action::HoldPorts { ports } => {
             state.network.get_or_insert_default().held.extend(ports);
         }

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use flocker_model::{
-    Application, ApplicationName, ByteCount, Deployment, Link, NodeName, Port, RestartPolicy,
-    VolumeLayout, VolumeSpecification,
+    Application, ApplicationName, ByteCount, DependencyCondition, Deployment, Link, NodeName, Port,
+    RestartPolicy, VolumeLayout, VolumeSpecification,
 };
 use proptest::collection::vec;
 use proptest::prelude::{Strategy, any};
@@ -190,7 +190,20 @@ impl Case {
             3 => RestartPolicy::OnFailure,
             _ => RestartPolicy::Always,
         };
+        // On earlier ones alone, so that there is no circle.
+        let mut depends_on = BTreeMap::new();
+        if index > 0 && random.once_in(2) {
+            let conditions = [
+                DependencyCondition::Started,
+                DependencyCondition::Healthy,
+                DependencyCondition::Completed,
+            ];
+            let condition = random.of(&conditions).copied();
+            let on = application_name(random.below(index));
+            depends_on.extend(condition.map(|condition| (on, condition)));
+        }
         Application {
+            depends_on,
             environment: BTreeMap::from([("SIZE".to_owned(), random.below(3).to_string().into())]),
             volume,
             routes,

@@ -148,12 +148,14 @@ fn create_unknown(goal: &Goal<'_>, mut plan: Plan) -> Made {
                 layout: VolumeLayout::Whole {
                     mountpoint: crate::case::name("/data"),
                 },
+                user: None,
             },
         };
         let start = Action::StartApplication {
             specification: ContainerSpecification::new(&name, definition),
             links: BTreeMap::new(),
             volume: Some(Epoch::FIRST),
+            dependencies: std::collections::BTreeSet::new(),
         };
         steps.push(step(created, create, &[]));
         steps.push(step(started, start, &[created]));

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use flocker_model::{Deployment, NodeName, NodeObservation, Observed};
-use flocker_plan::{Action, Goal, Scope, Step, check};
+use flocker_plan::{Action, Goal, Scope, Step, check, check_starts};
 
 use crate::case::{Case, Fault, node_name};
 use crate::invariants::{Broken, Invariant};
@@ -250,6 +250,13 @@ impl<'a> Run<'a> {
             return Err(Broken::new(Invariant::PlansAreSound, how));
         }
         self.inspect(&made, observed)?;
+        if self.mutation.is_none() && made.plan.blocked.is_empty() {
+            let violations = check_starts(&made.plan, (goal.deployment, observed));
+            if let Some(violation) = violations.first() {
+                let how = format!("{violation}\n{}", made.plan);
+                return Err(Broken::new(Invariant::PlansAreSound, how));
+            }
+        }
         Ok(made)
     }
 

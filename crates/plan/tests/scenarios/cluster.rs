@@ -8,7 +8,9 @@ use flocker_model::{
     PoolHealth, PoolProblem, PoolState, PoollessNode, Port, SshIdentity, UnitState, VolumeCopy,
     VolumeLayout,
 };
-use flocker_plan::{Action, Goal, Plan, Scope, StepId, Yield, check, plan, plan_restore, simulate};
+use flocker_plan::{
+    Action, Goal, Plan, Scope, StepId, Yield, check, check_starts, plan, plan_restore, simulate,
+};
 
 /// Reads a name that is written here.
 pub(crate) fn name<T: TryFrom<String>>(text: &str) -> T {
@@ -320,7 +322,8 @@ impl Cluster {
 
     fn plan_in(&self, deployment: &Deployment, scope: Scope) -> Plan {
         let made = plan(&Goal { deployment, scope }, &self.observed);
-        let violations = check(&made, &self.observed);
+        let mut violations = check(&made, &self.observed);
+        violations.extend(check_starts(&made, (deployment, &self.observed)));
         assert!(violations.is_empty(), "{violations:?}\n{made}");
         made
     }

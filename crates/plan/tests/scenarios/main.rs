@@ -3,6 +3,7 @@
 mod access;
 mod changes;
 mod cluster;
+mod dependencies;
 mod images;
 mod interruptions;
 mod membership;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use flocker_docker::ContainerObservation;
 use flocker_model::{
     Application, ApplicationName, ContainerSpecification, ContainerStatus, ImageReference,
+    NetworkIdentity,
 };
 use flocker_remote::protocol::Change;
 
@@ -57,8 +58,17 @@ async fn a_container_is_made_once_and_again_when_it_differs(machine: &impl Machi
         .ensure_container(&specification, None, &[])
         .await
         .unwrap_err();
-    let process = containers.ensure_namespace(&name).await.unwrap();
-    assert_eq!(containers.ensure_namespace(&name).await.unwrap(), process);
+    let process = containers
+        .ensure_namespace(&name, &NetworkIdentity::default())
+        .await
+        .unwrap();
+    assert_eq!(
+        containers
+            .ensure_namespace(&name, &NetworkIdentity::default())
+            .await
+            .unwrap(),
+        process
+    );
     for change in [Change::Changed, Change::Unchanged] {
         let ensured = containers.ensure_container(&specification, None, &[]).await;
         assert_eq!(ensured.unwrap(), change);
@@ -76,11 +86,42 @@ async fn a_container_is_made_once_and_again_when_it_differs(machine: &impl Machi
     assert_eq!(second.configuration, specification.digest());
 }
 
+async fn a_namespace_of_another_identity_is_made_anew(machine: &impl Machine) {
+    let containers = machine.containers();
+    let specification = application("renamed");
+    let name = &specification.application;
+    let identity = NetworkIdentity::default();
+    let named = NetworkIdentity {
+        hostname: Some("other".parse().unwrap()),
+        ..NetworkIdentity::default()
+    };
+    let process = containers.ensure_namespace(name, &identity).await.unwrap();
+    let ensured = containers.ensure_container(&specification, None, &[]).await;
+    assert_eq!(ensured.unwrap(), Change::Changed);
+    let watch = containers.watch_start(name).await.unwrap();
+    machine.start(name).await;
+    containers
+        .wait_until_steady(watch, false, (Duration::ZERO, PATIENCE))
+        .await
+        .unwrap();
+    // Not below a process that uses it.
+    containers.ensure_namespace(name, &named).await.unwrap_err();
+    containers.stop_container(name, GRACE).await.unwrap();
+    let renamed = containers.ensure_namespace(name, &named).await.unwrap();
+    assert_ne!(renamed, process);
+    assert_eq!(
+        containers.ensure_namespace(name, &named).await.unwrap(),
+        renamed
+    );
+    let ensured = containers.ensure_container(&specification, None, &[]).await;
+    assert_eq!(ensured.unwrap(), Change::Changed, "it joined what is gone");
+}
+
 async fn a_volume_is_given_exactly_where_there_is_a_mountpoint(machine: &impl Machine) {
     let containers = machine.containers();
     let mut specification = application("mounted");
     containers
-        .ensure_namespace(&specification.application)
+        .ensure_namespace(&specification.application, &NetworkIdentity::default())
         .await
         .unwrap();
     let place = Some(std::path::Path::new("/tmp"));
@@ -103,7 +144,10 @@ async fn what_runs_is_neither_replaced_nor_removed(machine: &impl Machine) {
     let containers = machine.containers();
     let mut specification = application("running");
     let name = specification.application.clone();
-    containers.ensure_namespace(&name).await.unwrap();
+    containers
+        .ensure_namespace(&name, &NetworkIdentity::default())
+        .await
+        .unwrap();
     containers
         .ensure_container(&specification, None, &[])
         .await
@@ -144,7 +188,7 @@ async fn no_container_is_made_of_an_image_that_is_not_here(machine: &impl Machin
     let mut specification = application("imageless");
     specification.image = "flocker-test/nothing:1".parse().unwrap();
     containers
-        .ensure_namespace(&specification.application)
+        .ensure_namespace(&specification.application, &NetworkIdentity::default())
         .await
         .unwrap();
     containers
@@ -195,6 +239,7 @@ macro_rules! containers_suite {
         crate::tests::contract::suite! {
             crate::tests::contract::run, $fixture,
             a_container_is_made_once_and_again_when_it_differs
+            a_namespace_of_another_identity_is_made_anew
             a_volume_is_given_exactly_where_there_is_a_mountpoint
             what_runs_is_neither_replaced_nor_removed
             no_container_is_made_of_an_image_that_is_not_here

@@ -115,7 +115,12 @@ mod fake {
     async fn new() -> Option<InMemory> {
         let host = Host::new(Faults::default());
         let containers = FakeContainers { host: host.clone() };
-        let process = containers.ensure_namespace(&"web".parse().unwrap()).await;
+        let process = containers
+            .ensure_namespace(
+                &"web".parse().unwrap(),
+                &flocker_model::NetworkIdentity::default(),
+            )
+            .await;
         Some(InMemory(FakeRoutes { host }, process.unwrap()))
     }
 

@@ -97,7 +97,8 @@ macro_rules! units_suite {
 mod fake {
     use flocker_docker::UnitSpecification;
     use flocker_model::{
-        Application, ApplicationName, ContainerSpecification, ImageId, RestartPolicy,
+        Application, ApplicationName, ContainerSpecification, ImageId, NetworkIdentity,
+        RestartPolicy,
     };
 
     use super::Machine;
@@ -117,7 +118,10 @@ mod fake {
             );
             let containers = FakeContainers { host: host.clone() };
             let name = &specification.application;
-            containers.ensure_namespace(name).await.unwrap();
+            containers
+                .ensure_namespace(name, &NetworkIdentity::default())
+                .await
+                .unwrap();
             let ensured = containers.ensure_container(&specification, None, &[]).await;
             ensured.unwrap();
         }

@@ -11,7 +11,7 @@ use flocker_docker::{
 };
 use flocker_model::{
     ApplicationName, ContainerSpecification, ContainerStatus, Digest, Health, ImageDetails,
-    ImageId, ImageName, ImageReference, RegistryAnswer, UnitState,
+    ImageId, ImageName, ImageReference, NetworkIdentity, RegistryAnswer, UnitState,
 };
 use flocker_remote::protocol::{Change, StepFailure};
 use tokio::io::{AsyncRead, AsyncReadExt as _};
@@ -30,6 +30,8 @@ pub(crate) struct Docker {
     applications: BTreeMap<ApplicationName, Application>,
     /// The ids of the containers that hold a namespace.
     namespaces: BTreeMap<ApplicationName, String>,
+    /// What each of them was made for.
+    identities: BTreeMap<ApplicationName, NetworkIdentity>,
     has_network: bool,
     /// How many containers there ever were.
     created: u64,
@@ -232,19 +234,27 @@ impl Containers for FakeContainers {
         ensured.await
     }
 
-    async fn ensure_namespace(&self, application: &ApplicationName) -> Result<u32, StepFailure> {
+    async fn ensure_namespace(
+        &self,
+        application: &ApplicationName,
+        identity: &NetworkIdentity,
+    ) -> Result<u32, StepFailure> {
         self.ensure_network().await?;
         let created = self.host.act(|state| {
-            if let Some((process, _)) = state.running.processes.namespaces.get(application) {
+            let is_as_wanted = state.disk.docker.identities.get(application) == Some(identity);
+            let process = state.running.processes.namespaces.get(application);
+            if let (Some((process, _)), true) = (process, is_as_wanted) {
                 return Ok(Some(*process));
             }
             if state.running.processes.runs(application) {
                 return Err(failure_of("its container still runs"));
             }
             let docker = &mut state.disk.docker;
-            if !docker.namespaces.contains_key(application) {
+            if !is_as_wanted {
                 let id = docker.next_id();
-                docker.namespaces.insert(application.clone(), id);
+                let (name, identity) = (application.clone(), identity.clone());
+                docker.namespaces.insert(name.clone(), id);
+                docker.identities.insert(name, identity);
             }
             Ok(None)
         });
@@ -381,6 +391,7 @@ impl Containers for FakeContainers {
                 return Err(failure_of("it still runs"));
             }
             state.running.processes.namespaces.remove(application);
+            state.disk.docker.identities.remove(application);
             let removed = state.disk.docker.namespaces.remove(application);
             Ok(changed(removed.is_some()))
         });

@@ -1,0 +1,113 @@
+//! The key `tmpfs`: file systems in memory.
+
+use std::collections::BTreeMap;
+
+use flocker_model::{ByteCount, InvalidName, MountPath, TmpfsOptions, VolumeLayout};
+
+use super::Keys;
+use super::forms::one_or_more;
+use crate::fields::Field;
+use crate::phrase::quote;
+use crate::quantity::Refusal;
+use crate::report::{Finding, Report};
+use crate::source::Located;
+use crate::volumes::Data;
+
+/// Reads a path or a list of paths, each with options behind a colon.
+pub(super) fn read_tmpfs(
+    keys: &Keys<'_>,
+    (data, shm_size): (&Data, Option<ByteCount>),
+    report: &mut Report,
+) -> BTreeMap<MountPath, TmpfsOptions> {
+    let Some(field) = keys.field("tmpfs") else {
+        return BTreeMap::new();
+    };
+    let mut mounts: BTreeMap<MountPath, TmpfsOptions> = BTreeMap::new();
+    for item in one_or_more(&field, report) {
+        let item = Field::item(format!("a file system in memory of {}", keys.owner), item);
+        let Some(read) = item.parsed("a path", parse, report) else {
+            continue;
+        };
+        let (path, options) = read.value;
+        let path = Located {
+            value: path,
+            span: read.span,
+        };
+        let place = Place {
+            owner: keys.owner,
+            data,
+            has_shm_size: shm_size.is_some(),
+            is_taken: mounts.contains_key(&path.value),
+        };
+        if let Some(finding) = place.refuse(&path) {
+            report.error(|| finding);
+            continue;
+        }
+        mounts.insert(path.value, options);
+    }
+    mounts
+}
+
+fn parse(text: &str) -> Result<(MountPath, TmpfsOptions), Refusal> {
+    let (path, options) = text.split_once(':').unwrap_or((text, ""));
+    let path = path.parse::<MountPath>().map_err(|invalid: InvalidName| {
+        Refusal::new(
+            invalid.problem,
+            "write a path inside the container, such as `/tmp`",
+        )
+    })?;
+    let options = options
+        .parse()
+        .map_err(|invalid: InvalidName| Refusal::new(invalid.problem, OPTIONS))?;
+    Ok((path.cleaned(), options))
+}
+
+const OPTIONS: &str = "write options as mount(8) has them, such as `/run:size=64m,mode=1777`";
+
+/// What is known of the place where a file system in memory is to be.
+struct Place<'a> {
+    owner: &'a str,
+    data: &'a Data,
+    has_shm_size: bool,
+    is_taken: bool,
+}
+
+impl Place<'_> {
+    /// Says why nothing can be mounted there.
+    fn refuse(&self, path: &Located<MountPath>) -> Option<Finding> {
+        let shown = quote(path.value.as_str());
+        let owner = self.owner;
+        let at = |message: String| Finding::at(path.span, message);
+        if self.is_taken || self.data.scratch.contains(&path.value) {
+            let message = format!("{owner} has the path {shown} twice");
+            return Some(at(message).hint("a path is in one of `scratch` and `tmpfs`, once"));
+        }
+        if let Some(volume) = self.overlapping(&path.value) {
+            let message = format!("`tmpfs` of {owner}: {shown} and the volume at {volume} overlap");
+            let hint = "one would hide a part of the other; keep them apart, or write `scratch` for \
+                        a directory on the node's disk below a volume";
+            return Some(at(message).hint(hint));
+        }
+        let first = path.value.components().next().unwrap_or_default();
+        if matches!(first, "proc" | "sys") || path.value.as_str() == "/dev" {
+            let message = format!("`tmpfs` of {owner}: {shown} is the kernel's");
+            return Some(at(message).hint("mount nothing at `/proc`, `/sys` and `/dev`"));
+        }
+        if self.has_shm_size && path.value.as_str() == "/dev/shm" {
+            let message = format!("{owner} has both `shm_size` and a `tmpfs` at `/dev/shm`");
+            return Some(at(message).hint("`shm_size` alone sets the size of `/dev/shm`"));
+        }
+        None
+    }
+
+    /// Finds a mount point of the volume that is at, above or below a path.
+    fn overlapping(&self, path: &MountPath) -> Option<String> {
+        let meets =
+            |other: &&MountPath| other.relative(path).is_some() || path.relative(other).is_some();
+        let found = match &self.data.volume.as_ref()?.layout {
+            VolumeLayout::Whole { mountpoint } => Some(mountpoint).filter(meets),
+            VolumeLayout::Directories { directories } => directories.keys().find(meets),
+        };
+        found.map(|path| quote(path.as_str()))
+    }
+}
