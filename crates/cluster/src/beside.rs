@@ -30,6 +30,32 @@ impl Surroundings for Beside {
             Err(_) => PathKind::Missing,
         }
     }
+
+    fn files(&self, beside: &str, path: &str) -> Vec<String> {
+        let mut files = Vec::new();
+        list(&resolve(beside, path), "", MAXIMUM_DEPTH, &mut files);
+        files.sort();
+        files
+    }
+}
+
+/// The directories inside of each other that are looked into.
+const MAXIMUM_DEPTH: usize = 8;
+
+/// Adds the files of a directory; `prefix` is its path from the first one. Names that are not UTF-8
+/// cannot be written in a configuration.
+fn list(directory: &Path, prefix: &str, depth: usize, files: &mut Vec<String>) {
+    for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+        let Ok(name) = entry.file_name().into_string() else {
+            continue;
+        };
+        let path = entry.path();
+        if path.is_file() {
+            files.push(format!("{prefix}{name}"));
+        } else if path.is_dir() && depth > 0 {
+            list(&path, &format!("{prefix}{name}/"), depth - 1, files);
+        }
+    }
 }
 
 /// Finds a path that counts from the directory of the file called `beside`.
@@ -54,6 +80,10 @@ mod tests {
         assert_eq!(Beside.kind(file, "./.env"), PathKind::File);
         assert_eq!(Beside.kind(file, "."), PathKind::Directory);
         assert_eq!(Beside.kind(file, "none"), PathKind::Missing);
+        fs::create_dir(directory.path().join("conf")).unwrap();
+        fs::write(directory.path().join("conf/b"), "").unwrap();
+        assert_eq!(Beside.files(file, "."), [".env", "conf/b"]);
+        assert!(Beside.files(file, "none").is_empty());
         assert_eq!(resolve("compose.yaml", "./x"), Path::new("./x"));
     }
 }

@@ -111,6 +111,7 @@ fn read_configuration(arguments: &Deploy, printer: &Printer) -> Result<Deploymen
             bytes: &deployment,
         },
         &Beside,
+        flocker_config::Values::new(),
     )
     .map_err(|diagnostics| {
         printer.diagnostics(diagnostics.to_string().trim_end());

@@ -1,16 +1,16 @@
 //! A plan as one JSON document, for programs.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use flocker_model::{Secret, printable};
+use flocker_model::printable;
 use flocker_plan::{Action, Plan, Step};
 use serde_json::{Value, json};
 
 use crate::printer::application_json;
 
-/// Writes a plan's steps and outcomes in one line, without the values of environments.
+/// Writes a plan's steps and outcomes in one line, without the values of environments
+/// and the contents of files.
 ///
 /// # Errors
 ///
@@ -48,17 +48,13 @@ fn step_json(step: &Step) -> serde_json::Result<Value> {
     }))
 }
 
-/// Leaves out the values of environments: nodes are sent them, and a plan ends where others may read
-/// it.
+/// Leaves out the values of environments and the contents of files: nodes are sent them, and a plan
+/// ends where others may read it.
 fn without_secrets(action: &Action) -> Action {
     let mut action = action.clone();
-    let environments: Vec<&mut BTreeMap<String, Secret>> = match &mut action {
-        Action::StartApplication { specification, .. } => vec![&mut specification.environment],
-        Action::CheckImage { specification } => vec![&mut specification.environment],
-        Action::RecordDeployment { applied, .. } => {
-            let applications = applied.deployment.applications.values_mut();
-            applications.map(|it| &mut it.environment).collect()
-        }
+    match &mut action {
+        Action::StartApplication { specification, .. } => specification.withhold_secrets(),
+        Action::CheckImage { specification } => specification.withhold_secrets(),
         // One by one, so that whoever adds an action has to decide.
         Action::AdmitMembers { .. }
         | Action::PushImage { .. }
@@ -78,12 +74,8 @@ fn without_secrets(action: &Action) -> Action {
         | Action::HoldPorts { .. }
         | Action::SwitchRoutes { .. }
         | Action::ProgramNetwork { .. }
-        | Action::PruneSnapshots { .. } => Vec::new(),
-    };
-    for environment in environments {
-        for value in environment.values_mut() {
-            *value = Secret::withheld();
-        }
+        | Action::PruneSnapshots { .. }
+        | Action::RecordDeployment { .. } => {}
     }
     action
 }
@@ -108,6 +100,8 @@ fn escaped(json: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use flocker_config::Source;
     use flocker_model::{
         ByteCount, Contact, NodeId, NodeObservation, NodeState, Observed, PoolHealth, PoolState,
@@ -165,11 +159,11 @@ mod tests {
         let plan = first_deploy();
         let text = render_plan(&plan).unwrap();
         assert!(!text.contains(SECRET), "{text}");
-        assert_eq!(text.matches("\"PASSWORD\":\"(withheld)\"").count(), 3);
+        assert_eq!(text.matches("\"PASSWORD\":\"(withheld)\"").count(), 2);
         let file = serde_json::to_string(&plan).unwrap();
         assert_eq!(
             file.matches(SECRET).count(),
-            3,
+            2,
             "they are there to be left out"
         );
 

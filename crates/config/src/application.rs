@@ -10,6 +10,7 @@ use flocker_model::{
 use crate::command::read_command;
 use crate::compose::APPLICATION;
 use crate::depends::{DraftDependency, read_dependencies};
+use crate::env_file::read_env_files;
 use crate::fields::Field;
 use crate::health::read_health_check;
 use crate::image::read_image;
@@ -33,6 +34,8 @@ pub(crate) const KEYS: KnownKeys = KnownKeys {
         "volumes",
         "scratch",
         "environment",
+        "env_file",
+        "files",
         "routes",
         "links",
         "command",
@@ -107,7 +110,8 @@ pub(crate) struct Draft {
     image: Option<ImageReference>,
     command: Option<Vec<String>>,
     environment: BTreeMap<String, Secret>,
-    data: Data,
+    env_file: BTreeMap<String, Secret>,
+    pub(crate) data: Data,
     memory: Option<ByteCount>,
     cpu: Option<CpuMillis>,
     stop_signal: Option<StopSignal>,
@@ -134,6 +138,7 @@ fn read_application(entry: Entry<'_>, report: &mut Report) -> Draft {
         image: None,
         command: None,
         environment: BTreeMap::new(),
+        env_file: BTreeMap::new(),
         data: Data::default(),
         memory: None,
         cpu: None,
@@ -193,6 +198,7 @@ impl Draft {
         match entry.key.value.as_str() {
             "image" => self.image = read_image(field, report),
             "environment" => self.environment = read_environment(field, &owner, report),
+            "env_file" => self.env_file = read_env_files(field, &owner, report),
             "routes" => self.routes = read_routes(field, &owner, report),
             "links" => self.links = read_links(field, &owner, report),
             "command" => self.command = read_command(field, &owner, report),
@@ -224,9 +230,12 @@ impl Draft {
             let target = dependency.target.value.parse().ok()?;
             Some((target, dependency.condition))
         });
+        let mut environment = self.env_file;
+        environment.extend(self.environment);
         let application = Application {
             command: self.command,
-            environment: self.environment,
+            environment,
+            files: self.data.files,
             volume: self.data.volume,
             scratch: self.data.scratch,
             routes: self

@@ -32,7 +32,6 @@ pub(crate) const APPLICATION: &[Foreign] = &[
         "expose",
         "leave it out; a link reaches every port, and `routes` would open one on every node",
     ),
-    Foreign::nothing("env_file", "write the variables in `environment`"),
     Foreign::nothing(
         "build",
         "build the image first and name it in `image`; Flocker sends it from the operator's Docker",
@@ -64,11 +63,11 @@ pub(crate) const APPLICATION: &[Foreign] = &[
     ),
     Foreign::nothing(
         "secrets",
-        "secrets are not supported yet; an application can be given them in `environment`",
+        "write the file in `files`: `{from_file: ./password.txt, target: /run/secrets/NAME}`",
     ),
     Foreign::nothing(
         "configs",
-        "files for the container are not supported yet; put them into the image",
+        "write the file in `files`: `{source: ./nginx.conf, target: /etc/nginx/nginx.conf}`",
     ),
     Foreign::nothing(
         "logging",

@@ -1,10 +1,13 @@
 //! Our two files, made of files that people have.
 
+use std::collections::BTreeSet;
+
 use crate::adopt::{
     Adopted, Decision, Pair, Surroundings, Yaml, adopt, comment, of_tree, write_document,
 };
 use crate::diagnostic::{Diagnostic, Diagnostics, Severity};
 use crate::nodes::read_nodes;
+use crate::outside::Outside;
 use crate::parse::{read, read_adopted};
 use crate::recognise::kind_of_source;
 use crate::report::Report;
@@ -100,7 +103,8 @@ fn convert_application(
     source: Source<'_>,
     surroundings: &dyn Surroundings,
 ) -> Result<(String, Diagnostics), Diagnostics> {
-    let mut report = Report::default();
+    // Values outside of the file stay where they are.
+    let mut report = Report::with(Outside::Wanted(BTreeSet::new()));
     let (text, tree) = read(source, File::Application, &mut report);
     let adopted = tree.and_then(|tree| adopt(tree, source.name, surroundings, &mut report));
     let root = adopted.as_ref().and_then(|adopted| {

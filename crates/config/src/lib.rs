@@ -19,13 +19,16 @@ mod diagnostic;
 mod directory;
 mod dollar;
 mod duration;
+mod env_file;
 mod fields;
+mod files;
 mod health;
 mod image;
 mod keys;
 mod links;
 mod nodes;
 mod options;
+mod outside;
 mod parse;
 mod phrase;
 mod port_form;
@@ -48,5 +51,10 @@ mod volumes;
 pub use adopt::{NoSurroundings, PathKind, Surroundings};
 pub use convert::{Converted, convert};
 pub use diagnostic::{Diagnostic, Diagnostics, Place, Severity};
-pub use parse::{Parsed, parse, parse_beside, parse_with_warnings};
+pub use outside::{NoValue, ValueSource, Values};
+pub use parse::{
+    Parsed, parse, parse_beside, parse_with_values, parse_with_warnings, wanted_beside,
+    wanted_values,
+};
+pub use recognise::in_order;
 pub use source::Source;

@@ -8,7 +8,9 @@ use crate::adopt::{Adopted, NoSurroundings, Surroundings, adopt};
 use crate::application::{Draft, read_applications};
 use crate::cross::{check_applications, check_placed_once, check_places};
 use crate::diagnostic::Diagnostics;
+use crate::files::check_total_size;
 use crate::nodes::{DraftNode, read_nodes};
+use crate::outside::{Outside, ValueSource, Values};
 use crate::recognise::{applications, check_kind, in_order};
 use crate::report::Report;
 use crate::source::{File, Source, Span, Text};
@@ -33,20 +35,9 @@ pub fn parse(application: Source<'_>, deployment: Source<'_>) -> Result<Deployme
     parse_with_warnings(application, deployment).map(|parsed| parsed.deployment)
 }
 
-/// Reads both files, of which none refers to others or to variables: see [`parse_beside`].
-///
-/// # Errors
-/// Returns everything that is wrong with either file, see [`parse_beside`].
-pub fn parse_with_warnings(
-    application: Source<'_>,
-    deployment: Source<'_>,
-) -> Result<Parsed, Diagnostics> {
-    parse_beside(application, deployment, &NoSurroundings)
-}
-
 /// Reads both files: the application configuration and the deployment configuration, in either order.
-/// In the place of the first there may be a file of Compose, of Fig or of an earlier release of
-/// Flocker, which may refer to `surroundings`.
+/// In the place of the first there may be a file of Compose, of Fig or of an earlier release of Flocker.
+/// What such a file refers to cannot be had: see [`parse_beside`].
 ///
 /// The result keeps what [`Deployment`] promises: every placed application is defined and placed
 /// once, links lead to defined applications, and no two applications share an external port. An
@@ -57,35 +48,115 @@ pub fn parse_with_warnings(
 /// Returns everything that is wrong with either file, warnings included, up to
 /// [`Diagnostics::LIMIT`]. A file that is not readable at all (not UTF-8, not YAML, too large)
 /// has one diagnostic, and the other file is still checked as far as it can be alone.
+pub fn parse_with_warnings(
+    application: Source<'_>,
+    deployment: Source<'_>,
+) -> Result<Parsed, Diagnostics> {
+    parse_both(
+        application,
+        deployment,
+        &NoSurroundings,
+        Outside::OutOfReach,
+    )
+    .0
+}
+
+/// Lists the values outside of both files that a deployment needs, if the files are right otherwise.
+///
+/// # Errors
+/// As [`parse_with_warnings`].
+pub fn wanted_values(
+    application: Source<'_>,
+    deployment: Source<'_>,
+) -> Result<BTreeSet<ValueSource>, Diagnostics> {
+    wanted_beside(application, deployment, &NoSurroundings)
+}
+
+/// Reads both files with what [`wanted_values`] listed.
+///
+/// # Errors
+/// As [`parse_with_warnings`]; a value that could not be had is an error at its place.
+pub fn parse_with_values(
+    application: Source<'_>,
+    deployment: Source<'_>,
+    values: Values,
+) -> Result<Parsed, Diagnostics> {
+    parse_beside(application, deployment, &NoSurroundings, values)
+}
+
+/// Lists the values that a deployment needs, like [`wanted_values`], for files that may refer to
+/// `surroundings`.
+///
+/// # Errors
+/// As [`parse_with_warnings`].
+pub fn wanted_beside(
+    application: Source<'_>,
+    deployment: Source<'_>,
+    surroundings: &dyn Surroundings,
+) -> Result<BTreeSet<ValueSource>, Diagnostics> {
+    let outside = Outside::Wanted(BTreeSet::new());
+    let (parsed, outside) = parse_both(application, deployment, surroundings, outside);
+    parsed.map(|_| match outside {
+        Outside::Wanted(wanted) => wanted,
+        Outside::OutOfReach | Outside::Known(_) => BTreeSet::new(),
+    })
+}
+
+/// Reads both files, which may refer to `surroundings`, with what [`wanted_beside`] listed.
+///
+/// # Errors
+/// As [`parse_with_warnings`]; a value that could not be had is an error at its place.
 pub fn parse_beside(
     application: Source<'_>,
     deployment: Source<'_>,
     surroundings: &dyn Surroundings,
+    values: Values,
 ) -> Result<Parsed, Diagnostics> {
+    parse_both(
+        application,
+        deployment,
+        surroundings,
+        Outside::Known(values),
+    )
+    .0
+}
+
+/// Reads both files, and returns what was asked of the operator's machine as well.
+fn parse_both(
+    application: Source<'_>,
+    deployment: Source<'_>,
+    surroundings: &dyn Surroundings,
+    outside: Outside,
+) -> (Result<Parsed, Diagnostics>, Outside) {
     let (application, deployment) = in_order(application, deployment);
     let name = application.name;
-    let mut report = Report::default();
+    let mut report = Report::with(outside);
     let (application_text, application) = read(application, File::Application, &mut report);
     let (deployment_text, deployment) = read(deployment, File::Deployment, &mut report);
     let application = application.and_then(|tree| adopt(tree, name, surroundings, &mut report));
     let drafts = application.map(|adopted| read_adopted(&adopted, &mut report));
     let nodes = deployment.map(|tree| read_nodes(tree.root(), &mut report));
     match (&drafts, &nodes) {
-        (Some(drafts), Some(nodes)) => check_places(drafts, nodes, &mut report),
+        (Some(drafts), Some(nodes)) => {
+            check_places(drafts, nodes, &mut report);
+            check_total_size(drafts, nodes, &mut report);
+        }
         (None, Some(nodes)) => {
             check_placed_once(nodes, &mut report);
         }
         (_, None) => {}
     }
     let has_errors = report.has_errors();
+    let outside = std::mem::take(&mut report.outside);
     let diagnostics = report.into_diagnostics([application_text, deployment_text]);
-    match (drafts, nodes) {
+    let parsed = match (drafts, nodes) {
         (Some(drafts), Some(nodes)) if !has_errors => Ok(Parsed {
             deployment: assemble(drafts, nodes),
             warnings: diagnostics,
         }),
         _ => Err(diagnostics),
-    }
+    };
+    (parsed, outside)
 }
 
 /// Reads the applications of a file, and checks them against each other.

@@ -7,6 +7,7 @@ use flocker_model::{Secret, StopGracePeriod, StopSignal};
 use crate::duration::parse_grace_period;
 use crate::fields::Field;
 use crate::keys::{MERGE_KEY, merge_key};
+use crate::outside::{read_outside, variable_text};
 use crate::phrase::quote;
 use crate::quantity::Refusal;
 use crate::report::{Finding, Report};
@@ -52,6 +53,10 @@ pub(crate) fn read_environment(
                     .wrong_type("a string")
                     .hint(format!("{} if it is to be empty", value.line("\"\"")))
             });
+        } else if value.value.entries().is_some() {
+            let contents = read_outside(&value, report);
+            let text = contents.and_then(|contents| variable_text(&contents, &value, report));
+            environment.extend(text.map(|text| (name.clone(), text.into())));
         } else if let Some(text) = value.free_text(report) {
             environment.insert(name.clone(), text.value.into());
         }

@@ -43,8 +43,10 @@ pub(crate) fn check_kind(root: Value<'_>, file: File, report: &mut Report) -> bo
     }
 }
 
-/// Returns the application configuration first: earlier releases had the other order.
-pub(crate) fn in_order<'s>(first: Source<'s>, second: Source<'s>) -> (Source<'s>, Source<'s>) {
+/// Returns the application configuration first, and the deployment configuration after it.
+///
+/// Files that are neither, or both the same, stay as they are.
+pub fn in_order<'s>(first: Source<'s>, second: Source<'s>) -> (Source<'s>, Source<'s>) {
     // Most files are in the usual order, and need not be read twice to know that.
     let may_have_nodes = first.bytes.windows(5).any(|word| word == b"nodes");
     let is_deployment = may_have_nodes && kind_of_source(first) == Some(Kind::Deployment);

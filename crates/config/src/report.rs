@@ -1,6 +1,7 @@
 //! Collects mistakes while the files are checked.
 
 use crate::diagnostic::{Diagnostic, Diagnostics, Severity};
+use crate::outside::Outside;
 use crate::source::{File, Span, Text};
 
 /// A mistake before its lines are looked up.
@@ -61,9 +62,18 @@ pub(crate) struct Report {
     findings: Vec<(Severity, Finding)>,
     omitted: usize,
     has_errors: bool,
+    pub(crate) outside: Outside,
 }
 
 impl Report {
+    /// Begins with what is known of values outside of the files.
+    pub(crate) fn with(outside: Outside) -> Self {
+        Self {
+            outside,
+            ..Self::default()
+        }
+    }
+
     /// Adds what prevents a deployment.
     ///
     /// It is described by a function because looking for "did you mean" in a large hostile file

@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use flocker_model::{DirectoryName, MountPath, VolumeLayout, VolumeSpecification};
+use flocker_model::{ContainerFile, DirectoryName, MountPath, VolumeLayout, VolumeSpecification};
 
 use crate::directory::read_directory;
 use crate::fields::Field;
+use crate::files::{DraftFile, read_files};
 use crate::phrase::quote;
 use crate::report::{Finding, Report};
 use crate::source::{Located, Span};
@@ -17,6 +18,7 @@ use crate::volume::{DraftVolume, read_path, read_volume};
 pub(crate) struct Data {
     pub(crate) volume: Option<VolumeSpecification>,
     pub(crate) scratch: BTreeSet<MountPath>,
+    pub(crate) files: BTreeMap<MountPath, ContainerFile>,
 }
 
 /// Reads what the application that messages call `owner` keeps.
@@ -43,9 +45,19 @@ pub(crate) fn read_data(application: Value<'_>, owner: &str, report: &mut Report
     let scratch = field_of("scratch")
         .map(|field| read_scratch(&field, owner, &mut paths, report))
         .unwrap_or_default();
+    let files = field_of("files")
+        .map(|field| {
+            take_files(
+                read_files(&field, owner, report),
+                (owner, &mut paths),
+                report,
+            )
+        })
+        .unwrap_or_default();
     Data {
         volume: specification(draft, directories),
         scratch,
+        files,
     }
 }
 
@@ -98,10 +110,36 @@ impl Paths {
             let message = format!("{owner} has the path {} twice", quote(place.as_str()));
             Finding::at(path.span, message)
                 .also(*first, "first used here")
-                .hint("a path is in one of `volume`, `volumes` and `scratch`, once")
+                .hint("a path is in one of `volume`, `volumes`, `scratch` and `files`, once")
         });
         false
     }
+}
+
+/// Takes the path of each file, which may be inside of a directory that is mounted.
+fn take_files(
+    files: Vec<DraftFile>,
+    (owner, paths): (&str, &mut Paths),
+    report: &mut Report,
+) -> BTreeMap<MountPath, ContainerFile> {
+    let mut taken = BTreeMap::new();
+    for (target, file) in files {
+        let place = target.value.cleaned();
+        let inside = paths.0.iter().find(|(path, _)| {
+            let names = place.relative(path);
+            names.is_some_and(|names| !names.is_empty())
+        });
+        if let Some((path, span)) = inside {
+            report.error(|| {
+                let (path, place) = (quote(path.as_str()), quote(place.as_str()));
+                let message = format!("{owner} has the path {path} below {place}, which is a file");
+                Finding::at(target.span, message).also(*span, "the path below it")
+            });
+        } else if paths.take(&target, owner, report) {
+            taken.insert(place, file);
+        }
+    }
+    taken
 }
 
 fn read_scratch(

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use flocker_config::{
     Diagnostics, NoSurroundings, Parsed, PathKind, Source, Surroundings, convert, parse_beside,
+    wanted_beside,
 };
 
 /// An operator's machine in memory.
@@ -32,6 +33,27 @@ impl Surroundings for Machine {
             PathKind::Missing
         }
     }
+
+    fn files(&self, _: &str, path: &str) -> Vec<String> {
+        let below = |name: &&str| {
+            name.strip_prefix(path)?
+                .strip_prefix('/')
+                .map(str::to_owned)
+        };
+        self.files.keys().filter_map(|name| below(name)).collect()
+    }
+}
+
+/// Reads two files on a machine; values outside of them are whatever they should be.
+fn parse_on(
+    one: Source<'_>,
+    other: Source<'_>,
+    machine: &dyn Surroundings,
+) -> Result<Parsed, Diagnostics> {
+    let wanted = wanted_beside(one, other, machine)?;
+    let value = |source| (source, Ok(b"value".to_vec().into()));
+    let values = wanted.into_iter().map(value).collect();
+    parse_beside(one, other, machine, values)
 }
 
 fn machine() -> Machine {
@@ -41,6 +63,7 @@ fn machine() -> Machine {
             (".env", "PASSWORD='a$b'\nBOTH=file\nTAG=16\nLIMIT=512m\n"),
             ("./app.env", "ONE=1\nTWO=\"${BOTH} $ONE\"\nTHREE='$x'\n"),
             ("./nginx.conf", "events {}\n"),
+            ("./conf.d/site.conf", "server {}\n"),
         ]),
         directories: vec!["./library", "./conf.d"],
     }
@@ -60,7 +83,7 @@ fn placed(names: &str) -> String {
 
 fn read(compose: &str, names: &str) -> Result<Parsed, Diagnostics> {
     let deployment = placed(names);
-    parse_beside(
+    parse_on(
         source("compose.yaml", compose),
         source("deployment.yml", &deployment),
         &machine(),
@@ -86,13 +109,13 @@ fn either_file_may_come_first() {
     let application = "services: {web: {image: x, restart: always}}";
     let deployment = "version: 1\nnodes: {1.1.1.1: [web]}";
     let (one, other) = (source("a", application), source("d", deployment));
-    let parsed = parse_beside(one, other, &NoSurroundings).unwrap();
-    assert_eq!(parse_beside(other, one, &NoSurroundings).unwrap(), parsed);
+    let parsed = parse_on(one, other, &NoSurroundings).unwrap();
+    assert_eq!(parse_on(other, one, &NoSurroundings).unwrap(), parsed);
     for (pair, message) in [
         ([one, one], "the deployment configuration is missing"),
         ([other, other], "the application configuration is missing"),
     ] {
-        let diagnostics = parse_beside(pair[0], pair[1], &NoSurroundings).unwrap_err();
+        let diagnostics = parse_on(pair[0], pair[1], &NoSurroundings).unwrap_err();
         assert!(diagnostics.to_string().contains(message), "{diagnostics}");
     }
 }
@@ -167,12 +190,9 @@ volumes:
   other: {driver: local}
   outside: {external: true}
 ";
-    // Keys that others make known are errors until then.
-    let diagnostics = match read(text, "web") {
-        Ok(parsed) => parsed.warnings,
-        Err(diagnostics) => diagnostics,
-    };
-    insta::assert_snapshot!(diagnostics);
+    let parsed = read(text, "web").unwrap_or_else(|wrong| panic!("{wrong}"));
+    insta::assert_snapshot!(parsed.warnings);
+    insta::assert_snapshot!(converted(text));
     insta::assert_snapshot!(refused(
         "
 services:
@@ -323,7 +343,7 @@ services:
 volumes: {db: }
 ";
     let deployment = "version: 1\nnodes:\n  1.1.1.1: [web]\n  node-2: [db]\n";
-    let original = parse_beside(
+    let original = parse_on(
         source("compose.yaml", compose),
         source("deployment.yml", deployment),
         &NoSurroundings,
@@ -335,7 +355,7 @@ volumes: {db: }
         converted.application.unwrap(),
         converted.deployment.unwrap(),
     );
-    let again = parse_beside(
+    let again = parse_on(
         source("application.yml", &application),
         source("deployment.yml", &nodes),
         &NoSurroundings,

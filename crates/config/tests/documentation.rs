@@ -8,7 +8,7 @@
 use std::fs;
 use std::path::Path;
 
-use flocker_config::{Diagnostics, Source, parse_with_warnings};
+use flocker_config::{Diagnostics, Source, parse_with_values, wanted_values};
 
 const PAGE: &str = include_str!("../../../docs/configuration.md");
 const README: &str = include_str!("../../../README.md");
@@ -42,7 +42,13 @@ fn diagnose(application: &str, deployment: &str) -> Diagnostics {
         name: "deployment_config.yml",
         bytes: deployment.as_bytes(),
     };
-    match parse_with_warnings(application, deployment) {
+    // Values outside of the files are whatever they should be.
+    let parsed = wanted_values(application, deployment).and_then(|wanted| {
+        let value = |source| (source, Ok(b"value".to_vec().into()));
+        let values = wanted.into_iter().map(value).collect();
+        parse_with_values(application, deployment, values)
+    });
+    match parsed {
         Ok(parsed) => parsed.warnings,
         Err(diagnostics) => diagnostics,
     }

@@ -1,7 +1,7 @@
 //! Whatever a Compose file contains, reading it ends, and what `convert` makes of it is the same
 //! deployment.
 
-use flocker_config::{NoSurroundings, Source, convert, parse_beside};
+use flocker_config::{NoSurroundings, Source, convert, parse_with_warnings};
 use proptest::prelude::*;
 
 const COMPOSE: &str = "\
@@ -103,7 +103,7 @@ fn parse(file: &[u8], deployment: &[u8]) -> Option<flocker_config::Parsed> {
         name: "deployment.yml",
         bytes: deployment,
     };
-    parse_beside(application, deployment, &NoSurroundings).ok()
+    parse_with_warnings(application, deployment).ok()
 }
 
 /// Reads a file, and reads again what is made of it.

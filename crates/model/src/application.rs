@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    ApplicationName, ByteCount, ContainerOptions, CpuMillis, DependencyCondition, Digest,
-    DirectoryName, HealthCheck, ImageReference, MountPath, Port, RestartPolicy, Secret,
-    StopGracePeriod, StopSignal,
+    ApplicationName, ByteCount, ContainerFile, ContainerOptions, CpuMillis, DependencyCondition,
+    Digest, DirectoryName, FileContents, HealthCheck, ImageReference, MountPath, Port,
+    RestartPolicy, Secret, StopGracePeriod, StopSignal,
 };
 
 /// Where a container sees its volume.
@@ -87,6 +87,9 @@ pub struct Application {
     /// The applications that it is started after, as far as they are placed.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub depends_on: BTreeMap<ApplicationName, DependencyCondition>,
+    /// Files that it sees at these paths and cannot change.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub files: BTreeMap<MountPath, ContainerFile>,
 }
 
 impl Application {
@@ -108,6 +111,7 @@ impl Application {
             options: ContainerOptions::default(),
             health_check: None,
             depends_on: BTreeMap::new(),
+            files: BTreeMap::new(),
         }
     }
 }
@@ -156,6 +160,9 @@ pub struct ContainerSpecification {
     /// The health check, if it is not the image's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub health_check: Option<HealthCheck>,
+    /// Files that it sees at these paths and cannot change.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub files: BTreeMap<MountPath, ContainerFile>,
 }
 
 impl ContainerSpecification {
@@ -186,12 +193,23 @@ impl ContainerSpecification {
             stop_grace_period: application.stop_grace_period,
             options: application.options.clone(),
             health_check: application.health_check.clone(),
+            files: application.files.clone(),
         }
     }
 
     /// Tells whether the container sees a volume, whole or in directories.
     pub fn has_volume(&self) -> bool {
         self.mountpoint.is_some() || !self.directories.is_empty()
+    }
+
+    /// Replaces values of the environment and contents of files by what may be shown to people.
+    pub fn withhold_secrets(&mut self) {
+        for value in self.environment.values_mut() {
+            *value = Secret::withheld();
+        }
+        for file in self.files.values_mut() {
+            file.contents = FileContents::withheld();
+        }
     }
 
     /// Fingerprints the specification; kept as a label on the container.

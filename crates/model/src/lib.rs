@@ -3,6 +3,7 @@
 //! Nothing here does I/O, and nothing here decides anything.
 
 mod application;
+mod container_file;
 mod container_mount;
 mod container_options;
 mod dependency;
@@ -22,6 +23,7 @@ mod network;
 mod node;
 mod observed;
 mod printable;
+mod registry_login;
 mod restart;
 mod secret;
 mod stopping;
@@ -32,6 +34,7 @@ mod volume;
 pub use application::{
     Application, ContainerSpecification, Link, VolumeLayout, VolumeSpecification,
 };
+pub use container_file::{ContainerFile, FileContents, FileMode};
 pub use container_mount::{ContainerMount, DIRECTORIES_MARKER, MountSource, VolumeFill};
 pub use container_options::{
     BlockIo, Capability, CdiDevice, CgroupParent, ContainerOptions, ContainerSysctl, ContainerUser,
@@ -60,6 +63,7 @@ pub use node::{
 };
 pub use observed::{NodeObservation, Observed};
 pub use printable::{one_line, printable};
+pub use registry_login::{RegistryLogin, RegistryLogins};
 pub use restart::RestartPolicy;
 pub use secret::Secret;
 pub use stopping::{StopGracePeriod, StopSignal};

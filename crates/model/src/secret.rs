@@ -48,8 +48,8 @@ mod tests {
     use std::collections::{BTreeMap, BTreeSet};
 
     use crate::{
-        Application, ApplicationName, AppliedDeployment, ContainerSpecification, Deployment,
-        RememberedApplication,
+        Application, ApplicationName, ContainerFile, ContainerSpecification, Deployment,
+        RegistryLogin, RememberedApplication,
     };
 
     const SECRET: &str = "correct horse battery staple";
@@ -57,6 +57,10 @@ mod tests {
     fn application() -> Application {
         Application {
             environment: BTreeMap::from([("PASSWORD".to_owned(), SECRET.into())]),
+            files: BTreeMap::from([(
+                "/etc/key".parse().unwrap(),
+                ContainerFile::new(SECRET.as_bytes().to_vec().into()),
+            )]),
             ..Application::new("postgres".parse().unwrap())
         }
     }
@@ -68,10 +72,9 @@ mod tests {
             applications: BTreeMap::from([(name.clone(), application())]),
             ..Deployment::default()
         };
-        let applied = AppliedDeployment {
-            id: deployment.id(),
-            deployment: deployment.clone(),
-            node: "node1".parse().unwrap(),
+        let login = RegistryLogin::Password {
+            username: "PASSWORD".to_owned(),
+            password: SECRET.into(),
         };
         let specification = ContainerSpecification::new(&name, &application());
         let remembered = RememberedApplication {
@@ -84,7 +87,7 @@ mod tests {
         for text in [
             format!("{:?}", application()),
             format!("{deployment:#?}"),
-            format!("{applied:?}"),
+            format!("{login:?}"),
             format!("{specification:#?}"),
             format!("{remembered:?}"),
         ] {
@@ -103,6 +106,11 @@ mod tests {
         assert_eq!(read, specification);
         let mut other = specification.clone();
         other.environment.insert("PASSWORD".to_owned(), "".into());
+        assert_ne!(other.digest(), specification.digest());
+        let mut other = specification.clone();
+        for file in other.files.values_mut() {
+            file.contents = vec![].into();
+        }
         assert_ne!(other.digest(), specification.digest());
     }
 }

@@ -1,13 +1,12 @@
 //! The one mouth of the program for people.
 
-use std::collections::BTreeMap;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use flocker_config::Diagnostics;
 use flocker_model::{
-    ContainerStatus, Health, NodeState, PoolProblem, PoollessNode, Secret, VolumeRole, one_line,
-    printable, render_utc,
+    ContainerStatus, Health, NodeState, PoolProblem, PoollessNode, VolumeRole, one_line, printable,
+    render_utc,
 };
 use flocker_remote::protocol::StepFailure;
 use flocker_zfs::SetAsideCopy;
@@ -206,7 +205,7 @@ fn volumes(state: &NodeState) {
     }
 }
 
-/// Writes the node's state as JSON, without the values of environments.
+/// Writes the node's state as JSON, without the values of environments and the contents of files.
 pub(crate) fn state_json(
     state: &NodeState,
     set_aside: &[SetAsideCopy],
@@ -217,18 +216,12 @@ pub(crate) fn state_json(
     })
 }
 
-/// Leaves out the values of environments: a command's output ends where others may read it.
+/// Leaves out the values of environments and the contents of files: a command's output ends where
+/// others may read it.
 fn without_secrets(state: &NodeState) -> NodeState {
     let mut state = state.clone();
-    let applied = state
-        .applied
-        .iter_mut()
-        .flat_map(|applied| applied.deployment.applications.values_mut())
-        .map(|application| &mut application.environment);
-    let remembered = state.remembered.applications.values_mut();
-    let remembered = remembered.map(|remembered| &mut remembered.specification.environment);
-    for value in applied.chain(remembered).flat_map(BTreeMap::values_mut) {
-        *value = Secret::withheld();
+    for remembered in state.remembered.applications.values_mut() {
+        remembered.specification.withhold_secrets();
     }
     state
 }

@@ -24,6 +24,9 @@ const SECRET: u32 = 0o600;
 /// Readable by everybody: what SSH's server reads as the receiving user.
 const PUBLIC: u32 = 0o644;
 
+/// The ending of a file's name while it is being written.
+const UNFINISHED: &str = "new";
+
 /// What the node remembers cannot be read or written.
 #[derive(Debug, Error)]
 pub(crate) enum StoreError {
@@ -140,12 +143,12 @@ impl Store {
 
     /// Returns the last deployment that was applied in full.
     pub(crate) fn applied(&self) -> Result<Option<AppliedDeployment>, StoreError> {
-        read_json(&self.state.join("deployment.json"))
+        read_json(&self.applied_path())
     }
 
     /// Remembers a deployment as applied in full.
     pub(crate) fn set_applied(&self, applied: &AppliedDeployment) -> Result<(), StoreError> {
-        write_json(&self.state.join("deployment.json"), applied)
+        write_json(&self.applied_path(), applied)
     }
 
     /// Notes that an application is about to be started or stopped.
@@ -187,11 +190,37 @@ impl Store {
     }
 
     /// Takes the right to change the node; `Err(Some(holder))` inside when somebody has it.
+    ///
+    /// Only the process with this right writes records. Files that an interrupted one left
+    /// unfinished may have passwords in them, and go.
     pub(crate) fn lock_node(
         &self,
         holder: &LockHolder,
     ) -> Result<Result<NodeLock, Option<LockHolder>>, LockError> {
-        self.node_lock().take(holder)
+        let lock = self.node_lock().take(holder)?;
+        if lock.is_ok() {
+            self.remove_unfinished();
+        }
+        Ok(lock)
+    }
+
+    /// Removes records that were not written to their end.
+    fn remove_unfinished(&self) {
+        let applications = fs::read_dir(self.state.join("applications"));
+        let entries = applications.into_iter().flatten().flatten();
+        let unfinished = entries
+            .map(|entry| entry.path())
+            .filter(|path| path.extension().is_some_and(|ending| ending == UNFINISHED))
+            .chain([self.applied_path().with_extension(UNFINISHED)]);
+        for path in unfinished {
+            if let Err(error) = remove_file(&path) {
+                tracing::warn!(%error, "an unfinished record stays");
+            }
+        }
+    }
+
+    fn applied_path(&self) -> PathBuf {
+        self.state.join("deployment.json")
     }
 
     /// Returns where the right to change the node is had and waited for.
@@ -248,7 +277,7 @@ fn write_json<T: Serialize>(path: &Path, value: &T) -> Result<(), StoreError> {
 /// Writes a file so that after a power cut it is either the old or the new one.
 fn write_whole(path: &Path, bytes: &[u8], mode: u32) -> Result<(), StoreError> {
     let write = || -> io::Result<()> {
-        let temporary = path.with_extension("new");
+        let temporary = path.with_extension(UNFINISHED);
         let mut file = OpenOptions::new()
             .write(true)
             .create(true)

@@ -233,9 +233,7 @@ fn remembered_place(application: &ApplicationName, observed: &Observed) -> Optio
     let is_seen = |id: NodeId| observed.seen().any(|(_, state)| state.id == id);
     observed.seen().find_map(|(_, state)| {
         let applied = state.applied.as_ref()?;
-        let deployment = &applied.deployment;
-        deployment.applications.get(application)?.volume.as_ref()?;
-        let place = deployment.place_of(application)?;
+        let place = applied.volumes.get(application)?;
         let is_gone = state
             .members
             .get(place)

@@ -5,10 +5,12 @@
 
 use std::collections::BTreeMap;
 
-use crate::adopt::adoption::Adoption;
+use crate::adopt::adoption::{Adoption, unescaped};
 use crate::adopt::mount::{Data, Mount, Origin, read_mount, warn_of_directory};
 use crate::adopt::project::{Project, Service, is_false};
 use crate::adopt::service::Application;
+use crate::adopt::surroundings::PathKind;
+use crate::adopt::template::escape_dollars;
 use crate::adopt::yaml::{Pair, Yaml, key};
 use crate::phrase::quote;
 use crate::source::Span;
@@ -97,7 +99,8 @@ pub(crate) fn arrange_data(
                 }
                 Origin::Node(path) => items.push(Yaml::string(mount.span, node_path(mount, path))),
                 Origin::Files(path) => {
-                    application.extend("files", mount.span, vec![file(mount, path)]);
+                    let files = files(mount, path, adoption);
+                    application.extend("files", mount.span, files);
                 }
                 Origin::Memory(options) => {
                     let text = format!("{}{options}", mount.target);
@@ -238,13 +241,42 @@ fn node_path(mount: &Mount, path: &str) -> String {
     format!("{path}:{}{option}", mount.target)
 }
 
-fn file(mount: &Mount, path: &str) -> Yaml {
-    let span = mount.span;
+/// Writes a file of the operator's, or every file of a directory.
+fn files(mount: &Mount, path: &str, adoption: &mut Adoption<'_>) -> Vec<Yaml> {
+    if adoption.kind(path) == PathKind::File {
+        return vec![file(mount.span, path, &mount.target)];
+    }
+    let names = adoption
+        .surroundings
+        .files(adoption.beside, &unescaped(path));
+    if names.is_empty() {
+        let message = format!("the directory {} has no files", quote(path));
+        adoption.error(mount.span, message, "put the files there, or leave it out");
+    } else {
+        let target = quote(&mount.target);
+        adoption.warn(
+            mount.span,
+            format!(
+                "files of the image in {target} stay beside those of {}",
+                quote(path)
+            ),
+            "Compose would hide them; Flocker puts each file in place by itself",
+        );
+    }
+    let target = mount.target.trim_end_matches('/');
+    names
+        .iter()
+        .map(|name| {
+            let name = escape_dollars(name);
+            let (source, target) = (format!("{path}/{name}"), format!("{target}/{name}"));
+            file(mount.span, &source, &target)
+        })
+        .collect()
+}
+
+fn file(span: Span, source: &str, target: &str) -> Yaml {
     let pair = |name: &str, text: &str| (key(span, name), Yaml::string(span, text));
-    Yaml::mapping(
-        span,
-        vec![pair("source", path), pair("target", &mount.target)],
-    )
+    Yaml::mapping(span, vec![pair("source", source), pair("target", target)])
 }
 
 /// Limits the volume of an application as an earlier release limited its only volume.

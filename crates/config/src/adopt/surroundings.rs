@@ -18,6 +18,9 @@ pub trait Surroundings {
 
     /// Tells what is at a path.
     fn kind(&self, beside: &str, path: &str) -> PathKind;
+
+    /// Lists the files in a directory and in the directories below it, relative to it and in order.
+    fn files(&self, beside: &str, path: &str) -> Vec<String>;
 }
 
 /// What is at a path of the operator's machine.
@@ -46,5 +49,9 @@ impl Surroundings for NoSurroundings {
 
     fn kind(&self, _: &str, _: &str) -> PathKind {
         PathKind::Missing
+    }
+
+    fn files(&self, _: &str, _: &str) -> Vec<String> {
+        Vec::new()
     }
 }

@@ -9,6 +9,7 @@ mod fake;
 mod guarding;
 mod hostile;
 mod interrupted;
+mod keeping;
 mod places;
 mod pools;
 mod rebooting;

@@ -73,26 +73,22 @@ impl Planner<'_> {
         } else {
             state.members == *members
         };
-        let is_applied = state.applied.as_ref().is_some_and(|applied| {
-            applied.id == self.deployment
-                && applied.node == *node
-                && applied.deployment == *self.goal.deployment
-        });
-        if is_applied && is_remembered {
+        let applied = AppliedDeployment::new(self.goal.deployment, node);
+        if state.applied.as_ref() == Some(&applied) && is_remembered {
             return;
         }
+        let has_environments =
+            |recorded: &AppliedDeployment| recorded.id == applied.id && recorded.has_environments;
+        let why = if state.applied.as_ref().is_some_and(has_environments) {
+            "its record has the environments of applications that it does not run"
+        } else {
+            "it restores the last deployment that was applied in full"
+        };
         let action = Action::RecordDeployment {
-            applied: AppliedDeployment {
-                id: self.deployment.clone(),
-                deployment: self.goal.deployment.clone(),
-                node: node.clone(),
-            },
+            applied,
             members: members.clone(),
         };
-        let because = Because {
-            after,
-            why: "it restores the last deployment that was applied in full",
-        };
+        let because = Because { after, why };
         self.add(node, action, because);
     }
 

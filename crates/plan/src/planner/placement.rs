@@ -123,6 +123,8 @@ impl Planner<'_> {
         self.await_configured_check(name, application);
         let routed = self.switch_routes(name, place, started);
         self.leave_elsewhere(name, &elsewhere, &routed);
+        let forgetful = self.remembered_elsewhere(name, place);
+        self.leave_elsewhere(name, &forgetful, &routed);
 
         let steps = self.plan.steps()[before..].iter().map(|step| step.id);
         let done_after: BTreeSet<StepId> = steps.collect();
@@ -259,6 +261,20 @@ impl Planner<'_> {
         self.observed
             .node(node)
             .is_some_and(|state| state.pool.health != PoolHealth::Usable)
+    }
+
+    /// Lists the other nodes that have nothing of the application but what it was to be started
+    /// from: its environment and files.
+    fn remembered_elsewhere(&self, name: &ApplicationName, place: &NodeName) -> Vec<NodeName> {
+        self.covered()
+            .into_iter()
+            .filter(|(node, state)| {
+                *node != place
+                    && state.remembered.applications.contains_key(name)
+                    && !state.containers.contains_key(name)
+            })
+            .map(|(node, _)| node.clone())
+            .collect()
     }
 
     /// Lists the other nodes that have a container of the application.

@@ -63,10 +63,13 @@ impl Planner<'_> {
         let mut unwanted: BTreeMap<ApplicationName, Vec<NodeName>> = BTreeMap::new();
         for (node, state) in self.covered() {
             let mounted = |(name, copy): (_, &VolumeCopy)| copy.mounted.is_some().then_some(name);
+            // A start that came to nothing may have left no more than a record, with the passwords
+            // that the application was given.
             let names: BTreeSet<&ApplicationName> = state
                 .containers
                 .keys()
                 .chain(state.volumes.iter().filter_map(mounted))
+                .chain(state.remembered.applications.keys())
                 .collect();
             for name in names {
                 match self.goal.deployment.place_of(name) {

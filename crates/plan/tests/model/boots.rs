@@ -142,8 +142,10 @@ impl Run<'_> {
     pub(crate) fn restore(&mut self, node: &NodeName) -> Result<(), Broken> {
         let known = self.world.boots.clone();
         if self.mutation == Some(Mutation::RestoreWhatWasApplied) {
-            if let Some(applied) = self.world.machine(node).applied.clone() {
-                self.comply(&applied.deployment, node)?;
+            let applied = self.world.machine(node).applied.as_ref();
+            let wanted = applied.and_then(|applied| self.wanted.get(&applied.id));
+            if let Some(deployment) = wanted.cloned() {
+                self.comply(&deployment, node)?;
             }
             return self.look_at_boot(node, &known);
         }

@@ -198,6 +198,13 @@ fn look_at_containers(
             || format!("{name} has a container on {node}"),
         )?;
     }
+    for name in state.remembered.applications.keys() {
+        require(
+            deployment.place_of(name) == Some(node),
+            Invariant::NothingLeaks,
+            || format!("{node} remembers {name}, with its secrets"),
+        )?;
+    }
     for (name, copy) in &state.volumes {
         let placed = deployment.place_of(name) == Some(node);
         require(

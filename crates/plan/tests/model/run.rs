@@ -1,8 +1,8 @@
 //! Goes from goal to goal as operators do: deploys, and deploys again, whatever goes wrong.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use flocker_model::{Deployment, NodeName, NodeObservation, Observed};
+use flocker_model::{Deployment, DeploymentId, NodeName, NodeObservation, Observed};
 use flocker_plan::{Action, Goal, Scope, Step, check, check_starts};
 
 use crate::case::{Case, Fault, node_name};
@@ -31,6 +31,8 @@ pub(crate) struct Run<'a> {
     pub(crate) interrupted: usize,
     /// Machines that the operator cannot reach; they go on by themselves.
     pub(crate) unreachable: BTreeSet<NodeName>,
+    /// Every deployment that was ever wanted, as far as a mistake needs them.
+    pub(crate) wanted: BTreeMap<DeploymentId, Deployment>,
     /// What is still to go wrong on the way to the present goal, last first.
     faults: Vec<Fault>,
     /// What happened, if that is to be told.
@@ -47,6 +49,7 @@ impl<'a> Run<'a> {
             mutation,
             interrupted: 0,
             unreachable: BTreeSet::new(),
+            wanted: BTreeMap::new(),
             faults: Vec::new(),
             log: None,
         }
@@ -236,6 +239,10 @@ impl<'a> Run<'a> {
 
     /// Makes a plan, and checks it by the rules that are written down apart from the planner.
     fn plan(&mut self, goal: &Goal<'_>, observed: &Observed) -> Result<Made, Broken> {
+        if self.mutation == Some(Mutation::RestoreWhatWasApplied) {
+            let deployment = goal.deployment.clone();
+            self.wanted.insert(deployment.id(), deployment);
+        }
         let made = Made::new(self.mutation, goal, observed);
         let is_decision = |step: &Step| {
             matches!(

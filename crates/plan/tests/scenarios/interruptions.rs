@@ -228,3 +228,29 @@ fn what_another_node_runs_is_not_returned() {
     cluster.reboot("1");
     assert_eq!(back(&cluster, &made), Plan::default());
 }
+
+/// A start that failed before there was a container leaves a record with the application's passwords.
+#[test]
+fn a_record_without_a_container_is_removed_elsewhere() {
+    let on = |node| {
+        deployment(
+            &[("web", web())],
+            &[("1", &[]), ("2", &[]), (node, &["web"])],
+        )
+    };
+    let mut cluster = Cluster::running(2, &on("1"));
+    let machine = cluster.machine("1");
+    machine.containers.clear();
+    assert_eq!(machine.remembered.applications.len(), 1);
+    let removed = |made: &Plan| {
+        let mut steps = made.steps().iter();
+        steps.any(|step| step.node == node_name("1") && step.action.kind() == "remove-application")
+    };
+    let nowhere = deployment(&[("web", web())], &[("1", &[]), ("2", &[])]);
+    let made = cluster.plan(&nowhere);
+    assert!(removed(&made), "{made}");
+    let made = cluster.plan(&on("2"));
+    assert!(removed(&made), "{made}");
+    cluster.deploy(&on("2"));
+    assert!(cluster.machine("1").remembered.applications.is_empty());
+}

@@ -9,6 +9,7 @@ mod image_volumes;
 mod moves;
 mod official;
 mod outages;
+mod own_secrets;
 mod secrets;
 mod slow_stop;
 

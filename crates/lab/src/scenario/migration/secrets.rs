@@ -6,14 +6,14 @@ use super::super::report::Stopped;
 use super::{FIRST, Migration, SECOND};
 
 /// What a search says once it has looked everywhere.
-const SEARCHED: &str = "searched";
+pub(super) const SEARCHED: &str = "searched";
 
 /// Where programs leave things. Volumes are the applications' own affair.
 const PLACES: &str = "/run /etc /var /tmp /home /boot /opt /root /usr/local";
 
 impl Migration<'_> {
     /// On each node, after everything that a deploy does was done to it.
-    pub(super) async fn secrets(&self) -> Result<(), Stopped> {
+    pub(super) async fn secrets(&mut self) -> Result<(), Stopped> {
         let name = "root finds the password where applications' records are";
         self.check(name, self.expect_record()).await?;
         let name = "nobody else finds it in any file";
@@ -25,7 +25,8 @@ impl Migration<'_> {
         let name = "`flocker-node observe --json` leaves it out";
         self.check(name, self.expect_not_observed()).await?;
         let name = "`flocker-cluster plan` leaves it out";
-        self.check(name, self.expect_not_planned()).await
+        self.check(name, self.expect_not_planned()).await?;
+        self.own_secrets().await
     }
 
     /// The search finds what is there: without this, finding nothing would show nothing.
@@ -37,8 +38,8 @@ impl Migration<'_> {
         for node in [FIRST, SECOND] {
             let found = self.site.check(node, &command).await?;
             expect(
-                found.contains("/var/lib/flocker/deployment.json"),
-                "the deployment among the files",
+                found.contains("/var/lib/flocker/applications/"),
+                "an application's record among the files",
                 found,
             )?;
         }
@@ -126,7 +127,7 @@ fn pattern() -> String {
 }
 
 /// Has a search say that it was made: one that could not begin finds nothing as well.
-fn to_the_end(search: &str) -> String {
+pub(super) fn to_the_end(search: &str) -> String {
     format!("{{ {search}; }}; echo {SEARCHED}")
 }
 
