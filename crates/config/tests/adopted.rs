@@ -40,7 +40,7 @@ impl Surroundings for Machine {
                 .strip_prefix('/')
                 .map(str::to_owned)
         };
-        self.files.keys().filter_map(|name| below(name)).collect()
+        self.files.keys().filter_map(below).collect()
     }
 }
 

@@ -1,6 +1,8 @@
 //! Whatever a Compose file contains, reading it ends, and what `convert` makes of it is the same
 //! deployment.
 
+use std::fmt::Write as _;
+
 use flocker_config::{NoSurroundings, Source, convert, parse_with_warnings};
 use proptest::prelude::*;
 
@@ -152,7 +154,10 @@ fn quoted(text: &str) -> String {
             '"' | '\\' => written.extend(['\\', character]),
             '$' => written.push_str("$$"),
             ' '..='~' => written.push(character),
-            other => written.push_str(&format!("\\U{:08X}", u32::from(other))),
+            other => {
+                // Writing to a string cannot fail.
+                let _ = write!(written, "\\U{:08X}", u32::from(other));
+            }
         }
     }
     written.push('"');
