@@ -22,7 +22,7 @@ in
       content = ''
         chain forward {
           type filter hook forward priority filter - 5; policy accept;
-          iifname != "flocker0" ct state new ct mark & 0x3000 == 0x2000 meta l4proto tcp ct original proto-dst != { ${allowed} } drop
+          iifname != "flocker0" ct state new ct mark & 0x3000 == 0x2000 meta l4proto { tcp, udp } ct original proto-dst != { ${allowed} } drop
         }
       '';
     };

@@ -355,6 +355,7 @@ LAYERS = {
             owners={"var/lib/mysql": (907, 907)},
         ),
         Layer(name="slow-stop", packages=[], directories={"var/lib/slow-stop": 0o777}),
+        Layer(name="echo", packages=[]),
         Layer(
             name="wordpress",
             packages=[
@@ -449,6 +450,14 @@ IMAGES = [
         user="905:905",
         entrypoint=["/usr/lib/flocker/writer"],
         ports=[7000],
+    ),
+    Image(
+        name="echo",
+        layers=["base", "python", "echo"],
+        user="907:907",
+        entrypoint=["/usr/bin/python3", "/usr/lib/flocker/echo/__main__.py"],
+        ports=[7007],
+        environment={"PYTHONUNBUFFERED": "1", "LANG": "C.UTF-8"},
     ),
     # The configuration of the following images is that of official ones: they start as root, declare
     # volumes, and say how they are stopped and checked.

@@ -150,6 +150,21 @@ let
       environment.PYTHONUNBUFFERED = "1";
     }
     {
+      name = "echo";
+      contents = [
+        python3
+        (files + "/echo")
+      ];
+      volume = "/tmp";
+      user = 907;
+      entrypoint = [
+        "/bin/python3"
+        "/usr/lib/flocker/echo/__main__.py"
+      ];
+      port = 7007;
+      environment.PYTHONUNBUFFERED = "1";
+    }
+    {
       name = "writer";
       contents = [ (files + "/writer") ];
       volume = "/var/lib/writer";

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use flocker_model::{
     Application, ApplicationName, ByteCount, ContainerOptions, CpuMillis, HealthCheck,
-    ImageReference, Link, RestartPolicy, Secret, StopGracePeriod, StopSignal,
+    ImageReference, Link, RestartPolicy, Route, Secret, StopGracePeriod, StopSignal,
 };
 
 use crate::command::read_command;
@@ -222,8 +222,9 @@ impl Draft {
         let links = self.links.into_iter().map(|link| {
             Some(Link {
                 target: link.target.value.parse().ok()?,
-                port: link.port,
-                local_port: link.local_port.value,
+                port: link.port.port,
+                local_port: link.local_port.value.port,
+                protocol: link.port.protocol,
             })
         });
         let depends_on = self.depends_on.iter().map(|dependency| {
@@ -241,7 +242,13 @@ impl Draft {
             routes: self
                 .routes
                 .into_iter()
-                .map(|route| (route.external.value, route.internal.value))
+                .map(|route| {
+                    let to = Route {
+                        port: route.internal.value,
+                        from: route.from,
+                    };
+                    (route.external.value, to)
+                })
                 .collect(),
             links: links.collect::<Option<_>>()?,
             memory: self.memory,

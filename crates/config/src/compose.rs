@@ -18,7 +18,7 @@ pub(crate) const APPLICATION: &[Foreign] = &[
         "ports",
         "routes",
         write_routes,
-        "a route is a TCP port that answers on every node",
+        "a route answers on every node",
     ),
     Foreign::same("env", "environment"),
     Foreign::converted("cmd", "command", write_command, ""),

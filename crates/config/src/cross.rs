@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use flocker_model::Port;
+use flocker_model::{RoutePort, ServicePort};
 
 use crate::application::Draft;
 use crate::depends::{check_dependencies, check_placed_dependencies};
@@ -28,14 +28,16 @@ fn names(drafts: &[Draft]) -> Names<'_> {
 /// Checks the applications against each other.
 pub(crate) fn check_applications(drafts: &[Draft], report: &mut Report) {
     let names = names(drafts);
-    let mut claims: BTreeMap<Port, Claim<'_>> = BTreeMap::new();
+    let mut claims: BTreeMap<ServicePort, Vec<Claim<'_>>> = BTreeMap::new();
     for draft in drafts {
         for route in &draft.routes {
             let claim = (draft.name.value.as_str(), route);
-            if let Some(first) = claims.get(&route.external.value) {
-                report.error(|| port_claimed_twice(claim, *first));
-            } else {
-                claims.insert(route.external.value, claim);
+            let external = route.external.value;
+            let claims = claims.entry(external.port).or_default();
+            let mut earlier = claims.iter();
+            match earlier.find(|(_, first)| first.external.value.overlaps(external)) {
+                Some(first) => report.error(|| port_claimed_twice(claim, *first)),
+                None => claims.push(claim),
             }
         }
         check_links(draft, &names, report);
@@ -48,7 +50,11 @@ type Claim<'d> = (&'d str, &'d DraftRoute);
 
 fn port_claimed_twice((name, route): Claim<'_>, first: Claim<'_>) -> Finding {
     let port = route.external.value;
-    let message = if first.0 == name {
+    let message = if first.1.external.value != port {
+        let (one, other) = (at_addresses(port), at_addresses(first.1.external.value));
+        let (name, first) = (quote(name), quote(first.0));
+        format!("{name} routes {one}, and {first} {other}")
+    } else if first.0 == name {
         format!("{} routes port {port} twice", quote(name))
     } else {
         format!(
@@ -66,18 +72,32 @@ fn port_claimed_twice((name, route): Claim<'_>, first: Claim<'_>) -> Finding {
         ))
 }
 
+/// Writes a port with where it answers.
+fn at_addresses(port: RoutePort) -> String {
+    match port.address {
+        None => format!("port {} at every address", port.port),
+        Some(address) => format!("port {} at {address}", port.port),
+    }
+}
+
 /// The ports of one container's `localhost` that something is on.
 struct LocalPorts<'d> {
     /// What the application itself serves, as far as its routes tell.
-    served: BTreeMap<Port, Span>,
-    links: BTreeMap<Port, &'d DraftLink>,
+    served: BTreeMap<ServicePort, Span>,
+    links: BTreeMap<ServicePort, &'d DraftLink>,
 }
 
 fn check_links(draft: &Draft, names: &Names<'_>, report: &mut Report) {
     let owner = quote(&draft.name.value);
-    let routes = draft.routes.iter().map(|route| &route.internal);
+    let served = |route: &DraftRoute| {
+        let port = ServicePort {
+            protocol: route.external.value.port.protocol,
+            port: route.internal.value,
+        };
+        (port, route.internal.span)
+    };
     let mut taken = LocalPorts {
-        served: routes.map(|port| (port.value, port.span)).collect(),
+        served: draft.routes.iter().map(served).collect(),
         links: BTreeMap::new(),
     };
     for link in &draft.links {

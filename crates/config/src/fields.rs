@@ -144,7 +144,7 @@ impl<'t> Field<'t> {
         })
     }
 
-    /// Reads a TCP port.
+    /// Reads a port without a protocol.
     pub(crate) fn port(&self, report: &mut Report) -> Option<Located<Port>> {
         let Some(scalar) = self.value.scalar() else {
             report.error(|| self.wrong_type("a port number"));

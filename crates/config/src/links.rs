@@ -1,17 +1,17 @@
 //! The key `links`: ports of other applications that this one reaches on `localhost`.
 
-use flocker_model::Port;
+use flocker_model::{Protocol, ServicePort};
 
 use crate::fields::Field;
 use crate::keys::{Foreign, KnownKeys, no_value};
 use crate::phrase::quote;
-use crate::quantity::parse_port;
+use crate::port_form::{parse_protocol, parse_service_port};
 use crate::report::{Finding, Report};
 use crate::source::Located;
 use crate::tree::{Entry, ScalarKind, Value};
 
 const KEYS: KnownKeys = KnownKeys {
-    keys: &["application", "port", "local_port"],
+    keys: &["application", "port", "local_port", "protocol"],
     foreign: &[
         Foreign::converted(
             "alias",
@@ -32,8 +32,8 @@ const FORM: &str = "write `[pgsql-trac, 5432]`";
 #[derive(Debug, Clone)]
 pub(crate) struct DraftLink {
     pub(crate) target: Located<String>,
-    pub(crate) port: Port,
-    pub(crate) local_port: Located<Port>,
+    pub(crate) port: ServicePort,
+    pub(crate) local_port: Located<ServicePort>,
 }
 
 /// Reads the links of the application that messages call `owner`.
@@ -48,7 +48,7 @@ pub(crate) fn read_links(field: &Field<'_>, owner: &str, report: &mut Report) ->
     {
         // One pair without the list around it, rather than two broken links.
         if let (Some(target), Some(port)) = (target.text(), port.text())
-            && port.bytes().all(|byte| byte.is_ascii_digit())
+            && parse_service_port(port).is_ok()
         {
             report.error(|| {
                 Finding::at(field.span(), format!("{} is a list of pairs", field.what))
@@ -98,12 +98,24 @@ fn read_link(item: Value<'_>, owner: &str, report: &mut Report) -> Option<DraftL
         return None;
     };
     let target = Field::item(format!("the application of {name}"), *target).name(report);
-    let port = Field::item(format!("the port of {name}"), *port).port(report);
+    let port = read_port(&Field::item(format!("the port of {name}"), *port), report);
     let (target, port) = (target?, port?);
     Some(DraftLink {
         target,
         port: port.value,
         local_port: port,
+    })
+}
+
+/// Reads a port, with its protocol behind it unless that is TCP.
+fn read_port(field: &Field<'_>, report: &mut Report) -> Option<Located<ServicePort>> {
+    if field.value.text().is_some_and(|text| text.contains('/')) {
+        return field.parsed("a port", parse_service_port, report);
+    }
+    let port = field.port(report)?;
+    Some(Located {
+        value: port.value.into(),
+        span: port.span,
     })
 }
 
@@ -113,7 +125,7 @@ fn name_and_alias_hint(text: &str) -> String {
         Some((target, alias)) => (target.trim(), alias.trim()),
         None => (text.trim(), ""),
     };
-    if parse_port(alias).is_ok() {
+    if parse_service_port(alias).is_ok() {
         return format!("write {}", quote(&format!("[{target}, {alias}]")));
     }
     let name = quote(target);
@@ -145,14 +157,47 @@ fn read_mapping(
     };
     let (target, port) = (required("application"), required("port"));
     let target = target.and_then(|field| field.name(report));
-    let port = port.and_then(|field| field.port(report));
+    let port = port.and_then(|field| read_port(&field, report));
     let local_port = match item.get("local_port") {
-        Some(entry) => Field::of(entry, name).port(report),
-        None => port.clone(),
+        Some(entry) => Field::of(entry, name).port(report).map(|port| port.value),
+        None => port.as_ref().map(|port| port.value.port),
     };
+    let protocol = match item.get("protocol") {
+        Some(entry) => {
+            let protocol = Field::of(entry, name).parsed("a protocol", parse_protocol, report)?;
+            Some(protocol)
+        }
+        None => None,
+    };
+    let (target, port, local_port) = (target?, port?, local_port?);
+    let written = port.value.protocol;
+    if let Some(protocol) = &protocol
+        && written == Protocol::Udp
+        && protocol.value != written
+    {
+        report.error(|| {
+            Finding::at(protocol.span, format!("{name} is of UDP and of TCP"))
+                .also(port.span, "it is of UDP here")
+                .hint("leave `protocol` out")
+        });
+        return None;
+    }
+    let protocol = protocol.map_or(written, |protocol| protocol.value);
+    let local_span = item
+        .get("local_port")
+        .map_or(port.span, |entry| entry.value.span());
     Some(DraftLink {
-        target: target?,
-        port: port?.value,
-        local_port: local_port?,
+        target,
+        port: ServicePort {
+            protocol,
+            port: port.value.port,
+        },
+        local_port: Located {
+            value: ServicePort {
+                protocol,
+                port: local_port,
+            },
+            span: local_span,
+        },
     })
 }

@@ -101,7 +101,7 @@ pub(crate) fn parse_cpu(text: &str) -> Result<CpuMillis, Refusal> {
     }
 }
 
-/// Reads a TCP port in plain decimal digits.
+/// Reads a port in plain decimal digits.
 ///
 /// # Errors
 /// Refuses other notations (`0x50`, `080`, `8e1`: YAML's versions disagree on what they are) and
@@ -111,12 +111,12 @@ pub(crate) fn parse_port(text: &str) -> Result<Port, Refusal> {
     if unsigned.is_empty() || !unsigned.bytes().all(|byte| byte.is_ascii_digit()) {
         return Err(Refusal::new(
             "is not a whole number",
-            "write a TCP port like `443`",
+            "write a port like `443`",
         ));
     }
     let number = text.parse::<u16>().ok().and_then(Port::new);
     match number {
-        None => Err(Refusal::new("is out of range", "TCP ports are 1 to 65535")),
+        None => Err(Refusal::new("is out of range", "ports are 1 to 65535")),
         Some(port) if port.to_string() == text => Ok(port),
         Some(port) => Err(Refusal::new(
             "can be read in more than one way",

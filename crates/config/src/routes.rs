@@ -1,38 +1,47 @@
 //! The key `routes`: ports that answer on every node.
 
-use flocker_model::Port;
+use std::collections::BTreeSet;
+use std::net::Ipv4Addr;
+
+use flocker_model::{InvalidNetwork, Port, Protocol, RoutePort, SourceNetwork};
 
 use crate::fields::Field;
 use crate::keys::{Foreign, KnownKeys};
+use crate::phrase::quote;
+use crate::port_form::{PortRange, RouteForm, parse_bind_address, parse_protocol};
+use crate::quantity::Refusal;
 use crate::report::{Finding, Report};
-use crate::source::Located;
-use crate::tree::Value;
+use crate::source::{Located, Span};
+use crate::tree::{Entry, ScalarKind, Value};
 
 const KEYS: KnownKeys = KnownKeys {
-    keys: &["external", "internal"],
+    keys: &[
+        "external",
+        "internal",
+        "protocol",
+        "address",
+        "from",
+        "published",
+        "target",
+        "host_ip",
+    ],
     foreign: &[
-        Foreign::same("published", "external"),
-        Foreign::same("target", "internal"),
         Foreign::same("host", "external"),
         Foreign::same("container", "internal"),
-        Foreign::nothing("protocol", "leave it out; only TCP is supported"),
-        Foreign::nothing(
-            "host_ip",
-            "a route answers at every address of every node, and cannot be limited",
-        ),
         Foreign::nothing("mode", LEFT_OUT),
         Foreign::nothing("name", LEFT_OUT),
         Foreign::nothing("app_protocol", LEFT_OUT),
     ],
 };
 
-const LEFT_OUT: &str = "leave it out; a route is two ports";
+const LEFT_OUT: &str = "leave it out; a route is two ports, and who may connect";
 
 /// A route as it was written.
 #[derive(Debug, Clone)]
 pub(crate) struct DraftRoute {
-    pub(crate) external: Located<Port>,
+    pub(crate) external: Located<RoutePort>,
     pub(crate) internal: Located<Port>,
+    pub(crate) from: BTreeSet<SourceNetwork>,
 }
 
 /// Reads the routes of the application that messages call `owner`.
@@ -48,34 +57,204 @@ pub(crate) fn read_routes(field: &Field<'_>, owner: &str, report: &mut Report) -
         .unwrap_or_default()
         .into_iter()
         .filter_map(|item| read_route(item, owner, report))
+        .flatten()
         .collect()
 }
 
-fn read_route(item: Value<'_>, owner: &str, report: &mut Report) -> Option<DraftRoute> {
+/// Reads one item, which may be a range.
+fn read_route(item: Value<'_>, owner: &str, report: &mut Report) -> Option<Vec<DraftRoute>> {
     let name = format!("a route of {owner}");
-    let Some(entries) = item.entries() else {
-        let port = Field::item(name, item).port(report)?;
-        return Some(DraftRoute {
-            external: port.clone(),
-            internal: port,
-        });
+    if let Some(entries) = item.entries() {
+        return read_mapping((item, &entries), name, report);
+    }
+    let field = Field::item(name, item);
+    let is_text = item
+        .scalar()
+        .is_some_and(|scalar| scalar.kind == ScalarKind::String);
+    if is_text {
+        let form = field.parsed("a port", RouteForm::parse, report)?;
+        return Some(drafts(&form.value, form.span, form.span, &BTreeSet::new()));
+    }
+    let port = field.port(report)?;
+    let form = RouteForm {
+        address: None,
+        external: port.value.into(),
+        internal: port.value.into(),
+        protocol: Protocol::Tcp,
     };
-    let meant = KEYS.check(&entries, &name, report);
-    let mut port_of = |key: &str| {
-        if let Some(entry) = item.get(key) {
-            return Field::of(entry, &name).port(report);
-        }
-        if !meant.contains(&key) {
-            report.error(|| {
-                Finding::at(item.span(), format!("{name} has no `{key}` port"))
-                    .hint("write `{external: 443, internal: 8443}`, or `443` if they are equal")
+    Some(drafts(&form, port.span, port.span, &BTreeSet::new()))
+}
+
+/// Writes the routes out; ranges that do not fit were reported.
+fn drafts(
+    form: &RouteForm,
+    external_span: Span,
+    internal_span: Span,
+    from: &BTreeSet<SourceNetwork>,
+) -> Vec<DraftRoute> {
+    let routes = form.ports().into_iter().flatten();
+    let draft = |(external, internal)| DraftRoute {
+        external: Located {
+            value: external,
+            span: external_span,
+        },
+        internal: Located {
+            value: internal,
+            span: internal_span,
+        },
+        from: from.clone(),
+    };
+    routes.map(draft).collect()
+}
+
+/// Reads the long form.
+fn read_mapping(
+    (item, entries): (Value<'_>, &[Entry<'_>]),
+    name: String,
+    report: &mut Report,
+) -> Option<Vec<DraftRoute>> {
+    let meant = KEYS.check(entries, &name, report);
+    let mut reader = Mapping { item, name, report };
+    let (external, internal) = (
+        reader.port_range(("external", "published"), &meant),
+        reader.port_range(("internal", "target"), &meant),
+    );
+    let protocol = reader.value("protocol", "protocol", "a protocol", parse_protocol);
+    let address = reader.value("address", "host_ip", "an address", parse_bind_address);
+    let from = reader.from();
+    let (external, internal) = (external?, internal?);
+    let form = RouteForm {
+        address: address?.unwrap_or_default(),
+        external: external.value,
+        internal: internal.value,
+        protocol: protocol?.unwrap_or_default(),
+    };
+    if let Err(refusal) = form.ports() {
+        let Mapping { name, report, .. } = reader;
+        report.error(|| {
+            let message = format!("{name} {}", refusal.problem);
+            Finding::at(external.span, message).maybe_hint(refusal.hint)
+        });
+        return None;
+    }
+    Some(drafts(&form, external.span, internal.span, &from?))
+}
+
+/// Reads the values of the long form.
+struct Mapping<'t, 'r> {
+    item: Value<'t>,
+    name: String,
+    report: &'r mut Report,
+}
+
+impl<'t> Mapping<'t, '_> {
+    /// Finds a key that Compose calls otherwise.
+    fn entry(&mut self, ours: &str, theirs: &str) -> Option<Field<'t>> {
+        let own = self.item.get(ours);
+        let foreign = self.item.get(theirs).filter(|_| ours != theirs);
+        if let (Some(own), Some(foreign)) = (own, foreign) {
+            let name = &self.name;
+            self.report.error(|| {
+                let (ours, theirs) = (quote(ours), quote(theirs));
+                let message = format!("{name} has both {ours} and {theirs}");
+                Finding::at(foreign.key.span, message)
+                    .also(own.key.span, "the other one is here")
+                    .hint("they are the same; remove one")
             });
         }
-        None
-    };
-    let (external, internal) = (port_of("external"), port_of("internal"));
-    Some(DraftRoute {
-        external: external?,
-        internal: internal?,
+        let entry = own.or(foreign)?;
+        Some(Field::of(entry, &self.name))
+    }
+
+    /// Reads a port or range, which must be there.
+    fn port_range(
+        &mut self,
+        (ours, theirs): (&str, &str),
+        meant: &[&str],
+    ) -> Option<Located<PortRange>> {
+        let Some(field) = self.entry(ours, theirs) else {
+            if !meant.contains(&ours) {
+                let (item, name) = (self.item, &self.name);
+                self.report.error(|| {
+                    Finding::at(item.span(), format!("{name} has no `{ours}` port"))
+                        .hint("write `{external: 443, internal: 8443}`, or `443` if they are equal")
+                });
+            }
+            return None;
+        };
+        let scalar = field.value.scalar();
+        if scalar.is_some_and(|scalar| scalar.kind == ScalarKind::String) {
+            return field.parsed("a port", PortRange::parse, self.report);
+        }
+        let port = field.port(self.report)?;
+        Some(Located {
+            value: port.value.into(),
+            span: port.span,
+        })
+    }
+
+    /// Reads a word; the outer `None` is a mistake, and the inner one says that it is not there.
+    fn value<T>(
+        &mut self,
+        ours: &str,
+        theirs: &str,
+        expected: &str,
+        parse: impl FnOnce(&str) -> Result<T, Refusal>,
+    ) -> Option<Option<T>> {
+        let Some(field) = self.entry(ours, theirs) else {
+            return Some(None);
+        };
+        let read = field.parsed(expected, parse, self.report)?;
+        Some(Some(read.value))
+    }
+
+    /// Reads the networks that may connect; `None` is a mistake.
+    fn from(&mut self) -> Option<BTreeSet<SourceNetwork>> {
+        let Some(field) = self.entry("from", "from") else {
+            return Some(BTreeSet::new());
+        };
+        let items = match field.value.text() {
+            Some(_) => vec![field.value],
+            None => field.list("a list of networks", self.report, || None)?,
+        };
+        if items.is_empty() {
+            self.report.error(|| {
+                Finding::at(field.span(), format!("{} lists no network", field.what)).hint(
+                    "leave it out if everybody may connect; for programs on the node alone, \
+                     write `address: 127.0.0.1`",
+                )
+            });
+            return None;
+        }
+        let what = format!("a network in {}", field.what);
+        let networks: Vec<Option<SourceNetwork>> = items
+            .into_iter()
+            .map(|item| {
+                let field = Field::item(what.clone(), item);
+                let network = field.parsed("a network", parse_network, self.report)?;
+                Some(network.value)
+            })
+            .collect();
+        networks.into_iter().collect()
+    }
+}
+
+fn parse_network(text: &str) -> Result<SourceNetwork, Refusal> {
+    text.parse().map_err(|invalid: InvalidNetwork| {
+        let hint = match &invalid {
+            InvalidNetwork::Form => Some("write `10.0.0.0/8` or `192.0.2.7`".to_owned()),
+            InvalidNetwork::Version6 => None,
+            InvalidNetwork::Inside(network) => {
+                let address = text.split('/').next().unwrap_or_default();
+                let address = address.parse().unwrap_or(Ipv4Addr::UNSPECIFIED);
+                Some(format!(
+                    "write `{network}` for the network, or `{address}` for the one address"
+                ))
+            }
+        };
+        Refusal {
+            problem: invalid.to_string(),
+            hint,
+        }
     })
 }

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use flocker_config::{Diagnostics, Parsed, Severity, Source, parse_with_warnings};
-use flocker_model::Deployment;
+use flocker_model::{ApplicationName, Deployment, RoutePort};
 use proptest::prelude::*;
 
 const APPLICATIONS: &str = include_str!("seed/application_config.yml");
@@ -92,10 +92,12 @@ fn check_promises(deployment: &Deployment) {
         );
         assert!(placed.insert(name), "{name} is placed twice");
     }
-    let mut external = BTreeMap::new();
+    let mut external: BTreeMap<RoutePort, &ApplicationName> = BTreeMap::new();
     for (name, application) in &deployment.applications {
         for port in application.routes.keys() {
-            assert_eq!(external.insert(port, name), None, "{port} is claimed twice");
+            let claimed = external.keys().find(|other| other.overlaps(*port));
+            assert_eq!(claimed, None, "{port} is claimed twice");
+            external.insert(*port, name);
         }
         let mut local = BTreeSet::new();
         for link in &application.links {
@@ -103,7 +105,7 @@ fn check_promises(deployment: &Deployment) {
                 deployment.applications.contains_key(&link.target),
                 "{link:?}"
             );
-            assert!(local.insert(link.local_port), "{link:?} is on a taken port");
+            assert!(local.insert(link.local()), "{link:?} is on a taken port");
         }
     }
 }

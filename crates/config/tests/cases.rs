@@ -178,15 +178,145 @@ photos-db:
     assert_eq!(image.with_tag(), format!("valkey/valkey@sha256:{digest}"));
 }
 
+/// Returns the routes of an application that is accepted, one a line.
+fn routes(application: &str, name: &str) -> String {
+    let parsed = read(application, &on_one_node(&[name])).unwrap();
+    let application = &parsed.deployment.applications[&name.parse().unwrap()];
+    let routes = application.routes.iter().map(|(outside, route)| {
+        let from = route.from.iter().map(|network| format!(" {network}"));
+        format!("{outside} to {}{}", route.port, from.collect::<String>())
+    });
+    routes.collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn composes_forms_of_ports_are_routes() {
+    let application = "\
+dns:
+  image: pihole/pihole
+  routes:
+    - 53/udp
+    - \"53:53/tcp\"
+    - 127.0.0.1:8080:80
+    - 30000-30002
+    - 80
+    - \"443\"
+    - {target: 67, published: \"67\", protocol: udp, host_ip: 192.0.2.1}
+    - {internal: 8000-8001, external: 9000-9001}
+";
+    insta::assert_snapshot!(routes(application, "dns"), @r"
+    53 to 53
+    80 to 80
+    443 to 443
+    9000 to 8000
+    9001 to 8001
+    30000 to 30000
+    30001 to 30001
+    30002 to 30002
+    53/udp to 53
+    127.0.0.1:8080 to 80
+    192.0.2.1:67/udp to 67
+    ");
+}
+
+#[test]
+fn a_route_names_the_networks_that_may_connect() {
+    let application = "\
+db:
+  image: postgres:16
+  routes:
+    - {external: 5432, internal: 5432, from: [10.0.0.0/8, 192.0.2.7]}
+    - {external: 6432, internal: 5432, address: 192.0.2.1, from: 192.0.2.0/24}
+";
+    insta::assert_snapshot!(routes(application, "db"), @r"
+    5432 to 5432 10.0.0.0/8 192.0.2.7
+    192.0.2.1:6432 to 5432 192.0.2.0/24
+    ");
+}
+
 #[test]
 fn ports_that_are_no_routes_have_their_reasons() {
     let application = "\
 dns:
   image: pihole/pihole
-  routes: [\"53/udp\", \"53:53/tcp\", \"127.0.0.1:8080:80\", 30000-30010, 80]
-  cap_add: [NET_ADMIN]
+  routes:
+    - 53/sctp
+    - \"[::1]:8080:80\"
+    - \"127.0.0.1::80\"
+    - 3000-3010:80
+    - 1-2000
+    - lan:80:80
+    - {external: 81, published: 81, internal: 80}
+    - {external: 82, internal: 80-89}
+    - {external: 83, internal: 80, from: []}
+    - {external: 84, internal: 80, from: [10.1.2.3/8, \"fd00::/8\", lan]}
+    - {external: 85, internal: 80, protocol: sctp, host_ip: \"::1\"}
 ";
     insta::assert_snapshot!(refused(application, &["dns"]));
+}
+
+#[test]
+fn two_routes_are_one_where_a_packet_could_be_for_both() {
+    let application = "\
+a: {image: x, routes: [53, 192.0.2.1:80:80, 5353/udp]}
+b: {image: x, routes: [53/udp, 192.0.2.2:80:80]}
+c: {image: x, routes: [80, 5353/udp]}
+d: {image: x, routes: [192.0.2.1:80:81]}
+";
+    let diagnostics = refused(application, &["a", "b", "c", "d"]);
+    let said = diagnostics.list.iter().map(|one| one.message.as_str());
+    assert_eq!(
+        said.collect::<Vec<_>>(),
+        [
+            "`c` routes port 80 at every address, and `a` port 80 at 192.0.2.1",
+            "`c` and `a` both route port 5353/udp",
+            "`d` and `a` both route port 192.0.2.1:80",
+        ]
+    );
+    let right = "a: {image: x, routes: [53]}\nb: {image: x, routes: [53/udp]}\n";
+    read(right, &on_one_node(&["a", "b"])).unwrap();
+}
+
+#[test]
+fn a_link_has_a_protocol() {
+    let application = "\
+web:
+  image: x
+  links:
+    - [dns, 53/udp]
+    - [dns, 53]
+    - {application: dns, port: 53, local_port: 5353, protocol: udp}
+dns: {image: x}
+";
+    let parsed = read(application, &on_one_node(&["web", "dns"])).unwrap();
+    let links = &parsed.deployment.applications[&"web".parse().unwrap()].links;
+    let links = links.iter();
+    let links: Vec<_> = links
+        .map(|link| format!("{} to {}", link.local(), link.inside()))
+        .collect();
+    assert_eq!(
+        links,
+        ["53 to 53", "53/udp to 53/udp", "5353/udp to 53/udp"]
+    );
+}
+
+#[test]
+fn links_of_udp_that_cannot_be_have_their_reasons() {
+    let application = "\
+web:
+  image: x
+  routes: [53/udp]
+  links:
+    - [dns, 53/udp]
+    - [dns, 53/sctp]
+    - {application: dns, port: 54/udp, protocol: tcp}
+    - [dns, 55/udp]
+    - {application: other, port: 1, local_port: 55, protocol: udp}
+    - \"dns:56/udp\"
+dns: {image: x}
+other: {image: x}
+";
+    insta::assert_snapshot!(refused(application, &["web", "dns", "other"]));
 }
 
 #[test]

@@ -220,7 +220,7 @@ fn without_the_operators_machine_sources_are_refused() {
     let said = parse_with_warnings(application, deployment).unwrap_err();
     insta::assert_snapshot!(said.to_string(), @"
     error: environment variable `A` of `db` needs the file `./a.txt`
-     --> application.yml:1:39
+     --> application.yml:1:40
       |
     1 | db: {image: postgres, environment: {A: {from_file: ./a.txt}}}
       |                                        ^^^^^^^^^^^^^^^^^^^^

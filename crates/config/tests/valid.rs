@@ -90,8 +90,8 @@ spare: {image: "example/db@sha256:0123012301230123012301230123012301230123012301
     let volume = web.volume.as_ref().unwrap();
     assert_eq!(volume.maximum_size, Some(ByteCount::mebibytes(10 * 1024)));
     let port = |number| Port::new(number).unwrap();
-    assert_eq!(web.routes[&port(81)], port(8080));
-    assert_eq!(web.routes[&port(9000)], port(9000));
+    assert_eq!(web.routes[&port(81).into()], port(8080).into());
+    assert_eq!(web.routes[&port(9000).into()], port(9000).into());
     assert_eq!(web.links.len(), 2);
 }
 

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     ApplicationName, ByteCount, ContainerFile, ContainerOptions, CpuMillis, DependencyCondition,
-    Digest, DirectoryName, FileContents, HealthCheck, ImageReference, MountPath, Port,
-    RestartPolicy, Secret, StopGracePeriod, StopSignal,
+    Digest, DirectoryName, FileContents, HealthCheck, ImageReference, MountPath, Port, Protocol,
+    RestartPolicy, RoutePort, Secret, ServicePort, SourceNetwork, StopGracePeriod, StopSignal,
 };
 
 /// Where a container sees its volume.
@@ -45,6 +45,76 @@ pub struct Link {
     pub port: Port,
     /// The port on `localhost` inside the source's container; equal to `port` in the short form.
     pub local_port: Port,
+    /// What both are ports of.
+    #[serde(default, skip_serializing_if = "Protocol::is_tcp")]
+    pub protocol: Protocol,
+}
+
+impl Link {
+    /// Returns the port inside the target's container.
+    pub const fn inside(&self) -> ServicePort {
+        ServicePort {
+            protocol: self.protocol,
+            port: self.port,
+        }
+    }
+
+    /// Returns the port on `localhost`.
+    pub const fn local(&self) -> ServicePort {
+        ServicePort {
+            protocol: self.protocol,
+            port: self.local_port,
+        }
+    }
+}
+
+/// Where a route leads inside the container, and who may use it. It stays in its protocol.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "RouteText", into = "RouteText")]
+pub struct Route {
+    /// The port inside the container.
+    pub port: Port,
+    /// The networks that alone may connect; everybody may if it is empty.
+    pub from: BTreeSet<SourceNetwork>,
+}
+
+impl From<Port> for Route {
+    fn from(port: Port) -> Self {
+        Self {
+            port,
+            from: BTreeSet::new(),
+        }
+    }
+}
+
+/// How a route is stored: a port alone where everybody may connect.
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum RouteText {
+    Open(Port),
+    Limited {
+        port: Port,
+        from: BTreeSet<SourceNetwork>,
+    },
+}
+
+impl From<RouteText> for Route {
+    fn from(text: RouteText) -> Self {
+        match text {
+            RouteText::Open(port) => port.into(),
+            RouteText::Limited { port, from } => Self { port, from },
+        }
+    }
+}
+
+impl From<Route> for RouteText {
+    fn from(Route { port, from }: Route) -> Self {
+        if from.is_empty() {
+            Self::Open(port)
+        } else {
+            Self::Limited { port, from }
+        }
+    }
 }
 
 /// One application as configured: what to run, wherever it will be placed.
@@ -58,8 +128,8 @@ pub struct Application {
     pub environment: BTreeMap<String, Secret>,
     /// The volume, if it has one.
     pub volume: Option<VolumeSpecification>,
-    /// External port, answered on every node, to the port inside the container.
-    pub routes: BTreeMap<Port, Port>,
+    /// External port, answered on every node, to where it leads inside the container.
+    pub routes: BTreeMap<RoutePort, Route>,
     /// Ports of other applications that this one reaches on `localhost`.
     pub links: BTreeSet<Link>,
     /// The most memory that the container may use.
@@ -218,7 +288,8 @@ impl ContainerSpecification {
     }
 }
 
-/// Renders the variables by which Docker announced a link: `<ALIAS>_PORT_<port>_TCP_ADDR` and so on.
+/// Renders the variables by which Docker announced a link: `<ALIAS>_PORT_<port>_TCP_ADDR` and so on,
+/// with `UDP` in the place of `TCP` for a link of UDP.
 ///
 /// The address is always the loopback one, because that is where a link answers.
 fn link_variables(links: &BTreeSet<Link>) -> BTreeMap<String, Secret> {
@@ -237,9 +308,11 @@ fn link_variables(links: &BTreeSet<Link>) -> BTreeMap<String, Secret> {
             })
             .collect();
         let port = link.local_port;
-        let prefix = format!("{alias}_PORT_{port}_TCP");
-        variables.insert(prefix.clone(), format!("tcp://127.0.0.1:{port}").into());
-        variables.insert(format!("{prefix}_PROTO"), "tcp".into());
+        let protocol = link.protocol.name();
+        let prefix = format!("{alias}_PORT_{port}_{}", protocol.to_ascii_uppercase());
+        let url = format!("{protocol}://127.0.0.1:{port}");
+        variables.insert(prefix.clone(), url.into());
+        variables.insert(format!("{prefix}_PROTO"), protocol.into());
         variables.insert(format!("{prefix}_ADDR"), "127.0.0.1".into());
         variables.insert(format!("{prefix}_PORT"), port.to_string().into());
     }
@@ -251,7 +324,7 @@ mod tests {
     use super::*;
 
     /// The environment of the container of an application with a link, one variable a line.
-    fn environment_with_link(own: &[(&str, &str)]) -> Vec<String> {
+    fn environment_with_link(protocol: Protocol, own: &[(&str, &str)]) -> Vec<String> {
         let port = Port::new(5432).unwrap();
         let application = Application {
             environment: own
@@ -262,6 +335,7 @@ mod tests {
                 target: "pgsql-trac".parse().unwrap(),
                 port: Port::new(5433).unwrap(),
                 local_port: port,
+                protocol,
             }]),
             ..Application::new("trac".parse().unwrap())
         };
@@ -275,7 +349,7 @@ mod tests {
     #[test]
     fn links_are_announced_as_docker_did() {
         assert_eq!(
-            environment_with_link(&[("LANG", "C.UTF-8")]),
+            environment_with_link(Protocol::Tcp, &[("LANG", "C.UTF-8")]),
             [
                 "LANG=C.UTF-8",
                 "PGSQL_TRAC_PORT_5432_TCP=tcp://127.0.0.1:5432",
@@ -287,9 +361,25 @@ mod tests {
     }
 
     #[test]
+    fn a_link_of_udp_is_announced_as_one() {
+        assert_eq!(
+            environment_with_link(Protocol::Udp, &[]),
+            [
+                "PGSQL_TRAC_PORT_5432_UDP=udp://127.0.0.1:5432",
+                "PGSQL_TRAC_PORT_5432_UDP_ADDR=127.0.0.1",
+                "PGSQL_TRAC_PORT_5432_UDP_PORT=5432",
+                "PGSQL_TRAC_PORT_5432_UDP_PROTO=udp",
+            ]
+        );
+    }
+
+    #[test]
     fn what_an_application_sets_itself_wins_over_its_links() {
         assert_eq!(
-            environment_with_link(&[("PGSQL_TRAC_PORT_5432_TCP_ADDR", "localhost")]),
+            environment_with_link(
+                Protocol::Tcp,
+                &[("PGSQL_TRAC_PORT_5432_TCP_ADDR", "localhost")]
+            ),
             [
                 "PGSQL_TRAC_PORT_5432_TCP=tcp://127.0.0.1:5432",
                 "PGSQL_TRAC_PORT_5432_TCP_ADDR=localhost",
@@ -330,6 +420,30 @@ mod tests {
                 "61801b173a514802aa7a2e0f8480dfef"
             ]
         );
+    }
+
+    /// Nodes keep what an earlier release wrote, and know a deployment by its digest.
+    #[test]
+    fn routes_and_links_of_an_earlier_release_are_read_and_written_alike() {
+        let mut application = Application::new("trac".parse().unwrap());
+        let port = |number| Port::new(number).unwrap();
+        application.routes = BTreeMap::from([(port(80).into(), port(8080).into())]);
+        application.links = BTreeSet::from([Link {
+            target: "db".parse().unwrap(),
+            port: port(5432),
+            local_port: port(5432),
+            protocol: Protocol::Tcp,
+        }]);
+        let text = serde_json::to_string(&application).unwrap();
+        assert!(text.contains(r#""routes":{"80":8080}"#), "{text}");
+        let link = r#""links":[{"target":"db","port":5432,"local_port":5432}]"#;
+        assert!(text.contains(link), "{text}");
+        let read: Application = serde_json::from_str(&text).unwrap();
+        assert_eq!(read, application);
+        let limited = r#"{"192.0.2.1:53/udp":{"port":53,"from":["10.0.0.0/8"]}}"#;
+        application.routes = serde_json::from_str(limited).unwrap();
+        let again = serde_json::to_string(&application.routes).unwrap();
+        assert_eq!(again, limited);
     }
 
     /// Nodes keep what an earlier release wrote.

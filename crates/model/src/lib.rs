@@ -22,17 +22,19 @@ mod names;
 mod network;
 mod node;
 mod observed;
+mod ports;
 mod printable;
 mod registry_login;
 mod restart;
 mod secret;
+mod source_network;
 mod stopping;
 mod time;
 mod units;
 mod volume;
 
 pub use application::{
-    Application, ContainerSpecification, Link, VolumeLayout, VolumeSpecification,
+    Application, ContainerSpecification, Link, Route, VolumeLayout, VolumeSpecification,
 };
 pub use container_file::{ContainerFile, FileContents, FileMode};
 pub use container_mount::{ContainerMount, DIRECTORIES_MARKER, MountSource, VolumeFill};
@@ -56,16 +58,18 @@ pub use login::{LoginRefusal, LoginSetting};
 pub use memory::{NodeMemory, RememberedApplication};
 pub use mount_path::{DirectoryName, MountPath};
 pub use names::{ApplicationName, InvalidName, NodeName};
-pub use network::{ContainerLinks, Endpoint, NodeNetwork};
+pub use network::{ContainerLinks, Endpoint, LeadingPorts, NodeNetwork, RoutedTo};
 pub use node::{
     ContainerState, ContainerStatus, Health, Look, NodeState, Obstacle, Obstruction, PoolHealth,
     PoolProblem, PoolState, PoollessNode, UnitState,
 };
 pub use observed::{NodeObservation, Observed};
+pub use ports::{InvalidPort, Protocol, RoutePort, ServicePort};
 pub use printable::{one_line, printable};
 pub use registry_login::{RegistryLogin, RegistryLogins};
 pub use restart::RestartPolicy;
 pub use secret::Secret;
+pub use source_network::{InvalidNetwork, SourceNetwork};
 pub use stopping::{StopGracePeriod, StopSignal};
 pub use time::{InvalidTime, parse_utc, render_age, render_rfc3339, render_span, render_utc};
 pub use units::{ByteCount, CpuMillis, Port};

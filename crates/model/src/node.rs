@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     ApplicationName, AppliedDeployment, ByteCount, Contact, ContainerLinks, Digest,
     FirewallObstacle, ImageDetails, ImageName, ImagePlatform, LoginRefusal, Members, NodeId,
-    NodeMemory, NodeNetwork, Port, SshIdentity, VolumeCopy,
+    NodeMemory, NodeNetwork, RoutePort, SshIdentity, VolumeCopy,
 };
 
 /// What keeps volumes from being written to a pool, or even from being looked at.
@@ -200,8 +200,8 @@ pub struct NodeState {
     /// Firewalls of the node that drop connections to routes and links.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub firewall: BTreeSet<FirewallObstacle>,
-    /// TCP ports that the node's own programs listen on.
-    pub listening: BTreeSet<Port>,
+    /// Ports that the node's own programs listen on.
+    pub listening: BTreeSet<RoutePort>,
     /// Images that its Docker has, tags written out.
     pub images: BTreeMap<ImageName, ImageDetails>,
     /// The images that its Docker runs.

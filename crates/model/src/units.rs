@@ -55,7 +55,7 @@ impl fmt::Display for ByteCount {
     }
 }
 
-/// A TCP port, 1 to 65535.
+/// The number of a port, 1 to 65535.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Port(NonZeroU16);

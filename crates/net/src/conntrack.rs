@@ -1,14 +1,18 @@
-//! Connections that the kernel remembers.
+//! Connections that the kernel remembers, and flows of UDP, which it remembers alike.
 //!
 //! **Source**: `linux/netfilter/nfnetlink_conntrack.h` (`CTA_*`), `conntrack(8)`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::net::Ipv4Addr;
 
-use flocker_model::Port;
+use flocker_model::{Port, Protocol, RoutePort, ServicePort, SourceNetwork};
+use nix::ifaddrs::getifaddrs;
 use nix::libc;
 
 use crate::netlink::{Netlink, NetlinkError, Request, attributes, find};
 use crate::ruleset::OWN_MARK;
+use crate::set_encoding::{ProtocolNumber as _, parse_address};
 
 /// `IPCTNL_MSG_CT_GET`
 const GET: libc::c_int = 1;
@@ -18,54 +22,149 @@ const TUPLE_ORIGINAL: u16 = 1;
 const MARK: u16 = 8;
 const ID: u16 = 12;
 const ZONE: u16 = 18;
+const TUPLE_ADDRESSES: u16 = 1;
+const SOURCE_ADDRESS: u16 = 1;
+const DESTINATION_ADDRESS: u16 = 2;
 const TUPLE_PROTOCOL: u16 = 2;
 const PROTOCOL_NUMBER: u16 = 1;
 const PROTOCOL_DESTINATION_PORT: u16 = 3;
-const TCP: u8 = 6;
 
 /// Why remembered connections could not be forgotten.
 #[derive(Debug, thiserror::Error)]
-#[error("could not make the kernel forget connections; they may stick to where they went before")]
-pub struct ForgetConnectionsError(#[source] pub NetlinkError);
+pub enum ForgetConnectionsError {
+    /// The kernel refused.
+    #[error(
+        "could not make the kernel forget connections; they may stick to where they went before"
+    )]
+    Kernel(#[source] NetlinkError),
+    /// This machine's own addresses are unknown.
+    #[error("could not list this machine's addresses, to find flows of UDP that miss a new route")]
+    Addresses(#[source] io::Error),
+}
+
+/// What is known of a connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Tracked {
+    /// Whether our table redirected it.
+    is_ours: bool,
+    source: Ipv4Addr,
+    /// The address and port that its first packet was sent to.
+    destination: Ipv4Addr,
+    port: ServicePort,
+    /// The connection's name for the kernel.
+    key: Key,
+}
 
 /// What identifies a connection to the kernel.
-struct Tracked {
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Key {
     tuple: Vec<u8>,
     id: Vec<u8>,
     zone: Option<Vec<u8>>,
 }
 
+impl Tracked {
+    /// Finds the port among these that the first packet was sent to.
+    fn asks_for<'a, T>(&self, ports: &'a BTreeMap<RoutePort, T>) -> Option<&'a T> {
+        let at_one_address = RoutePort {
+            address: Some(self.destination),
+            port: self.port,
+        };
+        ports
+            .get(&at_one_address)
+            .or_else(|| ports.get(&self.port.into()))
+    }
+}
+
 /// Makes the kernel forget the connections that it redirects because they asked for one of `ports`;
-/// returns how many there were.
+/// returns how many there were. Those from the networks beside the port are left alone.
 ///
-/// Their clients' next packet is taken for a new connection, is redirected to where the port leads
-/// now, and is answered with a reset there, so that the client connects again at once instead of
-/// waiting for a node that no longer runs the application. Other connections to ports of the same
-/// number, a container's to some database elsewhere say, are left alone.
+/// The next packet of a connection of TCP is taken for a new connection, is redirected to where the
+/// port leads now, and is answered with a reset there, so that the client connects again at once
+/// instead of waiting for a node that no longer runs the application. The next packet of a flow of
+/// UDP goes to where the port leads now. Other connections to ports of the same number, a container's
+/// to some database elsewhere say, are left alone.
 ///
 /// # Errors
 /// When the kernel refuses.
-pub fn forget_connections(ports: &BTreeSet<Port>) -> Result<usize, ForgetConnectionsError> {
+pub fn forget_connections(
+    ports: &BTreeMap<RoutePort, BTreeSet<SourceNetwork>>,
+) -> Result<usize, ForgetConnectionsError> {
     if ports.is_empty() {
         return Ok(0);
     }
-    let mut netlink = Netlink::open().map_err(ForgetConnectionsError)?;
-    forget(&mut netlink, ports).map_err(ForgetConnectionsError)
+    let is_pinned = |connection: &Tracked| {
+        let kept = connection.asks_for(ports);
+        let is_kept = |kept: &BTreeSet<SourceNetwork>| {
+            let mut kept = kept.iter();
+            kept.any(|network| network.contains_address(connection.source))
+        };
+        connection.is_ours && kept.is_some_and(|kept| !is_kept(kept))
+    };
+    forget_with(is_pinned).map_err(ForgetConnectionsError::Kernel)
 }
 
-fn forget(netlink: &mut Netlink, ports: &BTreeSet<Port>) -> Result<usize, NetlinkError> {
+/// Makes the kernel forget flows of UDP that were sent to one of `ports` of this machine and that no
+/// route redirected; returns how many there were.
+///
+/// A client that has sent before a route was there, and goes on sending, would miss it for ever: the
+/// kernel asks the table only for the first packet of a flow.
+///
+/// # Errors
+/// When the kernel refuses.
+pub fn forget_strays(ports: &BTreeSet<RoutePort>) -> Result<usize, ForgetConnectionsError> {
+    let of_udp = ports
+        .iter()
+        .filter(|port| port.port.protocol == Protocol::Udp);
+    let ports: BTreeMap<RoutePort, ()> = of_udp.map(|port| (*port, ())).collect();
+    if ports.is_empty() {
+        return Ok(0);
+    }
+    let own = own_addresses().map_err(ForgetConnectionsError::Addresses)?;
+    let is_stray = |connection: &Tracked| {
+        let to_us = connection.destination.is_loopback() || own.contains(&connection.destination);
+        !connection.is_ours && to_us && connection.asks_for(&ports).is_some()
+    };
+    forget_with(is_stray).map_err(ForgetConnectionsError::Kernel)
+}
+
+/// Makes the kernel forget flows of UDP to these ports of 127.0.0.1, redirected or not.
+///
+/// # Errors
+/// When the kernel refuses.
+pub(crate) fn forget_loopback_flows(ports: &BTreeSet<ServicePort>) -> Result<usize, NetlinkError> {
+    if !ports.iter().any(|port| port.protocol == Protocol::Udp) {
+        return Ok(0);
+    }
+    forget_with(|connection| {
+        connection.destination == Ipv4Addr::LOCALHOST
+            && connection.port.protocol == Protocol::Udp
+            && ports.contains(&connection.port)
+    })
+}
+
+fn own_addresses() -> io::Result<BTreeSet<Ipv4Addr>> {
+    let addresses = getifaddrs()?.filter_map(|interface| {
+        let address = interface.address?;
+        Some(address.as_sockaddr_in()?.ip())
+    });
+    Ok(addresses.collect())
+}
+
+/// Forgets the connections that are meant.
+fn forget_with(is_meant: impl Fn(&Tracked) -> bool) -> Result<usize, NetlinkError> {
+    let mut netlink = Netlink::open()?;
     let list = Request::new(libc::NFNL_SUBSYS_CTNETLINK, GET).dump();
     let replies = netlink.ask(&list, "list connections")?;
-    let pinned = replies
-        .iter()
-        .filter_map(|reply| parse_pinned(reply.attributes(), ports));
+    let tracked = replies.iter().filter_map(|reply| parse(reply.attributes()));
     let mut forgotten = 0;
-    for connection in pinned {
+    for connection in tracked.filter(is_meant) {
+        let key = connection.key;
         let mut request = Request::new(libc::NFNL_SUBSYS_CTNETLINK, DELETE)
             .acknowledged()
-            .nested(TUPLE_ORIGINAL, &connection.tuple)
-            .bytes(ID, &connection.id);
-        if let Some(zone) = &connection.zone {
+            .nested(TUPLE_ORIGINAL, &key.tuple)
+            .bytes(ID, &key.id);
+        if let Some(zone) = &key.zone {
             request = request.bytes(ZONE, zone);
         }
         match netlink.ask(&request, "forget a connection") {
@@ -78,26 +177,30 @@ fn forget(netlink: &mut Netlink, ports: &BTreeSet<Port>) -> Result<usize, Netlin
     Ok(forgotten)
 }
 
-/// Parses a connection, if it is one that our tables redirected for one of the ports.
-fn parse_pinned(payload: &[u8], ports: &BTreeSet<Port>) -> Option<Tracked> {
-    let mark = find(payload, MARK)?.number()?;
-    if mark & OWN_MARK == 0 {
-        return None;
-    }
+/// Parses a connection of TCP or UDP over IPv4.
+fn parse(payload: &[u8]) -> Option<Tracked> {
+    let mark = find(payload, MARK).and_then(|mark| mark.number());
     let tuple = find(payload, TUPLE_ORIGINAL)?;
+    let addresses = find(tuple.value, TUPLE_ADDRESSES)?;
+    let address = |kind| parse_address(find(addresses.value, kind)?.value);
     let protocol = find(tuple.value, TUPLE_PROTOCOL)?;
     let number = find(protocol.value, PROTOCOL_NUMBER)?;
-    let destination = find(protocol.value, PROTOCOL_DESTINATION_PORT)?;
-    let (port, _) = destination.value.split_first_chunk::<2>()?;
-    let port = Port::new(u16::from_be_bytes(*port))?;
-    if number.value != [TCP] || !ports.contains(&port) {
-        return None;
-    }
+    let port = find(protocol.value, PROTOCOL_DESTINATION_PORT)?;
+    let (port, _) = port.value.split_first_chunk::<2>()?;
     Some(Tracked {
-        tuple: tuple.value.to_vec(),
-        id: find(payload, ID)?.value.to_vec(),
-        zone: attributes(payload)
-            .find(|attribute| attribute.kind == ZONE)
-            .map(|zone| zone.value.to_vec()),
+        is_ours: mark.is_some_and(|mark| mark & OWN_MARK != 0),
+        source: address(SOURCE_ADDRESS)?,
+        destination: address(DESTINATION_ADDRESS)?,
+        port: ServicePort {
+            protocol: Protocol::of_number(*number.value.first()?)?,
+            port: Port::new(u16::from_be_bytes(*port))?,
+        },
+        key: Key {
+            tuple: tuple.value.to_vec(),
+            id: find(payload, ID)?.value.to_vec(),
+            zone: attributes(payload)
+                .find(|attribute| attribute.kind == ZONE)
+                .map(|zone| zone.value.to_vec()),
+        },
     })
 }

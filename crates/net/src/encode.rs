@@ -2,25 +2,14 @@
 //!
 //! **Source**: `linux/netfilter/nf_tables.h`; what `nft --debug=netlink` prints for the same text.
 
-use std::net::Ipv4Addr;
-
-use flocker_model::Port;
+use flocker_model::Protocol;
 use nftnl::nftnl_sys as sys;
 use nftnl::nftnl_sys::libc;
 
 use crate::ffi::Expression;
-use crate::routing_table::Target;
-use crate::ruleset::{BaseChain, ChainHook, Elements, Rule, Statement, Verdict};
-use crate::table_state::{BaseState, SetLayout};
-
-/// nft's number for the type `ipv4_addr`.
-const TYPE_IPV4_ADDRESS: u32 = 7;
-/// nft's number for the type `inet_service`.
-const TYPE_INET_SERVICE: u32 = 13;
-/// How far nft shifts the first type of a concatenation of two.
-const CONCATENATION_SHIFT: u32 = 6;
-/// The kernel's number of a set that maps its keys to data.
-const SET_IS_MAP: u32 = libc::NFT_SET_MAP as u32;
+use crate::ruleset::{BaseChain, ChainHook, KeyPart, Lookup, Rule, Statement, Verdict};
+use crate::set_encoding::ProtocolNumber as _;
+use crate::table_state::BaseState;
 
 /// The verdict register.
 const VERDICT_REGISTER: u32 = libc::NFT_REG_VERDICT as u32;
@@ -28,6 +17,8 @@ const VERDICT_REGISTER: u32 = libc::NFT_REG_VERDICT as u32;
 const FIRST: u32 = libc::NFT_REG_1 as u32;
 /// Second 16-byte register, which shares nothing with the first.
 const SECOND: u32 = libc::NFT_REG_2 as u32;
+/// First 32-bit register (`NFT_REG32_00`).
+const FIRST_WORD: u32 = 8;
 /// Second 32-bit register (`NFT_REG32_01`): the port of an address and port looked up into [`FIRST`].
 const SECOND_WORD: u32 = 9;
 
@@ -39,7 +30,6 @@ const ROUTE_TYPE_LOCAL: u32 = 2;
 const STATES_ANSWERED: u32 = 2 | 4;
 /// `IPS_DST_NAT`.
 const STATUS_REDIRECTED: u32 = 1 << 5;
-const TCP: u8 = 6;
 const TCP_FLAGS_OF_INTEREST: u8 = 0x17;
 const TCP_FLAG_SYN: u8 = 0x02;
 const LOOPBACK_MASK: [u8; 4] = [255, 0, 0, 0];
@@ -49,7 +39,7 @@ const INTERFACE_NAME_SIZE: usize = 16;
 
 const IP_SOURCE: Field = Field::network(12, 4);
 const IP_DESTINATION: Field = Field::network(16, 4);
-const TCP_DESTINATION: Field = Field::transport(2, 2);
+const DESTINATION_PORT: Field = Field::transport(2, 2);
 const TCP_FLAGS: Field = Field::transport(13, 1);
 
 struct Field {
@@ -116,14 +106,21 @@ fn encode_statement(statement: &Statement) -> Vec<Expression> {
         Statement::FromLoopback => loopback(&IP_SOURCE),
         Statement::ToLoopback => loopback(&IP_DESTINATION),
         Statement::To(address) => vec![payload(&IP_DESTINATION), equals(&address.octets())],
-        Statement::FromAddressIn(set) => vec![payload(&IP_SOURCE), in_set(set)],
         Statement::ToLocalAddress => to_local_address(),
         Statement::OpensConnection => opens_connection(),
-        Statement::ToPortIn(set) => {
-            let mut expressions = is_tcp();
-            expressions.extend([payload(&TCP_DESTINATION), in_set(set)]);
+        Statement::Is(protocol) => is_protocol(*protocol),
+        Statement::In(lookup) => {
+            let mut expressions = load_key(lookup.key);
+            expressions.push(in_set(lookup.set));
             expressions
         }
+        Statement::NotIn(lookup) => {
+            let mut expressions = load_key(lookup.key);
+            let inverted = number(libc::NFT_LOOKUP_F_INV);
+            expressions.push(in_set(lookup.set).u32(sys::NFTNL_EXPR_LOOKUP_FLAGS, inverted));
+            expressions
+        }
+        Statement::LeadsSomewhere(lookup) => look_up(lookup),
         Statement::Established => any_bit(libc::NFT_CT_STATE, STATES_ANSWERED),
         Statement::Redirected => any_bit(libc::NFT_CT_STATUS, STATUS_REDIRECTED),
         Statement::ConnectionMarked(bits) => {
@@ -136,7 +133,7 @@ fn encode_statement(statement: &Statement) -> Vec<Expression> {
                 .u32(sys::NFTNL_EXPR_META_KEY, number(libc::NFT_META_MARK))
                 .u32(sys::NFTNL_EXPR_META_SREG, FIRST),
         ],
-        Statement::RedirectThrough { map, mark } => redirect(map, *mark),
+        Statement::RedirectThrough { lookup, mark } => redirect(lookup, *mark),
         Statement::Masquerade => vec![Expression::new(c"masq")],
         Statement::Decide(decision) => vec![verdict(*decision)],
     }
@@ -173,12 +170,34 @@ fn to_local_address() -> Vec<Expression> {
     ]
 }
 
-fn is_tcp() -> Vec<Expression> {
-    vec![load_meta(libc::NFT_META_L4PROTO, FIRST), equals(&[TCP])]
+fn is_protocol(protocol: Protocol) -> Vec<Expression> {
+    vec![
+        load_meta(libc::NFT_META_L4PROTO, FIRST),
+        equals(&[protocol.number()]),
+    ]
+}
+
+/// Loads the parts of a key, each into a 32-bit register of its own.
+fn load_key(parts: &[KeyPart]) -> Vec<Expression> {
+    let load = |(part, register): (&KeyPart, u32)| match part {
+        KeyPart::Destination => payload_into(&IP_DESTINATION, register),
+        KeyPart::Source => payload_into(&IP_SOURCE, register),
+        KeyPart::Protocol => load_meta(libc::NFT_META_L4PROTO, register),
+        KeyPart::Port => payload_into(&DESTINATION_PORT, register),
+    };
+    parts.iter().zip(FIRST_WORD..).map(load).collect()
+}
+
+/// Looks a key up in a map, and keeps what it leads to in [`FIRST`]; does not match when the map has
+/// nothing for it.
+fn look_up(lookup: &Lookup) -> Vec<Expression> {
+    let mut expressions = load_key(lookup.key);
+    expressions.push(in_set(lookup.set).u32(sys::NFTNL_EXPR_LOOKUP_DREG, FIRST));
+    expressions
 }
 
 fn opens_connection() -> Vec<Expression> {
-    let mut expressions = is_tcp();
+    let mut expressions = is_protocol(Protocol::Tcp);
     expressions.extend([
         payload(&TCP_FLAGS),
         bitwise(FIRST, &[TCP_FLAGS_OF_INTEREST], &[0]),
@@ -188,15 +207,8 @@ fn opens_connection() -> Vec<Expression> {
 }
 
 /// Looks the port up before setting the mark, so that only connections that the map knows get one.
-fn redirect(map: &'static str, mark: u32) -> Vec<Expression> {
-    let mut expressions = is_tcp();
-    expressions.push(payload(&TCP_DESTINATION));
-    expressions.push(
-        Expression::new(c"lookup")
-            .u32(sys::NFTNL_EXPR_LOOKUP_SREG, FIRST)
-            .u32(sys::NFTNL_EXPR_LOOKUP_DREG, FIRST)
-            .text(sys::NFTNL_EXPR_LOOKUP_SET, map),
-    );
+fn redirect(lookup: &Lookup, mark: u32) -> Vec<Expression> {
+    let mut expressions = look_up(lookup);
     if mark != 0 {
         expressions.extend([
             load_tracked(libc::NFT_CT_MARK, SECOND),
@@ -229,8 +241,12 @@ fn load_tracked(key: libc::c_int, register: u32) -> Expression {
 }
 
 fn payload(field: &Field) -> Expression {
+    payload_into(field, FIRST)
+}
+
+fn payload_into(field: &Field, register: u32) -> Expression {
     Expression::new(c"payload")
-        .u32(sys::NFTNL_EXPR_PAYLOAD_DREG, FIRST)
+        .u32(sys::NFTNL_EXPR_PAYLOAD_DREG, register)
         .u32(sys::NFTNL_EXPR_PAYLOAD_BASE, field.base)
         .u32(sys::NFTNL_EXPR_PAYLOAD_OFFSET, field.offset)
         .u32(sys::NFTNL_EXPR_PAYLOAD_LEN, field.length)
@@ -293,56 +309,6 @@ fn verdict(verdict: Verdict) -> Expression {
     Expression::new(c"immediate")
         .u32(sys::NFTNL_EXPR_IMM_DREG, VERDICT_REGISTER)
         .u32(sys::NFTNL_EXPR_IMM_VERDICT, code.cast_unsigned())
-}
-
-/// Returns how a set with such elements is laid out.
-pub(crate) fn set_layout(elements: &Elements) -> SetLayout {
-    let set = |key_type, key_length| SetLayout {
-        flags: 0,
-        key_type,
-        key_length,
-        data_type: 0,
-        data_length: 0,
-    };
-    match elements {
-        Elements::Ports(_) => set(TYPE_INET_SERVICE, 2),
-        Elements::Addresses(_) => set(TYPE_IPV4_ADDRESS, 4),
-        Elements::Targets(_) => SetLayout {
-            flags: SET_IS_MAP,
-            data_type: (TYPE_IPV4_ADDRESS << CONCATENATION_SHIFT) | TYPE_INET_SERVICE,
-            data_length: 8,
-            ..set(TYPE_INET_SERVICE, 2)
-        },
-    }
-}
-
-/// Returns elements as the kernel takes them: keys and data (none for sets) in network byte order.
-pub(crate) fn element_pairs(elements: &Elements) -> Vec<(Vec<u8>, Vec<u8>)> {
-    match elements {
-        Elements::Targets(targets) => targets
-            .iter()
-            .map(|(port, target)| (port_bytes(*port), target_bytes(*target)))
-            .collect(),
-        Elements::Ports(ports) => ports
-            .iter()
-            .map(|port| (port_bytes(*port), Vec::new()))
-            .collect(),
-        Elements::Addresses(addresses) => addresses
-            .iter()
-            .map(|address: &Ipv4Addr| (address.octets().to_vec(), Vec::new()))
-            .collect(),
-    }
-}
-
-fn port_bytes(port: Port) -> Vec<u8> {
-    port.get().to_be_bytes().to_vec()
-}
-
-/// Each part of a concatenation fills whole 32-bit registers.
-fn target_bytes(target: Target) -> Vec<u8> {
-    let [high, low] = target.port.get().to_be_bytes();
-    let [a, b, c, d] = target.address.octets();
-    vec![a, b, c, d, high, low, 0, 0]
 }
 
 impl ChainHook {

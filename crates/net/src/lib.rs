@@ -27,6 +27,7 @@ mod program;
 mod routing;
 mod routing_table;
 mod ruleset;
+mod set_encoding;
 mod table_state;
 mod transaction;
 mod watch;
@@ -34,7 +35,7 @@ mod watch;
 pub use addresses::{
     LocalAddress, ObserveAddressesError, observe_interface_address, observe_local_addresses,
 };
-pub use conntrack::{ForgetConnectionsError, forget_connections};
+pub use conntrack::{ForgetConnectionsError, forget_connections, forget_strays};
 pub use docker_firewall::DockerFirewall;
 pub use firewall::{
     ObserveFirewallError, has_legacy_filter, legacy_rules_obstruct, observe_firewall,

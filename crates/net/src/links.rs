@@ -1,9 +1,11 @@
 //! Links: `localhost` ports inside a container.
 
+use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 
-use flocker_model::ContainerLinks;
+use flocker_model::{ContainerLinks, ServicePort};
 
+use crate::conntrack::forget_loopback_flows;
 use crate::interfaces::InterfaceError;
 use crate::kernel_parameters::{KernelParameterError, ensure_parameter};
 use crate::mtu::{lower_all, observe_uplink_mtu};
@@ -86,6 +88,10 @@ fn ensure_links_here(
     let mut change = Change::Unchanged;
     if !operations.is_empty() {
         run_operations(&netlink, &operations).map_err(EnsureLinksError::Firewall)?;
+        let before = found.and_then(|found| found.targets("links"));
+        let mut ports: BTreeSet<ServicePort> = before.unwrap_or_default().into_keys().collect();
+        ports.extend(links.keys());
+        forget_loopback_flows(&ports).map_err(EnsureLinksError::Firewall)?;
         change = Change::Changed;
     }
     let parameter = ensure_parameter("conf/all/route_localnet", "1");

@@ -5,10 +5,11 @@ use std::ffi::CString;
 use nftnl::{Chain, ChainType, Hook, MsgType, Policy, ProtoFamily, Rule, Table};
 
 use crate::docker_firewall::{self, Edit};
-use crate::encode::{accept_marked, element_pairs, expressions, set_layout};
+use crate::encode::{accept_marked, expressions};
 use crate::ffi::{Inserted, NamedSet, SetElements};
 use crate::netlink::{Netlink, NetlinkError, Transaction};
 use crate::ruleset::{self, BaseChain, ChainHook, ChainKind, OWN_MARK, Set, TABLE};
+use crate::set_encoding::element_pairs;
 use crate::transaction::Operation;
 
 /// Carries out the operations, all or none.
@@ -89,8 +90,8 @@ impl Encoder<'_> {
 
     fn ensure_set(&mut self, set: &Set) {
         self.sets += 1;
-        let layout = set_layout(&set.elements);
-        let message = NamedSet::new(&c_string(TABLE), &c_string(set.name), self.sets, layout);
+        let (table, name) = (c_string(TABLE), c_string(set.name));
+        let message = NamedSet::new(&table, &name, self.sets, &set.elements);
         self.transaction
             .add(format!("make set {}", set.name), &message, MsgType::Add);
     }

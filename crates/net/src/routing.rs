@@ -1,5 +1,9 @@
 //! A node's firewall table in the kernel.
 
+use std::collections::{BTreeMap, BTreeSet};
+
+use flocker_model::{RoutePort, SourceNetwork};
+
 use crate::bridge::ensure_bridge;
 use crate::docker_firewall::{DockerFirewall, observe_docker_chains};
 use crate::interfaces::InterfaceError;
@@ -8,7 +12,8 @@ use crate::netlink::{Netlink, NetlinkError, observe_table};
 use crate::program::run_operations;
 use crate::routing_table::{Change, InvalidRoutingTable, RoutingTable};
 use crate::ruleset::{Ruleset, TABLE, parse_node_marker, plan_node_ruleset};
-use crate::table_state::{TableState, parse_address, parse_port};
+use crate::set_encoding::{parse_address, parse_network, parse_service, parse_service_at};
+use crate::table_state::TableState;
 use crate::transaction::{Operation, plan_transaction};
 
 /// How often a transaction is worked out anew when others changed the firewall under way.
@@ -144,14 +149,53 @@ pub fn observe_generation() -> Result<u32, ObserveRoutingError> {
 /// Reads a table back; `None` if it is not whole.
 pub(crate) fn parse_routing(found: &TableState) -> Option<RoutingTable> {
     let (digest, bridge) = parse_node_marker(found.marker()?)?;
+    let everywhere = |port| RoutePort {
+        address: None,
+        port,
+    };
+    let at = |(address, port)| RoutePort {
+        address: Some(address),
+        port,
+    };
+    let routes = found.targets("routes")?.into_iter();
+    let routes = routes.map(|(port, to)| (everywhere(port), to));
+    let routes_at = found.targets_of("routes-at", parse_service_at)?.into_iter();
+    let routes_at = routes_at.map(|(port, to)| (at(port), to));
+    let held = found
+        .keys("held", parse_service)?
+        .into_iter()
+        .map(everywhere);
+    let held_at = found.keys("held-at", parse_service_at)?.into_iter().map(at);
     let table = RoutingTable {
         bridge,
-        routes: found.targets("routes")?,
+        routes: routes.chain(routes_at).collect(),
+        from: parse_from(found)?,
         links: found.targets("links")?,
+        wires: found.targets("wires")?,
         peers: found.keys("peers", parse_address)?,
-        held: found.keys("held", parse_port)?,
+        held: held.chain(held_at).collect(),
         digest,
     };
     table.validate().ok()?;
     (plan_node_ruleset(&table).expected_state() == *found).then_some(table)
+}
+
+/// Reads from which networks routes can be reached.
+fn parse_from(found: &TableState) -> Option<BTreeMap<RoutePort, BTreeSet<SourceNetwork>>> {
+    let mut from: BTreeMap<RoutePort, BTreeSet<SourceNetwork>> = BTreeMap::new();
+    for (first, state) in &found.sets.get("allowed")?.elements {
+        let port = RoutePort::from(parse_service(first)?);
+        let network = parse_network(first, &state.end)?;
+        from.entry(port).or_default().insert(network);
+    }
+    for (first, state) in &found.sets.get("allowed-at")?.elements {
+        let (address, port) = parse_service_at(first)?;
+        let port = RoutePort {
+            address: Some(address),
+            port,
+        };
+        let network = parse_network(first, &state.end)?;
+        from.entry(port).or_default().insert(network);
+    }
+    Some(from)
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 
-use flocker_model::Port;
+use flocker_model::{Port, RoutePort, ServicePort, SourceNetwork};
 
 /// Longest interface name that the kernel takes, in bytes (`IFNAMSIZ` less its NUL).
 const LONGEST_INTERFACE_NAME: usize = 15;
@@ -34,14 +34,19 @@ pub struct Target {
 pub struct RoutingTable {
     /// The bridge that the containers are on.
     pub bridge: String,
-    /// Ports that answer to everybody.
-    pub routes: BTreeMap<Port, Target>,
+    /// Ports that answer to everybody, unless `from` says otherwise.
+    pub routes: BTreeMap<RoutePort, Target>,
+    /// The networks from which a route can be reached that does not answer to everybody. No list is
+    /// empty, and no networks of one overlap.
+    pub from: BTreeMap<RoutePort, BTreeSet<SourceNetwork>>,
     /// Ports that answer only to containers here and to peers.
-    pub links: BTreeMap<Port, Target>,
+    pub links: BTreeMap<ServicePort, Target>,
+    /// Ports that answer only to peers.
+    pub wires: BTreeMap<ServicePort, Target>,
     /// The other nodes, by every address that they may send from.
     pub peers: BTreeSet<Ipv4Addr>,
-    /// Ports whose new connections are dropped for now.
-    pub held: BTreeSet<Port>,
+    /// Ports whose new connections and packets are dropped for now.
+    pub held: BTreeSet<RoutePort>,
     /// The caller's fingerprint of what this was made from, for [`observe_digest`](crate::observe_digest).
     pub digest: String,
 }
@@ -63,13 +68,20 @@ pub enum InvalidRoutingTable {
         /// The name.
         bridge: String,
     },
+    /// The kernel would refuse it.
+    #[error("the networks of port {port} are none, or overlap")]
+    Networks {
+        /// The port.
+        port: RoutePort,
+    },
 }
 
 impl RoutingTable {
     /// Tells whether the table can be programmed.
     ///
     /// # Errors
-    /// When the digest or the bridge's name would not survive being written down.
+    /// When the digest or the bridge's name would not survive being written down, or a list of
+    /// networks would be refused.
     pub fn validate(&self) -> Result<(), InvalidRoutingTable> {
         let plain = self.digest.bytes().all(|byte| byte.is_ascii_alphanumeric());
         if !plain || self.digest.is_empty() || self.digest.len() > LONGEST_DIGEST {
@@ -86,6 +98,12 @@ impl RoutingTable {
                 bridge: self.bridge.clone(),
             });
         }
-        Ok(())
+        let is_wrong = |list: &BTreeSet<SourceNetwork>| {
+            list.is_empty() || SourceNetwork::without_contained(list) != *list
+        };
+        match self.from.iter().find(|(_, list)| is_wrong(list)) {
+            Some((port, _)) => Err(InvalidRoutingTable::Networks { port: *port }),
+            None => Ok(()),
+        }
     }
 }

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use flocker_model::Port;
+use flocker_model::ServicePort;
 
-use crate::encode::{element_pairs, set_layout};
 use crate::routing_table::Target;
 use crate::ruleset::{BaseChain, Chain, MARKER_CHAIN, Ruleset};
+use crate::set_encoding::{element_pairs, parse_service, parse_target, set_layout};
 
 /// A table as the kernel has it, in the terms in which two tables are compared.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -54,8 +54,17 @@ pub(crate) struct RuleState {
 pub(crate) struct SetState {
     /// How keys and data are laid out.
     pub(crate) layout: SetLayout,
-    /// Its elements: key and data, as bytes; sets have no data.
-    pub(crate) elements: BTreeMap<Vec<u8>, Vec<u8>>,
+    /// Its elements by their keys, as bytes.
+    pub(crate) elements: BTreeMap<Vec<u8>, ElementState>,
+}
+
+/// An element but for its key.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct ElementState {
+    /// The last key of a range; empty for a single one.
+    pub(crate) end: Vec<u8>,
+    /// What a map has for it; empty in sets.
+    pub(crate) data: Vec<u8>,
 }
 
 /// How a set's keys and data are laid out.
@@ -120,12 +129,19 @@ impl TableState {
     }
 
     /// Returns a map's elements; `None` if there is no such map or it has something else in it.
-    pub(crate) fn targets(&self, map: &str) -> Option<BTreeMap<Port, Target>> {
-        let elements = &self.sets.get(map)?.elements;
-        elements
-            .iter()
-            .map(|(key, data)| Some((parse_port(key)?, parse_target(data)?)))
-            .collect()
+    pub(crate) fn targets(&self, map: &str) -> Option<BTreeMap<ServicePort, Target>> {
+        self.targets_of(map, parse_service)
+    }
+
+    /// Returns a map's elements, each key parsed by `parse`.
+    pub(crate) fn targets_of<T: Ord>(
+        &self,
+        map: &str,
+        parse: impl Fn(&[u8]) -> Option<T>,
+    ) -> Option<BTreeMap<T, Target>> {
+        let elements = self.sets.get(map)?.elements.iter();
+        let parsed = elements.map(|(key, state)| Some((parse(key)?, parse_target(&state.data)?)));
+        parsed.collect()
     }
 
     /// Returns the keys of a set, each parsed by `parse`.
@@ -137,23 +153,4 @@ impl TableState {
         let elements = &self.sets.get(set)?.elements;
         elements.keys().map(|key| parse(key)).collect()
     }
-}
-
-/// Reads a port in network byte order.
-pub(crate) fn parse_port(bytes: &[u8]) -> Option<Port> {
-    let (port, _padding) = bytes.split_first_chunk::<2>()?;
-    Port::new(u16::from_be_bytes(*port))
-}
-
-/// Reads an address in network byte order.
-pub(crate) fn parse_address(bytes: &[u8]) -> Option<std::net::Ipv4Addr> {
-    let (address, _rest) = bytes.split_first_chunk::<4>()?;
-    Some((*address).into())
-}
-
-fn parse_target(bytes: &[u8]) -> Option<Target> {
-    Some(Target {
-        address: parse_address(bytes)?,
-        port: parse_port(bytes.get(4..)?)?,
-    })
 }

@@ -173,7 +173,7 @@ pub(crate) fn state(state: &NodeState, set_aside: &[SetAsideCopy], json: bool) {
         print_line(&format!("  {name}: {status}, unit {:?}", container.unit));
     }
     match &state.network {
-        Some(network) => print_line(&format!("{} routed ports", network.routes.len())),
+        Some(network) => print_line(&format!("{} routed ports", network.ports.routes.len())),
         None => print_line("no routing table"),
     }
 }

@@ -1,11 +1,12 @@
 //! Everything that a node can be asked to do, as data.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use flocker_model::{
     ApplicationName, AppliedDeployment, ByteCount, ContainerLinks, ContainerSpecification,
-    DeploymentId, Endpoint, Epoch, ImageDetails, ImagePlatform, ImageReference, Members, NodeId,
-    NodeName, NodeNetwork, OperatorImage, Port, SetAsideName, SnapshotGuid, VolumeFill, VolumeRole,
+    DeploymentId, Epoch, ImageDetails, ImagePlatform, ImageReference, LeadingPorts, Members,
+    NodeId, NodeName, NodeNetwork, OperatorImage, RoutePort, SetAsideName, SnapshotGuid,
+    VolumeFill, VolumeRole,
 };
 use serde::{Deserialize, Serialize};
 
@@ -251,17 +252,16 @@ pub enum Action {
     /// Drops new connections to these ports, so that clients try again rather than be refused.
     HoldPorts {
         /// The ports, routed ones and link ports.
-        ports: BTreeSet<Port>,
+        ports: BTreeSet<RoutePort>,
     },
     /// Sends these ports to where an application now runs, and forgets connections pinned to where
     /// it ran before.
     SwitchRoutes {
         /// The application.
         application: ApplicationName,
-        /// Ports that answer to everybody.
-        routes: BTreeMap<Port, Endpoint>,
-        /// Ports that answer to containers here and to peers.
-        links: BTreeMap<Port, Endpoint>,
+        /// Its ports, and where they lead.
+        #[serde(flatten)]
+        ports: LeadingPorts,
     },
     /// Makes the node's whole firewall table this.
     ProgramNetwork {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use flocker_model::{ImagePlatform, ImageReference, OperatorImage, Port, short_digest};
+use flocker_model::{ImagePlatform, ImageReference, OperatorImage, RoutePort, short_digest};
 
 use crate::{Action, ImageSource, PushKind};
 
@@ -171,7 +171,7 @@ fn write_copy(
     }
 }
 
-struct PortList<'a>(&'a BTreeSet<Port>);
+struct PortList<'a>(&'a BTreeSet<RoutePort>);
 
 impl fmt::Display for PortList<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,9 +1,13 @@
-//! The ports that links use between nodes.
+//! The ports that links and limited routes use between nodes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 
-use flocker_model::{Application, ApplicationName, ContainerLinks, Deployment, Port};
+use flocker_model::{
+    Application, ApplicationName, ContainerLinks, Deployment, Port, Protocol, ServicePort,
+};
+
+use crate::network::is_open;
 
 /// The ports that links use on the wire: below the kernel's ephemeral ports, so that no outgoing
 /// connection of a node ever has one as its source.
@@ -11,45 +15,58 @@ use flocker_model::{Application, ApplicationName, ContainerLinks, Deployment, Po
 /// **Source**: `net.ipv4.ip_local_port_range`, 32768 to 60999 by default (`ip(7)`).
 pub const LINK_PORT_RANGE: RangeInclusive<u16> = 24000..=28999;
 
-/// The wire port of each linked (application, port inside its container).
+/// An application and a port inside its container.
+type Inside = (ApplicationName, ServicePort);
+
+/// The wire port of each linked (application, port inside its container), and of each to which a
+/// route leads that does not answer to everybody.
 ///
 /// A pure function of the deployment: every node and every later deploy find the same ports as
 /// long as the same links exist, because each begins at its own hash and only gives way to a
 /// collision.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct LinkPorts(BTreeMap<(ApplicationName, Port), Port>);
+pub struct LinkPorts {
+    /// Containers and peers may use these.
+    links: BTreeMap<Inside, Port>,
+    /// Only peers may use these.
+    wires: BTreeMap<Inside, Port>,
+}
 
 impl LinkPorts {
-    /// Allocates a port for every link target of `deployment`.
+    /// Allocates a port for every link target and limited route of `deployment`.
     pub fn allocate(deployment: &Deployment) -> Self {
-        let mut taken: BTreeSet<Port> = deployment
-            .applications
+        let applications = &deployment.applications;
+        let taken = applications
             .values()
-            .flat_map(|application| application.routes.keys().copied())
-            .collect();
-        let targets: BTreeSet<(ApplicationName, Port)> = deployment
-            .applications
+            .flat_map(|application| application.routes.keys().map(|route| route.port));
+        let mut taken: BTreeSet<ServicePort> = taken.collect();
+        let linked = applications
             .values()
             .flat_map(|application| &application.links)
-            .map(|link| (link.target.clone(), link.port))
-            .collect();
-        let mut ports = BTreeMap::new();
-        for target in targets {
-            if let Some(port) = first_free(&target, &taken) {
-                taken.insert(port);
-                ports.insert(target, port);
-            }
-        }
-        Self(ports)
+            .map(|link| (link.target.clone(), link.inside()));
+        let limited = applications.iter().flat_map(|(name, application)| {
+            let routes = application.routes.iter();
+            let limited = routes.filter(|(outside, route)| !is_open(**outside, &route.from));
+            limited.map(|(outside, route)| {
+                let protocol = outside.port.protocol;
+                let port = route.port;
+                (name.clone(), ServicePort { protocol, port })
+            })
+        });
+        let links = allocate(linked.collect(), "", &mut taken);
+        let wires = allocate(limited.collect(), " limited", &mut taken);
+        Self { links, wires }
     }
 
-    /// Lists the wire ports that lead to `application`, with the port inside its container.
-    pub fn of_target(&self, application: &ApplicationName) -> BTreeMap<Port, Port> {
-        self.0
-            .iter()
-            .filter(|((target, _), _)| target == application)
-            .map(|((_, inside), wire)| (*wire, *inside))
-            .collect()
+    /// Lists the wire ports of links that lead to `application`, with the port inside its container.
+    pub fn of_target(&self, application: &ApplicationName) -> BTreeMap<ServicePort, Port> {
+        wires_to(&self.links, application)
+    }
+
+    /// Lists the wire ports of limited routes that lead to `application`, with the port inside its
+    /// container.
+    pub fn wires_of(&self, application: &ApplicationName) -> BTreeMap<ServicePort, Port> {
+        wires_to(&self.wires, application)
     }
 
     /// Lists what `localhost` must reach inside `application`'s container.
@@ -58,22 +75,53 @@ impl LinkPorts {
             .links
             .iter()
             .filter_map(|link| {
-                let wire = self.0.get(&(link.target.clone(), link.port))?;
-                Some((link.local_port, *wire))
+                let wire = self.links.get(&(link.target.clone(), link.inside()))?;
+                Some((link.local(), *wire))
             })
             .collect()
     }
 }
 
+/// Lists the wire ports that lead to an application.
+fn wires_to(
+    ports: &BTreeMap<Inside, Port>,
+    application: &ApplicationName,
+) -> BTreeMap<ServicePort, Port> {
+    let own = ports
+        .iter()
+        .filter(|((target, _), _)| target == application);
+    let wire = |protocol: Protocol, port: Port| ServicePort { protocol, port };
+    own.map(|((_, inside), port)| (wire(inside.protocol, *port), inside.port))
+        .collect()
+}
+
+/// Finds a port for each target, and takes it.
+fn allocate(
+    targets: BTreeSet<Inside>,
+    purpose: &str,
+    taken: &mut BTreeSet<ServicePort>,
+) -> BTreeMap<Inside, Port> {
+    let mut ports = BTreeMap::new();
+    for target in targets {
+        let text = format!("{}:{}{purpose}", target.0, target.1);
+        let protocol = target.1.protocol;
+        let is_free = |port| !taken.contains(&ServicePort { protocol, port });
+        if let Some(port) = first_free(&text, is_free) {
+            taken.insert(ServicePort { protocol, port });
+            ports.insert(target, port);
+        }
+    }
+    ports
+}
+
 /// Finds the first free port from the target's own place in the range on, around its end.
-fn first_free(target: &(ApplicationName, Port), taken: &BTreeSet<Port>) -> Option<Port> {
+fn first_free(text: &str, is_free: impl Fn(Port) -> bool) -> Option<Port> {
     let size = LINK_PORT_RANGE.end() - LINK_PORT_RANGE.start() + 1;
-    let text = format!("{}:{}", target.0, target.1);
     let start = u16::try_from(fnv1a(text.as_bytes()) % u64::from(size)).unwrap_or(0);
     (0..size)
         .map(|step| LINK_PORT_RANGE.start() + (start + step) % size)
         .filter_map(Port::new)
-        .find(|port| !taken.contains(port))
+        .find(|port| is_free(*port))
 }
 
 /// The FNV-1a hash: stable for ever, which the standard library's hasher does not promise.
@@ -83,4 +131,81 @@ fn fnv1a(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use flocker_model::{Link, Route, RoutePort};
+
+    use super::*;
+
+    fn port(number: u16) -> Port {
+        Port::new(number).unwrap()
+    }
+
+    fn route_port(text: &str) -> RoutePort {
+        text.parse().unwrap()
+    }
+
+    /// An application that links `db` and one that it links, with these routes.
+    fn deployment(routes: &[(&str, Route)]) -> Deployment {
+        let mut web = Application::new("web".parse().unwrap());
+        let link = |protocol| Link {
+            target: "db".parse().unwrap(),
+            port: port(5432),
+            local_port: port(5432),
+            protocol,
+        };
+        web.links = Protocol::ALL.map(link).into();
+        let mut db = Application::new("db".parse().unwrap());
+        let routes = routes.iter().cloned();
+        db.routes = routes
+            .map(|(outside, route)| (route_port(outside), route))
+            .collect();
+        let mut deployment = Deployment::default();
+        deployment.applications.insert("db".parse().unwrap(), db);
+        deployment.applications.insert("web".parse().unwrap(), web);
+        deployment
+    }
+
+    fn links(deployment: &Deployment) -> ContainerLinks {
+        let ports = LinkPorts::allocate(deployment);
+        ports.of_source(&deployment.applications[&"web".parse().unwrap()])
+    }
+
+    /// Tables and containers that exist have it, and an upgrade is to change none of them.
+    #[test]
+    fn a_link_keeps_the_port_that_it_always_had() {
+        let ours = links(&deployment(&[]));
+        let start = 24000 + u16::try_from(fnv1a(b"db:5432") % 5000).unwrap();
+        assert_eq!(ours.get(&port(5432).into()), Some(&port(start)));
+        assert_eq!(ours.len(), 2, "one for each protocol");
+        let limited = Route {
+            from: BTreeSet::from(["10.0.0.0/8".parse().unwrap()]),
+            ..port(5432).into()
+        };
+        assert_eq!(links(&deployment(&[("5432", limited)])), ours);
+    }
+
+    #[test]
+    fn only_routes_that_are_limited_have_a_wire_port() {
+        let limited = Route {
+            from: BTreeSet::from(["10.0.0.0/8".parse().unwrap()]),
+            ..port(53).into()
+        };
+        let deployment = deployment(&[
+            ("80", port(80).into()),
+            ("192.0.2.1:81", port(81).into()),
+            ("53/udp", limited),
+        ]);
+        let ports = LinkPorts::allocate(&deployment);
+        let wires = ports.wires_of(&"db".parse().unwrap());
+        let mut inside: Vec<_> = wires.values().map(|port| port.get()).collect();
+        inside.sort_unstable();
+        assert_eq!(inside, [53, 81]);
+        let links = ports.of_target(&"db".parse().unwrap());
+        assert!(wires.keys().all(|wire| !links.contains_key(wire)));
+    }
 }

@@ -229,7 +229,7 @@ fn empty(number: u8) -> NodeState {
             public_key: format!("ssh-ed25519 node{number}"),
             host_keys: Vec::new(),
         },
-        listening: BTreeSet::from([ssh_port]),
+        listening: BTreeSet::from([ssh_port.into()]),
         images: BTreeMap::from([("busybox:latest".parse().unwrap(), image.into())]),
         ..NodeState::fresh(id, "1", pool)
     }

@@ -4,7 +4,6 @@ use crate::adopt::adoption::Adoption;
 use crate::adopt::service::Application;
 use crate::adopt::yaml::{Pair, Yaml, key};
 use crate::phrase::quote;
-use crate::quantity::parse_port;
 use crate::source::Span;
 
 /// Gives an application the routes for the ports of its service.
@@ -23,14 +22,11 @@ fn route(item: &Yaml, owner: &str, adoption: &mut Adoption<'_>) -> Yaml {
     if let Some(entries) = item.entries() {
         return long_form(item, entries, owner, adoption);
     }
-    let Some(text) = item.text() else {
-        return item.clone();
-    };
-    if !text.contains(':') {
+    if let Some(text) = item.text().filter(|text| !text.contains(':')) {
         let port = text.split('/').next().unwrap_or(text);
         warn_of_chosen_port(item.span, port, owner, adoption);
     }
-    short_form(item.span, text).unwrap_or_else(|| item.clone())
+    item.clone()
 }
 
 /// Compose publishes such a port at a number that is free; a route needs one.
@@ -48,75 +44,70 @@ fn warn_of_chosen_port(span: Span, port: &str, owner: &str, adoption: &mut Adopt
     );
 }
 
-/// Reads `8080:80` and `80`. Forms that say more are forms of ours, too.
-fn short_form(span: Span, text: &str) -> Option<Yaml> {
-    let text = text.strip_suffix("/tcp").unwrap_or(text);
-    let (external, internal) = text.split_once(':').unwrap_or((text, text));
-    let is_port = |text: &str| parse_port(text).is_ok();
-    if !is_port(external) || !is_port(internal) {
-        return None;
-    }
-    if external == internal {
-        return Some(Yaml::plain(span, internal));
-    }
-    let pair = |name, port: &str| (key(span, name), Yaml::plain(span, port));
-    let pairs = vec![pair("external", external), pair("internal", internal)];
-    Some(Yaml::mapping(span, pairs))
-}
-
-/// Gives the keys of the long form our names.
+/// Leaves out what means nothing here; our readers know the other keys of the long form.
 fn long_form(item: &Yaml, entries: &[Pair], owner: &str, adoption: &mut Adoption<'_>) -> Yaml {
     let mut route: Vec<Pair> = Vec::new();
+    let target = item.text_of("target").unwrap_or_default();
+    let is_published = item
+        .text_of("published")
+        .is_some_and(|port| !port.is_empty());
     for (name, value) in entries {
-        let ours = match name.value.as_str() {
-            "published" => "external",
-            "target" => "internal",
-            "host_ip" => "address",
+        let is_left_out = match name.value.as_str() {
             // How Swarm publishes, and words for people.
-            "mode" | "name" | "app_protocol" => continue,
-            "protocol" if value.text() == Some("tcp") => continue,
-            extension if extension.starts_with("x-") => continue,
-            other => other,
+            "mode" | "name" | "app_protocol" => true,
+            "published" => !is_published,
+            other => other.starts_with("x-"),
         };
-        let value = match value.text() {
-            Some(text) => Yaml::plain(value.span, text),
-            None => value.clone(),
-        };
-        route.push((key(name.span, ours), value));
+        if !is_left_out {
+            route.push((name.clone(), value.clone()));
+        }
     }
-    let target = item.get("target").cloned();
-    if item
-        .get("published")
-        .is_none_or(|port| port.text().is_none_or(str::is_empty))
-        && let Some(target) = target
-    {
-        route.retain(|(name, _)| name.value != "external");
-        warn_of_chosen_port(
-            item.span,
-            target.text().unwrap_or_default(),
-            owner,
-            adoption,
-        );
-        let number = Yaml::plain(target.span, target.text().unwrap_or_default());
-        route.push((key(target.span, "external"), number));
+    if !is_published && !target.is_empty() {
+        warn_of_chosen_port(item.span, target, owner, adoption);
+        let number = Yaml::plain(item.span, target);
+        route.push((key(item.span, "published"), number));
     }
     Yaml::mapping(item.span, route)
 }
 
-/// Returns the TCP ports inside of the container that `ports` names.
-pub(crate) fn container_ports(value: &Yaml) -> Vec<u16> {
+/// A port inside of a container that others may reach.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct ContainerPort {
+    pub(crate) number: u16,
+    pub(crate) is_udp: bool,
+}
+
+impl ContainerPort {
+    /// A port of TCP.
+    pub(crate) const fn tcp(number: u16) -> Self {
+        Self {
+            number,
+            is_udp: false,
+        }
+    }
+
+    /// Writes the port as a link has it.
+    pub(crate) fn written(self) -> String {
+        let protocol = if self.is_udp { "/udp" } else { "" };
+        format!("{}{protocol}", self.number)
+    }
+}
+
+/// Returns the ports inside of the container that `ports` or `expose` names.
+pub(crate) fn container_ports(value: &Yaml) -> Vec<ContainerPort> {
     let mut ports = Vec::new();
     for item in value.one_or_many() {
-        let is_tcp = item
-            .text_of("protocol")
-            .is_none_or(|protocol| protocol == "tcp");
         let Some(text) = item.text().or_else(|| item.text_of("target")) else {
             continue;
         };
         let (numbers, protocol) = text.split_once('/').unwrap_or((text, "tcp"));
-        if is_tcp && protocol == "tcp" {
-            ports.extend(range(numbers.rsplit(':').next().unwrap_or(numbers)));
-        }
+        let is_udp = match item.text_of("protocol").unwrap_or(protocol) {
+            "tcp" => false,
+            "udp" => true,
+            _ => continue,
+        };
+        let numbers = range(numbers.rsplit(':').next().unwrap_or(numbers)).into_iter();
+        ports.extend(numbers.map(|number| ContainerPort { number, is_udp }));
     }
     ports
 }
@@ -145,12 +136,16 @@ mod tests {
             start: 0,
             end: 0,
         };
-        let ports = |text: &str| container_ports(&Yaml::string(span, text));
-        assert_eq!(ports("8080:80"), [80]);
-        assert_eq!(ports("127.0.0.1:8080:80/tcp"), [80]);
-        assert_eq!(ports("3000-3002:4000-4002"), [4000, 4001, 4002]);
-        assert_eq!(ports("9200"), [9200]);
-        for text in ["53:53/udp", "1-60000", "x", "0", "2-1"] {
+        let ports = |text: &str| -> Vec<String> {
+            let ports = container_ports(&Yaml::string(span, text));
+            ports.into_iter().map(ContainerPort::written).collect()
+        };
+        assert_eq!(ports("8080:80"), ["80"]);
+        assert_eq!(ports("127.0.0.1:8080:80/tcp"), ["80"]);
+        assert_eq!(ports("3000-3002:4000-4002"), ["4000", "4001", "4002"]);
+        assert_eq!(ports("9200"), ["9200"]);
+        assert_eq!(ports("53:53/udp"), ["53/udp"]);
+        for text in ["1:1/sctp", "1-60000", "x", "0", "2-1"] {
             assert!(ports(text).is_empty(), "{text}");
         }
     }

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::adopt::adoption::Adoption;
 use crate::adopt::mention::{Mention, Strength, mentions};
-use crate::adopt::ports::container_ports;
+use crate::adopt::ports::{ContainerPort, container_ports};
 use crate::adopt::ports_of_images::ports_of_image;
 use crate::adopt::project::{Project, Service};
 use crate::adopt::service::Application;
@@ -75,10 +75,10 @@ pub(crate) fn link_services(
 }
 
 /// Writes a link by which the target answers under its name, and not at `localhost`.
-fn link(span: Span, target: &str, port: u16) -> Yaml {
+fn link(span: Span, target: &str, port: ContainerPort) -> Yaml {
     let entries = vec![
         (key(span, "application"), Yaml::string(span, target)),
-        (key(span, "port"), Yaml::plain(span, port.to_string())),
+        (key(span, "port"), Yaml::plain(span, port.written())),
         (key(span, "local"), Yaml::plain(span, "false")),
     ];
     Yaml::mapping(span, entries)
@@ -125,21 +125,25 @@ fn is_server(project: &Project, index: usize) -> bool {
 
 /// Collects the ports of each service: what it publishes and exposes, what others name together with
 /// it, and what its image is known for.
-fn known_ports(project: &Project, spoken: &[Vec<Mention>]) -> BTreeMap<usize, BTreeSet<u16>> {
-    let mut known: BTreeMap<usize, BTreeSet<u16>> = BTreeMap::new();
+fn known_ports(
+    project: &Project,
+    spoken: &[Vec<Mention>],
+) -> BTreeMap<usize, BTreeSet<ContainerPort>> {
+    let mut known: BTreeMap<usize, BTreeSet<ContainerPort>> = BTreeMap::new();
     for (index, service) in project.services.iter().enumerate() {
         let ports = known.entry(index).or_default();
         for name in ["ports", "expose"] {
             ports.extend(service.get(name).map(container_ports).unwrap_or_default());
         }
         let image = service.get("image").and_then(Yaml::text);
-        ports.extend(image.map_or(&[][..], ports_of_image));
+        let of_image = image.map_or(&[][..], ports_of_image).iter();
+        ports.extend(of_image.copied().map(ContainerPort::tcp));
     }
     for mention in spoken.iter().flatten() {
         known
             .entry(mention.target)
             .or_default()
-            .extend(mention.port);
+            .extend(mention.port.map(ContainerPort::tcp));
     }
     known
 }

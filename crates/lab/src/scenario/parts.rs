@@ -19,6 +19,7 @@ const IMAGES: [(&str, &[&str]); 2] = [
         &[
             "postgresql",
             "trac",
+            "echo",
             "postgres",
             "redis",
             "slow-stop",
@@ -31,6 +32,7 @@ const IMAGES: [(&str, &[&str]); 2] = [
             "postgresql",
             "elasticsearch",
             "kibana",
+            "echo",
             "postgres",
             "redis",
             "slow-stop",

@@ -1,13 +1,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use flocker_model::Port;
+use flocker_model::{Port, RoutePort};
 use nix::libc;
 
 use super::*;
 use crate::Target;
 use crate::netlink::{push, push_nested};
 use crate::ruleset::{Ruleset, plan_container_ruleset, plan_node_ruleset};
-use crate::table_state::{ChainState, SetState};
+use crate::table_state::{ChainState, ElementState, SetState};
 
 /// A message of the kernel's, about IPv4.
 fn message(number: i32, parts: &[(u16, Vec<u8>)]) -> Vec<u8> {
@@ -77,10 +77,13 @@ fn set(name: &str, state: &SetState) -> Vec<u8> {
         (7, number(layout.data_length)),
     ];
     let mut messages = message(libc::NFT_MSG_NEWSET, &parts);
-    let elements = state.elements.iter().map(|(key, data)| {
+    let elements = state.elements.iter().map(|(key, state)| {
+        let ElementState { end, data } = state;
         let mut element = vec![(1, nested(&[(1, key.clone())]))];
-        if !data.is_empty() {
-            element.push((2, nested(&[(1, data.clone())])));
+        for (kind, value) in [(2, data), (10, end)] {
+            if !value.is_empty() {
+                element.push((kind, nested(&[(1, value.clone())])));
+            }
         }
         (1, nested(&element))
     });
@@ -102,6 +105,10 @@ fn port(number: u16) -> Port {
     Port::new(number).unwrap()
 }
 
+fn route(text: &str) -> RoutePort {
+    text.parse().unwrap()
+}
+
 fn routing(digest: &str) -> RoutingTable {
     let target = |last: u8, number| Target {
         address: [172, 30, 0, last].into(),
@@ -109,10 +116,24 @@ fn routing(digest: &str) -> RoutingTable {
     };
     RoutingTable {
         bridge: "flocker0".to_owned(),
-        routes: BTreeMap::from([(port(5432), target(2, 5432)), (port(8080), target(3, 80))]),
-        links: BTreeMap::from([(port(30_001), target(2, 5432))]),
+        routes: BTreeMap::from([
+            (route("5432"), target(2, 5432)),
+            (route("192.168.77.11:8080"), target(3, 80)),
+        ]),
+        from: BTreeMap::from([
+            (
+                route("5432"),
+                BTreeSet::from(["10.0.0.0/8".parse().unwrap()]),
+            ),
+            (
+                route("192.168.77.11:8080"),
+                BTreeSet::from(["10.1.2.3".parse().unwrap()]),
+            ),
+        ]),
+        links: BTreeMap::from([(port(30_001).into(), target(2, 5432))]),
+        wires: BTreeMap::from([("30002/udp".parse().unwrap(), target(2, 53))]),
         peers: BTreeSet::from([[192, 168, 77, 12].into()]),
-        held: BTreeSet::from([port(8080)]),
+        held: BTreeSet::from([route("53/udp"), route("192.168.77.11:8080")]),
         digest: digest.to_owned(),
     }
 }
@@ -145,7 +166,7 @@ fn a_table_that_could_not_be_written_again_is_not_read() {
 
 #[test]
 fn a_containers_table_is_read_back() {
-    let links = ContainerLinks::from([(port(5432), port(30_001))]);
+    let links = ContainerLinks::from([(port(5432).into(), port(30_001))]);
     let ruleset = plan_container_ruleset([172, 30, 0, 1].into(), &links);
     let answers = answers(&ruleset);
     assert_eq!(read_links(&answers), Some(links));

@@ -7,7 +7,8 @@ use nftnl::nftnl_sys as sys;
 use nftnl::nftnl_sys::libc;
 use nftnl::{MsgType, NlMsg, ProtoFamily};
 
-use crate::table_state::SetLayout;
+use crate::ruleset::{Elements, KeyPart};
+use crate::set_encoding::{Element, set_layout};
 
 /// A named set or map: `Add` makes it if it is missing, `Del` removes it.
 pub(crate) struct NamedSet {
@@ -26,8 +27,12 @@ struct RawSet(NonNull<sys::nftnl_set>);
 
 impl NamedSet {
     /// Describes a set; `id` has to be unique within the batch.
-    pub(crate) fn new(table: &CStr, name: &CStr, id: u32, layout: SetLayout) -> Self {
+    pub(crate) fn new(table: &CStr, name: &CStr, id: u32, elements: &Elements) -> Self {
+        let layout = set_layout(elements);
         let raw = RawSet::new(table, name);
+        if elements.has_ranges() {
+            raw.part_sizes(elements.key());
+        }
         raw.number(sys::NFTNL_SET_ID, id);
         raw.number(sys::NFTNL_SET_FLAGS, layout.flags);
         raw.number(sys::NFTNL_SET_KEY_TYPE, layout.key_type);
@@ -49,15 +54,15 @@ impl NamedSet {
 
 impl SetElements {
     /// Most elements that go into one message: netlink's attributes have 16-bit sizes, and an
-    /// element of ours takes 44 bytes.
+    /// element of ours takes 52 bytes at most.
     pub(crate) const MOST: usize = 1000;
 
-    /// Names elements by key and data (empty for sets); not more than [`Self::MOST`].
-    pub(crate) fn new(table: &CStr, name: &CStr, pairs: &[(Vec<u8>, Vec<u8>)]) -> Self {
+    /// Names elements; not more than [`Self::MOST`].
+    pub(crate) fn new(table: &CStr, name: &CStr, pairs: &[Element]) -> Self {
         debug_assert!(pairs.len() <= Self::MOST, "{} elements", pairs.len());
         let raw = RawSet::new(table, name);
-        for (key, data) in pairs {
-            raw.push(key, data);
+        for element in pairs {
+            raw.push(element);
         }
         Self { raw }
     }
@@ -90,7 +95,18 @@ impl RawSet {
         unsafe { sys::nftnl_set_set_str(self.0.as_ptr(), attribute, value.as_ptr()) };
     }
 
-    fn push(&self, key: &[u8], data: &[u8]) {
+    /// Says how large each part of a key is, which the kernel has to know where parts are ranges.
+    fn part_sizes(&self, key: &[KeyPart]) {
+        let sizes: Vec<u8> = key.iter().map(|part| part.size()).collect();
+        let attribute = u16::try_from(sys::NFTNL_SET_DESC_CONCAT).unwrap_or(u16::MAX);
+        let length = u32::try_from(sizes.len()).unwrap_or(0);
+        let bytes = sizes.as_ptr().cast::<c_void>();
+        // SAFETY: the set is ours alone; the bytes are valid for `length` and are copied. A key has
+        // fewer parts than libnftnl has room for (16).
+        unsafe { sys::nftnl_set_set_data(self.0.as_ptr(), attribute, bytes, length) };
+    }
+
+    fn push(&self, (key, state): &Element) {
         // SAFETY: takes nothing.
         let Some(element) = NonNull::new(unsafe { sys::nftnl_set_elem_alloc() }) else {
             std::process::abort();
@@ -103,8 +119,11 @@ impl RawSet {
             unsafe { sys::nftnl_set_elem_set(element.as_ptr(), attribute, bytes, length) };
         };
         set(sys::NFTNL_SET_ELEM_KEY, key);
-        if !data.is_empty() {
-            set(sys::NFTNL_SET_ELEM_DATA, data);
+        if !state.end.is_empty() {
+            set(sys::NFTNL_SET_ELEM_KEY_END, &state.end);
+        }
+        if !state.data.is_empty() {
+            set(sys::NFTNL_SET_ELEM_DATA, &state.data);
         }
         // SAFETY: both are valid; the set owns the element from here on.
         unsafe { sys::nftnl_set_elem_add(self.0.as_ptr(), element.as_ptr()) };

@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 
 use nix::libc;
 
-use crate::table_state::{BaseState, ChainState, RuleState, SetLayout, SetState, TableState};
+use crate::table_state::{
+    BaseState, ChainState, ElementState, RuleState, SetLayout, SetState, TableState,
+};
 
 use super::attributes::{Attribute, attributes, find};
 use super::message::Reply;
@@ -35,6 +37,7 @@ pub(super) const ELEMENTS_SET: u16 = 2;
 const ELEMENTS: u16 = 3;
 const ELEMENT_KEY: u16 = 1;
 const ELEMENT_DATA: u16 = 2;
+const ELEMENT_KEY_END: u16 = 10;
 const DATA_VALUE: u16 = 1;
 /// libnftnl's number of a rule's comment among its user data (`NFTNL_UDATA_RULE_COMMENT`).
 const USERDATA_COMMENT: u8 = 0;
@@ -209,7 +212,7 @@ fn parse_layout(payload: &[u8]) -> SetLayout {
     }
 }
 
-pub(super) fn parse_elements(payload: &[u8]) -> impl Iterator<Item = (Vec<u8>, Vec<u8>)> {
+pub(super) fn parse_elements(payload: &[u8]) -> impl Iterator<Item = (Vec<u8>, ElementState)> {
     let elements = attributes(payload)
         .filter(|attribute| attribute.kind == ELEMENTS)
         .flat_map(|list| list.nested());
@@ -220,7 +223,11 @@ pub(super) fn parse_elements(payload: &[u8]) -> impl Iterator<Item = (Vec<u8>, V
                 .map(|data| data.value.to_vec())
                 .unwrap_or_default()
         };
-        (value(ELEMENT_KEY), value(ELEMENT_DATA))
+        let state = ElementState {
+            end: value(ELEMENT_KEY_END),
+            data: value(ELEMENT_DATA),
+        };
+        (value(ELEMENT_KEY), state)
     })
 }
 

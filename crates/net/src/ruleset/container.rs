@@ -8,8 +8,8 @@ use crate::routing_table::Target;
 
 use super::node::{BEFORE_TRACKING, MASQUERADE, REDIRECT, base, loopback_guard};
 use super::{
-    Chain, ChainHook, ChainKind, Elements, Rule, Ruleset, Set, Statement, marker_chain,
-    marker_field,
+    Chain, ChainHook, ChainKind, Elements, Lookup, PORT, Rule, Ruleset, Set, Statement,
+    marker_chain, marker_field,
 };
 
 /// Works out the table inside a container: from ports on `localhost` to link ports on the node.
@@ -69,7 +69,10 @@ fn container_chains() -> Vec<Chain> {
                 [
                     Statement::To(Ipv4Addr::LOCALHOST),
                     Statement::RedirectThrough {
-                        map: "links",
+                        lookup: Lookup {
+                            key: PORT,
+                            set: "links",
+                        },
                         mark: 0,
                     },
                 ],

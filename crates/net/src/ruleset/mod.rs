@@ -10,7 +10,7 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 
-use flocker_model::Port;
+use flocker_model::{Protocol, ServicePort, SourceNetwork};
 
 use crate::routing_table::Target;
 
@@ -48,11 +48,82 @@ pub(crate) struct Set {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Elements {
     /// From a port to an address and a port.
-    Targets(BTreeMap<Port, Target>),
+    Targets(BTreeMap<ServicePort, Target>),
+    /// From a port at one address to an address and a port.
+    TargetsAt(BTreeMap<(Ipv4Addr, ServicePort), Target>),
     /// Ports.
-    Ports(BTreeSet<Port>),
+    Ports(BTreeSet<ServicePort>),
+    /// Ports at one address each.
+    PortsAt(BTreeSet<(Ipv4Addr, ServicePort)>),
     /// Addresses.
     Addresses(BTreeSet<Ipv4Addr>),
+    /// Ports with networks; those of one port do not overlap.
+    Sources(BTreeSet<(ServicePort, SourceNetwork)>),
+    /// Ports at one address each, with networks; those of one do not overlap.
+    SourcesAt(BTreeSet<(Ipv4Addr, ServicePort, SourceNetwork)>),
+}
+
+impl Elements {
+    /// Returns what their keys consist of.
+    pub(crate) const fn key(&self) -> &'static [KeyPart] {
+        match self {
+            Self::Targets(_) | Self::Ports(_) => PORT,
+            Self::TargetsAt(_) | Self::PortsAt(_) => PORT_AT,
+            Self::Addresses(_) => SOURCE,
+            Self::Sources(_) => PORT_FROM,
+            Self::SourcesAt(_) => PORT_AT_FROM,
+        }
+    }
+
+    /// Tells whether the last part of each key is a range.
+    pub(crate) const fn has_ranges(&self) -> bool {
+        matches!(self, Self::Sources(_) | Self::SourcesAt(_))
+    }
+
+    /// Tells whether each key leads to a target.
+    pub(crate) const fn is_map(&self) -> bool {
+        matches!(self, Self::Targets(_) | Self::TargetsAt(_))
+    }
+}
+
+/// A part of a packet that is looked up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum KeyPart {
+    /// The address that it is sent to.
+    Destination,
+    /// The address that it is sent from.
+    Source,
+    /// Its protocol.
+    Protocol,
+    /// The port that it is sent to.
+    Port,
+}
+
+/// A port that a packet is sent to.
+pub(crate) const PORT: &[KeyPart] = &[KeyPart::Protocol, KeyPart::Port];
+/// A port that a packet is sent to, and the address.
+pub(crate) const PORT_AT: &[KeyPart] = &[KeyPart::Destination, KeyPart::Protocol, KeyPart::Port];
+/// A port that a packet is sent to, and where it comes from.
+pub(crate) const PORT_FROM: &[KeyPart] = &[KeyPart::Protocol, KeyPart::Port, KeyPart::Source];
+/// A port that a packet is sent to, the address, and where it comes from.
+pub(crate) const PORT_AT_FROM: &[KeyPart] = &[
+    KeyPart::Destination,
+    KeyPart::Protocol,
+    KeyPart::Port,
+    KeyPart::Source,
+];
+/// The address that a packet is sent from.
+pub(crate) const SOURCE: &[KeyPart] = &[KeyPart::Source];
+/// The address that a packet is sent to.
+pub(crate) const DESTINATION: &[KeyPart] = &[KeyPart::Destination];
+
+/// Looking a part of a packet up in a set or map.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Lookup {
+    /// What is looked up.
+    pub(crate) key: &'static [KeyPart],
+    /// The set or map.
+    pub(crate) set: &'static str,
 }
 
 /// A chain with its rules.
@@ -127,14 +198,18 @@ pub(crate) enum Statement {
     ToLoopback,
     /// Matches packets to an address.
     To(Ipv4Addr),
-    /// Matches packets from an address in a set.
-    FromAddressIn(&'static str),
     /// Matches packets to an address that is this machine's own.
     ToLocalAddress,
     /// Matches the packet that opens a TCP connection.
     OpensConnection,
-    /// Matches TCP packets to a port in a set.
-    ToPortIn(&'static str),
+    /// Matches packets of a protocol.
+    Is(Protocol),
+    /// Matches packets that a set has something of.
+    In(Lookup),
+    /// Matches packets that a set has nothing of.
+    NotIn(Lookup),
+    /// Matches packets that a map leads somewhere.
+    LeadsSomewhere(Lookup),
     /// Matches packets of connections that were answered before, and of what relates to them.
     Established,
     /// Matches packets of connections whose destination was changed.
@@ -143,11 +218,11 @@ pub(crate) enum Statement {
     ConnectionMarked(u32),
     /// Sets mark bits of the packet.
     MarkPacket(u32),
-    /// Sends the connection to what a map has for its port, setting mark bits of the connection;
+    /// Sends the connection to what a map has for it, setting mark bits of the connection;
     /// does not match when the map has nothing for it.
     RedirectThrough {
-        /// The map.
-        map: &'static str,
+        /// What is looked up, and in which map.
+        lookup: Lookup,
         /// Bits to set in the connection's mark.
         mark: u32,
     },

@@ -1,4 +1,4 @@
-use flocker_model::ContainerLinks;
+use flocker_model::{ContainerLinks, Port};
 
 use super::*;
 use crate::routing_table::RoutingTable;
@@ -6,6 +6,19 @@ use crate::transaction::plan_transaction;
 
 fn port(number: u16) -> Port {
     Port::new(number).unwrap()
+}
+
+fn service(text: &str) -> ServicePort {
+    text.parse().unwrap()
+}
+
+fn route(text: &str) -> flocker_model::RoutePort {
+    text.parse().unwrap()
+}
+
+fn networks(texts: &[&str]) -> BTreeSet<SourceNetwork> {
+    let texts = texts.iter();
+    texts.map(|text| text.parse().unwrap()).collect()
 }
 
 fn target(address: [u8; 4], number: u16) -> Target {
@@ -19,12 +32,20 @@ fn table() -> RoutingTable {
     RoutingTable {
         bridge: "flocker0".to_owned(),
         routes: BTreeMap::from([
-            (port(80), target([172, 20, 0, 2], 8000)),
-            (port(5432), target([192, 0, 2, 2], 5432)),
+            (route("80"), target([172, 20, 0, 2], 8000)),
+            (route("5432"), target([192, 0, 2, 2], 24001)),
+            (route("53/udp"), target([172, 20, 0, 2], 53)),
+            (route("192.0.2.1:81"), target([172, 20, 0, 2], 8001)),
+            (route("192.0.2.1:5353/udp"), target([172, 20, 0, 2], 53)),
         ]),
-        links: BTreeMap::from([(port(40001), target([172, 20, 0, 3], 9200))]),
+        from: BTreeMap::from([
+            (route("5432"), networks(&["10.0.0.0/8", "192.0.2.7"])),
+            (route("192.0.2.1:5353/udp"), networks(&["0.0.0.0/0"])),
+        ]),
+        links: BTreeMap::from([(service("40001"), target([172, 20, 0, 3], 9200))]),
+        wires: BTreeMap::from([(service("24001/udp"), target([172, 20, 0, 2], 53))]),
         peers: BTreeSet::from([[192, 0, 2, 2].into()]),
-        held: BTreeSet::from([port(5432)]),
+        held: BTreeSet::from([route("5432"), route("192.0.2.1:81")]),
         digest: "0123456789abcdef".to_owned(),
     }
 }
@@ -38,7 +59,9 @@ fn a_node() {
 fn a_node_without_anything() {
     let table = RoutingTable {
         routes: BTreeMap::new(),
+        from: BTreeMap::new(),
         links: BTreeMap::new(),
+        wires: BTreeMap::new(),
         peers: BTreeSet::new(),
         held: BTreeSet::new(),
         ..table()
@@ -49,7 +72,10 @@ fn a_node_without_anything() {
 
 #[test]
 fn a_container() {
-    let links = ContainerLinks::from([(port(5432), port(40001)), (port(9200), port(40002))]);
+    let links = ContainerLinks::from([
+        (service("5432"), port(40001)),
+        (service("53/udp"), port(40002)),
+    ]);
     insta::assert_snapshot!(plan_container_ruleset([172, 20, 0, 1].into(), &links));
 }
 
@@ -75,6 +101,11 @@ fn what_cannot_be_written_down_is_refused() {
             ..table()
         };
         assert!(table.validate().is_err(), "{digest}");
+    }
+    for list in [&[][..], &["10.0.0.0/8", "10.1.0.0/16"]] {
+        let mut table = table();
+        table.from.insert(route("80"), networks(list));
+        assert!(table.validate().is_err(), "{list:?}");
     }
     for bridge in ["", "two words", "a/b", "sixteen-letters-"] {
         let table = RoutingTable {
@@ -117,7 +148,7 @@ fn nothing_is_done_to_a_table_that_is_right() {
 
 #[test]
 fn chains_are_kept_and_never_the_table_deleted() {
-    let links = ContainerLinks::from([(port(5432), port(40001))]);
+    let links = ContainerLinks::from([(service("5432"), port(40001))]);
     let desired = plan_container_ruleset([172, 20, 0, 1].into(), &links);
     let mut found =
         plan_container_ruleset([172, 20, 0, 1].into(), &ContainerLinks::new()).expected_state();

@@ -2,10 +2,12 @@
 
 use std::fmt;
 
+use flocker_model::ServicePort;
 use sha2::{Digest as _, Sha256};
 
 use super::{
-    BaseChain, Chain, ChainHook, ChainKind, Elements, Rule, Ruleset, Set, Statement, TABLE, Verdict,
+    BaseChain, Chain, ChainHook, ChainKind, Elements, KeyPart, Lookup, Rule, Ruleset, Set,
+    Statement, TABLE, Verdict,
 };
 
 impl Ruleset {
@@ -33,13 +35,18 @@ impl fmt::Display for Ruleset {
 
 impl fmt::Display for Set {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (keyword, kind) = match &self.elements {
-            Elements::Targets(_) => ("map", "inet_service : ipv4_addr . inet_service"),
-            Elements::Ports(_) => ("set", "inet_service"),
-            Elements::Addresses(_) => ("set", "ipv4_addr"),
+        let (keyword, data) = if self.elements.is_map() {
+            ("map", " : ipv4_addr . inet_service")
+        } else {
+            ("set", "")
         };
+        let parts = self.elements.key().iter().map(|part| part.type_name());
+        let key = parts.collect::<Vec<_>>().join(" . ");
         writeln!(formatter, "  {keyword} {} {{", self.name)?;
-        writeln!(formatter, "    type {kind}")?;
+        writeln!(formatter, "    type {key}{data}")?;
+        if self.elements.has_ranges() {
+            writeln!(formatter, "    flags interval")?;
+        }
         for element in self.elements.texts() {
             writeln!(formatter, "    element {element}")?;
         }
@@ -52,11 +59,67 @@ impl Elements {
         match self {
             Self::Targets(targets) => targets
                 .iter()
-                .map(|(port, target)| format!("{port} : {} . {}", target.address, target.port))
+                .map(|(port, to)| format!("{} : {} . {}", service(*port), to.address, to.port))
                 .collect(),
-            Self::Ports(ports) => ports.iter().map(ToString::to_string).collect(),
+            Self::TargetsAt(targets) => targets
+                .iter()
+                .map(|((address, port), to)| {
+                    let port = service(*port);
+                    format!("{address} . {port} : {} . {}", to.address, to.port)
+                })
+                .collect(),
+            Self::Ports(ports) => ports.iter().map(|port| service(*port)).collect(),
+            Self::PortsAt(ports) => ports
+                .iter()
+                .map(|(address, port)| format!("{address} . {}", service(*port)))
+                .collect(),
             Self::Addresses(addresses) => addresses.iter().map(ToString::to_string).collect(),
+            Self::Sources(sources) => sources
+                .iter()
+                .map(|(port, network)| format!("{} . {network}", service(*port)))
+                .collect(),
+            Self::SourcesAt(sources) => sources
+                .iter()
+                .map(|(address, port, network)| {
+                    format!("{address} . {} . {network}", service(*port))
+                })
+                .collect(),
         }
+    }
+}
+
+/// Writes a port as a part of a concatenation.
+fn service(port: ServicePort) -> String {
+    format!("{} . {}", port.protocol, port.port)
+}
+
+impl KeyPart {
+    /// Returns nft's name of the type.
+    const fn type_name(self) -> &'static str {
+        match self {
+            Self::Destination | Self::Source => "ipv4_addr",
+            Self::Protocol => "inet_proto",
+            Self::Port => "inet_service",
+        }
+    }
+
+    /// Returns nft's expression.
+    const fn expression(self) -> &'static str {
+        match self {
+            Self::Destination => "ip daddr",
+            Self::Source => "ip saddr",
+            Self::Protocol => "meta l4proto",
+            Self::Port => "th dport",
+        }
+    }
+}
+
+impl Lookup {
+    /// Writes the key, and the set behind `operator`.
+    fn write(&self, operator: &str, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let parts = self.key.iter().map(|part| part.expression());
+        let key = parts.collect::<Vec<_>>().join(" . ");
+        write!(formatter, "{key} {operator}@{}", self.set)
     }
 }
 
@@ -128,19 +191,22 @@ impl fmt::Display for Statement {
             Self::FromLoopback => write!(formatter, "ip saddr 127.0.0.0/8"),
             Self::ToLoopback => write!(formatter, "ip daddr 127.0.0.0/8"),
             Self::To(address) => write!(formatter, "ip daddr {address}"),
-            Self::FromAddressIn(set) => write!(formatter, "ip saddr @{set}"),
             Self::ToLocalAddress => write!(formatter, "fib daddr type local"),
             Self::OpensConnection => write!(formatter, "tcp flags & (fin|syn|rst|ack) == syn"),
-            Self::ToPortIn(set) => write!(formatter, "tcp dport @{set}"),
+            Self::Is(protocol) => write!(formatter, "meta l4proto {protocol}"),
+            Self::In(lookup) => lookup.write("", formatter),
+            Self::NotIn(lookup) => lookup.write("!= ", formatter),
+            Self::LeadsSomewhere(lookup) => lookup.write("map ", formatter),
             Self::Established => write!(formatter, "ct state established,related"),
             Self::Redirected => write!(formatter, "ct status dnat"),
             Self::ConnectionMarked(bits) => write!(formatter, "ct mark & {bits:#x} == {bits:#x}"),
             Self::MarkPacket(bits) => write!(formatter, "meta mark set meta mark | {bits:#x}"),
-            Self::RedirectThrough { map, mark } => {
+            Self::RedirectThrough { lookup, mark } => {
                 if *mark != 0 {
                     write!(formatter, "ct mark set ct mark | {mark:#x} ")?;
                 }
-                write!(formatter, "dnat ip to tcp dport map @{map}")
+                write!(formatter, "dnat ip to ")?;
+                lookup.write("map ", formatter)
             }
             Self::Masquerade => write!(formatter, "masquerade"),
             Self::Decide(verdict) => write!(formatter, "{verdict}"),

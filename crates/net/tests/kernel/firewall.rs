@@ -84,8 +84,10 @@ fn programming_twice_does_nothing_the_second_time() {
     let node = &world.one;
     node.docker_firewall();
     let mut table = world.table(node);
-    table.routes.insert(port(80), target(node.address, 81));
-    table.held.insert(port(80));
+    table
+        .routes
+        .insert(port(80).into(), target(node.address, 81));
+    table.held.insert(port(80).into());
     assert_eq!(node.program(&table).change, Change::Changed);
     let generation = || node.machine.run(observe_generation).unwrap();
     let listed = node.machine.command("nft -a list ruleset");
@@ -108,7 +110,7 @@ fn ten_thousand_ports_go_in_one_transaction() {
     for number in 10_000..20_000 {
         table
             .routes
-            .insert(port(number), target(container.address, 8000));
+            .insert(port(number).into(), target(container.address, 8000));
     }
     let generation = || node.machine.run(observe_generation).unwrap();
     let before = generation();

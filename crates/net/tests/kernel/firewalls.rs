@@ -15,7 +15,7 @@ fn routed(world: &World) -> RoutingTable {
     let mut table = world.table(&world.one);
     table
         .routes
-        .insert(port(80), target(container.address, 8000));
+        .insert(port(80).into(), target(container.address, 8000));
     table
 }
 

@@ -1,6 +1,6 @@
 //! During a move new connections wait, and then go to the right place.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
 use std::thread;
 
@@ -19,13 +19,15 @@ fn held_connections_go_where_the_port_leads_afterwards() {
     let [one, two] = [&world.one, &world.two].map(|node| world.table(node));
     let route = |table: &RoutingTable, address| {
         let mut table = table.clone();
-        table.routes.insert(port(5432), target(address, 5432));
+        table
+            .routes
+            .insert(port(5432).into(), target(address, 5432));
         table
     };
     let before = [route(&one, old.address), route(&two, world.one.address)];
     let after = [route(&one, world.two.address), route(&two, new.address)];
     let held = before.clone().map(|mut table| {
-        table.held.insert(port(5432));
+        table.held.insert(port(5432).into());
         table
     });
     let program = |tables: &[RoutingTable; 2]| {
@@ -71,14 +73,18 @@ fn half_open_connections_are_not_pinned_to_where_nobody_answers() {
         old.machine.command(line);
     }
     let mut table = world.table(&world.one);
-    table.routes.insert(port(5432), target(old.address, 5432));
+    table
+        .routes
+        .insert(port(5432).into(), target(old.address, 5432));
     world.one.program(&table);
     thread::scope(|scope| {
         let waiting = scope.spawn(|| ask(&world.client, world.one.address, 5432).0);
         await_retry(&world.client, 5432);
-        table.routes.insert(port(5432), target(new.address, 5432));
+        table
+            .routes
+            .insert(port(5432).into(), target(new.address, 5432));
         world.one.program(&table);
-        let ports = BTreeSet::from([port(5432)]);
+        let ports = BTreeMap::from([(port(5432).into(), BTreeSet::new())]);
         let forgotten = world.one.machine.run(|| forget_connections(&ports));
         assert_eq!(forgotten.unwrap(), 1);
         assert_eq!(waiting.join().unwrap(), "new");
@@ -94,21 +100,27 @@ fn forgotten_connections_end_at_once_and_others_stay() {
     serve(&old.machine, "web", 80);
     serve(&new.machine, "new", 5432);
     let mut table = world.table(&world.one);
-    table.routes.insert(port(5432), target(old.address, 5432));
-    table.routes.insert(port(80), target(old.address, 80));
+    table
+        .routes
+        .insert(port(5432).into(), target(old.address, 5432));
+    table
+        .routes
+        .insert(port(80).into(), target(old.address, 80));
     world.one.program(&table);
     let mut database = Connection::open(&world.client, world.one.address, 5432).unwrap();
     let mut web = Connection::open(&world.client, world.one.address, 80).unwrap();
 
     let mut other = world.table(&world.two);
-    other.routes.insert(port(5432), target(new.address, 5432));
+    other
+        .routes
+        .insert(port(5432).into(), target(new.address, 5432));
     world.two.program(&other);
     table
         .routes
-        .insert(port(5432), target(world.two.address, 5432));
+        .insert(port(5432).into(), target(world.two.address, 5432));
     world.one.program(&table);
     database.echo("pinned to where it went").unwrap();
-    let ports = BTreeSet::from([port(5432)]);
+    let ports = BTreeMap::from([(port(5432).into(), BTreeSet::new())]);
     let forget = || {
         world
             .one

@@ -21,14 +21,15 @@ fn a_link_follows_its_target_and_is_closed_to_others() {
     let there = world.two.container();
     serve(&here.machine, "here", 5432);
     serve(&there.machine, "there", 5432);
-    let links = ContainerLinks::from([(port(5432), port(LINK))]);
+    let links = ContainerLinks::from([(port(5432).into(), port(LINK))]);
     ensure_links(&source.machine.namespace, GATEWAY, &links).unwrap();
 
     let mut one = world.table(&world.one);
     let mut two = world.table(&world.two);
-    one.links.insert(port(LINK), target(here.address, 5432));
+    one.links
+        .insert(port(LINK).into(), target(here.address, 5432));
     two.links
-        .insert(port(LINK), target(world.one.address, LINK));
+        .insert(port(LINK).into(), target(world.one.address, LINK));
     world.one.program(&one);
     world.two.program(&two);
     assert_eq!(ask(&source.machine, LOCALHOST, 5432).0, "here");
@@ -36,15 +37,16 @@ fn a_link_follows_its_target_and_is_closed_to_others() {
 
     // The target moves: only the nodes' tables change, and who connects meanwhile waits.
     for (node, table) in [(&world.one, &mut one), (&world.two, &mut two)] {
-        table.held.insert(port(LINK));
+        table.held.insert(port(LINK).into());
         node.program(table);
     }
     thread::scope(|scope| {
         let waiting = scope.spawn(|| ask(&source.machine, LOCALHOST, 5432).0);
         await_retry(&source.machine, 5432);
         one.links
-            .insert(port(LINK), target(world.two.address, LINK));
-        two.links.insert(port(LINK), target(there.address, 5432));
+            .insert(port(LINK).into(), target(world.two.address, LINK));
+        two.links
+            .insert(port(LINK).into(), target(there.address, 5432));
         for (node, table) in [(&world.one, &mut one), (&world.two, &mut two)] {
             table.held.clear();
             node.program(table);
@@ -69,12 +71,12 @@ fn a_container_can_link_to_itself_and_keeps_its_own_ports() {
     let Some(world) = World::new() else { return };
     let container = world.one.container();
     serve(&container.machine, "self", 8000);
-    let links = ContainerLinks::from([(port(80), port(LINK))]);
+    let links = ContainerLinks::from([(port(80).into(), port(LINK))]);
     ensure_links(&container.machine.namespace, GATEWAY, &links).unwrap();
     let mut table = world.table(&world.one);
     table
         .links
-        .insert(port(LINK), target(container.address, 8000));
+        .insert(port(LINK).into(), target(container.address, 8000));
     world.one.program(&table);
     assert_eq!(ask(&container.machine, LOCALHOST, 80).0, "self");
     assert_eq!(
@@ -89,7 +91,7 @@ fn a_container_can_link_to_itself_and_keeps_its_own_ports() {
 fn ipv6_localhost_is_refused_so_that_clients_fall_back() {
     let Some(world) = World::new() else { return };
     let container = world.one.container();
-    let links = ContainerLinks::from([(port(80), port(LINK))]);
+    let links = ContainerLinks::from([(port(80).into(), port(LINK))]);
     ensure_links(&container.machine.namespace, GATEWAY, &links).unwrap();
     let refused = container
         .machine
@@ -111,7 +113,10 @@ fn links_are_programmed_once_and_read_back() {
         node.run(|| ensure_links(namespace, GATEWAY, links))
     };
     let none = ContainerLinks::new();
-    let some = ContainerLinks::from([(port(80), port(LINK)), (port(443), port(LINK + 1))]);
+    let some = ContainerLinks::from([
+        (port(80).into(), port(LINK)),
+        (port(443).into(), port(LINK + 1)),
+    ]);
     assert_eq!(observe_links(namespace).unwrap(), Some(none.clone()));
     let steps = [
         (&none, Change::Unchanged),
@@ -143,7 +148,7 @@ fn links_do_not_open_localhost_to_other_containers() {
     beside.machine.disguise_localhost_of(container.address);
     let attack = || answers_soon(&beside.machine, DISGUISE, 7000);
     assert!(attack(), "without the table, the disguise works");
-    let links = ContainerLinks::from([(port(80), port(LINK))]);
+    let links = ContainerLinks::from([(port(80).into(), port(LINK))]);
     ensure_links(&inside.namespace, GATEWAY, &links).unwrap();
     assert!(!attack());
     assert_eq!(ask(inside, LOCALHOST, 7000).0, "private");

@@ -13,10 +13,13 @@
 mod firewall;
 mod firewalls;
 mod held;
+mod limits;
 mod links;
 mod mtu;
 mod observing;
 mod routes;
 mod traffic;
+mod udp;
+mod udp_traffic;
 mod watching;
 mod world;

@@ -17,9 +17,11 @@ fn routing_is_read_back_as_it_was_programmed() {
     let node = &world.one;
     assert_eq!(node.machine.run(observe_routing).unwrap(), None);
     let mut table = world.table(node);
-    table.routes.insert(port(80), target(node.address, 65535));
-    table.links.insert(port(40001), target(GATEWAY, 1));
-    table.held.insert(port(80));
+    table
+        .routes
+        .insert(port(80).into(), target(node.address, 65535));
+    table.links.insert(port(40001).into(), target(GATEWAY, 1));
+    table.held.insert(port(80).into());
     node.program(&table);
     assert_eq!(node.machine.run(observe_routing).unwrap(), Some(table));
     assert_eq!(digest(node).as_deref(), Some("d1"));
@@ -30,7 +32,9 @@ fn a_table_that_somebody_changed_is_noticed_and_put_right() {
     let Some(world) = World::new() else { return };
     let node = &world.one;
     let mut table = world.table(node);
-    table.routes.insert(port(80), target(node.address, 81));
+    table
+        .routes
+        .insert(port(80).into(), target(node.address, 81));
     node.program(&table);
     for change in [
         "nft delete table ip flocker",
@@ -47,7 +51,7 @@ fn a_table_that_somebody_changed_is_noticed_and_put_right() {
         assert_eq!(digest(node).as_deref(), Some("d1"), "{change}");
     }
     node.machine
-        .command("nft add element ip flocker held { 22 }");
+        .command("nft add element ip flocker held { tcp . 22 }");
     assert_ne!(
         node.machine.run(observe_routing).unwrap().as_ref(),
         Some(&table)
@@ -79,7 +83,7 @@ fn listening_ports_and_addresses_are_those_of_the_namespace() {
     serve(&node.machine, "one", 7000);
     serve(&node.machine, "two", 7001);
     let listening = node.machine.run(observe_listening_ports).unwrap();
-    assert_eq!(listening, [port(7000), port(7001)].into());
+    assert_eq!(listening, [port(7000).into(), port(7001).into()].into());
     let address = node.machine.run(|| {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()

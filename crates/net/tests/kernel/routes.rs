@@ -16,10 +16,14 @@ fn routed(world: &World) -> Container {
 fn route_web(world: &World, web: &Container) {
     serve(&web.machine, "web", 8000);
     let mut table = world.table(&world.one);
-    table.routes.insert(port(80), target(web.address, 8000));
+    table
+        .routes
+        .insert(port(80).into(), target(web.address, 8000));
     world.one.program(&table);
     let mut table = world.table(&world.two);
-    table.routes.insert(port(80), target(world.one.address, 80));
+    table
+        .routes
+        .insert(port(80).into(), target(world.one.address, 80));
     world.two.program(&table);
 }
 
@@ -158,8 +162,10 @@ fn survive(world: &World, web: &Container) {
             for node in [&world.one, &world.two] {
                 let mut table = world.table(node);
                 table.digest = format!("d{number}");
-                table.held.insert(port(80));
-                table.routes.insert(port(number), target(web.address, 8000));
+                table.held.insert(port(80).into());
+                table
+                    .routes
+                    .insert(port(number).into(), target(web.address, 8000));
                 node.program(&table);
             }
         }

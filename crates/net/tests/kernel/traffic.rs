@@ -66,6 +66,12 @@ impl Connection {
         })
     }
 
+    /// Waits no longer than a second for anything from now on.
+    pub(crate) fn give_up_soon(&mut self) {
+        let soon = Some(Duration::from_secs(1));
+        self.stream.get_mut().set_read_timeout(soon).unwrap();
+    }
+
     /// Sends a line and waits for it to come back.
     pub(crate) fn echo(&mut self, line: &str) -> io::Result<()> {
         writeln!(self.stream.get_mut(), "{line}")?;

@@ -32,8 +32,8 @@ fn a_flush_of_the_ruleset_wakes_the_watcher_once() {
     let mut table = world.table(node);
     table
         .routes
-        .insert(port(80), target(container.address, 8000));
-    table.held.insert(port(5432));
+        .insert(port(80).into(), target(container.address, 8000));
+    table.held.insert(port(5432).into());
     node.program(&table);
     let changes = watch(&node.machine);
     for flush in [

@@ -239,7 +239,9 @@ impl World {
         RoutingTable {
             bridge: BRIDGE.to_owned(),
             routes: BTreeMap::new(),
+            from: BTreeMap::new(),
             links: BTreeMap::new(),
+            wires: BTreeMap::new(),
             peers: peers
                 .into_iter()
                 .filter(|peer| *peer != node.address)

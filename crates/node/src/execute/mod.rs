@@ -225,7 +225,7 @@ async fn run_locally(
             applications::await_health(machine, &application, progress).await
         }
         Action::HoldPorts { ports } => routes::hold(machine, &ports).await,
-        Action::SwitchRoutes { routes, links, .. } => routes::switch(machine, routes, links).await,
+        Action::SwitchRoutes { ports, .. } => routes::switch(machine, &ports).await,
         Action::ProgramNetwork { network } => routes::program(machine, network).await,
         Action::AdmitMembers { members } => {
             membership::admit(machine, ("admit-members", &members)).await

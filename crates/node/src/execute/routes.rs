@@ -1,8 +1,8 @@
 //! Changing the node's routing table.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use flocker_model::{Endpoint, NodeNetwork, Port};
+use flocker_model::{LeadingPorts, NodeNetwork, RoutePort};
 use flocker_remote::protocol::{Change, StepFailure};
 
 use crate::machine::Machine;
@@ -12,7 +12,7 @@ use crate::platform::{Containers as _, Platform};
 /// Holds new connections to ports.
 pub(super) async fn hold(
     machine: &Machine<impl Platform>,
-    ports: &BTreeSet<Port>,
+    ports: &BTreeSet<RoutePort>,
 ) -> Result<Change, StepFailure> {
     machine
         .change_network("hold-ports", |network| network.held.extend(ports))
@@ -22,17 +22,10 @@ pub(super) async fn hold(
 /// Sends ports to where an application runs now.
 pub(super) async fn switch(
     machine: &Machine<impl Platform>,
-    routes: BTreeMap<Port, Endpoint>,
-    links: BTreeMap<Port, Endpoint>,
+    ports: &LeadingPorts,
 ) -> Result<Change, StepFailure> {
     machine
-        .change_network("switch-routes", |network| {
-            for port in routes.keys().chain(links.keys()) {
-                network.held.remove(port);
-            }
-            network.routes.extend(routes.clone());
-            network.links.extend(links.clone());
-        })
+        .change_network("switch-routes", |network| network.lead(ports))
         .await
 }
 

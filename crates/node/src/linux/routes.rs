@@ -2,11 +2,11 @@
 //!
 //! Each call waits for the kernel some milliseconds, which is done where waiting is allowed.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
 use std::net::Ipv4Addr;
 
-use flocker_model::{ContainerLinks, FirewallObstacle, Port};
+use flocker_model::{ContainerLinks, FirewallObstacle, RoutePort, SourceNetwork};
 use flocker_net::{NetworkNamespace, RoutingTable};
 use flocker_remote::protocol::{Change, StepFailure};
 use tokio::process::Command;
@@ -83,9 +83,18 @@ impl Routes for Kernel {
         Ok(change(ensured.change))
     }
 
-    async fn forget_connections(&self, ports: &BTreeSet<Port>) -> Result<(), StepFailure> {
+    async fn forget_connections(
+        &self,
+        ports: &BTreeMap<RoutePort, BTreeSet<SourceNetwork>>,
+    ) -> Result<(), StepFailure> {
         let ports = ports.clone();
         waiting(move || flocker_net::forget_connections(&ports)).await?;
+        Ok(())
+    }
+
+    async fn forget_strays(&self, ports: &BTreeSet<RoutePort>) -> Result<(), StepFailure> {
+        let ports = ports.clone();
+        waiting(move || flocker_net::forget_strays(&ports)).await?;
         Ok(())
     }
 
@@ -109,7 +118,7 @@ impl Routes for Kernel {
             .flatten()
     }
 
-    async fn observe_listening_ports(&self) -> Result<BTreeSet<Port>, StepFailure> {
+    async fn observe_listening_ports(&self) -> Result<BTreeSet<RoutePort>, StepFailure> {
         waiting(flocker_net::observe_listening_ports).await
     }
 }

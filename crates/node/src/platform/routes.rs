@@ -1,10 +1,10 @@
 //! Routes of the machine, and links inside its containers.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 use std::net::Ipv4Addr;
 
-use flocker_model::{ContainerLinks, FirewallObstacle, Port};
+use flocker_model::{ContainerLinks, FirewallObstacle, RoutePort, SourceNetwork};
 use flocker_net::RoutingTable;
 use flocker_remote::protocol::{Change, StepFailure};
 
@@ -29,10 +29,17 @@ pub(crate) trait Routes: Clone + Debug + Send + Sync + 'static {
         table: &RoutingTable,
     ) -> impl Future<Output = Result<Change, StepFailure>> + Send;
 
-    /// Forgets the connections that these ports redirected.
+    /// Forgets the connections that these ports redirected, but for those from the networks beside
+    /// each.
     fn forget_connections(
         &self,
-        ports: &BTreeSet<Port>,
+        ports: &BTreeMap<RoutePort, BTreeSet<SourceNetwork>>,
+    ) -> impl Future<Output = Result<(), StepFailure>> + Send;
+
+    /// Forgets flows of UDP to these ports that nothing redirected, because they were there before.
+    fn forget_strays(
+        &self,
+        ports: &BTreeSet<RoutePort>,
     ) -> impl Future<Output = Result<(), StepFailure>> + Send;
 
     /// Makes these ports on `localhost`, in the namespace that `process` holds, lead to `gateway`.
@@ -46,8 +53,8 @@ pub(crate) trait Routes: Clone + Debug + Send + Sync + 'static {
     /// Reads the links of the namespace that `process` holds. One that has just ended has none.
     fn observe_links(&self, process: u32) -> impl Future<Output = Option<ContainerLinks>> + Send;
 
-    /// Lists the TCP ports that the machine's own programs listen on.
+    /// Lists the ports that the machine's own programs listen on.
     fn observe_listening_ports(
         &self,
-    ) -> impl Future<Output = Result<BTreeSet<Port>, StepFailure>> + Send;
+    ) -> impl Future<Output = Result<BTreeSet<RoutePort>, StepFailure>> + Send;
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use flocker_model::{Digest, Endpoint, NodeNetwork, Port};
+use flocker_model::{Digest, Endpoint, LeadingPorts, NodeNetwork, Port};
 use flocker_net::{RoutingTable, Target};
 
 use crate::guard::needs_repair;
@@ -18,8 +18,11 @@ fn network() -> NodeNetwork {
         port: port(80),
     };
     NodeNetwork {
-        routes: BTreeMap::from([(port(80), endpoint)]),
-        held: BTreeSet::from([port(5432)]),
+        ports: LeadingPorts {
+            routes: BTreeMap::from([(port(80).into(), endpoint.into())]),
+            ..LeadingPorts::default()
+        },
+        held: BTreeSet::from([port(5432).into()]),
         ..NodeNetwork::default()
     }
 }
@@ -32,8 +35,10 @@ fn table(network: &NodeNetwork) -> RoutingTable {
     };
     RoutingTable {
         bridge: "flocker0".to_owned(),
-        routes: BTreeMap::from([(port(80), target)]),
+        routes: BTreeMap::from([(port(80).into(), target)]),
+        from: BTreeMap::new(),
         links: BTreeMap::new(),
+        wires: BTreeMap::new(),
         peers: BTreeSet::new(),
         held: network.held.clone(),
         digest: Digest::of(network).as_str().to_owned(),
@@ -200,9 +205,9 @@ mod kernel {
             let mut wanted = network();
             change(&machine, &wanted).await;
             nft("flush ruleset");
-            wanted.held.insert(port(81));
+            wanted.held.insert(port(81).into());
             let held = machine.change_network("hold-ports", |network| {
-                network.held.insert(port(81));
+                network.held.insert(port(81).into());
             });
             held.await.unwrap();
             let found = Kernel.observe_routing().await.unwrap();

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use flocker_model::{
     Application, ApplicationName, ByteCount, Deployment, ImageReference, Link, NodeName, Port,
-    RestartPolicy, VolumeLayout, VolumeSpecification,
+    Protocol, RestartPolicy, VolumeLayout, VolumeSpecification,
 };
 use proptest::prelude::{Strategy, any};
 use proptest::{collection, option};
@@ -98,13 +98,14 @@ pub(super) fn deployment(nodes: usize, wishes: &[Wish]) -> Deployment {
                 },
                 maximum_size: wish.limited.then(|| ByteCount::mebibytes(64)),
             }),
-            routes: BTreeMap::from([(port(outside), port(80))]),
+            routes: BTreeMap::from([(port(outside).into(), port(80).into())]),
             links: wish
                 .linked
                 .then(|| Link {
                     target: application_name(next),
                     port: port(80),
                     local_port: port(81),
+                    protocol: Protocol::Udp,
                 })
                 .into_iter()
                 .collect(),

@@ -14,7 +14,7 @@ use std::net::Ipv4Addr;
 use flocker_model::{
     ApplicationName, ByteCount, DirectoryName, Epoch, FirewallObstacle, ImagePlatform,
     ImageReference, LoginRefusal, MountPath, NodeId, NodeName, Obstruction, PoolProblem,
-    PoollessNode, Port, RegistryAnswer, SnapshotGuid, VolumeHolder,
+    PoollessNode, RegistryAnswer, RoutePort, SnapshotGuid, VolumeHolder,
 };
 use serde::{Deserialize, Serialize};
 
@@ -191,7 +191,7 @@ pub enum BlockedKind {
         /// The node.
         node: NodeName,
         /// The port.
-        port: Port,
+        port: RoutePort,
     },
     /// A firewall of a node drops connections to routes and links.
     FirewallDrops {

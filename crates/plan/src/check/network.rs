@@ -1,6 +1,6 @@
 //! What must hold of steps on routing tables.
 
-use flocker_model::{ApplicationName, ContainerStatus, Endpoint, Port};
+use flocker_model::{ApplicationName, ContainerStatus, Endpoint, RoutePort};
 
 use crate::{Action, Step};
 
@@ -11,15 +11,12 @@ impl Checker<'_> {
     pub(super) fn network(&self, step: &Step) -> Finding {
         match &step.action {
             Action::SwitchRoutes {
-                application,
-                routes,
-                links,
+                application, ports, ..
             } => {
-                let mut endpoints = routes.values().chain(links.values());
-                let own = endpoints.all(|endpoint| match endpoint {
+                let own = ports.endpoints().all(|endpoint| match endpoint {
                     Endpoint::Local {
                         application: to, ..
-                    } => to == application,
+                    } => *to == *application,
                     Endpoint::Remote { .. } => true,
                 });
                 require(own, "it leads to another application")
@@ -66,12 +63,10 @@ impl Checker<'_> {
     }
 
     /// Tells whether a later step on the same node lets a held port go.
-    fn is_let_go(&self, hold: &Step, port: Port) -> bool {
+    fn is_let_go(&self, hold: &Step, port: RoutePort) -> bool {
         self.steps_on(&hold.node).any(|other| {
             let lets_go = match &other.action {
-                Action::SwitchRoutes { routes, links, .. } => {
-                    routes.contains_key(&port) || links.contains_key(&port)
-                }
+                Action::SwitchRoutes { ports, .. } => ports.keys().any(|other| other == port),
                 Action::ProgramNetwork { network } => !network.held.contains(&port),
                 _ => false,
             };

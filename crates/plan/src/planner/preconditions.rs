@@ -84,7 +84,8 @@ impl Planner<'_> {
         for (node, state) in self.covered() {
             for (name, application, _) in self.goal.deployment.placed() {
                 for port in application.routes.keys() {
-                    if state.listening.contains(port) {
+                    let mut listening = state.listening.iter();
+                    if listening.any(|taken| taken.overlaps(*port)) {
                         let kind = BlockedKind::PortTaken {
                             node: node.clone(),
                             port: *port,

@@ -3,11 +3,10 @@
 use std::collections::BTreeMap;
 
 use flocker_model::{
-    ApplicationName, Endpoint, ImageReference, NodeMemory, NodeName, NodeNetwork, NodeObservation,
-    NodeState, Observed, Port, RememberedApplication, VolumeRole,
+    ApplicationName, Endpoint, ImageReference, LeadingPorts, NodeMemory, NodeName, NodeNetwork,
+    NodeObservation, NodeState, Observed, RememberedApplication, ServicePort, VolumeRole,
 };
 
-use crate::network::ApplicationPorts;
 use crate::steps::Because;
 use crate::survey::{Whereabouts, foreign_dataset, locate, unseen_reason, unusable_copy};
 use crate::{
@@ -112,7 +111,7 @@ impl<'a> Restorer<'a> {
     /// started.
     fn tell_of_firewalls(&mut self, memory: &NodeMemory) {
         let table = memory.network.as_ref();
-        let has_ports = |table: &NodeNetwork| !table.routes.is_empty() || !table.links.is_empty();
+        let has_ports = |table: &NodeNetwork| !table.ports.is_empty();
         if !table.is_some_and(has_ports) {
             return;
         }
@@ -280,12 +279,11 @@ impl<'a> Restorer<'a> {
         let Some(network) = &self.state.network else {
             return;
         };
-        let ApplicationPorts { routes, links } = ports_here(name, network);
-        if is_held(network, &routes) || is_held(network, &links) {
+        let ports = ports_here(name, network);
+        if ports.keys().any(|port| network.held.contains(&port)) {
             let action = Action::SwitchRoutes {
                 application: name.clone(),
-                routes,
-                links,
+                ports,
             };
             self.add(action, after, "it answers here, and its ports are held");
         }
@@ -298,22 +296,8 @@ impl<'a> Restorer<'a> {
 }
 
 /// Finds the ports of a node's table that lead to an application on that node.
-pub(super) fn ports_here(name: &ApplicationName, network: &NodeNetwork) -> ApplicationPorts {
-    let leads_here = |(_, endpoint): &(&Port, &Endpoint)| matches!(endpoint, Endpoint::Local { application, .. } if application == name);
-    let own = |endpoints: &BTreeMap<Port, Endpoint>| -> BTreeMap<Port, Endpoint> {
-        let own = endpoints.iter().filter(leads_here);
-        own.map(|(port, endpoint)| (*port, endpoint.clone()))
-            .collect()
-    };
-    ApplicationPorts {
-        routes: own(&network.routes),
-        links: own(&network.links),
-    }
-}
-
-/// Tells whether any of these ports is held.
-fn is_held(network: &NodeNetwork, ports: &BTreeMap<Port, Endpoint>) -> bool {
-    ports.keys().any(|port| network.held.contains(port))
+pub(super) fn ports_here(name: &ApplicationName, network: &NodeNetwork) -> LeadingPorts {
+    network.ports.filtered(|_, endpoint| matches!(endpoint, Endpoint::Local { application, .. } if application == name))
 }
 
 /// Lists the applications so that what one depends on comes before it, and what its links lead to on
@@ -330,8 +314,12 @@ fn in_start_order(memory: &NodeMemory) -> Vec<&ApplicationName> {
     };
     let links = |name: &ApplicationName| {
         let remembered = memory.applications.get(name);
-        let ports = remembered.into_iter().flat_map(|it| it.links.values());
-        let target = |port: &Port| match memory.network.as_ref()?.links.get(port)? {
+        let links = remembered.into_iter().flat_map(|it| &it.links);
+        let ports = links.map(|(local, port)| ServicePort {
+            protocol: local.protocol,
+            port: *port,
+        });
+        let target = |port| match memory.network.as_ref()?.ports.links.get(&port)? {
             Endpoint::Local { application, .. } => Some(known(application)?.0),
             Endpoint::Remote { .. } => None,
         };

@@ -177,11 +177,13 @@ impl Planner<'_> {
             .node(node)
             .and_then(|state| state.network.as_ref());
         let mut steps = Vec::new();
-        for (port, endpoint) in network.into_iter().flat_map(|network| &network.routes) {
-            let is_its_own =
-                matches!(endpoint, Endpoint::Local { application, .. } if application == name);
+        for (port, endpoint) in network.into_iter().flat_map(|it| &it.ports.routes) {
+            let is_its_own = matches!(&endpoint.endpoint, Endpoint::Local { application, .. } if application == name);
             let mut placed = self.goal.deployment.placed();
-            let heir = placed.find(|(_, application, _)| application.routes.contains_key(port));
+            let heir = placed.find(|(_, application, _)| {
+                let mut routes = application.routes.keys();
+                routes.any(|route| route.overlaps(*port))
+            });
             if let (true, Some((heir, ..))) = (is_its_own, heir)
                 && let Some(answers) = self.answers.get(heir)
             {

@@ -1,13 +1,13 @@
 //! Starting applications again where they ran, after a deploy that failed.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::net::Ipv4Addr;
+use std::collections::BTreeSet;
 
 use flocker_model::{
-    ApplicationName, Endpoint, NodeName, NodeNetwork, NodeState, Observed, Port,
-    RememberedApplication,
+    ApplicationName, Endpoint, NodeName, NodeNetwork, NodeState, Observed, RememberedApplication,
+    RoutePort, ServicePort,
 };
 
+use crate::network::towards;
 use crate::steps::Because;
 use crate::survey::is_down;
 use crate::{Action, Outcome, OutcomeKind, Plan, StepId};
@@ -139,22 +139,15 @@ impl<'a> Place<'a> {
             let Some(network) = &state.network else {
                 continue;
             };
-            let held = |ports: &BTreeMap<Port, Endpoint>, table: Table| {
-                let held = ports.keys().filter(|port| {
-                    network.held.contains(*port)
-                        && leads_to(name, (node, **port), (table, observed))
-                });
-                towards(address, held)
-            };
-            let routes = held(&here.routes, |network| &network.routes);
-            let links = held(&here.links, |network| &network.links);
-            if routes.is_empty() && links.is_empty() {
+            let ports = towards(address, &here).filtered(|port, _| {
+                network.held.contains(&port) && leads_to(name, (node, port), observed)
+            });
+            if ports.is_empty() {
                 continue;
             }
             let action = Action::SwitchRoutes {
                 application: name.clone(),
-                routes,
-                links,
+                ports,
             };
             let why = "it answers there, and its ports are held";
             plan.add(node, action, Because { after, why });
@@ -171,33 +164,18 @@ fn starts(plan: &Plan, node: &NodeName, remembered: &RememberedApplication) -> b
     })
 }
 
-/// The routes of a node's table, or the wire side of its links.
-type Table = fn(&NodeNetwork) -> &BTreeMap<Port, Endpoint>;
-
-/// Sends ports on to the node with this address.
-fn towards<'a>(
-    address: Ipv4Addr,
-    ports: impl Iterator<Item = &'a Port>,
-) -> BTreeMap<Port, Endpoint> {
-    let endpoint = |port: &Port| Endpoint::Remote {
-        address,
-        port: *port,
-    };
-    ports.map(|port| (*port, endpoint(port))).collect()
-}
-
 /// Tells whether a port of a node leads to an application, if need be through other nodes: after
 /// several moves that failed it may lead to where the application once ran. What leads to another
 /// application, which has the port now, is none of this.
 fn leads_to<'a>(
     name: &ApplicationName,
-    (mut node, mut port): (&'a NodeName, Port),
-    (table, observed): (Table, &'a Observed),
+    (mut node, mut port): (&'a NodeName, RoutePort),
+    observed: &'a Observed,
 ) -> bool {
     // No further than there are nodes, or it goes round.
     for _ in 0..observed.nodes.len() {
         let network = observed.node(node).and_then(|state| state.network.as_ref());
-        match network.and_then(|network| table(network).get(&port)) {
+        match network.and_then(|network| endpoint_of(port, network)) {
             Some(Endpoint::Local { application, .. }) => return application == name,
             Some(Endpoint::Remote { address, port: to }) => {
                 let mut seen = observed.seen().map(|(node, _)| node);
@@ -205,10 +183,23 @@ fn leads_to<'a>(
                 else {
                     return false;
                 };
-                (node, port) = (next, *to);
+                let protocol = port.port.protocol;
+                let to = ServicePort {
+                    protocol,
+                    port: *to,
+                };
+                (node, port) = (next, to.into());
             }
             None => return false,
         }
     }
     false
+}
+
+/// Finds where a node sends what a peer sends to a port of it.
+fn endpoint_of(port: RoutePort, network: &NodeNetwork) -> Option<&Endpoint> {
+    let ports = &network.ports;
+    let routed = ports.routes.get(&port).map(|routed| &routed.endpoint);
+    let wire = || ports.links.get(&port.port).or(ports.wires.get(&port.port));
+    routed.or_else(wire)
 }

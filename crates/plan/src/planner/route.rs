@@ -1,10 +1,11 @@
 //! Holding and switching the ports that lead to applications.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use flocker_model::{ApplicationName, Endpoint, NodeName, NodeNetwork, NodeState, Port};
+use flocker_model::{
+    ApplicationName, Endpoint, LeadingPorts, NodeName, NodeNetwork, NodeState, RoutePort,
+};
 
-use crate::network::ApplicationPorts;
 use crate::steps::Because;
 use crate::{Action, OutcomeKind, Scope, StepId};
 
@@ -23,15 +24,11 @@ impl Planner<'_> {
             let mut prepared = state.network.clone().unwrap_or_default();
             prepared.peers = running.peers;
             if state.network.is_none() || self.goal.scope != Scope::Cluster {
-                prepared.routes.extend(running.routes);
-                prepared.links.extend(running.links);
+                prepared.ports.extend(running.ports);
             } else if prepared_before_joining(state) {
-                let elsewhere =
-                    |(_, endpoint): &(Port, Endpoint)| matches!(endpoint, Endpoint::Remote { .. });
-                let routes = running.routes.into_iter().filter(elsewhere);
-                prepared.routes.extend(routes);
-                let links = running.links.into_iter().filter(elsewhere);
-                prepared.links.extend(links);
+                let is_elsewhere =
+                    |_, endpoint: &Endpoint| matches!(endpoint, Endpoint::Remote { .. });
+                prepared.ports.extend(running.ports.filtered(is_elsewhere));
             }
             if state.network.as_ref() == Some(&prepared) {
                 continue;
@@ -110,13 +107,12 @@ impl Planner<'_> {
             let network = self.networks.entry(node.clone()).or_default();
             let mut answers = started;
             if !leads_there(network, &ports) {
-                lead_there(network, &ports);
+                network.lead(&ports);
                 let mut after: Vec<StepId> = started.into_iter().collect();
                 after.extend(self.prepared.get(node));
                 let action = Action::SwitchRoutes {
                     application: name.clone(),
-                    routes: ports.routes,
-                    links: ports.links,
+                    ports,
                 };
                 let because = Because {
                     after: &after,
@@ -194,24 +190,17 @@ impl Planner<'_> {
             return wanted;
         };
         let skipped = &self.skipped;
-        let ports: BTreeSet<Port> = skipped
+        let ports: BTreeSet<RoutePort> = skipped
             .iter()
             .flat_map(|name| self.wiring().all_ports(name))
             .collect();
-        let is_kept = |port: &Port, endpoint: &Endpoint| match endpoint {
+        let is_kept = |port: RoutePort, endpoint: &Endpoint| match endpoint {
             Endpoint::Local { application, .. } => skipped.contains(application),
-            Endpoint::Remote { .. } => ports.contains(port),
+            Endpoint::Remote { .. } => ports.contains(&port),
         };
-        for (table, now) in [
-            (&mut wanted.routes, &now.routes),
-            (&mut wanted.links, &now.links),
-        ] {
-            for (port, endpoint) in now {
-                if is_kept(port, endpoint) {
-                    table.entry(*port).or_insert_with(|| endpoint.clone());
-                }
-            }
-        }
+        let mut kept = now.ports.filtered(is_kept);
+        kept.extend(wanted.ports);
+        wanted.ports = kept;
         wanted.held.extend(now.held.intersection(&ports));
         wanted
     }
@@ -226,38 +215,16 @@ fn prepared_before_joining(state: &NodeState) -> bool {
 
 /// Lists the applications of a node that answer on fewer ports afterwards.
 fn without_a_port(now: &NodeNetwork, wanted: &NodeNetwork) -> BTreeSet<ApplicationName> {
-    let cut = |now: &BTreeMap<Port, Endpoint>, wanted: &BTreeMap<Port, Endpoint>| {
-        now.iter()
-            .filter(|(port, endpoint)| wanted.get(port) != Some(endpoint))
-            .filter_map(|(_, endpoint)| match endpoint {
-                Endpoint::Local { application, .. } => Some(application.clone()),
-                Endpoint::Remote { .. } => None,
-            })
-            .collect::<BTreeSet<_>>()
-    };
-    let mut names = cut(&now.routes, &wanted.routes);
-    names.extend(cut(&now.links, &wanted.links));
-    names
+    let cut = now.ports.without(&wanted.ports);
+    let own = cut.endpoints().filter_map(|endpoint| match endpoint {
+        Endpoint::Local { application, .. } => Some(application.clone()),
+        Endpoint::Remote { .. } => None,
+    });
+    own.collect()
 }
 
 /// Tells whether a table already sends all ports where they should go.
-fn leads_there(network: &NodeNetwork, ports: &ApplicationPorts) -> bool {
-    let held = |port: &Port| network.held.contains(port);
-    ports
-        .routes
-        .iter()
-        .all(|(port, endpoint)| network.routes.get(port) == Some(endpoint) && !held(port))
-        && ports
-            .links
-            .iter()
-            .all(|(port, endpoint)| network.links.get(port) == Some(endpoint) && !held(port))
-}
-
-/// Does to a table what the switch of an application's routes will do.
-fn lead_there(network: &mut NodeNetwork, ports: &ApplicationPorts) {
-    for port in ports.routes.keys().chain(ports.links.keys()) {
-        network.held.remove(port);
-    }
-    network.routes.extend(ports.routes.clone());
-    network.links.extend(ports.links.clone());
+fn leads_there(network: &NodeNetwork, ports: &LeadingPorts) -> bool {
+    let is_held = ports.keys().any(|port| network.held.contains(&port));
+    network.ports.includes(ports) && !is_held
 }

@@ -44,11 +44,7 @@ pub(super) fn remember(memory: &mut NodeMemory, action: &Action) {
         Action::RemoveApplication { application } => {
             memory.applications.remove(application);
         }
-        Action::SwitchRoutes { routes, links, .. } => {
-            let network = memory.network.get_or_insert_default();
-            network.routes.extend(routes.clone());
-            network.links.extend(links.clone());
-        }
+        Action::SwitchRoutes { ports, .. } => memory.network.get_or_insert_default().lead(ports),
         Action::ProgramNetwork { network } => {
             memory.network = Some(NodeNetwork {
                 held: BTreeSet::new(),

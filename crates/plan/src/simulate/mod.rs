@@ -101,14 +101,7 @@ fn on_one_node(
         Action::HoldPorts { ports } => {
             state.network.get_or_insert_default().held.extend(ports);
         }
-        Action::SwitchRoutes { routes, links, .. } => {
-            let network = state.network.get_or_insert_default();
-            for port in routes.keys().chain(links.keys()) {
-                network.held.remove(port);
-            }
-            network.routes.extend(routes.clone());
-            network.links.extend(links.clone());
-        }
+        Action::SwitchRoutes { ports, .. } => state.network.get_or_insert_default().lead(ports),
         Action::ProgramNetwork { network } => state.network = Some(network.clone()),
         Action::PushVolume { .. } | Action::PushImage { .. } => {}
     }

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use flocker_model::{
-    ApplicationName, ContainerSpecification, Digest, Endpoint, Epoch, NodeName, NodeNetwork,
-    NodeObservation, Observed, Port,
+    ApplicationName, ContainerSpecification, Digest, Epoch, NodeName, NodeNetwork, NodeObservation,
+    Observed,
 };
 use flocker_plan::{Action, StopKind, plan_restore};
 
@@ -126,11 +126,7 @@ impl World {
         let table = state.network.as_ref().unwrap_or(&nothing);
         let before = boots.tables.get(node).unwrap_or(&nothing);
         // More may be remembered than was in a table that was not whole.
-        let led = |(table, before): (&BTreeMap<Port, Endpoint>, &BTreeMap<Port, Endpoint>)| {
-            let mut before = before.iter();
-            before.all(|(port, endpoint)| table.get(port) == Some(endpoint))
-        };
-        let same = led((&table.routes, &before.routes)) && led((&table.links, &before.links));
+        let same = table.ports.includes(&before.ports);
         (!same || !table.held.is_empty()).then(|| {
             format!("the ports of {node} lead elsewhere than before: {table:?}, not {before:?}")
         })

@@ -1,10 +1,11 @@
 //! What a case is made of: machines, applications, and a sequence of goals.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
 
 use flocker_model::{
     Application, ApplicationName, ByteCount, DependencyCondition, Deployment, Link, NodeName, Port,
-    RestartPolicy, VolumeLayout, VolumeSpecification,
+    Protocol, RestartPolicy, Route, RoutePort, ServicePort, VolumeLayout, VolumeSpecification,
 };
 use proptest::collection::vec;
 use proptest::prelude::{Strategy, any};
@@ -171,7 +172,7 @@ impl Case {
         let routes = if random.once_in(5) {
             BTreeMap::new()
         } else {
-            BTreeMap::from([(port(outside), port(80))])
+            BTreeMap::from([route(port(outside), random)])
         };
         let mut links = BTreeSet::new();
         if random.once_in(2) {
@@ -182,6 +183,7 @@ impl Case {
                     target: application_name(target),
                     port: port(inside),
                     local_port: port(inside),
+                    protocol: random.of(&Protocol::ALL).copied().unwrap_or_default(),
                 });
             }
         }
@@ -212,6 +214,24 @@ impl Case {
             ..Application::new(name(&format!("image-{}:{version}", index % 4)))
         }
     }
+}
+
+/// Makes up what answers on a port: mostly a service of TCP for everybody.
+fn route(port: Port, random: &mut Random) -> (RoutePort, Route) {
+    let protocol = if random.once_in(4) {
+        Protocol::Udp
+    } else {
+        Protocol::Tcp
+    };
+    let outside = RoutePort {
+        address: random.once_in(8).then_some(Ipv4Addr::LOCALHOST),
+        port: ServicePort { protocol, port },
+    };
+    let mut route = Route::from(self::port(80));
+    if random.once_in(8) {
+        route.from.insert(Ipv4Addr::LOCALHOST.into());
+    }
+    (outside, route)
 }
 
 /// Finds the machine after `last`, or the first of all.

@@ -5,9 +5,9 @@ use std::fmt;
 
 use flocker_model::{
     ApplicationName, ContainerStatus, Deployment, Endpoint, NodeName, NodeNetwork, NodeState, Port,
-    RestartPolicy, UnitState, VolumeCopy, VolumeRole,
+    RestartPolicy, Route, RoutePort, RoutedTo, UnitState, VolumeCopy, VolumeRole,
 };
-use flocker_plan::{Action, Step};
+use flocker_plan::{Action, LinkPorts, Step};
 
 use crate::run::Run;
 use crate::world::{is_owned, runs};
@@ -249,25 +249,29 @@ fn look_at_table(
 ) -> Result<(), Broken> {
     let nothing = NodeNetwork::default();
     let network = state.network.as_ref().unwrap_or(&nothing);
-    let mut wanted: BTreeMap<Port, Endpoint> = BTreeMap::new();
+    let mut wanted: BTreeMap<RoutePort, RoutedTo> = BTreeMap::new();
     if deployment.nodes.contains_key(node) {
         for (name, definition, place) in deployment.placed() {
             for (outside, inside) in &definition.routes {
                 let local = Endpoint::Local {
                     application: name.clone(),
-                    port: *inside,
+                    port: inside.port,
                 };
                 let remote = place.as_address().map(|address| Endpoint::Remote {
                     address,
-                    port: *outside,
+                    port: wire_or(*outside, (name, inside), deployment),
                 });
                 let endpoint = if place == node { Some(local) } else { remote };
-                wanted.extend(endpoint.map(|endpoint| (*outside, endpoint)));
+                let routed = endpoint.map(|endpoint| RoutedTo {
+                    endpoint,
+                    from: inside.from.clone(),
+                });
+                wanted.extend(routed.map(|routed| (*outside, routed)));
             }
         }
     }
-    require(network.routes == wanted, Invariant::Converges, || {
-        format!("{node} routes {:?}, not {wanted:?}", network.routes)
+    require(network.ports.routes == wanted, Invariant::Converges, || {
+        format!("{node} routes {:?}, not {wanted:?}", network.ports.routes)
     })?;
     require(network.held.is_empty(), Invariant::NothingLeaks, || {
         format!("{node} holds {:?}", network.held)
@@ -278,11 +282,41 @@ fn look_at_table(
         .flat_map(|definition| &definition.links)
         .map(|link| &link.target)
         .collect();
-    let unlinked = network.links.values().find(|endpoint| match endpoint {
-        Endpoint::Local { application, .. } => !linked.contains(application),
-        Endpoint::Remote { .. } => false,
-    });
+    let unlinked = network
+        .ports
+        .links
+        .values()
+        .find(|endpoint| match endpoint {
+            Endpoint::Local { application, .. } => !linked.contains(application),
+            Endpoint::Remote { .. } => false,
+        });
     require(unlinked.is_none(), Invariant::NothingLeaks, || {
         format!("{node} has a link port that nothing uses")
+    })?;
+    let ports = LinkPorts::allocate(deployment);
+    let used = |wire| {
+        let mut placed = deployment.placed();
+        placed.any(|(name, ..)| ports.wires_of(name).contains_key(wire))
+    };
+    let unused = network.ports.wires.keys().find(|wire| !used(wire));
+    require(unused.is_none(), Invariant::NothingLeaks, || {
+        format!("{node} has a wire port that no route uses")
     })
+}
+
+/// Returns the port at which another node reaches a route: its own, or a wire port if it does not
+/// answer to everybody.
+fn wire_or(
+    outside: RoutePort,
+    (name, inside): (&ApplicationName, &Route),
+    deployment: &Deployment,
+) -> Port {
+    if outside.address.is_none() && inside.from.is_empty() {
+        return outside.port.port;
+    }
+    let wires = LinkPorts::allocate(deployment).wires_of(name);
+    let protocol = outside.port.protocol;
+    let mut wires = wires.into_iter();
+    let wire = wires.find(|(wire, to)| wire.protocol == protocol && *to == inside.port);
+    wire.map_or(outside.port.port, |(wire, _)| wire.port)
 }

@@ -392,7 +392,7 @@ fn fresh_machine(index: usize) -> NodeState {
     NodeState {
         contact,
         ssh,
-        listening: BTreeSet::from([port(22)]),
+        listening: BTreeSet::from([port(22).into()]),
         ..NodeState::fresh(id, "0.1.0", pool)
     }
 }

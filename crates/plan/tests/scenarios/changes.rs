@@ -41,7 +41,7 @@ fn a_new_link_recreates() {
 fn a_changed_route_touches_no_container() {
     let before = deployment(&[("db", database())], &[("1", &["db"]), ("2", &[])]);
     let mut changed = database();
-    changed.routes = [(port(5433), port(5432))].into();
+    changed.routes = [(port(5433).into(), port(5432).into())].into();
     let after = deployment(&[("db", changed)], &[("1", &["db"]), ("2", &[])]);
     let mut cluster = Cluster::running(2, &before);
     assert_snapshot!(cluster.deploy(&after));

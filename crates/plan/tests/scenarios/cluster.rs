@@ -40,7 +40,9 @@ pub(crate) fn with_volume(mut application: Application) -> Application {
 
 /// The same with a port that answers everywhere.
 pub(crate) fn with_route(mut application: Application, number: u16) -> Application {
-    application.routes.insert(port(number), port(number));
+    application
+        .routes
+        .insert(port(number).into(), port(number).into());
     application
 }
 
@@ -50,6 +52,7 @@ pub(crate) fn with_link(mut application: Application, target: &str, number: u16)
         target: name(target),
         port: port(number),
         local_port: port(number),
+        protocol: flocker_model::Protocol::Tcp,
     });
     application
 }
@@ -166,7 +169,7 @@ impl Cluster {
                 public_key: format!("ssh-ed25519 {node}"),
                 host_keys: vec![],
             },
-            listening: BTreeSet::from([port(22)]),
+            listening: BTreeSet::from([port(22).into()]),
             ..NodeState::fresh(id, "0.1.0", pool)
         };
         let seen = NodeObservation::Seen(Box::new(state));

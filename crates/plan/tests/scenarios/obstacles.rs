@@ -209,7 +209,7 @@ fn what_the_target_cannot_take_stays_up_where_it_runs() {
     assert_snapshot!("more_than_the_pool_has", refused(&cluster, &on("2")));
 
     let mut cluster = Cluster::running(2, &on("1"));
-    cluster.machine("2").listening.insert(port(5432));
+    cluster.machine("2").listening.insert(port(5432).into());
     assert_snapshot!("a_program_has_its_port", refused(&cluster, &on("2")));
 }
 

@@ -221,7 +221,7 @@ pub enum Event {
 
 #[cfg(test)]
 mod tests {
-    use flocker_model::{Endpoint, Port};
+    use flocker_model::{Endpoint, LeadingPorts, Port, ServicePort};
 
     use super::*;
 
@@ -256,8 +256,11 @@ mod tests {
             step: StepId::new(1),
             action: Box::new(Action::SwitchRoutes {
                 application: "ledger".parse().unwrap(),
-                routes: BTreeMap::from([(port, endpoint)]),
-                links: BTreeMap::new(),
+                ports: LeadingPorts {
+                    routes: BTreeMap::from([(port.into(), endpoint.clone().into())]),
+                    links: BTreeMap::from([(port.into(), endpoint.clone())]),
+                    wires: BTreeMap::from([("53/udp".parse::<ServicePort>().unwrap(), endpoint)]),
+                },
             }),
         };
         let text = serde_json::to_string(&request).unwrap();

@@ -32,10 +32,12 @@ fn table() -> RoutingTable {
     };
     RoutingTable {
         bridge: "flocker0".to_owned(),
-        routes: BTreeMap::from([(port(80), target([172, 20, 0, 2], 8080))]),
-        links: BTreeMap::from([(port(27000), target([10, 0, 0, 2], 27000))]),
+        routes: BTreeMap::from([(port(80).into(), target([172, 20, 0, 2], 8080))]),
+        from: BTreeMap::new(),
+        links: BTreeMap::from([(port(27000).into(), target([10, 0, 0, 2], 27000))]),
+        wires: BTreeMap::new(),
         peers: BTreeSet::from([Ipv4Addr::new(10, 0, 0, 2)]),
-        held: BTreeSet::from([port(81)]),
+        held: BTreeSet::from([port(81).into()]),
         digest: "abc".to_owned(),
     }
 }
@@ -51,9 +53,12 @@ async fn what_is_programmed_is_observed_and_programmed_once(machine: &impl Machi
             assert_eq!(found.as_ref(), Some(&wanted));
         }
         wanted.routes.clear();
-        wanted.held.insert(port(82));
+        wanted.held.insert(port(82).into());
     }
-    routes.forget_connections(&wanted.held).await.unwrap();
+    let held = wanted.held.iter();
+    let ports = held.map(|port| (*port, BTreeSet::new())).collect();
+    routes.forget_connections(&ports).await.unwrap();
+    routes.forget_strays(&wanted.held).await.unwrap();
 }
 
 async fn a_table_that_cannot_be_is_refused_whole(machine: &impl Machine) {
@@ -68,8 +73,11 @@ async fn links_are_set_replaced_and_removed(machine: &impl Machine) {
     let (routes, process) = (machine.routes(), machine.process());
     let nothing = ContainerLinks::new();
     assert_eq!(routes.observe_links(process).await, Some(nothing.clone()));
-    let first = ContainerLinks::from([(port(5432), port(27000))]);
-    let second = ContainerLinks::from([(port(5432), port(27001)), (port(80), port(27002))]);
+    let first = ContainerLinks::from([(port(5432).into(), port(27000))]);
+    let second = ContainerLinks::from([
+        (port(5432).into(), port(27001)),
+        ("53/udp".parse().unwrap(), port(27002)),
+    ]);
     for links in [first, second, nothing] {
         for change in [Change::Changed, Change::Unchanged] {
             let ensured = routes.ensure_links(process, GATEWAY, &links).await;
@@ -85,7 +93,7 @@ async fn what_has_ended_has_no_links(machine: &impl Machine) {
     // Linux numbers no process so high.
     let ended = u32::MAX / 2;
     assert_eq!(routes.observe_links(ended).await, None);
-    let links = ContainerLinks::from([(port(5432), port(27000))]);
+    let links = ContainerLinks::from([(port(5432).into(), port(27000))]);
     let ensured = routes.ensure_links(ended, GATEWAY, &links).await;
     ensured.unwrap_err();
 }

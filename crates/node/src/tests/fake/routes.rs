@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 
-use flocker_model::{ContainerLinks, FirewallObstacle, Port};
+use flocker_model::{ContainerLinks, FirewallObstacle, Port, RoutePort, SourceNetwork};
 use flocker_net::RoutingTable;
 use flocker_remote::protocol::{Change, StepFailure};
 
@@ -50,8 +50,15 @@ impl Routes for FakeRoutes {
         ensured.await
     }
 
-    async fn forget_connections(&self, _ports: &BTreeSet<Port>) -> Result<(), StepFailure> {
+    async fn forget_connections(
+        &self,
+        _ports: &BTreeMap<RoutePort, BTreeSet<SourceNetwork>>,
+    ) -> Result<(), StepFailure> {
         // There are none: nothing in memory is connected to.
+        self.host.act(|_| Ok(())).await
+    }
+
+    async fn forget_strays(&self, _ports: &BTreeSet<RoutePort>) -> Result<(), StepFailure> {
         self.host.act(|_| Ok(())).await
     }
 
@@ -78,9 +85,9 @@ impl Routes for FakeRoutes {
         holds.then(|| links.cloned().unwrap_or_default())
     }
 
-    async fn observe_listening_ports(&self) -> Result<BTreeSet<Port>, StepFailure> {
+    async fn observe_listening_ports(&self) -> Result<BTreeSet<RoutePort>, StepFailure> {
         self.host
-            .act(|_| Ok(Port::new(22).into_iter().collect()))
+            .act(|_| Ok(Port::new(22).into_iter().map(RoutePort::from).collect()))
             .await
     }
 }
