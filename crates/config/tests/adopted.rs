@@ -361,3 +361,62 @@ volumes: {db: }
         "this is a second deployment configuration"
     );
 }
+
+#[test]
+fn another_name_of_a_container_is_no_address() {
+    let text = |address: &str| {
+        format!(
+            "
+services:
+  web: {{image: x, restart: always, environment: {{DB_HOST: {address}, APP_NAME: cache_1}}}}
+  cache: {{image: redis, restart: always, container_name: cache_1}}
+  db: {{image: postgres, restart: always, networks: {{default: {{aliases: [sql]}}}}}}
+"
+        )
+    };
+    let messages = |address: &str| -> Vec<String> {
+        let list = refused(&text(address)).list;
+        let errors = list.into_iter().map(|one| one.message);
+        errors.filter(|one| one.contains("another name")).collect()
+    };
+    let message = "`web` reaches `db` under another name of its container";
+    assert_eq!(messages("sql"), [message]);
+    assert_eq!(messages("sql:5432"), [message]);
+    assert_eq!(messages("postgres://cache_1/x").len(), 1);
+}
+
+#[test]
+fn a_server_without_a_known_port_needs_expose() {
+    let text = |expose: &str| {
+        format!(
+            "
+services:
+  web: {{image: x, environment: {{API_URL: \"http://api/v1\", MODE: api}}, depends_on: [job]}}
+  api: {{image: example/api{expose}}}
+  job: {{image: example/job}}
+"
+        )
+    };
+    let said = refused(&text("")).to_string();
+    assert!(
+        said.contains("`web` reaches `api`, whose port is not known"),
+        "{said}"
+    );
+    assert!(!said.contains("`job`, whose port"), "{said}");
+    let exposed = text(", expose: [8000, 8125/udp]");
+    let said = match read(&exposed, "web") {
+        Ok(_) => String::new(),
+        Err(diagnostics) => diagnostics.to_string(),
+    };
+    assert!(!said.contains("port is not known"), "{said}");
+}
+
+#[test]
+fn a_file_with_too_many_services_is_refused_at_once() {
+    let services: String = (0..40_000)
+        .map(|index| format!("  s{index}: {{image: x}}\n"))
+        .collect();
+    let said = refused(&format!("services:\n{services}"));
+    assert_eq!(said.list.len(), 1);
+    assert!(said.list[0].message.starts_with("40000 services"));
+}

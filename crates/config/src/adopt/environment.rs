@@ -1,5 +1,7 @@
 //! The variables of a service: `environment` in both forms, and the files in `env_file`.
 
+use std::collections::BTreeMap;
+
 use crate::adopt::adoption::{Adoption, unescaped};
 use crate::adopt::dotenv::read_variables;
 use crate::adopt::project::Service;
@@ -14,13 +16,19 @@ use crate::tree::ScalarKind;
 
 /// The variables so far; later ones win, and keep their place in the order.
 #[derive(Default)]
-struct Environment(Vec<Pair>);
+struct Environment {
+    pairs: Vec<Pair>,
+    /// Where each of them is in the order.
+    places: BTreeMap<String, usize>,
+}
 
 impl Environment {
     fn set(&mut self, name: Located<String>, value: Yaml) {
-        match self.0.iter_mut().find(|(key, _)| key.value == name.value) {
-            Some(earlier) => *earlier = (name, value),
-            None => self.0.push((name, value)),
+        if let Some(place) = self.places.get(&name.value) {
+            self.pairs[*place] = (name, value);
+        } else {
+            self.places.insert(name.value.clone(), self.pairs.len());
+            self.pairs.push((name, value));
         }
     }
 }
@@ -38,9 +46,9 @@ pub(crate) fn rewrite_environment(
         }
     }
     let Some(written) = service.get("environment") else {
-        if !environment.0.is_empty() {
+        if !environment.pairs.is_empty() {
             let span = service.name.span;
-            let mapping = Yaml::mapping(span, environment.0);
+            let mapping = Yaml::mapping(span, environment.pairs);
             application.set(key(span, "environment"), mapping, adoption);
         }
         return;
@@ -62,7 +70,7 @@ pub(crate) fn rewrite_environment(
             return application.set(name, written.clone(), adoption);
         }
     }
-    let mapping = Yaml::mapping(written.span, environment.0);
+    let mapping = Yaml::mapping(written.span, environment.pairs);
     application.set(key(written.span, "environment"), mapping, adoption);
 }
 

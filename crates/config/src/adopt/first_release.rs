@@ -3,6 +3,7 @@
 //! **Source**: the documentation of Flocker 1.3, "Application configuration".
 
 use crate::adopt::adoption::Adoption;
+use crate::adopt::project::MAXIMUM_SERVICES;
 use crate::adopt::service::{Application, limit};
 use crate::adopt::yaml::{Pair, Yaml, key};
 use crate::phrase::{enumerate, quote};
@@ -24,6 +25,14 @@ pub(crate) fn rewrite_first_release(root: &Yaml, adoption: &mut Adoption<'_>) ->
                 "a file with `version: 1` has `applications` beside it, and nothing else",
             ),
         }
+    }
+    if applications.len() > MAXIMUM_SERVICES {
+        let message = format!(
+            "{} applications, which is more than the {MAXIMUM_SERVICES} that are read",
+            applications.len()
+        );
+        adoption.error(root.span, message, "divide the file");
+        applications.clear();
     }
     let rewritten = applications.iter().map(|(name, value)| {
         let value = match value.entries() {

@@ -1,10 +1,15 @@
 //! The services of which a service speaks: in its variables, its command, its health check, and what it
 //! depends on.
 
+use std::collections::BTreeMap;
+
 use crate::adopt::project::Service;
 use crate::adopt::service::Application;
 use crate::adopt::yaml::Yaml;
 use crate::source::Span;
+
+/// The names that are looked for, and the numbers of the services that they mean.
+pub(crate) type Names<'n> = BTreeMap<&'n str, usize>;
 
 /// A place at which one service speaks of another.
 #[derive(Debug, PartialEq, Eq)]
@@ -39,7 +44,7 @@ const NAMES: &[&str] = &["DATABASE", "DB_NAME", "PASS", "USER"];
 pub(crate) fn mentions(
     service: &Service,
     application: &Application,
-    names: &[&str],
+    names: &Names<'_>,
 ) -> Vec<Mention> {
     let mut found = Vec::new();
     let environment = application.get("environment").and_then(Yaml::entries);
@@ -69,7 +74,7 @@ pub(crate) fn mentions(
 }
 
 /// Finds the services that a list or mapping names.
-fn named(service: &Service, key: &str, strength: Strength, names: &[&str]) -> Vec<Mention> {
+fn named(service: &Service, key: &str, strength: Strength, names: &Names<'_>) -> Vec<Mention> {
     let Some(value) = service.get(key) else {
         return Vec::new();
     };
@@ -86,7 +91,7 @@ fn named(service: &Service, key: &str, strength: Strength, names: &[&str]) -> Ve
     };
     let mention = |(text, span): (&str, Span)| {
         let name = text.split(':').next()?;
-        let target = names.iter().position(|known| *known == name)?;
+        let target = *names.get(name)?;
         Some(Mention {
             target,
             port: None,
@@ -98,7 +103,7 @@ fn named(service: &Service, key: &str, strength: Strength, names: &[&str]) -> Ve
 }
 
 /// Finds names in a text; `alone` is what a name means that is the whole text, or an item of it.
-fn find(text: &str, span: Span, names: &[&str], alone: Strength) -> Vec<Mention> {
+fn find(text: &str, span: Span, names: &Names<'_>, alone: Strength) -> Vec<Mention> {
     let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
     let mut found = Vec::new();
     let mut start = 0;
@@ -107,7 +112,7 @@ fn find(text: &str, span: Span, names: &[&str], alone: Strength) -> Vec<Mention>
         let rest = &text[begin..];
         let end = begin + rest.find(|c| !is_part(c)).unwrap_or(rest.len());
         start = end;
-        let Some(target) = names.iter().position(|name| *name == &text[begin..end]) else {
+        let Some(target) = names.get(&text[begin..end]).copied() else {
             continue;
         };
         let (before, after) = (&text[..begin], &text[end..]);
@@ -155,8 +160,9 @@ mod tests {
             start: 0,
             end: 0,
         };
+        let names = Names::from([("db", 0), ("cache-1", 1)]);
         let found = |text: &str| -> Vec<(usize, Option<u16>, Strength)> {
-            find(text, span, &["db", "cache-1"], Strength::Word)
+            find(text, span, &names, Strength::Word)
                 .into_iter()
                 .map(|one| (one.target, one.port, one.strength))
                 .collect()

@@ -1,5 +1,7 @@
 //! A Compose file as a whole: its services, and what they share.
 
+use std::collections::BTreeMap;
+
 use crate::adopt::adoption::Adoption;
 use crate::adopt::data::{Store, arrange_data};
 use crate::adopt::reach::link_services;
@@ -21,8 +23,8 @@ pub(crate) struct Project {
     pub(crate) services: Vec<Service>,
     /// The volumes of the file; `None` if every name is one, as in Fig.
     pub(crate) volumes: Option<Vec<Pair>>,
-    pub(crate) secrets: Vec<Pair>,
-    pub(crate) configs: Vec<Pair>,
+    pub(crate) secrets: BTreeMap<String, Yaml>,
+    pub(crate) configs: BTreeMap<String, Yaml>,
     /// Whether services reach only those that their `links` name, as in Fig.
     pub(crate) is_linked: bool,
 }
@@ -50,8 +52,8 @@ impl Project {
             span: root.span,
             services: Vec::new(),
             volumes: Some(Vec::new()),
-            secrets: Vec::new(),
-            configs: Vec::new(),
+            secrets: BTreeMap::new(),
+            configs: BTreeMap::new(),
             is_linked: false,
         };
         for (name, value) in root.entries().into_iter().flatten() {
@@ -59,8 +61,8 @@ impl Project {
             match name.value.as_str() {
                 "services" => project.services = services(value, adoption),
                 "volumes" => project.volumes = Some(entries()),
-                "secrets" => project.secrets = entries(),
-                "configs" => project.configs = entries(),
+                "secrets" => project.secrets = named(entries()),
+                "configs" => project.configs = named(entries()),
                 "networks" => check_networks(&entries(), adoption),
                 "name" | "version" => {}
                 extension if extension.starts_with("x-") => {}
@@ -76,8 +78,8 @@ impl Project {
             span: root.span,
             services: services(root, adoption),
             volumes: None,
-            secrets: Vec::new(),
-            configs: Vec::new(),
+            secrets: BTreeMap::new(),
+            configs: BTreeMap::new(),
             is_linked: true,
         }
     }
@@ -101,8 +103,23 @@ impl Project {
     }
 }
 
+fn named(entries: Vec<Pair>) -> BTreeMap<String, Yaml> {
+    let entry = |(name, value): Pair| (name.value, value);
+    entries.into_iter().map(entry).collect()
+}
+
+/// The most services of a file: each is compared with each other.
+pub(crate) const MAXIMUM_SERVICES: usize = 1000;
+
 fn services(value: &Yaml, adoption: &mut Adoption<'_>) -> Vec<Service> {
     let mut services = Vec::new();
+    let count = value.entries().map_or(0, Vec::len);
+    if count > MAXIMUM_SERVICES {
+        let message =
+            format!("{count} services, which is more than the {MAXIMUM_SERVICES} that are read");
+        adoption.error(value.span, message, "divide the file");
+        return services;
+    }
     for (name, value) in value.entries().into_iter().flatten() {
         if name.value.starts_with("x-") {
             continue;

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::adopt::adoption::Adoption;
-use crate::adopt::mention::{Mention, Strength, mentions};
+use crate::adopt::mention::{Mention, Names, Strength, mentions};
 use crate::adopt::ports::{ContainerPort, container_ports};
 use crate::adopt::ports_of_images::ports_of_image;
 use crate::adopt::project::{Project, Service};
@@ -29,17 +29,23 @@ pub(crate) fn link_services(
         .iter()
         .map(|service| service.name.value.as_str())
         .collect();
+    let numbers: Names<'_> = names.iter().copied().zip(0..).collect();
+    let others = other_names(project, &numbers);
+    let others: Names<'_> = others
+        .iter()
+        .map(|(name, one)| (name.as_str(), *one))
+        .collect();
     let networks: Vec<BTreeSet<&str>> = project.services.iter().map(networks).collect();
     let spoken: Vec<Vec<Mention>> = project
         .services
         .iter()
         .zip(&*applications)
-        .map(|(service, application)| mentions(service, application, &names))
+        .map(|(service, application)| mentions(service, application, &numbers))
         .collect();
     let ports = known_ports(project, &spoken);
     let is_spoken_of: BTreeSet<usize> = spoken.iter().flatten().map(|one| one.target).collect();
     for (source, service) in project.services.iter().enumerate() {
-        check_other_names(source, project, &applications[source], adoption);
+        check_other_names(source, (project, &others), &applications[source], adoption);
         let mut links = Vec::new();
         for target in 0..project.services.len() {
             let is_linked = !project.is_linked || explicit_link(service, names[target]).is_some();
@@ -172,7 +178,7 @@ fn report_without_port(
 /// Refuses addresses that are another name of a service: it answers under its own name only.
 fn check_other_names(
     source: usize,
-    project: &Project,
+    (project, others): (&Project, &Names<'_>),
     application: &Application,
     adoption: &mut Adoption<'_>,
 ) {
@@ -195,37 +201,33 @@ fn check_other_names(
             );
         }
     }
-    let is_service = |name: &str| project.services.iter().any(|one| one.name.value == name);
-    for (index, target) in project.services.iter().enumerate() {
-        for alias in other_names(target) {
-            if index == source || is_service(&alias) {
-                continue;
-            }
-            let found = mentions(service, application, &[alias.as_str()]);
-            let address = found.iter().find(|one| one.strength == Strength::Address);
-            if let Some(mention) = address {
-                let target = quote(&target.name.value);
-                adoption.error(
-                    mention.span,
-                    format!("{owner} reaches {target} as {}", quote(&alias)),
-                    format!("it answers as {target}; write that"),
-                );
-            }
+    for mention in mentions(service, application, others) {
+        if mention.target != source && mention.strength == Strength::Address {
+            let target = quote(&project.services[mention.target].name.value);
+            adoption.error(
+                mention.span,
+                format!("{owner} reaches {target} under another name of its container"),
+                format!("it answers as {target}; write that"),
+            );
         }
     }
 }
 
-/// Returns the names under which Compose also makes a service answer.
-fn other_names(service: &Service) -> Vec<String> {
-    let mut names = Vec::new();
-    let container = service.get("container_name").and_then(Yaml::text);
-    names.extend(container.map(str::to_owned));
-    let networks = service.get("networks").and_then(Yaml::entries);
-    for (_, options) in networks.into_iter().flatten() {
-        let aliases = options.get("aliases").map(Yaml::one_or_many);
-        let aliases = aliases.unwrap_or_default().into_iter();
-        names.extend(aliases.filter_map(Yaml::text).map(str::to_owned));
+/// Returns the names under which Compose also makes services answer, but for those that are names of
+/// services.
+fn other_names(project: &Project, names: &Names<'_>) -> BTreeMap<String, usize> {
+    let mut others = BTreeMap::new();
+    for (index, service) in project.services.iter().enumerate() {
+        let container = service.get("container_name").and_then(Yaml::text);
+        others.extend(container.map(|name| (name.to_owned(), index)));
+        let networks = service.get("networks").and_then(Yaml::entries);
+        for (_, options) in networks.into_iter().flatten() {
+            let aliases = options.get("aliases").map(Yaml::one_or_many);
+            let aliases = aliases.unwrap_or_default().into_iter();
+            let aliases = aliases.filter_map(Yaml::text).map(str::to_owned);
+            others.extend(aliases.map(|name| (name, index)));
+        }
     }
-    names.retain(|name| *name != service.name.value);
-    names
+    others.retain(|name, _| !names.contains_key(name.as_str()));
+    others
 }

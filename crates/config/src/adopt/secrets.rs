@@ -51,7 +51,7 @@ pub(crate) fn rewrite_files(
             adoption.error(item.span, format!("a {title} of {owner} has no name"), FORM);
             continue;
         };
-        let Some((_, definition)) = definitions.iter().find(|(key, _)| key.value == name) else {
+        let Some(definition) = definitions.get(name) else {
             let message = format!(
                 "the {} {} of {owner} is not defined",
                 kind.title(),

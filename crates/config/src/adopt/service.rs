@@ -1,5 +1,7 @@
 //! One service of a Compose or Fig file, key by key.
 
+use std::collections::BTreeMap;
+
 use crate::adopt::adoption::Adoption;
 use crate::adopt::deploy::rewrite_deploy;
 use crate::adopt::environment::rewrite_environment;
@@ -75,18 +77,16 @@ const TYPED: &[&str] = &[
 #[derive(Debug, Default)]
 pub(crate) struct Application {
     pub(crate) entries: Vec<Pair>,
+    /// Where each key is among them.
+    places: BTreeMap<String, usize>,
 }
 
 impl Application {
     /// Sets a key. One that has another value already is refused.
     pub(crate) fn set(&mut self, key: Located<String>, value: Yaml, adoption: &mut Adoption<'_>) {
-        let earlier = self
-            .entries
-            .iter()
-            .find(|(name, _)| name.value == key.value);
-        match earlier {
-            None => self.entries.push((key, value)),
-            Some((_, earlier)) if earlier.text().is_some() && earlier.text() == value.text() => {}
+        match self.get(&key.value) {
+            None => self.push(key, value),
+            Some(earlier) if earlier.text().is_some() && earlier.text() == value.text() => {}
             Some(_) => adoption.error(
                 value.span,
                 format!("{} is set twice with different values", quote(&key.value)),
@@ -100,11 +100,11 @@ impl Application {
         if items.is_empty() {
             return;
         }
-        let found = self.entries.iter_mut().find(|(key, _)| key.value == name);
-        let Some((_, value)) = found else {
+        let Some(place) = self.places.get(name) else {
             let list = Yaml::list(span, items);
-            return self.entries.push((key(span, name), list));
+            return self.push(key(span, name), list);
         };
+        let value = &mut self.entries[*place].1;
         let mut all: Vec<Yaml> = value.one_or_many().into_iter().cloned().collect();
         all.extend(items);
         *value = Yaml::list(value.span, all);
@@ -112,8 +112,13 @@ impl Application {
 
     /// Returns the value of a key.
     pub(crate) fn get(&self, name: &str) -> Option<&Yaml> {
-        let found = self.entries.iter().find(|(key, _)| key.value == name);
-        found.map(|(_, value)| value)
+        let place = self.places.get(name)?;
+        Some(&self.entries[*place].1)
+    }
+
+    fn push(&mut self, key: Located<String>, value: Yaml) {
+        self.places.insert(key.value.clone(), self.entries.len());
+        self.entries.push((key, value));
     }
 }
 
