@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
-use flocker_config::Source;
+use flocker_config::{Diagnostics, Source, in_order, parse_beside, wanted_beside};
 use flocker_failpoint::reach;
 use flocker_model::{ApplicationName, Deployment};
 use flocker_plan::{Blocked, BlockedKind, Goal, Outcome, OutcomeKind, Plan, Scope, plan};
@@ -20,6 +20,7 @@ use crate::printer::Printer;
 use crate::recover::{recover, show_standings, show_ways_back};
 use crate::refusal::busy;
 use crate::session::Caller;
+use crate::values::resolve;
 
 /// Whether the plan is carried out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,7 +55,7 @@ async fn prepare(
     mode: Mode,
     printer: &Printer,
 ) -> Result<(Deployment, Gathered, OperatorImages), Exit> {
-    let deployment = read_configuration(arguments, printer)?;
+    let deployment = read_configuration(arguments, printer).await?;
     let images = OperatorImages::observe(&deployment, &arguments.image_archives)
         .await
         .map_err(|error| {
@@ -89,8 +90,8 @@ pub(crate) fn give_way(lost: &Failure, printer: &Printer) -> Exit {
     lost.exit
 }
 
-/// Reads both files, and prints everything that is wrong with them.
-fn read_configuration(arguments: &Deploy, printer: &Printer) -> Result<Deployment, Exit> {
+/// Reads both files and the values that they name, and prints everything that is wrong with them.
+async fn read_configuration(arguments: &Deploy, printer: &Printer) -> Result<Deployment, Exit> {
     let read = |path: &Path| {
         std::fs::read(path).map_err(|error| {
             let message = format!("cannot read {}", path.display());
@@ -101,22 +102,30 @@ fn read_configuration(arguments: &Deploy, printer: &Printer) -> Result<Deploymen
     let application = read(&arguments.application_config)?;
     let deployment = read(&arguments.deployment_config)?;
     let name = |path: &Path| path.display().to_string();
-    let parsed = flocker_config::parse_beside(
-        Source {
-            name: &name(&arguments.application_config),
-            bytes: &application,
-        },
-        Source {
-            name: &name(&arguments.deployment_config),
-            bytes: &deployment,
-        },
-        &Beside,
-        flocker_config::Values::new(),
-    )
-    .map_err(|diagnostics| {
+    let (application_name, deployment_name) = (
+        name(&arguments.application_config),
+        name(&arguments.deployment_config),
+    );
+    let application = Source {
+        name: &application_name,
+        bytes: &application,
+    };
+    let deployment = Source {
+        name: &deployment_name,
+        bytes: &deployment,
+    };
+    let wrong = |diagnostics: Diagnostics| {
         printer.diagnostics(diagnostics.to_string().trim_end());
         Exit::Configuration
-    })?;
+    };
+    let (application, deployment) = in_order(application, deployment);
+    // Nothing is run for files that are wrong.
+    let wanted = wanted_beside(application, deployment, &Beside).map_err(wrong)?;
+    let directory = Path::new(application.name).parent();
+    // That of a bare name is empty.
+    let directory = directory.filter(|directory| !directory.as_os_str().is_empty());
+    let values = resolve(wanted, directory.unwrap_or(Path::new("."))).await;
+    let parsed = parse_beside(application, deployment, &Beside, values).map_err(wrong)?;
     if !parsed.warnings.is_empty() {
         printer.narrate(parsed.warnings.to_string().trim_end());
     }

@@ -22,6 +22,7 @@ mod registries;
 mod schedule;
 mod session;
 mod standing;
+mod values;
 mod volume;
 
 use std::io::{self, Write as _};

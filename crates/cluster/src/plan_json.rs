@@ -71,6 +71,7 @@ fn without_secrets(action: &Action) -> Action {
         | Action::RemoveApplication { .. }
         | Action::SetLinks { .. }
         | Action::AwaitHealth { .. }
+        | Action::AwaitCompletion { .. }
         | Action::HoldPorts { .. }
         | Action::SwitchRoutes { .. }
         | Action::ProgramNetwork { .. }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use flocker_failpoint::reach;
 use flocker_model::{ApplicationName, NodeName, Observed};
-use flocker_plan::{Outcome, OutcomeKind, Plan, plan_return};
+use flocker_plan::{Action, Outcome, OutcomeKind, Plan, plan_return};
 
 use crate::drive::{Driven, Driver};
 use crate::exit::Exit;
@@ -58,7 +58,8 @@ pub(crate) async fn recover(driver: &mut Driver<'_>, plan: &Plan, ended: Driven)
             format!("`{name}` was not changed; it runs on {node} as before")
         } else {
             let standing = standing(name, &driver.gathered.observed);
-            format!("{standing}; deploying again goes on")
+            let waiting = waits_for(name, plan, &ended.unfinished);
+            format!("{standing}{waiting}; deploying again goes on")
         };
         driver.printer.narrate(&text);
     }
@@ -72,6 +73,33 @@ pub(crate) async fn recover(driver: &mut Driver<'_>, plan: &Plan, ended: Driven)
         .printer
         .narrate("run the same deploy again once the cause is mended");
     Exit::StepFailed
+}
+
+/// Says which applications a start has waited for in vain, if it was left out for that.
+fn waits_for(
+    name: &ApplicationName,
+    plan: &Plan,
+    unfinished: &BTreeSet<ApplicationName>,
+) -> String {
+    let dependencies = plan.steps().iter().find_map(|step| match &step.action {
+        Action::StartApplication {
+            specification,
+            dependencies,
+            ..
+        } if specification.application == *name => Some(dependencies),
+        _ => None,
+    });
+    let missing: Vec<String> = dependencies
+        .into_iter()
+        .flatten()
+        .filter(|dependency| unfinished.contains(*dependency))
+        .map(|dependency| format!("`{dependency}`"))
+        .collect();
+    if missing.is_empty() {
+        String::new()
+    } else {
+        format!(" (it depends on {}, which failed)", missing.join(" and "))
+    }
 }
 
 /// Prints why some nodes were not seen.

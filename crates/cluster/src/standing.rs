@@ -1,15 +1,16 @@
 //! Whether an application runs, and where its data is, in words. Pure.
 
 use flocker_model::{
-    ApplicationName, ContainerState, ContainerStatus, NodeId, NodeName, Observed, UnitState,
-    VolumeCopy, VolumeRole,
+    ApplicationName, ContainerState, ContainerStatus, Health, NodeId, NodeName, Observed,
+    UnitState, VolumeCopy, VolumeRole,
 };
 
 /// Says of an application whether it runs, and where its data is, as far as that was seen.
 pub(crate) fn standing(name: &ApplicationName, observed: &Observed) -> String {
     let running = nodes_with(name, observed, ContainerState::is_up);
     if !running.is_empty() {
-        return format!("`{name}` runs on {}", list(&running));
+        let health = health_of(name, &running, observed);
+        return format!("`{name}` runs on {}{health}", list(&running));
     }
     match data_of(name, observed) {
         Data::Unseen(owner) => {
@@ -31,6 +32,24 @@ pub(crate) fn standing(name: &ApplicationName, observed: &Observed) -> String {
             "`{name}` does not run where it was seen, and its copies disagree on who owns its data"
         ),
         Data::NoCopy => without_data(name, observed),
+    }
+}
+
+/// Says of an application that runs what its health check says, if that is not that all is well.
+fn health_of(name: &ApplicationName, nodes: &[&NodeName], observed: &Observed) -> &'static str {
+    let is = |wanted: Health| {
+        nodes.iter().any(|node| {
+            let state = observed.node(node);
+            let container = state.and_then(|state| state.containers.get(name));
+            matches!(container.map(|it| &it.status), Some(ContainerStatus::Running { health, .. }) if *health == wanted)
+        })
+    };
+    if is(Health::Unhealthy) {
+        " and fails its health check"
+    } else if is(Health::Starting) {
+        ", and its health check has not passed yet"
+    } else {
+        ""
     }
 }
 

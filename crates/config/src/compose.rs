@@ -24,6 +24,10 @@ pub(crate) const APPLICATION: &[Foreign] = &[
     Foreign::converted("cmd", "command", write_command, ""),
     Foreign::converted("command_line", "command", write_command, ""),
     Foreign::same("memory_reservation", "mem_reservation"),
+    Foreign::same("memory_swap", "memswap_limit"),
+    Foreign::same("memory_swappiness", "mem_swappiness"),
+    Foreign::converted("memory_limit", "memory", write_size, ""),
+    Foreign::converted("cpu_limit", "cpu", write_cpu, ""),
     Foreign::converted("mem_limit", "memory", write_size, ""),
     Foreign::converted("cpus", "cpu", write_cpu, ""),
     Foreign::converted("restart_policy", "restart", write_restart, ""),
@@ -158,6 +162,9 @@ fn write_restart(value: Value<'_>) -> Option<String> {
 }
 
 #[cfg(test)]
+mod page;
+
+#[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
 
@@ -166,7 +173,7 @@ mod tests {
     /// All keys of a service.
     ///
     /// **Source**: `schema/compose-spec.json` of the Compose Specification, June 2026.
-    const SERVICE: &str = "annotations attach blkio_config build cap_add cap_drop cgroup \
+    pub(super) const SERVICE: &str = "annotations attach blkio_config build cap_add cap_drop cgroup \
         cgroup_parent command configs container_name cpu_count cpu_percent cpu_period cpu_quota \
         cpu_rt_period cpu_rt_runtime cpu_shares cpus cpuset credential_spec depends_on deploy develop \
         device_cgroup_rules devices dns dns_opt dns_search domainname entrypoint env_file environment \

@@ -44,7 +44,8 @@ pub(crate) fn read_env_files(
         };
         match parse(contents.reveal()) {
             Ok(read) => {
-                variables.extend(read.into_iter().map(|(name, value)| (name, value.into())))
+                let read = read.into_iter();
+                variables.extend(read.map(|(name, value)| (name, value.into())));
             }
             Err(mistake) => report.error(|| {
                 let Mistake {
@@ -124,21 +125,16 @@ type Problem = (&'static str, Option<&'static str>);
 /// Reads the value at the beginning of a text, and returns what is behind its last line.
 fn read_value(text: &str) -> Result<(String, &str), Problem> {
     let text = text.trim_start_matches([' ', '\t']);
-    let (value, rest) = match text.chars().next() {
-        Some(quote @ ('\'' | '"')) => {
-            let (value, rest) = read_quoted(&text[1..], quote)?;
-            let (line, rest) = rest.split_once('\n').unwrap_or((rest, ""));
-            let line = line.trim();
-            if !line.is_empty() && !line.starts_with('#') {
-                return Err(("has something behind its closing quote", None));
-            }
-            (value, rest)
-        }
-        _ => {
-            let (line, rest) = text.split_once('\n').unwrap_or((text, ""));
-            (read_dollars(without_comment(line))?, rest)
-        }
+    let Some(quote @ ('\'' | '"')) = text.chars().next() else {
+        let (line, rest) = text.split_once('\n').unwrap_or((text, ""));
+        return Ok((read_dollars(without_comment(line))?, rest));
     };
+    let (value, rest) = read_quoted(&text[1..], quote)?;
+    let (line, rest) = rest.split_once('\n').unwrap_or((rest, ""));
+    let line = line.trim();
+    if !line.is_empty() && !line.starts_with('#') {
+        return Err(("has something behind its closing quote", None));
+    }
     Ok((value, rest))
 }
 

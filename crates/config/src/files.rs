@@ -154,9 +154,10 @@ fn read_contents(field: &Field<'_>, meant: &[&str], report: &mut Report) -> Opti
         if !named.is_empty() || !CONTENTS.iter().any(|key| meant.contains(key)) {
             report.error(|| {
                 let forms = enumerate(&CONTENTS, "and");
-                let message = match named.is_empty() {
-                    true => format!("{} has no contents", field.what),
-                    false => format!("{} has {}", field.what, enumerate(&named, "and")),
+                let message = if named.is_empty() {
+                    format!("{} has no contents", field.what)
+                } else {
+                    format!("{} has {}", field.what, enumerate(&named, "and"))
                 };
                 Finding::at(field.span(), message).hint(format!("write one of {forms}"))
             });

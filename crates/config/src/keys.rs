@@ -63,6 +63,15 @@ impl Foreign {
         self.key
     }
 
+    /// Returns our key, if there is one, and what is said about the key in any case.
+    #[cfg(test)]
+    pub(crate) const fn counterpart(&self) -> (Option<&'static str>, &'static str) {
+        match self.here {
+            Here::Nothing(hint) => (None, hint),
+            Here::Key { name, note, .. } => (Some(name), note),
+        }
+    }
+
     /// Returns our key, and what to say about the value.
     fn describe(&self, value: Value<'_>) -> (Option<&'static str>, String) {
         match self.here {

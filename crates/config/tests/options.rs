@@ -2,7 +2,8 @@
 
 use flocker_config::{Diagnostics, Parsed, Source, parse_with_warnings};
 use flocker_model::{
-    ByteCount, ContainerOptions, GpuSelection, HostNamespace, IpcMode, NamespaceMode, Upmost,
+    ByteCount, Capability, ContainerOptions, ContainerUser, GpuSelection, HostNamespace, IpcMode,
+    NamespaceMode, Upmost,
 };
 
 fn read(application: &str) -> Result<Parsed, Diagnostics> {
@@ -18,16 +19,17 @@ fn options(lines: &str) -> ContainerOptions {
     let lines = lines.trim_end().replace('\n', "\n  ");
     let application = format!("web:\n  image: x\n  {lines}\n");
     let parsed = read(&application).unwrap_or_else(|errors| panic!("{application}{errors}"));
-    let mut applications = parsed.deployment.applications;
-    let web = applications.remove(&"web".parse().unwrap());
-    web.unwrap().options
+    let web = parsed.deployment.applications.into_values().next();
+    web.map_or_else(ContainerOptions::default, |web| web.options)
 }
 
 /// Returns what is said about lines that are refused, each in an application of its own.
 fn refused(lines: &[&str]) -> Diagnostics {
     let one = |(index, line): (usize, &&str)| format!("a{index}:\n  image: x\n  {line}\n");
     let application: String = lines.iter().enumerate().map(one).collect();
-    let diagnostics = read(&application).unwrap_err();
+    let Err(diagnostics) = read(&application) else {
+        panic!("{application} is accepted");
+    };
     let errors = diagnostics.list.len();
     assert!(errors >= lines.len(), "{errors}:\n{diagnostics}");
     diagnostics
@@ -64,7 +66,7 @@ fn the_process_is_run_as_compose_runs_it() {
     let groups: Vec<_> = process
         .group_add
         .iter()
-        .map(|group| group.as_str())
+        .map(ContainerUser::as_str)
         .collect();
     assert_eq!(groups, ["video", "44"]);
     assert_eq!(process.working_dir.unwrap().as_str(), "/");
@@ -167,7 +169,7 @@ fn isolation_is_as_docker_has_it() {
          sysctls: {net.core.somaxconn: 1024, kernel.shmmax: '65536'}\n",
     );
     let isolation = found.isolation;
-    let names: Vec<_> = isolation.cap_add.iter().map(|name| name.as_str()).collect();
+    let names: Vec<_> = isolation.cap_add.iter().map(Capability::as_str).collect();
     assert_eq!(names, ["NET_ADMIN", "SYS_NICE"]);
     assert!(isolation.privileged && isolation.read_only);
     let tmpfs: Vec<String> = isolation
@@ -243,6 +245,7 @@ fn limits_that_docker_refuses() {
         "blkio_config: {weight: 5, wait: 1}",
         "blkio_config: {device_read_bps: [{path: /dev/sda}]}",
         "memory_reservation: 1G",
+        "memory_limit: 1G",
         "cpu_quota: 50000",
     ]));
 }

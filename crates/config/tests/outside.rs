@@ -44,7 +44,10 @@ fn parsed(application: &str, values: Values) -> Result<Deployment, String> {
 }
 
 fn database(deployment: &Deployment) -> &Application {
-    deployment.applications.values().next().unwrap()
+    let mut applications = deployment.applications.values();
+    applications
+        .next()
+        .unwrap_or_else(|| panic!("no application"))
 }
 
 #[test]

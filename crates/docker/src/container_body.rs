@@ -34,13 +34,15 @@ pub(crate) struct Placement<'a> {
     pub(crate) mounts: &'a [BindMount],
 }
 
-/// A directory of the node that a container sees.
+/// A directory or file of the node that a container sees.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BindMount {
-    /// The directory.
+    /// The directory or file.
     pub source: PathBuf,
     /// Where the container sees it.
     pub target: MountPath,
+    /// Whether the container cannot change it.
+    pub read_only: bool,
 }
 
 /// Makes the labels that tell whether an application container is the one that is wanted.
@@ -111,6 +113,7 @@ fn render_mount(mount: &BindMount) -> Mount {
         typ: Some(MountType::BIND),
         source: Some(mount.source.to_string_lossy().into_owned()),
         target: Some(mount.target.as_str().to_owned()),
+        read_only: mount.read_only.then_some(true),
         bind_options: Some(MountBindOptions {
             create_mountpoint: Some(false),
             ..MountBindOptions::default()
@@ -224,6 +227,7 @@ mod tests {
         let mounts = [BindMount {
             source: PathBuf::from("/flocker/pgsql-trac"),
             target: "/var/lib/pgsql".parse().unwrap(),
+            read_only: false,
         }];
         let placement = Placement {
             namespace: "0123abcd",
@@ -256,6 +260,7 @@ mod tests {
         let mount = |source: &str, target: &str| BindMount {
             source: PathBuf::from(source),
             target: target.parse().unwrap(),
+            read_only: target.ends_with(".conf"),
         };
         let specification = ContainerSpecification {
             stop_signal: Some("SIGINT".parse().unwrap()),
@@ -268,12 +273,16 @@ mod tests {
             mounts: &[
                 mount("/flocker/db", "/var/lib/postgresql"),
                 mount("/flocker/db/data", "/var/lib/postgresql/data"),
+                mount("/var/lib/flocker/files/db/0", "/etc/db.conf"),
             ],
         };
         let body = render_container(&specification, placement);
         let mounts = serde_json::to_value(body.host_config.unwrap().mounts).unwrap();
         assert_eq!(mounts[1]["Source"], "/flocker/db/data");
         assert_eq!(mounts[1]["Target"], "/var/lib/postgresql/data");
+        assert!(mounts[1].get("ReadOnly").is_none());
+        assert_eq!(mounts[2]["Target"], "/etc/db.conf");
+        assert_eq!(mounts[2]["ReadOnly"], true);
         assert_eq!(body.stop_signal.as_deref(), Some("SIGINT"));
         assert_eq!(body.stop_timeout, Some(90));
     }

@@ -73,7 +73,9 @@ fn check_paths(application: &Application) {
             assert_eq!(names.len(), directories.len(), "a directory is there twice");
         }
     }
-    application.scratch.iter().for_each(take);
+    application.scratch.iter().for_each(&mut take);
+    let tmpfs = &application.options.isolation.tmpfs;
+    tmpfs.keys().for_each(take);
 }
 
 fn check_diagnostics(found: &Diagnostics, application: &[u8], deployment: &[u8]) {

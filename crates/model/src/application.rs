@@ -224,9 +224,9 @@ pub struct ContainerSpecification {
     /// How long its process may take to end before it is killed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stop_grace_period: Option<StopGracePeriod>,
-    /// What Docker is told beside that.
+    /// What Docker is told beside that; boxed because it is large, and often nothing.
     #[serde(default, skip_serializing_if = "ContainerOptions::is_unset")]
-    pub options: ContainerOptions,
+    pub options: Box<ContainerOptions>,
     /// The health check, if it is not the image's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub health_check: Option<HealthCheck>,
@@ -261,9 +261,9 @@ impl ContainerSpecification {
             scratch: application.scratch.clone(),
             stop_signal: application.stop_signal,
             stop_grace_period: application.stop_grace_period,
-            options: application.options.clone(),
             health_check: application.health_check.clone(),
             files: application.files.clone(),
+            options: Box::new(application.options.clone()),
         }
     }
 

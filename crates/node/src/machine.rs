@@ -69,6 +69,7 @@ impl Machine<Linux> {
         let directories = FileSystem {
             docker: containers.clone(),
             scratch: settings.state_directory.join("scratch"),
+            files: settings.state_directory.join("files"),
         };
         Ok(Self {
             id,

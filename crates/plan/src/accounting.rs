@@ -50,6 +50,9 @@ pub fn account(
         if in_memory(specification, &path) {
             continue;
         }
+        if specification.files.contains_key(&path) {
+            continue;
+        }
         match enclosing(&mounts, &path) {
             Some((_, inner)) if inner.is_empty() => {}
             Some((outer, inner)) => {

@@ -50,10 +50,7 @@ impl fmt::Display for Action {
                 )
             }
             Self::AwaitCompletion { application } => {
-                write!(
-                    formatter,
-                    "wait until {application} has ended without an error"
-                )
+                write!(formatter, "see {application} end without an error")
             }
             Self::HoldPorts { ports } => {
                 write!(formatter, "hold new connections to {}", PortList(ports))

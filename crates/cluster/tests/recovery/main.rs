@@ -13,6 +13,7 @@
 #[expect(dead_code, reason = "the tests that it is written for use more of it")]
 #[path = "../../../remote/tests/sshd/fixture.rs"]
 mod fixture;
+mod health;
 mod nodes;
 mod registries;
 

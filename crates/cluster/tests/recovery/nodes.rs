@@ -50,6 +50,8 @@ struct World {
     /// The answer of registries about every image.
     registries: Option<RegistryAnswer>,
     death: Option<Death>,
+    /// A kind of step that fails on a node, and why.
+    failing: Option<(NodeName, &'static str, &'static str)>,
     befallen: BTreeMap<NodeName, Afterwards>,
 }
 
@@ -124,11 +126,17 @@ impl Nodes {
         });
     }
 
+    /// Has a kind of step fail on a node from now on.
+    pub(crate) fn fail(&self, (node, kind): (&str, &'static str), why: &'static str) {
+        lock(&self.world).failing = Some((node_name(node), kind, why));
+    }
+
     /// Makes the nodes as good as new. Whatever was to befall them has.
     pub(crate) fn mend(&self) {
         let mut world = lock(&self.world);
         assert!(world.death.is_none(), "{:?} did not happen", world.death);
         world.befallen.clear();
+        world.failing = None;
     }
 
     /// Tells whether `db` runs on a node that owns its volume.
@@ -144,13 +152,32 @@ impl Nodes {
 
     /// Deploys `db` to a node.
     pub(crate) fn deploy(&self, node: &str) -> Ended {
-        let placed = |name: &str| if name == node { "[db]" } else { "[]" };
+        self.deploy_as(node, APPLICATION)
+    }
+
+    /// Deploys `db` to a node, and all other applications of the file to the first.
+    pub(crate) fn deploy_as(&self, node: &str, applications: &str) -> Ended {
+        let names = applications.lines().filter_map(|line| line.split_once(':'));
+        let others: Vec<&str> = names
+            .map(|(name, _)| name)
+            .filter(|name| *name != "db")
+            .collect();
+        let placed = |name: &str| {
+            let here = if name == "node1" {
+                others.as_slice()
+            } else {
+                &[]
+            };
+            let db = (name == node).then_some("db");
+            let all: Vec<&str> = here.iter().copied().chain(db).collect();
+            format!("[{}]", all.join(", "))
+        };
         let (first, second) = (placed("node1"), placed("node2"));
         let deployment = format!("nodes: {{node1: {first}, node2: {second}}}\n");
         let own = &self.servers[0];
         let ended = Command::new(env!("CARGO_BIN_EXE_flocker-cluster"))
             .arg("deploy")
-            .arg(self.file("application.yml", APPLICATION))
+            .arg(self.file("application.yml", applications))
             .arg(self.file("deployment.yml", &deployment))
             .arg("--ssh-config")
             .arg(own.path("config"))
@@ -317,6 +344,11 @@ impl World {
     }
 
     fn run(&mut self, node: &NodeName, (step, action): (StepId, &Action)) -> Event {
+        if let Some((place, kind, message)) = &self.failing
+            && (place, *kind) == (node, action.kind())
+        {
+            return failed(step, message);
+        }
         match simulate(&mut self.observed, (node, action), &BTreeMap::new()) {
             Ok(yielded) => Event::Done {
                 step,

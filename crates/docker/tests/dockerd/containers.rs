@@ -230,5 +230,6 @@ fn bind(source: &std::path::Path) -> flocker_docker::BindMount {
     flocker_docker::BindMount {
         source: source.to_owned(),
         target: "/data".parse().unwrap(),
+        read_only: false,
     }
 }

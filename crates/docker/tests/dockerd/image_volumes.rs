@@ -149,6 +149,7 @@ async fn no_anonymous_volume_is_made_where_a_directory_is_mounted() {
     let bind = |source: &Path, target: &str| BindMount {
         source: source.to_owned(),
         target: target.parse().unwrap(),
+        read_only: false,
     };
     let mounts = [
         bind(volume.path(), "/data"),

@@ -51,13 +51,9 @@ const LOOK: &str = "cat /proc/self/status | while read name value rest; do case 
     echo data >/run/file && cat /run/file; echo no 2>/dev/null >/file || echo read-only; \
     cat /proc/sys/kernel/shmmax /proc/self/oom_score_adj; sleep 1000";
 
-#[tokio::test]
-async fn the_process_is_what_the_options_say() {
-    let Some(docker) = connect().await else {
-        return;
-    };
-    let mut specification = application("optional", LOOK);
-    specification.options = ContainerOptions {
+/// Options that leave a process with little.
+fn restricted() -> ContainerOptions {
+    ContainerOptions {
         process: ProcessOptions {
             entrypoint: Some(vec!["sh".to_owned(), "-c".to_owned()]),
             user: Some(read("1234:2345")),
@@ -83,7 +79,16 @@ async fn the_process_is_what_the_options_say() {
         },
         labels: [(read("com.example.team"), "web".to_owned())].into(),
         ..ContainerOptions::default()
+    }
+}
+
+#[tokio::test]
+async fn the_process_is_what_the_options_say() {
+    let Some(docker) = connect().await else {
+        return;
     };
+    let mut specification = application("optional", LOOK);
+    specification.options = Box::new(restricted());
     specification.command = Some(vec![LOOK.to_owned()]);
     let output = run(&docker, &specification).await;
     let fields: Vec<String> = output

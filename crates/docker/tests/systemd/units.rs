@@ -337,6 +337,24 @@ async fn an_application_that_fails_is_started_again() {
 }
 
 #[tokio::test]
+async fn an_application_that_has_used_up_its_restarts_stays_down() {
+    let Some(bench) = bench().await else { return };
+    let once: RestartPolicy = "on-failure:1".parse().unwrap();
+    let from = event_count();
+    let unit = bench.up_briefly("used-up", once, 5).await;
+    let from = bench.started(&unit, from).await;
+    bench.started(&unit, from).await;
+    bench.wait_for_state(&unit, UnitState::Failed).await;
+    // A deploy starts it all the same, with as many restarts as before.
+    let from = event_count();
+    let unit = bench.up_briefly("used-up", once, 5).await;
+    let from = bench.started(&unit, from).await;
+    bench.started(&unit, from).await;
+    bench.wait_for_state(&unit, UnitState::Failed).await;
+    bench.down(&unit).await;
+}
+
+#[tokio::test]
 async fn a_container_whose_attached_program_dies_is_stopped_before_it_is_started_again() {
     let Some(bench) = bench().await else { return };
     let unit = bench.up("detached", RestartPolicy::Always).await;

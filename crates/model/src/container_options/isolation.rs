@@ -32,7 +32,7 @@ pub struct IsolationOptions {
     /// Whether it may do everything that the node may.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub privileged: bool,
-    /// Options of AppArmor, seccomp and the like.
+    /// Options of `AppArmor`, seccomp and the like.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub security_opt: BTreeSet<SecurityOption>,
     /// Kernel parameters of the container itself; those of its network are in [`NetworkIdentity`].

@@ -1,5 +1,6 @@
 //! Starting and stopping applications: volume, network namespace, container, unit.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -17,7 +18,7 @@ use crate::failure::OrFailure as _;
 use crate::machine::Machine;
 use crate::places::reach;
 use crate::platform::{
-    Containers as _, Directories as _, OwnedVolume as _, Platform, Routes as _, Steady, Units as _,
+    Containers as _, Directories as _, OwnedVolume as _, Platform, Routes as _, Units as _,
     Volumes as _,
 };
 
@@ -30,17 +31,11 @@ const SIGKILL: u8 = 9;
 /// **Source**: Docker's documentation, `docker run`, exit status: 128 and the signal's number.
 const KILLED: i64 = 137;
 /// How long a start may take until the container runs.
-const START_PATIENCE: Duration = Duration::from_secs(300);
-/// How long the check that an image brings along may neither pass nor fail for good.
-const HEALTH_PATIENCE: Duration = Duration::from_secs(600);
+pub(super) const START_PATIENCE: Duration = Duration::from_secs(300);
 /// How long a container must run to count as started rather than as ending in a loop.
 ///
 /// Short, because clients wait meanwhile.
 const STEADY: Duration = Duration::from_millis(500);
-/// How long it must run once its clients no longer wait, so that what ends in a slower loop, such
-/// as one that first looks for a peer, is told as well.
-const SETTLED: Duration = Duration::from_secs(5);
-
 /// Makes everything ready that an application's first instruction may rely on, in an order in
 /// which nothing can be used before it is there: volume, namespace, links, container.
 ///
@@ -100,10 +95,11 @@ async fn program_links(
 /// Starts an application, made anew where its configuration differs.
 pub(super) async fn start(
     machine: &Machine<impl Platform>,
-    (specification, links, volume): (ContainerSpecification, ContainerLinks, Option<Epoch>),
+    record: RememberedApplication,
     progress: &ProgressSender,
 ) -> Result<StepDone, StepFailure> {
-    let name = specification.application.clone();
+    let name = record.specification.application.clone();
+    let volume = record.volume;
     let tell = |what: &str| {
         let what = format!("{what} {name}");
         // Nobody may be listening any more.
@@ -112,12 +108,6 @@ pub(super) async fn start(
             done: 0,
             total: None,
         });
-    };
-    let record = RememberedApplication {
-        specification,
-        links,
-        volume,
-        retired: false,
     };
     let notes = take_down_if_different(machine, &record).await?;
     reach(|| "start-application.taken-down".to_owned()).await;
@@ -146,34 +136,8 @@ pub(super) async fn start(
 }
 
 /// Tells whether an application may have done all that it is for as soon as it was started.
-fn may_end(record: &RememberedApplication) -> bool {
+pub(super) fn may_end(record: &RememberedApplication) -> bool {
     record.specification.restart != RestartPolicy::Always
-}
-
-/// Waits until an application has stayed up for a while and passes its image's health check.
-pub(super) async fn await_health(
-    machine: &Machine<impl Platform>,
-    name: &ApplicationName,
-    progress: &ProgressSender,
-) -> Result<Change, StepFailure> {
-    // Nobody may be listening any more.
-    let _ = progress.send(Progress {
-        what: format!("see {name} stay up"),
-        done: 0,
-        total: None,
-    });
-    let containers = &machine.containers;
-    let record = machine.store.application(name).or_failure()?;
-    let may_end = record.as_ref().is_some_and(may_end);
-    let watch = containers.watch_run(name);
-    let steady = containers
-        .wait_until_steady(watch, may_end, (SETTLED, START_PATIENCE))
-        .await?;
-    reach(|| "await-health.steady".to_owned()).await;
-    if steady == Steady::Runs {
-        containers.wait_until_healthy(name, HEALTH_PATIENCE).await?;
-    }
-    Ok(Change::Unchanged)
 }
 
 /// Stops a container that was made from something else, so that it can be made again.
@@ -259,6 +223,7 @@ fn unit_specification(
         .has_volume()
         .then(|| machine.volumes.mountpoint_of(name));
     UnitSpecification {
+        dependencies: record.dependencies.clone(),
         volume,
         stop_mark: machine.store.stop_mark(name),
         stop_grace: grace_of(Some(specification)).into(),
@@ -325,6 +290,9 @@ pub(super) async fn remove(
     // Before the container: the next deploy finds what has one, and goes on.
     machine.directories.remove_scratch(name).await?;
     reach(|| "remove-application.scratch-removed".to_owned()).await;
+    let none = BTreeMap::new();
+    machine.directories.forget_other_files(name, &none).await?;
+    reach(|| "remove-application.files-removed".to_owned()).await;
     machine.containers.remove_container(name).await?;
     reach(|| "remove-application.container-removed".to_owned()).await;
     machine.containers.remove_namespace(name).await?;

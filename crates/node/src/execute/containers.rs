@@ -12,7 +12,7 @@ use crate::platform::{
     Containers as _, Directories as _, Platform, Volumes as _, WantedDirectories,
 };
 
-/// Makes sure of the container, and of a directory for each of its mount points.
+/// Makes sure of the container, of a directory for each of its mount points, and of its files.
 ///
 /// A container that is as specified is left as it is, with what it has mounted: it may have been made
 /// by an earlier release, which let Docker make volumes.
@@ -21,19 +21,30 @@ pub(super) async fn ensure_container(
     specification: &ContainerSpecification,
     volume: Option<&Path>,
 ) -> Result<(), StepFailure> {
-    let containers = &machine.containers;
+    let (containers, directories) = (&machine.containers, &machine.directories);
+    let name = &specification.application;
+    let files = directories.ensure_files(name, &specification.files).await?;
     if containers.has_container(specification, volume).await? {
         // Docker looks the directories up again at each start, and would follow a link.
-        let name = &specification.application;
         let sources = containers.bind_sources(name).await?;
-        let directories = &machine.directories;
-        return directories.check_sources(name, volume, &sources).await;
+        directories.check_sources(name, volume, &sources).await?;
+        directories
+            .forget_other_files(name, &specification.files)
+            .await?;
+        return Ok(());
     }
     let accounted = account_for(machine, specification).await?;
     let wanted = wanted_directories(specification, volume, &accounted);
-    let mounts = machine.directories.ensure(wanted).await?;
+    let mut mounts = directories.ensure(wanted).await?;
+    mounts.extend(files);
+    // A path sorts before every path inside it.
+    mounts.sort_by(|one, other| one.target.cmp(&other.target));
     containers
         .ensure_container(specification, volume, &mounts)
+        .await?;
+    // The container that saw them is gone.
+    directories
+        .forget_other_files(name, &specification.files)
         .await?;
     Ok(())
 }

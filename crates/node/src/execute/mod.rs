@@ -7,8 +7,9 @@ mod membership;
 mod push;
 mod routes;
 mod volumes;
+mod waiting;
 
-use flocker_model::OwnerClaim;
+use flocker_model::{OwnerClaim, RememberedApplication};
 use flocker_plan::{Action, Handoff, ImageSource, PushKind};
 use flocker_remote::protocol::{Change, Progress, StepDone, StepFailure};
 use tokio::sync::mpsc;
@@ -66,8 +67,15 @@ async fn run(
             specification,
             links,
             volume,
+            dependencies,
         } => {
-            let wanted = (specification, links, volume);
+            let wanted = RememberedApplication {
+                specification,
+                links,
+                volume,
+                retired: false,
+                dependencies,
+            };
             Box::pin(applications::start(machine, wanted, progress)).await
         }
         other => {
@@ -222,7 +230,10 @@ async fn run_locally(
             applications::set_links(machine, &application, links).await
         }
         Action::AwaitHealth { application } => {
-            applications::await_health(machine, &application, progress).await
+            waiting::await_health(machine, &application, progress).await
+        }
+        Action::AwaitCompletion { application } => {
+            waiting::await_completion(machine, &application, progress).await
         }
         Action::HoldPorts { ports } => routes::hold(machine, &ports).await,
         Action::SwitchRoutes { ports, .. } => routes::switch(machine, &ports).await,

@@ -10,7 +10,7 @@ use flocker_docker::{
     StartWatch,
 };
 use flocker_model::{
-    ApplicationName, ContainerSpecification, ImageDetails, ImageName, ImageReference,
+    ApplicationName, CheckOrigin, ContainerSpecification, ImageDetails, ImageName, ImageReference,
     NetworkIdentity, RegistryAnswer,
 };
 use flocker_remote::protocol::{Change, StepFailure};
@@ -150,10 +150,19 @@ impl Containers for Docker {
     async fn wait_until_healthy(
         &self,
         application: &ApplicationName,
-        patience: Duration,
+        origin: CheckOrigin,
     ) -> Result<(), StepFailure> {
-        let healthy = Docker::wait_until_healthy(self, application, patience).await;
+        let healthy = Docker::wait_until_healthy(self, application, origin).await;
         healthy.or_failure()
+    }
+
+    async fn wait_until_completed(
+        &self,
+        application: &ApplicationName,
+        attempts: u32,
+    ) -> Result<(), StepFailure> {
+        let completed = Docker::wait_until_completed(self, application, attempts).await;
+        completed.or_failure()
     }
 
     async fn pull_image(

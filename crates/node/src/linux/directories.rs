@@ -1,5 +1,6 @@
 //! Directories are the file system's, and what a new one holds is the image's.
 
+use std::collections::BTreeMap;
 use std::fs::{self, DirBuilder};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::DirBuilderExt as _;
@@ -7,16 +8,16 @@ use std::path::{Path, PathBuf};
 
 use flocker_docker::{BindMount, Docker, ImageContent};
 use flocker_model::{
-    ApplicationName, DIRECTORIES_MARKER, MountPath, MountSource, VolumeFill, VolumeLayout,
+    ApplicationName, ContainerFile, DIRECTORIES_MARKER, MountPath, MountSource, VolumeFill, VolumeLayout,
 };
 use flocker_remote::protocol::{Change, StepFailure};
 
-use super::changed;
+use super::{changed, files};
 use crate::failure::{OrFailure as _, failed_to, failure_of};
 use crate::platform::{Directories, WantedDirectories};
 
 /// What the name of a directory begins with that is being filled.
-const UNFINISHED: &str = ".flocker-new-";
+pub(super) const UNFINISHED: &str = ".flocker-new-";
 
 /// The directories of this machine.
 #[derive(Debug, Clone)]
@@ -25,6 +26,8 @@ pub(crate) struct FileSystem {
     pub(crate) docker: Docker,
     /// Below which each application has its scratch directories.
     pub(crate) scratch: PathBuf,
+    /// Below which each application has the files that it is given.
+    pub(crate) files: PathBuf,
 }
 
 impl Directories for FileSystem {
@@ -81,6 +84,7 @@ impl Directories for FileSystem {
             binds.push(BindMount {
                 source,
                 target: mount.target.clone(),
+                read_only: false,
             });
         }
         Ok(binds)
@@ -121,6 +125,22 @@ impl Directories for FileSystem {
             }
         }
         Ok(())
+    }
+
+    async fn ensure_files(
+        &self,
+        application: &ApplicationName,
+        files: &BTreeMap<MountPath, ContainerFile>,
+    ) -> Result<Vec<BindMount>, StepFailure> {
+        files::ensure(&self.files.join(application.as_str()), files)
+    }
+
+    async fn forget_other_files(
+        &self,
+        application: &ApplicationName,
+        files: &BTreeMap<MountPath, ContainerFile>,
+    ) -> Result<Change, StepFailure> {
+        files::forget_others(&self.files.join(application.as_str()), files)
     }
 
     async fn remove_scratch(&self, application: &ApplicationName) -> Result<Change, StepFailure> {
@@ -293,7 +313,7 @@ fn is_directory_all_the_way(root: &Path, inner: &Path) -> Result<bool, StepFailu
 }
 
 /// Removes what an interrupted filling left.
-fn remove_left_over(path: &Path) -> Result<(), StepFailure> {
+pub(super) fn remove_left_over(path: &Path) -> Result<(), StepFailure> {
     match fs::remove_dir_all(path) {
         Err(error) if error.kind() != ErrorKind::NotFound => Err(failed_to(
             format!("cannot remove {}", path.display()),
@@ -304,13 +324,13 @@ fn remove_left_over(path: &Path) -> Result<(), StepFailure> {
 }
 
 /// Makes a directory that only root gets through, and its parents, unless they are there.
-fn make_all(path: &Path) -> Result<(), StepFailure> {
+pub(super) fn make_all(path: &Path) -> Result<(), StepFailure> {
     let made: io::Result<()> = DirBuilder::new().mode(0o700).recursive(true).create(path);
     made.or_failed_to(format!("cannot make the directory {}", path.display()))
 }
 
 /// Makes a directory.
-fn make(path: &Path, mode: u32) -> Result<(), StepFailure> {
+pub(super) fn make(path: &Path, mode: u32) -> Result<(), StepFailure> {
     DirBuilder::new()
         .mode(mode)
         .create(path)

@@ -3,6 +3,7 @@
 
 mod containers;
 mod directories;
+mod files;
 mod peers;
 mod routes;
 mod units;

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use flocker_docker::{BindMount, ContainerObservation, EngineObservation};
 use flocker_model::{
-    ApplicationName, ByteCount, ContainerSpecification, ImageDetails, ImageName, ImageReference,
-    NetworkIdentity, RegistryAnswer,
+    ApplicationName, ByteCount, CheckOrigin, ContainerSpecification, ImageDetails, ImageName,
+    ImageReference, NetworkIdentity, RegistryAnswer,
 };
 use flocker_remote::protocol::{Change, StepFailure};
 use tokio::io::AsyncRead;
@@ -133,12 +133,20 @@ pub(crate) trait Containers: Clone + Debug + Send + Sync + 'static {
         durations: (Duration, Duration),
     ) -> impl Future<Output = Result<Steady, StepFailure>> + Send;
 
-    /// Waits, for `patience` at most, until the check that a container's image brings along passes;
-    /// one without a check is healthy.
+    /// Waits until a container's health check passes, for as long as its settings allow; one without a
+    /// check is healthy.
     fn wait_until_healthy(
         &self,
         application: &ApplicationName,
-        patience: Duration,
+        origin: CheckOrigin,
+    ) -> impl Future<Output = Result<(), StepFailure>> + Send;
+
+    /// Waits until an application has ended without an error; fails after so many failed attempts, or
+    /// when it is not started again.
+    fn wait_until_completed(
+        &self,
+        application: &ApplicationName,
+        attempts: u32,
     ) -> impl Future<Output = Result<(), StepFailure>> + Send;
 
     /// Gets an image from its registry.

@@ -1,10 +1,11 @@
 //! The directories of the node that containers see at their mount points.
 
+use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::path::{Path, PathBuf};
 
 use flocker_docker::BindMount;
-use flocker_model::{ApplicationName, ContainerMount, ContainerUser, ImageReference, VolumeFill};
+use flocker_model::{ApplicationName, ContainerMount, ContainerUser, ImageReference, VolumeFill, ContainerFile, MountPath};
 use flocker_remote::protocol::{Change, StepFailure};
 
 /// The directories that a container is to see.
@@ -59,6 +60,22 @@ pub(crate) trait Directories: Clone + Debug + Send + Sync + 'static {
         volume: Option<&Path>,
         sources: &[PathBuf],
     ) -> impl Future<Output = Result<(), StepFailure>> + Send;
+
+    /// Makes sure of the files that a container is given: whole, with their owners and permissions.
+    /// Those of another configuration of the application are left as they are, because the
+    /// container that sees them may yet be started again.
+    fn ensure_files(
+        &self,
+        application: &ApplicationName,
+        files: &BTreeMap<MountPath, ContainerFile>,
+    ) -> impl Future<Output = Result<Vec<BindMount>, StepFailure>> + Send;
+
+    /// Removes all files of an application but these.
+    fn forget_other_files(
+        &self,
+        application: &ApplicationName,
+        files: &BTreeMap<MountPath, ContainerFile>,
+    ) -> impl Future<Output = Result<Change, StepFailure>> + Send;
 
     /// Removes an application's scratch directories with all that is in them.
     fn remove_scratch(

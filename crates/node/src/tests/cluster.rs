@@ -7,8 +7,8 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use flocker_model::{
-    ApplicationName, Contact, Deployment, ImageId, ImageName, NodeName, Observed, OperatorImage,
-    OperatorStore, UnitState, VolumeHolder, VolumeRole,
+    ApplicationName, Contact, DependencyCondition, Deployment, ImageId, ImageName, NodeName,
+    Observed, OperatorImage, OperatorStore, UnitState, VolumeHolder, VolumeRole,
 };
 use flocker_plan::{Action, Goal, Handoff, ImageSource, Plan, Scope, StepId, Yield, plan};
 use flocker_remote::protocol::StepFailure;
@@ -380,13 +380,27 @@ impl Cluster {
         self.check_owners();
         for (name, application, node) in deployment.placed() {
             let state = self.nodes[node].host.state();
-            assert!(state.running.processes.runs(name), "{name} runs on {node}");
+            let is_awaited = deployment
+                .applications
+                .values()
+                .any(|other| other.depends_on.get(name) == Some(&DependencyCondition::Completed));
+            let runs = state.running.processes.runs(name);
+            assert!(runs || is_awaited, "{name} runs on {node}");
             if application.volume.is_some() {
                 let volume = &state.disk.pool.volumes[name];
                 let acknowledged = self.acknowledged.get(name).cloned().unwrap_or_default();
                 assert_eq!(volume.contents, acknowledged, "{name} has every record");
             }
         }
+    }
+
+    /// Lists how many sets of files a machine has for each application.
+    pub(super) fn kept_files(&self, name: &NodeName) -> BTreeMap<ApplicationName, usize> {
+        let state = self.nodes[name].host.state();
+        let files = state.disk.scratch.files.iter();
+        files
+            .map(|(application, digests)| (application.clone(), digests.len()))
+            .collect()
     }
 
     /// Never two owners, but for one whose place was taken on purpose; never two writers, never one

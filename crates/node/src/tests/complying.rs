@@ -20,6 +20,25 @@ fn left(complied: &Complied) -> Vec<(&ApplicationName, &NodeName)> {
 }
 
 #[tokio::test]
+async fn other_names_give_an_application_another_network() {
+    let mut machines = Cluster::new(1);
+    let (node, application) = (node_name(0), application_name(0));
+    let named = Wish {
+        named: true,
+        ..Wish::at(0)
+    };
+    machines.converge(&deployment(1, &[Wish::at(0)])).await;
+    let holder = |machines: &Cluster| machines.machine(&node).containers.holder(&application);
+    let before = holder(&machines).unwrap();
+    // What stays is its routes, which follow.
+    machines.converge(&deployment(1, &[named])).await;
+    let renamed = holder(&machines).unwrap();
+    assert_ne!(renamed, before);
+    machines.converge(&deployment(1, &[named])).await;
+    assert_eq!(holder(&machines).unwrap(), renamed);
+}
+
+#[tokio::test]
 async fn a_machine_complies_as_far_as_it_can_alone() {
     let mut machines = Cluster::new(2);
     let (old, new) = (node_name(0), node_name(1));

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use flocker_model::{ContainerFile, Deployment, NodeName};
+use flocker_model::{ContainerFile, Deployment, FileMode, NodeName};
 use flocker_plan::plan;
 use flocker_remote::protocol::{LockHolder, LockPurpose};
 
@@ -55,6 +55,9 @@ async fn assert_kept_where_placed(machines: &Cluster, deployment: &Deployment) {
     for node in (0..NODES).map(node_name) {
         let settings = &machines.machine(&node).settings;
         let said = serde_json::to_string(observed.node(&node).unwrap()).unwrap();
+        let placed = deployment.nodes[&node].iter();
+        let files = placed.map(|name| (name.clone(), 1)).collect();
+        assert_eq!(machines.kept_files(&node), files, "files on {node}");
         for (index, name) in (0..3).map(|index| (index, application_name(index))) {
             let is_here = deployment.place_of(&name) == Some(&node);
             for secret in secrets_of(index) {
@@ -83,7 +86,13 @@ async fn a_node_keeps_no_secret_of_what_it_does_not_run() {
     let second = placed([1, 1, 1]);
     machines.converge(&second).await;
     assert_kept_where_placed(&machines, &second).await;
-    let back = placed([0, 0, 0]);
+    // A changed file takes the place of the former one.
+    let mut back = placed([0, 0, 0]);
+    for application in back.applications.values_mut() {
+        for file in application.files.values_mut() {
+            file.mode = FileMode::new(0o400).unwrap();
+        }
+    }
     machines.converge(&back).await;
     assert_kept_where_placed(&machines, &back).await;
 }

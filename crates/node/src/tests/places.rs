@@ -11,7 +11,7 @@ use super::scripts::{Deploy, Promote, Restore, Script as _};
 use super::wish::{Wish, application_name, deployment};
 
 /// How many kinds of actions there are; a push is two, with the application running and without.
-const KINDS: usize = 23;
+const KINDS: usize = 24;
 
 /// The places inside a step, between `before` and `after`.
 enum Inside {
@@ -52,7 +52,9 @@ fn inside(action: &Action) -> Inside {
             from: ImageSource::Registry(_),
             ..
         } => Inside::Nowhere("one request to Docker"),
-        Action::CheckImage { .. } => Inside::Nowhere("nothing is changed"),
+        Action::CheckImage { .. } | Action::AwaitCompletion { .. } => {
+            Inside::Nowhere("nothing is changed")
+        }
         Action::CreateVolume { .. } => Inside::Volumes(&["made", "mounted", "filled", "whole"]),
         Action::ResizeVolume { .. } | Action::RecordOwner { .. } => {
             Inside::Nowhere("one `zfs set`, which is one transaction")
@@ -77,6 +79,7 @@ fn inside(action: &Action) -> Inside {
             "container-removed",
             "namespace-removed",
             "scratch-removed",
+            "files-removed",
             "forgotten",
             "table-remembered",
             "table-programmed",
@@ -163,6 +166,14 @@ async fn do_everything() -> Seen {
         version: true,
         ..Wish::at(place)
     };
+    let job = Wish {
+        once: true,
+        ..Wish::at(1)
+    };
+    let dependent = Wish {
+        dependent: true,
+        ..Wish::at(0)
+    };
     let mut machines = Cluster::new(NODES);
     for wishes in [
         [Wish::at(0), idle, Wish::at(0)],
@@ -171,6 +182,7 @@ async fn do_everything() -> Seen {
         [newer(1), newer(1), idle],
         [newer(0), newer(1), idle],
         [newer(1), newer(1), idle],
+        [newer(1), job, dependent],
     ] {
         let wanted = Deploy(deployment(NODES, &wishes));
         let decided = wanted.decide(&machines).await;

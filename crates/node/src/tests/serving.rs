@@ -126,6 +126,7 @@ async fn a_restore_waits_for_a_deploy_and_follows_it() {
         links: BTreeMap::new(),
         volume: None,
         retired: false,
+        dependencies: BTreeSet::new(),
     };
     machine.store.set_application(&started).unwrap();
     drop(lock);

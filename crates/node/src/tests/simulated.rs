@@ -63,7 +63,7 @@ fn every_action_does_to_a_machine_what_simulating_it_says() {
     result.unwrap_or_else(|failure| panic!("{failure}"));
     // Each kind of action was among them, or this shows less than it says.
     let seen = seen.into_inner();
-    assert_eq!(seen.len(), 19, "{seen:?}");
+    assert_eq!(seen.len(), 20, "{seen:?}");
 }
 
 /// Goes through one sequence; returns the kinds of actions that were done.

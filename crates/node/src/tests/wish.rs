@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use flocker_model::{
-    Application, ApplicationName, ByteCount, Deployment, ImageReference, Link, NodeName, Port,
-    Protocol, RestartPolicy, VolumeLayout, VolumeSpecification,
+    Application, ApplicationName, ByteCount, DependencyCondition, Deployment, ImageReference, Link,
+    NodeName, Port, Protocol, RestartPolicy, VolumeLayout, VolumeSpecification,
 };
 use proptest::prelude::{Strategy, any};
 use proptest::{collection, option};
@@ -45,6 +45,10 @@ pub(super) struct Wish {
     pub(super) shifted: bool,
     /// Whether it is left alone once it has ended by itself.
     pub(super) once: bool,
+    /// Whether it has a host name of its own, for which its network is made anew.
+    pub(super) named: bool,
+    /// Whether it waits for the application before it.
+    pub(super) dependent: bool,
 }
 
 impl Wish {
@@ -57,22 +61,27 @@ impl Wish {
             linked: false,
             shifted: false,
             once: false,
+            named: false,
+            dependent: false,
         }
     }
 }
 
 /// Makes up what should be on `nodes` machines.
 pub(super) fn wishes(nodes: usize) -> impl Strategy<Value = Vec<Wish>> {
-    let choices = (any::<[bool; 4]>(), proptest::bool::weighted(0.2));
+    let rarely = proptest::bool::weighted;
+    let choices = (any::<[bool; 4]>(), rarely(0.2), rarely(0.2), rarely(0.3));
     let wish = (option::weighted(0.85, 0..nodes), choices);
     let wish = wish.prop_map(
-        |(place, ([version, limited, linked, shifted], once))| Wish {
+        |(place, ([version, limited, linked, shifted], once, named, dependent))| Wish {
             place,
             version,
             limited,
             linked,
             shifted,
             once,
+            named,
+            dependent,
         },
     );
     collection::vec(wish, APPLICATIONS)
@@ -90,8 +99,17 @@ pub(super) fn deployment(nodes: usize, wishes: &[Wish]) -> Deployment {
     for (index, wish) in wishes.iter().enumerate() {
         let next = (index + 1) % wishes.len();
         let outside = 8000 + u16::try_from((index + shift) % wishes.len()).unwrap();
+        let before = index.checked_sub(1).filter(|_| wish.dependent);
+        let depends_on = before.map(|before| {
+            let condition = if wishes[before].once {
+                DependencyCondition::Completed
+            } else {
+                DependencyCondition::Healthy
+            };
+            (application_name(before), condition)
+        });
         let image: ImageReference = name(if wish.version { "image:2" } else { "image:1" });
-        let application = Application {
+        let mut application = Application {
             volume: (index + 1 < APPLICATIONS).then(|| VolumeSpecification {
                 layout: VolumeLayout::Whole {
                     mountpoint: name("/data"),
@@ -114,8 +132,10 @@ pub(super) fn deployment(nodes: usize, wishes: &[Wish]) -> Deployment {
             } else {
                 RestartPolicy::Always
             },
+            depends_on: depends_on.into_iter().collect(),
             ..Application::new(image)
         };
+        application.options.network.hostname = wish.named.then(|| name("other"));
         let name = application_name(index);
         deployment.applications.insert(name.clone(), application);
         if let Some(place) = wish.place {

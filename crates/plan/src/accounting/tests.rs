@@ -85,7 +85,7 @@ fn a_volume_of_the_image_elsewhere_is_refused_where_there_is_data() {
         format!("{}\n{}", refused.problem(&"kafka:3"), refused.hint()),
         @"
     image kafka:3 declares /database, /log as volumes, which no mount point of the application covers
-    if it is data, list it with the application's other mount points in `volumes`, and it moves with the application; if it can be lost, write `scratch: [/database, /log]`: a directory of the node that does not move
+    if it is data, list it with the application's other mount points in `volumes`, and it moves with the application; if it can be lost, write `scratch: [/database, /log]`: a directory of the node that does not move, or `tmpfs: [/database, /log]`: memory
     "
     );
 }
@@ -119,6 +119,26 @@ fn paths(most: usize) -> impl Strategy<Value = BTreeSet<String>> {
     prop::collection::btree_set(path(), 0..=most)
 }
 
+/// Tells whether a file system in memory can be at `path`: the configuration lets none be at, above
+/// or below a mount point of the volume.
+fn apart(specification: &ContainerSpecification, path: &MountPath) -> bool {
+    declared(specification).iter().all(|mount| {
+        let target = &mount.target;
+        target.relative(path).is_none() && path.relative(target).is_none()
+    })
+}
+
+#[test]
+fn a_volume_of_the_image_may_be_in_memory() {
+    let mut database = specification(Some("/data"), &[], &[]);
+    database.options.isolation.tmpfs = [("/run/x/".parse().unwrap(), "".parse().unwrap())].into();
+    let accounted = account(&database, &declares(&["/run/x", "/data/x"])).unwrap();
+    assert_eq!(shown(&accounted), ["/data volume/", "/data/x volume/x"]);
+    // A volume of its own inside of that is not: Docker would make one.
+    let refused = account(&database, &declares(&["/run/x/y"])).unwrap_err();
+    assert_eq!(refused.paths, declares(&["/run/x/y"]));
+}
+
 proptest! {
     /// The data-loss case: nothing that the image or the user calls a volume may be outside of the
     /// dataset, but for what is scratch; and Docker must find nothing to make a volume for.
@@ -127,6 +147,7 @@ proptest! {
         whole in prop::option::of(path()),
         directories in paths(3),
         scratch in paths(2),
+        memory in paths(2),
         image in paths(4),
         below in path(),
     ) {
@@ -150,15 +171,25 @@ proptest! {
             .map(String::as_str)
             .filter(|path| !taken.contains(path))
             .collect();
-        let specification = specification(whole.as_deref(), &named, &scratch);
+        let mut specification = specification(whole.as_deref(), &named, &scratch);
+        let memory: BTreeSet<MountPath> = memory
+            .iter()
+            .map(|path| path.parse().unwrap())
+            .filter(|path| apart(&specification, path))
+            .collect();
+        let tmpfs = memory.iter().map(|path| (path.clone(), "".parse().unwrap()));
+        specification.options.isolation.tmpfs = tmpfs.collect();
         let has_volume = specification.has_volume();
         let user: Vec<MountPath> = declared(&specification)
             .into_iter()
             .map(|mount| mount.target)
             .collect();
         let covered = |path: &MountPath| user.iter().any(|outer| outer.relative(path).is_some());
-        let image_paths: Vec<MountPath> =
-            image.iter().map(|path| path.parse().unwrap()).collect();
+        let image_paths: Vec<MountPath> = image
+            .iter()
+            .map(|path| path.parse().unwrap())
+            .filter(|path| !memory.contains(path))
+            .collect();
         match account(&specification, &image) {
             Err(refused) => {
                 prop_assert!(has_volume);

@@ -8,7 +8,7 @@ use flocker_model::{
 };
 
 use crate::steps::Because;
-use crate::{Action, StepId};
+use crate::{Action, OutcomeKind, StepId};
 
 use super::need::Need;
 use super::state::Planner;
@@ -79,6 +79,18 @@ impl Planner<'_> {
     ) {
         if matches!(application.health_check, Some(HealthCheck::Enabled(_))) {
             self.await_healthy(name);
+        }
+    }
+
+    /// Calls no application done that is waited for and was changed, before it is as it has to be.
+    pub(super) fn finish_when_awaited(&mut self) {
+        for (name, progress) in &self.progress {
+            if let Some(outcome) = self.plan.outcomes.get_mut(name)
+                && outcome.kind != OutcomeKind::Unchanged
+            {
+                outcome.done_after.extend(progress.healthy);
+                outcome.done_after.extend(progress.completed);
+            }
         }
     }
 

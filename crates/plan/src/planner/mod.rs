@@ -64,6 +64,7 @@ fn planned<'a>(goal: &'a Goal<'a>, observed: &'a Observed) -> Planner<'a> {
     for application in in_start_order(goal.deployment) {
         planner.place_or_report(&application);
     }
+    planner.finish_when_awaited();
     planner.retire_unwanted();
     planner.prune_settled();
     planner.finish_networks();

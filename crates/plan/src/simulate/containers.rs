@@ -86,7 +86,6 @@ fn await_completion(state: &mut NodeState, application: &ApplicationName) -> Res
         (ContainerStatus::Running { .. }, Some(_)) => {
             container.status = ContainerStatus::Stopped { exit_code: 0 };
             container.unit = UnitState::Inactive;
-            container.links = None;
             Ok(())
         }
     }

@@ -35,11 +35,13 @@ pub enum Chapter {
     FlushedRuleset,
     /// An application takes a while to stop.
     SlowStop,
+    /// An application waits for the health of another.
+    Dependencies,
 }
 
 impl Chapter {
     /// All of them, in order.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::FirstDeploy,
         Self::SecondDeploy,
         Self::Move,
@@ -55,6 +57,7 @@ impl Chapter {
         Self::FirstFill,
         Self::FlushedRuleset,
         Self::SlowStop,
+        Self::Dependencies,
     ];
 
     /// The heading.
@@ -75,6 +78,7 @@ impl Chapter {
             Self::FirstFill => "an image with content fills a new volume",
             Self::FlushedRuleset => "the firewall's rules are flushed",
             Self::SlowStop => "applications that take a while to stop",
+            Self::Dependencies => "an application that waits for another",
         }
     }
 }

@@ -3,6 +3,7 @@
 
 mod changes;
 mod chapter;
+mod dependencies;
 mod everything;
 mod first_fill;
 mod image_volumes;
@@ -103,6 +104,7 @@ impl Migration<'_> {
             Chapter::FirstFill => self.first_fill().await,
             Chapter::FlushedRuleset => self.flushed_ruleset().await,
             Chapter::SlowStop => self.slow_stop().await,
+            Chapter::Dependencies => self.dependencies().await,
         }
     }
 

@@ -10,8 +10,8 @@ use flocker_docker::{
     ApplicationContainer, BindMount, ContainerObservation, EngineObservation, NamespaceContainer,
 };
 use flocker_model::{
-    ApplicationName, ContainerSpecification, ContainerStatus, Digest, Health, ImageDetails,
-    ImageId, ImageName, ImageReference, NetworkIdentity, RegistryAnswer, UnitState,
+    ApplicationName, CheckOrigin, ContainerSpecification, ContainerStatus, Digest, Health,
+    ImageDetails, ImageId, ImageName, ImageReference, NetworkIdentity, RegistryAnswer, UnitState,
 };
 use flocker_remote::protocol::{Change, StepFailure};
 use tokio::io::{AsyncRead, AsyncReadExt as _};
@@ -84,6 +84,17 @@ impl Processes {
         self.namespaces
             .values()
             .any(|(holder, _)| *holder == process)
+    }
+}
+
+impl FakeContainers {
+    /// Returns the process that holds an application's namespace, and the address that it has.
+    pub(in crate::tests) fn holder(
+        &self,
+        application: &ApplicationName,
+    ) -> Option<(u32, Ipv4Addr)> {
+        let state = self.host.state();
+        state.running.processes.namespaces.get(application).copied()
     }
 }
 
@@ -412,12 +423,16 @@ impl Containers for FakeContainers {
     async fn wait_until_steady(
         &self,
         watch: ApplicationName,
-        _may_end: bool,
+        may_end: bool,
         _durations: (Duration, Duration),
     ) -> Result<Steady, StepFailure> {
         let waited = self.host.act(|state| {
+            let container = state.disk.docker.applications.get(&watch);
+            let has_ended = container.is_some_and(|container| container.exit_code == 0);
             if state.running.processes.runs(&watch) {
                 Ok(Steady::Runs)
+            } else if may_end && has_ended {
+                Ok(Steady::HasEnded)
             } else {
                 Err(failure_of("it ended right after its start"))
             }
@@ -428,7 +443,7 @@ impl Containers for FakeContainers {
     async fn wait_until_healthy(
         &self,
         application: &ApplicationName,
-        _patience: Duration,
+        _origin: CheckOrigin,
     ) -> Result<(), StepFailure> {
         let waited = self.host.act(|state| {
             let processes = &mut state.running.processes;
@@ -437,6 +452,24 @@ impl Containers for FakeContainers {
                 Ok(())
             } else {
                 Err(failure_of("it ended before its health check passed"))
+            }
+        });
+        waited.await
+    }
+
+    /// A job that runs is done as soon as somebody waits for it.
+    async fn wait_until_completed(
+        &self,
+        application: &ApplicationName,
+        _attempts: u32,
+    ) -> Result<(), StepFailure> {
+        let waited = self.host.act(|state| {
+            if state.end_container(application) {
+                state.running.units.set(application, UnitState::Inactive);
+            }
+            match state.disk.docker.applications.get(application) {
+                Some(container) if container.exit_code == 0 => Ok(()),
+                _ => Err(failure_of("it did not complete")),
             }
         });
         waited.await

@@ -1,10 +1,10 @@
 //! Directories in memory: only which scratch there is matters to tests.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use flocker_docker::BindMount;
-use flocker_model::{ApplicationName, MountSource, VolumeFill};
+use flocker_model::{ApplicationName, ContainerFile, Digest, MountPath, MountSource, VolumeFill};
 use flocker_remote::protocol::{Change, StepFailure};
 
 use super::{Host, changed};
@@ -21,6 +21,8 @@ pub(crate) struct FakeDirectories {
 pub(crate) struct Scratch {
     /// The applications that have scratch directories.
     pub(in crate::tests) applications: BTreeSet<ApplicationName>,
+    /// The files that applications are given, by their digest.
+    pub(in crate::tests) files: BTreeMap<ApplicationName, BTreeSet<Digest>>,
     /// The volumes that were filled, each as often as it was.
     pub(in crate::tests) filled: Vec<ApplicationName>,
 }
@@ -57,6 +59,7 @@ impl Directories for FakeDirectories {
                 binds.push(BindMount {
                     source,
                     target: mount.target.clone(),
+                    read_only: false,
                 });
             }
             Ok(binds)
@@ -82,5 +85,46 @@ impl Directories for FakeDirectories {
             .host
             .act(|state| Ok(changed(state.disk.scratch.applications.remove(application))));
         removed.await
+    }
+
+    async fn ensure_files(
+        &self,
+        application: &ApplicationName,
+        files: &BTreeMap<MountPath, ContainerFile>,
+    ) -> Result<Vec<BindMount>, StepFailure> {
+        if files.is_empty() {
+            return Ok(Vec::new());
+        }
+        let ensured = self.host.act(|state| {
+            let digest = Digest::of(files);
+            let kept = state.disk.scratch.files.entry(application.clone());
+            kept.or_default().insert(digest);
+            let binds = files.keys().map(|target| BindMount {
+                source: PathBuf::from("/files").join(application.as_str()),
+                target: target.clone(),
+                read_only: true,
+            });
+            Ok(binds.collect())
+        });
+        ensured.await
+    }
+
+    async fn forget_other_files(
+        &self,
+        application: &ApplicationName,
+        files: &BTreeMap<MountPath, ContainerFile>,
+    ) -> Result<Change, StepFailure> {
+        let forgotten = self.host.act(|state| {
+            let all = &mut state.disk.scratch.files;
+            let before = all.remove(application).unwrap_or_default();
+            let mut kept = before.clone();
+            kept.retain(|digest| !files.is_empty() && *digest == Digest::of(files));
+            let change = changed(kept != before);
+            if !kept.is_empty() {
+                all.insert(application.clone(), kept);
+            }
+            Ok(change)
+        });
+        forgotten.await
     }
 }
