@@ -36,6 +36,8 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: Volume,
     },
+    /// Writes files of Compose, Fig or an earlier release of Flocker as our two files.
+    Convert(Convert),
     /// Writes completions for a shell to standard output.
     Completions {
         /// The shell.
@@ -157,10 +159,26 @@ pub(crate) struct Common {
     pub(crate) ssh: Ssh,
 }
 
+/// The options of `convert`.
+///
+/// Each decision that the files leave open is explained in a comment. Values of variables are written
+/// out, those of passwords too.
+#[derive(Debug, Args)]
+pub(crate) struct Convert {
+    /// The files: one that says what to run, one that says where, or both, in any order.
+    #[arg(required = true, num_args = 1..=2, value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+    /// Writes `application.yml` and `deployment.yml` into this directory, and replaces no file there.
+    /// Otherwise both go to standard output.
+    #[arg(long, value_name = "DIRECTORY")]
+    pub(crate) output: Option<PathBuf>,
+}
+
 /// The options of `deploy` and `plan`.
 #[derive(Debug, Args)]
 pub(crate) struct Deploy {
-    /// What to run: images, volumes, routes and links of each application.
+    /// What to run: images, volumes, routes and links of each application. A Compose file or a file
+    /// of an earlier release is taken, too, and the two files may come in either order.
     pub(crate) application_config: PathBuf,
     /// Where to run it: the applications of each node.
     pub(crate) deployment_config: PathBuf,

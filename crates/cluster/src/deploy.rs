@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
-use flocker_config::{Diagnostics, Source, parse_with_values, wanted_values};
+use flocker_config::{Diagnostics, Source, in_order, parse_beside, wanted_beside};
 use flocker_failpoint::reach;
 use flocker_model::{ApplicationName, Deployment};
 use flocker_plan::{Blocked, BlockedKind, Goal, Outcome, OutcomeKind, Plan, Scope, plan};
 
 use crate::arguments::Deploy;
+use crate::beside::Beside;
 use crate::drive::Driver;
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -117,13 +118,14 @@ async fn read_configuration(arguments: &Deploy, printer: &Printer) -> Result<Dep
         printer.diagnostics(diagnostics.to_string().trim_end());
         Exit::Configuration
     };
+    let (application, deployment) = in_order(application, deployment);
     // Nothing is run for files that are wrong.
-    let wanted = wanted_values(application, deployment).map_err(wrong)?;
-    let directory = arguments.application_config.parent();
+    let wanted = wanted_beside(application, deployment, &Beside).map_err(wrong)?;
+    let directory = Path::new(application.name).parent();
     // That of a bare name is empty.
     let directory = directory.filter(|directory| !directory.as_os_str().is_empty());
     let values = resolve(wanted, directory.unwrap_or(Path::new("."))).await;
-    let parsed = parse_with_values(application, deployment, values).map_err(wrong)?;
+    let parsed = parse_beside(application, deployment, &Beside, values).map_err(wrong)?;
     if !parsed.warnings.is_empty() {
         printer.narrate(parsed.warnings.to_string().trim_end());
     }

@@ -3,6 +3,8 @@
 
 mod arguments;
 mod asking;
+mod beside;
+mod convert;
 mod deploy;
 mod docker_endpoint;
 mod drive;
@@ -59,6 +61,7 @@ fn main() -> ExitCode {
         Command::Volume {
             command: Volume::Export(export),
         } => run(export.common.verbose, volume::export(&export)),
+        Command::Convert(files) => convert::run(&files),
         Command::Completions { shell } => write(|output| {
             clap_complete::generate(shell, &mut Arguments::command(), "flocker-cluster", output);
             Ok(())

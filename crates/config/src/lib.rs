@@ -8,9 +8,11 @@
 //!
 //! [`Deployment`]: flocker_model::Deployment
 
+mod adopt;
 mod application;
 mod command;
 mod compose;
+mod convert;
 mod cross;
 mod depends;
 mod diagnostic;
@@ -48,7 +50,13 @@ mod unreadable;
 mod volume;
 mod volumes;
 
+pub use adopt::{NoSurroundings, PathKind, Surroundings};
+pub use convert::{Converted, convert};
 pub use diagnostic::{Diagnostic, Diagnostics, Place, Severity};
 pub use outside::{NoValue, ValueSource, Values};
-pub use parse::{Parsed, parse, parse_with_values, parse_with_warnings, wanted_values};
+pub use parse::{
+    Parsed, parse, parse_beside, parse_with_values, parse_with_warnings, wanted_beside,
+    wanted_values,
+};
+pub use recognise::in_order;
 pub use source::Source;

@@ -61,7 +61,8 @@ pub(crate) fn read_nodes(root: Value<'_>, report: &mut Report) -> Vec<DraftNode>
 /// Reports unknown keys; without `nodes`, says that instead of how the others are spelt.
 fn check_keys(entries: &[Entry<'_>], report: &mut Report) {
     for entry in entries {
-        if entry.key.value == "version" {
+        // Earlier releases wanted it there.
+        if entry.key.value == "version" && entry.value.text() != Some("1") {
             report.error(|| version(*entry, "the deployment"));
         }
     }

@@ -4,13 +4,14 @@ use std::collections::BTreeSet;
 
 use flocker_model::Deployment;
 
+use crate::adopt::{Adopted, NoSurroundings, Surroundings, adopt};
 use crate::application::{Draft, read_applications};
 use crate::cross::{check_applications, check_placed_once, check_places};
 use crate::diagnostic::Diagnostics;
 use crate::files::check_total_size;
 use crate::nodes::{DraftNode, read_nodes};
 use crate::outside::{Outside, ValueSource, Values};
-use crate::recognise::{applications, check_kind};
+use crate::recognise::{applications, check_kind, in_order};
 use crate::report::Report;
 use crate::sharing::resolve_shares;
 use crate::source::{File, Source, Span, Text};
@@ -35,7 +36,9 @@ pub fn parse(application: Source<'_>, deployment: Source<'_>) -> Result<Deployme
     parse_with_warnings(application, deployment).map(|parsed| parsed.deployment)
 }
 
-/// Reads both files: the application configuration and the deployment configuration.
+/// Reads both files: the application configuration and the deployment configuration, in either order.
+/// In the place of the first there may be a file of Compose, of Fig or of an earlier release of Flocker.
+/// What such a file refers to cannot be had: see [`parse_beside`].
 ///
 /// The result keeps what [`Deployment`] promises: every placed application is defined and placed
 /// once, links lead to defined applications, and no two applications share an external port. An
@@ -50,7 +53,13 @@ pub fn parse_with_warnings(
     application: Source<'_>,
     deployment: Source<'_>,
 ) -> Result<Parsed, Diagnostics> {
-    parse_both(application, deployment, Outside::OutOfReach).0
+    parse_both(
+        application,
+        deployment,
+        &NoSurroundings,
+        Outside::OutOfReach,
+    )
+    .0
 }
 
 /// Lists the values outside of both files that a deployment needs, if the files are right otherwise.
@@ -61,12 +70,7 @@ pub fn wanted_values(
     application: Source<'_>,
     deployment: Source<'_>,
 ) -> Result<BTreeSet<ValueSource>, Diagnostics> {
-    let outside = Outside::Wanted(BTreeSet::new());
-    let (parsed, outside) = parse_both(application, deployment, outside);
-    parsed.map(|_| match outside {
-        Outside::Wanted(wanted) => wanted,
-        Outside::OutOfReach | Outside::Known(_) => BTreeSet::new(),
-    })
+    wanted_beside(application, deployment, &NoSurroundings)
 }
 
 /// Reads both files with what [`wanted_values`] listed.
@@ -78,25 +82,60 @@ pub fn parse_with_values(
     deployment: Source<'_>,
     values: Values,
 ) -> Result<Parsed, Diagnostics> {
-    parse_both(application, deployment, Outside::Known(values)).0
+    parse_beside(application, deployment, &NoSurroundings, values)
+}
+
+/// Lists the values that a deployment needs, like [`wanted_values`], for files that may refer to
+/// `surroundings`.
+///
+/// # Errors
+/// As [`parse_with_warnings`].
+pub fn wanted_beside(
+    application: Source<'_>,
+    deployment: Source<'_>,
+    surroundings: &dyn Surroundings,
+) -> Result<BTreeSet<ValueSource>, Diagnostics> {
+    let outside = Outside::Wanted(BTreeSet::new());
+    let (parsed, outside) = parse_both(application, deployment, surroundings, outside);
+    parsed.map(|_| match outside {
+        Outside::Wanted(wanted) => wanted,
+        Outside::OutOfReach | Outside::Known(_) => BTreeSet::new(),
+    })
+}
+
+/// Reads both files, which may refer to `surroundings`, with what [`wanted_beside`] listed.
+///
+/// # Errors
+/// As [`parse_with_warnings`]; a value that could not be had is an error at its place.
+pub fn parse_beside(
+    application: Source<'_>,
+    deployment: Source<'_>,
+    surroundings: &dyn Surroundings,
+    values: Values,
+) -> Result<Parsed, Diagnostics> {
+    parse_both(
+        application,
+        deployment,
+        surroundings,
+        Outside::Known(values),
+    )
+    .0
 }
 
 /// Reads both files, and returns what was asked of the operator's machine as well.
 fn parse_both(
     application: Source<'_>,
     deployment: Source<'_>,
+    surroundings: &dyn Surroundings,
     outside: Outside,
 ) -> (Result<Parsed, Diagnostics>, Outside) {
+    let (application, deployment) = in_order(application, deployment);
+    let name = application.name;
     let mut report = Report::with(outside);
     let (application_text, application) = read(application, File::Application, &mut report);
     let (deployment_text, deployment) = read(deployment, File::Deployment, &mut report);
-    let drafts = application.map(|tree| {
-        let entries = applications(tree.root(), &mut report);
-        let mut drafts = read_applications(&entries, &mut report);
-        check_applications(&drafts, &mut report);
-        resolve_shares(&mut drafts, &mut report);
-        drafts
-    });
+    let application = application.and_then(|tree| adopt(tree, name, surroundings, &mut report));
+    let drafts = application.map(|adopted| read_adopted(&adopted, &mut report));
     let nodes = deployment.map(|tree| read_nodes(tree.root(), &mut report));
     match (&drafts, &nodes) {
         (Some(drafts), Some(nodes)) => {
@@ -121,6 +160,15 @@ fn parse_both(
     (parsed, outside)
 }
 
+/// Reads the applications of a file, and checks them against each other.
+pub(crate) fn read_adopted(adopted: &Adopted, report: &mut Report) -> Vec<Draft> {
+    let entries = applications(adopted.tree.root(), report);
+    let mut drafts = read_applications(&entries, report);
+    check_applications(&drafts, report);
+    resolve_shares(&mut drafts, report);
+    drafts
+}
+
 /// Puts together what was checked.
 fn assemble(drafts: Vec<Draft>, nodes: Vec<DraftNode>) -> Deployment {
     // Nothing is dropped here: what cannot be finished or parsed was reported as an error.
@@ -143,7 +191,7 @@ fn assemble(drafts: Vec<Draft>, nodes: Vec<DraftNode>) -> Deployment {
 }
 
 /// Reads one file as far as a tree of the right kind; `None` if that was reported to be impossible.
-fn read(source: Source<'_>, file: File, report: &mut Report) -> (Text, Option<Tree>) {
+pub(crate) fn read(source: Source<'_>, file: File, report: &mut Report) -> (Text, Option<Tree>) {
     let mut text = Text {
         name: source.name.to_owned(),
         content: String::new(),

@@ -1,10 +1,12 @@
 //! Recognises files that are something else than what they were given as.
 
+use crate::adopt::{Kind, kind_of};
 use crate::keys::{MERGE_KEY, merge_key};
 use crate::phrase::quote;
 use crate::report::{Finding, Report};
-use crate::source::File;
+use crate::source::{File, Source};
 use crate::tree::{Entry, Value};
+use crate::tree_builder::{MAXIMUM_BYTES, parse_tree};
 
 /// Checks that a file is a mapping of the right kind; anything else is one report instead of a
 /// report for each line of it.
@@ -27,9 +29,10 @@ pub(crate) fn check_kind(root: Value<'_>, file: File, report: &mut Report) -> bo
         });
         return false;
     }
-    let strange = match file {
-        File::Application => compose(root).or_else(|| deployment_instead(root)),
-        File::Deployment => application_instead(root),
+    let strange = match (file, kind_of(root)) {
+        (File::Application, Some(Kind::Deployment)) => Some(deployment_instead(root)),
+        (File::Deployment, Some(kind)) if kind.is_application() => application_instead(root),
+        _ => None,
     };
     match strange {
         None => true,
@@ -38,6 +41,31 @@ pub(crate) fn check_kind(root: Value<'_>, file: File, report: &mut Report) -> bo
             false
         }
     }
+}
+
+/// Returns the application configuration first, and the deployment configuration after it.
+///
+/// Files that are neither, or both the same, stay as they are.
+pub fn in_order<'s>(first: Source<'s>, second: Source<'s>) -> (Source<'s>, Source<'s>) {
+    // Most files are in the usual order, and need not be read twice to know that.
+    let may_have_nodes = first.bytes.windows(5).any(|word| word == b"nodes");
+    let is_deployment = may_have_nodes && kind_of_source(first) == Some(Kind::Deployment);
+    if is_deployment && kind_of_source(second) != Some(Kind::Deployment) {
+        (second, first)
+    } else {
+        (first, second)
+    }
+}
+
+/// Tells of what kind a file is, if it can be read.
+pub(crate) fn kind_of_source(source: Source<'_>) -> Option<Kind> {
+    if source.bytes.len() > MAXIMUM_BYTES {
+        return None;
+    }
+    let text = std::str::from_utf8(source.bytes).ok()?;
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let tree = parse_tree(text, File::Application, &mut Report::default())?;
+    kind_of(tree.root())
 }
 
 /// Returns the applications of an application configuration. What earlier releases of Flocker, Compose
@@ -78,53 +106,29 @@ fn is_wrapper(value: Value<'_>) -> bool {
     !entries.is_empty() && entries.iter().all(|entry| entry.value.entries().is_some())
 }
 
-/// A file of Docker Compose: `services` around what resembles applications.
-fn compose(root: Value<'_>) -> Option<Finding> {
-    let services = root
-        .get("services")
-        .filter(|entry| is_wrapper(entry.value))?;
-    let first = services.value.entries()?.into_iter().next()?;
-    let hint = format!(
-        "begin a file of Flocker's own: write {} and the other services at the top, without \
-         `services`, and give each the keys that docs/configuration.md lists; keys of Compose that \
-         are left are explained one by one",
-        quote(&first.key.value)
-    );
-    let message = "this is a Compose file, which Flocker does not read yet";
-    Some(Finding::at(services.key.span, message).hint(hint))
-}
-
-fn deployment_instead(root: Value<'_>) -> Option<Finding> {
-    let entry = root.get("nodes")?;
-    if entry.value.get("image").is_some() {
-        return None;
-    }
-    Some(
-        Finding::at(
-            entry.key.span,
-            "this is a deployment configuration, and was given as the application configuration",
-        )
-        .hint(ORDER),
-    )
+fn deployment_instead(root: Value<'_>) -> Finding {
+    let span = root
+        .get("nodes")
+        .map_or(root.span(), |entry| entry.key.span);
+    let message =
+        "this is a deployment configuration, and the application configuration is missing";
+    Finding::at(span, message).hint(BOTH)
 }
 
 fn application_instead(root: Value<'_>) -> Option<Finding> {
-    if root.get("nodes").is_some() {
-        return None;
-    }
     let entries = root.entries()?;
     let is_application = |entry: &&Entry<'_>| {
         let has_image = entry.value.get("image").is_some();
         has_image || matches!(entry.key.value.as_str(), "applications" | "services")
     };
-    let application = entries.iter().find(is_application)?;
+    let application = entries.iter().find(is_application).or(entries.first())?;
     let name = quote(&application.key.value);
     let message = format!(
-        "this is an application configuration (it has {name}), and was given as the deployment \
-         configuration"
+        "this is an application configuration (it has {name}), and the deployment configuration is \
+         missing"
     );
-    Some(Finding::at(application.key.span, message).hint(ORDER))
+    Some(Finding::at(application.key.span, message).hint(BOTH))
 }
 
-const ORDER: &str = "the application configuration comes first: \
+const BOTH: &str = "give one of each, in either order: \
     `flocker-cluster deploy APPLICATION_CONFIG DEPLOYMENT_CONFIG`";

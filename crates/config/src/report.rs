@@ -102,6 +102,18 @@ impl Report {
         self.has_errors
     }
 
+    /// Returns the warnings that have a place, with what to do about them.
+    pub(crate) fn warnings(&self) -> impl Iterator<Item = (Span, String)> {
+        self.findings.iter().filter_map(|(severity, finding)| {
+            let span = finding.span.filter(|_| *severity == Severity::Warning)?;
+            let text = match &finding.hint {
+                Some(hint) => format!("{}: {hint}", finding.message),
+                None => finding.message.clone(),
+            };
+            Some((span, text))
+        })
+    }
+
     /// Looks up the lines and sorts by place.
     pub(crate) fn into_diagnostics(mut self, texts: [Text; 2]) -> Diagnostics {
         self.findings

@@ -44,7 +44,7 @@ pub(crate) struct Located<T> {
 }
 
 /// A file's name and its text, for showing lines of it.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Text {
     pub(crate) name: String,
     /// The content without a byte order mark; what is not UTF-8 is replaced, for display only.
@@ -77,6 +77,17 @@ impl Text {
             length: excerpt.length,
             note,
         }
+    }
+
+    /// Returns line and column of a byte, from 1.
+    pub(crate) fn position(&self, offset: usize) -> (usize, usize) {
+        let start = self.boundary_at(offset);
+        let before = &self.content[..start];
+        let line_start = before
+            .rfind(['\n', '\r'])
+            .map_or(0, |position| position + 1);
+        let column = before[line_start..].chars().count() + 1;
+        (line_count(before), column)
     }
 
     /// Moves `offset` back into the text and onto the start of a character.

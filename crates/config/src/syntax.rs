@@ -114,7 +114,7 @@ fn variable_without_quotes(text: &str, offset: usize) -> Option<Explanation> {
     let start = offset.checked_sub(1)?;
     text.get(start..)?.starts_with("${").then(|| {
         let message = "a text with a brace in it needs quotes here".to_owned();
-        let hint = "Flocker does not replace `${NAME}`; write the value itself";
+        let hint = "put the text in quotes";
         (start..start + 2, message, Some(hint))
     })
 }

@@ -32,7 +32,7 @@ pub(crate) enum Content {
 }
 
 /// A single word or text.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Scalar {
     pub(crate) text: String,
     pub(crate) kind: ScalarKind,

@@ -105,7 +105,7 @@ fn keys() {
         ),
         deployment("misspelt nodes", "node:\n  1.1.1.1: [trac]"),
         deployment("nodes left out", "1.1.1.1: [trac]\n1.1.1.2: []"),
-        deployment("version", "version: 1\nnodes: {1.1.1.1: [trac]}"),
+        deployment("version", "version: 2\nnodes: {1.1.1.1: [trac]}"),
     ]);
     insta::assert_snapshot!(text);
 }
@@ -127,7 +127,7 @@ fn types() {
         application("volume has no value", "trac:\n  image: x\n  volume:"),
         application(
             "environment is a list",
-            "trac:\n  image: x\n  environment:\n    - A=b",
+            "trac:\n  image: x\n  environment:\n    - A=b\n  volume: /data",
         ),
         application("routes is a number", "trac: {image: x, routes: 443}"),
         application("links is a string", "trac: {image: x, links: pgsql-trac}"),
@@ -341,12 +341,11 @@ fn places() {
 #[test]
 fn wrong_files() {
     let nodes = "nodes:\n  1.1.1.1: [trac]\n";
-    let released = "version: 1\napplications:\n  trac:\n    image: x\n";
+    let wrapped = "applications:\n  trac:\n    image: x\n";
     let text = render(&[
-        both("swapped", nodes, APPLICATIONS),
         both("the deployment twice", nodes, nodes),
         both("the applications twice", APPLICATIONS, APPLICATIONS),
-        both("the release's format", released, nodes),
+        both("applications inside of a key", wrapped, nodes),
         both(
             "a Compose file in the second place",
             APPLICATIONS,

@@ -1,0 +1,89 @@
+//! The files beside the application configuration and the environment, to which a Compose file refers.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use flocker_config::{PathKind, Surroundings};
+
+/// The machine that this program runs on.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Beside;
+
+impl Surroundings for Beside {
+    fn variable(&self, name: &str) -> Option<String> {
+        std::env::var(name).ok()
+    }
+
+    fn read(&self, beside: &str, path: &str) -> Result<Option<Vec<u8>>, String> {
+        match fs::read(resolve(beside, path)) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(format!("cannot be read: {error}")),
+        }
+    }
+
+    fn kind(&self, beside: &str, path: &str) -> PathKind {
+        match fs::metadata(resolve(beside, path)) {
+            Ok(metadata) if metadata.is_dir() => PathKind::Directory,
+            Ok(_) => PathKind::File,
+            Err(_) => PathKind::Missing,
+        }
+    }
+
+    fn files(&self, beside: &str, path: &str) -> Vec<String> {
+        let mut files = Vec::new();
+        list(&resolve(beside, path), "", MAXIMUM_DEPTH, &mut files);
+        files.sort();
+        files
+    }
+}
+
+/// The directories inside of each other that are looked into.
+const MAXIMUM_DEPTH: usize = 8;
+
+/// Adds the files of a directory; `prefix` is its path from the first one. Names that are not UTF-8
+/// cannot be written in a configuration.
+fn list(directory: &Path, prefix: &str, depth: usize, files: &mut Vec<String>) {
+    for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+        let Ok(name) = entry.file_name().into_string() else {
+            continue;
+        };
+        let path = entry.path();
+        if path.is_file() {
+            files.push(format!("{prefix}{name}"));
+        } else if path.is_dir() && depth > 0 {
+            list(&path, &format!("{prefix}{name}/"), depth - 1, files);
+        }
+    }
+}
+
+/// Finds a path that counts from the directory of the file called `beside`.
+fn resolve(beside: &str, path: &str) -> PathBuf {
+    let directory = Path::new(beside).parent();
+    directory.unwrap_or(Path::new("")).join(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_count_from_the_directory_of_the_file() {
+        let directory = tempfile::tempdir().unwrap();
+        fs::write(directory.path().join(".env"), "A=b").unwrap();
+        let file = directory.path().join("compose.yaml");
+        let file = file.to_str().unwrap();
+        assert_eq!(Beside.read(file, ".env"), Ok(Some(b"A=b".to_vec())));
+        assert_eq!(Beside.read(file, "./none"), Ok(None));
+        assert!(Beside.read(file, ".").is_err());
+        assert_eq!(Beside.kind(file, "./.env"), PathKind::File);
+        assert_eq!(Beside.kind(file, "."), PathKind::Directory);
+        assert_eq!(Beside.kind(file, "none"), PathKind::Missing);
+        fs::create_dir(directory.path().join("conf")).unwrap();
+        fs::write(directory.path().join("conf/b"), "").unwrap();
+        assert_eq!(Beside.files(file, "."), [".env", "conf/b"]);
+        assert!(Beside.files(file, "none").is_empty());
+        assert_eq!(resolve("compose.yaml", "./x"), Path::new("./x"));
+    }
+}

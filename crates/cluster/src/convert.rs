@@ -1,0 +1,126 @@
+//! `flocker-cluster convert`: files that people have, as files of ours.
+
+use std::fs;
+use std::io::Write as _;
+use std::path::Path;
+
+use flocker_config::{Converted, Source, convert};
+
+use crate::arguments::Convert;
+use crate::beside::Beside;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::printer::Printer;
+
+/// The names of the two files.
+const APPLICATION: &str = "application.yml";
+const DEPLOYMENT: &str = "deployment.yml";
+
+/// Runs the command.
+pub(crate) fn run(arguments: &Convert) -> Exit {
+    let printer = Printer::new(false, false);
+    match try_run(arguments, &printer) {
+        Ok(()) => Exit::Converged,
+        Err(exit) => exit,
+    }
+}
+
+fn try_run(arguments: &Convert, printer: &Printer) -> Result<(), Exit> {
+    let fail = |failure: Failure| {
+        printer.failure(&failure);
+        failure.exit
+    };
+    let mut contents = Vec::new();
+    for path in &arguments.files {
+        let bytes = fs::read(path).map_err(|error| {
+            let message = format!("cannot read {}", path.display());
+            fail(Failure::new(Exit::Configuration, message).caused_by(&error))
+        })?;
+        contents.push((path.display().to_string(), bytes));
+    }
+    let sources: Vec<Source<'_>> = contents
+        .iter()
+        .map(|(name, bytes)| Source { name, bytes })
+        .collect();
+    let converted = convert(&sources, &Beside).map_err(|diagnostics| {
+        printer.diagnostics(diagnostics.to_string().trim_end());
+        Exit::Configuration
+    })?;
+    if !converted.warnings.is_empty() {
+        printer.narrate(converted.warnings.to_string().trim_end());
+    }
+    match &arguments.output {
+        None => print(&converted).map_err(|error| {
+            let failure = Failure::new(Exit::Internal, "cannot write to standard output");
+            fail(failure.caused_by(&error))
+        }),
+        Some(directory) => write(&converted, directory, printer).map_err(fail),
+    }
+}
+
+/// Returns the files that were made, with their names.
+fn files(converted: &Converted) -> impl Iterator<Item = (&'static str, &String)> {
+    let application = converted.application.iter().map(|text| (APPLICATION, text));
+    let deployment = converted.deployment.iter().map(|text| (DEPLOYMENT, text));
+    application.chain(deployment)
+}
+
+/// Writes the files to standard output, as documents of one stream.
+fn print(converted: &Converted) -> std::io::Result<()> {
+    let documents: Vec<String> = files(converted)
+        .map(|(name, text)| format!("# {name}\n{text}"))
+        .collect();
+    let mut output = std::io::stdout().lock();
+    output.write_all(documents.join("---\n").as_bytes())?;
+    output.flush()
+}
+
+/// Writes the files into a directory. None that exists is replaced.
+fn write(converted: &Converted, directory: &Path, printer: &Printer) -> Result<(), Failure> {
+    let cannot = |path: &Path, error: &std::io::Error| {
+        let message = format!("cannot write {}", path.display());
+        Failure::new(Exit::Configuration, message).caused_by(error)
+    };
+    fs::create_dir_all(directory).map_err(|error| cannot(directory, &error))?;
+    for (name, text) in files(converted) {
+        let path = directory.join(name);
+        let mut options = fs::OpenOptions::new();
+        let mut file = options
+            .write(true)
+            .create_new(true)
+            .open(&path)
+            .map_err(|error| cannot(&path, &error))?;
+        file.write_all(text.as_bytes())
+            .map_err(|error| cannot(&path, &error))?;
+        printer.narrate(&format!("wrote {}", path.display()));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_are_written_and_never_replaced() {
+        let directory = tempfile::tempdir().unwrap();
+        let compose = directory.path().join("compose.yaml");
+        let env = directory.path().join(".env");
+        fs::write(&compose, "services: {web: {image: \"x:${TAG}\"}}").unwrap();
+        fs::write(&env, "TAG=2").unwrap();
+        let output = directory.path().join("out");
+        let arguments = Convert {
+            files: vec![compose],
+            output: Some(output.clone()),
+        };
+        assert_eq!(run(&arguments), Exit::Converged);
+        let written = fs::read_to_string(output.join(APPLICATION)).unwrap();
+        assert!(written.contains("image: x:2"), "{written}");
+        assert!(!output.join(DEPLOYMENT).exists());
+        assert_eq!(run(&arguments), Exit::Configuration);
+        assert_eq!(
+            fs::read_to_string(output.join(APPLICATION)).unwrap(),
+            written
+        );
+    }
+}

@@ -1,0 +1,98 @@
+//! Files that were written for other programs: Compose, Fig, and earlier releases of Flocker.
+//!
+//! Such a file is rewritten as the tree of an application configuration of ours, in which everything
+//! keeps its place in the original. The same readers read it then, so that a key that Flocker has is
+//! understood in all files, and every mistake points into the file that the operator has.
+//!
+//! The crate `compose_spec` is not used: it keeps no places, and reads with `serde_yaml`.
+
+mod adoption;
+mod data;
+mod deploy;
+mod dotenv;
+mod emit;
+mod environment;
+mod first_release;
+mod kind;
+mod mention;
+mod mount;
+mod ports;
+mod ports_of_images;
+mod project;
+mod reach;
+mod resolve;
+mod secrets;
+mod service;
+mod surroundings;
+mod template;
+mod variables;
+mod yaml;
+
+pub(crate) use adoption::Decision;
+pub(crate) use emit::{comment, write_document};
+pub(crate) use kind::{Kind, kind_of};
+pub use surroundings::{NoSurroundings, PathKind, Surroundings};
+pub(crate) use yaml::{Pair, Yaml, of_tree};
+
+use adoption::Adoption;
+use first_release::rewrite_first_release;
+use project::Project;
+use resolve::resolve;
+use variables::Variables;
+
+use crate::report::Report;
+use crate::tree::Tree;
+
+/// A file that our readers read, and what was decided on the way.
+#[derive(Debug)]
+pub(crate) struct Adopted {
+    pub(crate) tree: Tree,
+    pub(crate) decisions: Vec<Decision>,
+}
+
+/// Rewrites a file that says what to run; `None` if it was refused. One of ours stays as it is.
+pub(crate) fn adopt(
+    tree: Tree,
+    beside: &str,
+    surroundings: &dyn Surroundings,
+    report: &mut Report,
+) -> Option<Adopted> {
+    let source = tree.source.clone();
+    let kind = kind_of(tree.root()).unwrap_or(Kind::Application);
+    let variables = match kind {
+        Kind::Application | Kind::Deployment => {
+            let decisions = Vec::new();
+            return Some(Adopted { tree, decisions });
+        }
+        Kind::FirstRelease => Variables::none(surroundings),
+        Kind::Fig | Kind::Compose => Variables::read(surroundings, beside, report),
+    };
+    let (root, replaced) = if kind == Kind::FirstRelease {
+        (of_tree(&tree, report)?, Vec::new())
+    } else {
+        resolve(tree, &variables, report)?
+    };
+    let mut adoption = Adoption {
+        beside,
+        surroundings,
+        variables: &variables,
+        report,
+        decisions: Vec::new(),
+    };
+    for (span, name) in replaced {
+        adoption.decide(
+            span,
+            format!("the variable `{name}` is replaced by its value"),
+        );
+    }
+    let root = match kind {
+        Kind::FirstRelease => rewrite_first_release(&root, &mut adoption),
+        Kind::Fig => Project::of_fig(&root, &mut adoption).rewrite(&mut adoption),
+        _ => Project::read(&root, &mut adoption).rewrite(&mut adoption),
+    };
+    let decisions = adoption.decisions;
+    Some(Adopted {
+        tree: root.into_tree(source),
+        decisions,
+    })
+}

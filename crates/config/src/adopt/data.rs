@@ -1,0 +1,318 @@
+//! The data of the services: which of them owns which volume, and who else sees it.
+//!
+//! In a Compose file a volume belongs to the project. Here it belongs to one application, which others
+//! of the same node may see.
+
+use std::collections::BTreeMap;
+
+use crate::adopt::adoption::{Adoption, unescaped};
+use crate::adopt::mount::{Data, Mount, Origin, read_mount, warn_of_directory};
+use crate::adopt::project::{Project, Service, is_false};
+use crate::adopt::service::Application;
+use crate::adopt::surroundings::PathKind;
+use crate::adopt::template::escape_dollars;
+use crate::adopt::yaml::{Pair, Yaml, key};
+use crate::phrase::quote;
+use crate::source::Span;
+
+/// A volume that the file defines.
+#[derive(Debug, Default)]
+pub(crate) struct Store {
+    is_external: Option<Span>,
+    /// The size that an earlier release of Flocker gave it.
+    size: Option<Yaml>,
+}
+
+impl Store {
+    /// Reads the volumes at the top of the file.
+    pub(crate) fn read_all(
+        project: &Project,
+        adoption: &mut Adoption<'_>,
+    ) -> BTreeMap<String, Self> {
+        let defined = project.volumes.iter().flatten();
+        defined
+            .map(|(name, value)| (name.value.clone(), Self::read(&name.value, value, adoption)))
+            .collect()
+    }
+
+    fn read(name: &str, value: &Yaml, adoption: &mut Adoption<'_>) -> Self {
+        let external = value
+            .entry("external")
+            .filter(|(_, value)| !is_false(value));
+        let mut store = Self {
+            is_external: external.map(|(key, _)| key.span),
+            size: None,
+        };
+        let options = value.get("driver_opts");
+        match value.text_of("driver") {
+            Some("flocker") => store.size = options.and_then(|one| one.get("size")).cloned(),
+            None | Some("local" | "default") if options.is_none() => {}
+            driver => {
+                let span = value.get("driver_opts").or(value.get("driver"));
+                let what = match driver {
+                    None | Some("local" | "default") => "options of its driver".to_owned(),
+                    Some(driver) => format!("the driver {}", quote(driver)),
+                };
+                adoption.error(
+                    span.map_or(value.span, |value| value.span),
+                    format!("the volume {} has {what}", quote(name)),
+                    "leave them out: Flocker keeps data in a volume of its own; or mount a path of \
+                     the node, `/mnt/data:/data`, which does not move",
+                );
+            }
+        }
+        store
+    }
+}
+
+/// Gives the applications their volumes, files and mounts.
+pub(crate) fn arrange_data(
+    project: &Project,
+    stores: &BTreeMap<String, Store>,
+    applications: &mut [Application],
+    adoption: &mut Adoption<'_>,
+) {
+    let mounts: Vec<Vec<Mount>> = project
+        .services
+        .iter()
+        .enumerate()
+        .map(|(index, service)| read_mounts(index, service, adoption))
+        .collect();
+    let owners = owners(&mounts);
+    check_stores(project, stores, &mounts, adoption);
+    for (index, service) in project.services.iter().enumerate() {
+        let Some(volumes) = service.get("volumes") else {
+            continue;
+        };
+        let application = &mut applications[index];
+        let mut items = Vec::new();
+        for mount in &mounts[index] {
+            match &mount.origin {
+                Origin::Data(data) => {
+                    let owner = owners.get(data).copied().unwrap_or(index);
+                    let item = if owner == index {
+                        own(mount, data, service, adoption)
+                    } else {
+                        shared(mount, data, &project.services[owner], adoption)
+                    };
+                    items.push(item);
+                }
+                Origin::Node(path) => items.push(Yaml::string(mount.span, node_path(mount, path))),
+                Origin::Files(path) => {
+                    let files = files(mount, path, adoption);
+                    application.extend("files", mount.span, files);
+                }
+                Origin::Memory(options) => {
+                    let text = format!("{}{options}", mount.target);
+                    let item = Yaml::string(mount.span, text);
+                    application.extend("tmpfs", mount.span, vec![item]);
+                }
+            }
+        }
+        application.extend("volumes", volumes.span, items);
+        set_size(
+            index,
+            (&mounts[index], &owners, stores),
+            application,
+            adoption,
+        );
+    }
+}
+
+fn read_mounts(index: usize, service: &Service, adoption: &mut Adoption<'_>) -> Vec<Mount> {
+    let owner = quote(&service.name.value);
+    let items = service.get("volumes").map(Yaml::one_or_many);
+    items
+        .unwrap_or_default()
+        .into_iter()
+        .filter_map(|item| read_mount(item, (index, &owner), adoption))
+        .collect()
+}
+
+/// The service that owns each piece of data.
+type Owners = BTreeMap<Data, usize>;
+
+/// Chooses an owner for all data. An application cannot see another's volume and have one of its own,
+/// so that the service with the most data owns what it shares with others; among equals, one that
+/// writes, and then the first.
+fn owners(mounts: &[Vec<Mount>]) -> Owners {
+    let mut best: BTreeMap<&Data, (usize, bool, usize)> = BTreeMap::new();
+    for (index, mounts) in mounts.iter().enumerate() {
+        let amount = mounts.iter().filter(|mount| is_data(mount)).count();
+        for mount in mounts {
+            let Origin::Data(data) = &mount.origin else {
+                continue;
+            };
+            let rank = (amount, !mount.read_only, index);
+            let earlier = best.get(data);
+            if earlier.is_none_or(|earlier| (earlier.0, earlier.1) < (rank.0, rank.1)) {
+                best.insert(data, rank);
+            }
+        }
+    }
+    let owner = |(data, rank): (&Data, (usize, bool, usize))| (data.clone(), rank.2);
+    best.into_iter().map(owner).collect()
+}
+
+const fn is_data(mount: &Mount) -> bool {
+    matches!(mount.origin, Origin::Data(_))
+}
+
+/// Looks at what the top of the file says of the volumes that are used.
+fn check_stores(
+    project: &Project,
+    stores: &BTreeMap<String, Store>,
+    mounts: &[Vec<Mount>],
+    adoption: &mut Adoption<'_>,
+) {
+    if project.volumes.is_none() {
+        return;
+    }
+    for mount in mounts.iter().flatten() {
+        let Origin::Data(Data::Volume(name)) = &mount.origin else {
+            continue;
+        };
+        match stores.get(name) {
+            None => adoption.error(
+                mount.span,
+                format!("the volume {} is not defined", quote(name)),
+                format!(
+                    "add {} to `volumes` at the top of the file",
+                    quote(&format!("{name}:"))
+                ),
+            ),
+            Some(Store {
+                is_external: Some(span),
+                ..
+            }) => adoption.warn(
+                *span,
+                format!("the volume {} is new and empty for Flocker", quote(name)),
+                "bring its data in with `flocker-cluster volume import`, before the first deploy",
+            ),
+            Some(_) => {}
+        }
+    }
+}
+
+/// Writes a directory of the application's own volume.
+fn own(mount: &Mount, data: &Data, service: &Service, adoption: &mut Adoption<'_>) -> Yaml {
+    let owner = quote(&service.name.value);
+    if let Data::Directory(path) = data {
+        warn_of_directory(path, mount.span, &owner, adoption);
+    }
+    if mount.read_only {
+        adoption.warn(
+            mount.span,
+            format!("{owner} can write at {}, too", quote(&mount.target)),
+            "an application can write what is in its own volume",
+        );
+    }
+    let target = &mount.target;
+    let text = match data.directory() {
+        Some(name) => format!("{name}:{target}"),
+        None => target.clone(),
+    };
+    Yaml::string(mount.span, text)
+}
+
+/// Writes a directory of another application's volume.
+fn shared(mount: &Mount, data: &Data, owner: &Service, adoption: &mut Adoption<'_>) -> Yaml {
+    let span = mount.span;
+    let text = format!(
+        "{} is in the volume of `{}`, which has to be on the same node",
+        mount.target, owner.name.value
+    );
+    adoption.decide(span, text);
+    let pair = |name: &str, value: Yaml| (key(span, name), value);
+    let text = |text: &str| Yaml::string(span, text);
+    let mut entries: Vec<Pair> = vec![pair("application", text(&owner.name.value))];
+    if let Some(name) = data.directory() {
+        entries.push(pair("source", text(&name)));
+    }
+    entries.push(pair("target", text(&mount.target)));
+    if mount.read_only {
+        entries.push(pair("read_only", Yaml::plain(span, "true")));
+    }
+    Yaml::mapping(span, entries)
+}
+
+fn node_path(mount: &Mount, path: &str) -> String {
+    let option = if mount.read_only { ":ro" } else { "" };
+    format!("{path}:{}{option}", mount.target)
+}
+
+/// Writes a file of the operator's, or every file of a directory.
+fn files(mount: &Mount, path: &str, adoption: &mut Adoption<'_>) -> Vec<Yaml> {
+    if adoption.kind(path) == PathKind::File {
+        return vec![file(mount.span, path, &mount.target)];
+    }
+    let names = adoption
+        .surroundings
+        .files(adoption.beside, &unescaped(path));
+    if names.is_empty() {
+        let message = format!("the directory {} has no files", quote(path));
+        adoption.error(mount.span, message, "put the files there, or leave it out");
+    } else {
+        let target = quote(&mount.target);
+        adoption.warn(
+            mount.span,
+            format!(
+                "files of the image in {target} stay beside those of {}",
+                quote(path)
+            ),
+            "Compose would hide them; Flocker puts each file in place by itself",
+        );
+    }
+    let target = mount.target.trim_end_matches('/');
+    names
+        .iter()
+        .map(|name| {
+            let name = escape_dollars(name);
+            let (source, target) = (format!("{path}/{name}"), format!("{target}/{name}"));
+            file(mount.span, &source, &target)
+        })
+        .collect()
+}
+
+fn file(span: Span, source: &str, target: &str) -> Yaml {
+    let pair = |name: &str, text: &str| (key(span, name), Yaml::string(span, text));
+    Yaml::mapping(span, vec![pair("source", source), pair("target", target)])
+}
+
+/// Limits the volume of an application as an earlier release limited its only volume.
+fn set_size(
+    index: usize,
+    (mounts, owners, stores): (&[Mount], &Owners, &BTreeMap<String, Store>),
+    application: &mut Application,
+    adoption: &mut Adoption<'_>,
+) {
+    let own: Vec<&Data> = mounts
+        .iter()
+        .filter_map(|mount| match &mount.origin {
+            Origin::Data(data) if owners.get(data) == Some(&index) => Some(data),
+            _ => None,
+        })
+        .collect();
+    let size_of = |data: &Data| match data {
+        Data::Volume(name) => stores.get(name)?.size.clone(),
+        _ => None,
+    };
+    match own.as_slice() {
+        [only] => {
+            if let Some(size) = size_of(only) {
+                let span = size.span;
+                let entries = vec![(key(span, "maximum_size"), size)];
+                application.set(key(span, "volume"), Yaml::mapping(span, entries), adoption);
+            }
+        }
+        several => {
+            for size in several.iter().filter_map(|data| size_of(data)) {
+                adoption.warn(
+                    size.span,
+                    "the size of one of several volumes of an application is left out",
+                    "they are directories of one volume; limit it with `maximum_size` of `volume`",
+                );
+            }
+        }
+    }
+}

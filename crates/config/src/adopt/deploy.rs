@@ -1,0 +1,114 @@
+//! `deploy` of a service, which was made for Swarm: its limits and its restart policy count.
+
+use crate::adopt::adoption::Adoption;
+use crate::adopt::service::{Application, check_replicas, limit};
+use crate::adopt::yaml::{Pair, Yaml, key};
+use crate::phrase::quote;
+
+/// Gives an application what `deploy` of its service says.
+pub(crate) fn rewrite_deploy(
+    value: &Yaml,
+    owner: &str,
+    application: &mut Application,
+    adoption: &mut Adoption<'_>,
+) {
+    for entry in value.entries().into_iter().flatten() {
+        let (name, value) = entry;
+        match name.value.as_str() {
+            "replicas" => check_replicas(value, owner, adoption),
+            "resources" => rewrite_resources(value, owner, application, adoption),
+            "restart_policy" => rewrite_restart(value, owner, application, adoption),
+            "mode" if value.text() == Some("replicated") => {}
+            "mode" => refuse(entry, owner, "an application runs on one node", adoption),
+            "placement" => leave_out(entry, owner, PLACES, adoption),
+            "labels" => leave_out(entry, owner, "only Swarm acts on it", adoption),
+            "update_config" | "rollback_config" | "endpoint_mode" => {
+                leave_out(entry, owner, "only Swarm acts on it", adoption);
+            }
+            extension if extension.starts_with("x-") => {}
+            _ => refuse(entry, owner, "it is no key of Compose", adoption),
+        }
+    }
+}
+
+const PLACES: &str = "the deployment configuration says which node an application is on";
+
+fn leave_out((name, _): &Pair, owner: &str, reason: &str, adoption: &mut Adoption<'_>) {
+    let key = quote(&name.value);
+    let message = format!("{key} in `deploy` of {owner} is left out");
+    adoption.warn(name.span, message, reason);
+}
+
+fn refuse((name, _): &Pair, owner: &str, reason: &str, adoption: &mut Adoption<'_>) {
+    let key = quote(&name.value);
+    let message = format!("Flocker cannot do what {key} in `deploy` of {owner} says");
+    adoption.error(name.span, message, reason);
+}
+
+fn rewrite_resources(
+    value: &Yaml,
+    owner: &str,
+    application: &mut Application,
+    adoption: &mut Adoption<'_>,
+) {
+    for (part, values) in value.entries().into_iter().flatten() {
+        for entry in values.entries().into_iter().flatten() {
+            let (name, value) = entry;
+            let renamed = |ours: &str| key(name.span, ours);
+            match (part.value.as_str(), name.value.as_str()) {
+                ("limits", "memory") => limit(renamed("memory"), value, application, adoption),
+                ("limits", "cpus") => limit(renamed("cpu"), value, application, adoption),
+                ("limits", "pids") => {
+                    let number = Yaml::plain(value.span, value.text().unwrap_or_default());
+                    application.set(renamed("pids_limit"), number, adoption);
+                }
+                ("reservations", "memory") => {
+                    application.set(renamed("mem_reservation"), value.clone(), adoption);
+                }
+                ("reservations", "devices") => {
+                    application.set(renamed("gpus"), value.clone(), adoption);
+                }
+                ("reservations", "cpus") => {
+                    leave_out(entry, owner, "nodes do not reserve processors", adoption);
+                }
+                _ => refuse(entry, owner, "it is no limit that a node can set", adoption),
+            }
+        }
+    }
+}
+
+fn rewrite_restart(
+    value: &Yaml,
+    owner: &str,
+    application: &mut Application,
+    adoption: &mut Adoption<'_>,
+) {
+    for entry in value.entries().into_iter().flatten() {
+        if matches!(entry.0.value.as_str(), "delay" | "window") {
+            leave_out(entry, owner, "Flocker has its own pauses", adoption);
+        }
+    }
+    let condition = value.text_of("condition").unwrap_or("any");
+    let attempts = value.text_of("max_attempts").filter(|count| *count != "0");
+    let policy = match (condition, attempts) {
+        ("none", _) => "never".to_owned(),
+        ("on-failure", Some(count)) => format!("on-failure:{count}"),
+        ("on-failure", None) => "on-failure".to_owned(),
+        ("any", attempts) => {
+            if attempts.is_some() {
+                adoption.error(
+                    value.span,
+                    format!("{owner} is to be started again a limited number of times, whatever ended it"),
+                    "a number of attempts needs `condition: on-failure`",
+                );
+            }
+            "always".to_owned()
+        }
+        (other, _) => other.to_owned(),
+    };
+    // Compose itself prefers `restart`.
+    if application.get("restart").is_none() {
+        let policy = Yaml::string(value.span, policy);
+        application.set(key(value.span, "restart"), policy, adoption);
+    }
+}

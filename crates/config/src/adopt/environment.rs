@@ -1,0 +1,213 @@
+//! The variables of a service: `environment` in both forms, and the files in `env_file`.
+
+use std::collections::BTreeMap;
+
+use crate::adopt::adoption::{Adoption, unescaped};
+use crate::adopt::dotenv::read_variables;
+use crate::adopt::project::Service;
+use crate::adopt::resolve::unset;
+use crate::adopt::service::Application;
+use crate::adopt::template::escape_dollars;
+use crate::adopt::variables::describe;
+use crate::adopt::yaml::{Pair, Shape, Yaml, key};
+use crate::phrase::quote;
+use crate::source::{Located, Span};
+use crate::tree::ScalarKind;
+
+/// The variables so far; later ones win, and keep their place in the order.
+#[derive(Default)]
+struct Environment {
+    pairs: Vec<Pair>,
+    /// Where each of them is in the order.
+    places: BTreeMap<String, usize>,
+}
+
+impl Environment {
+    fn set(&mut self, name: Located<String>, value: Yaml) {
+        if let Some(place) = self.places.get(&name.value) {
+            self.pairs[*place] = (name, value);
+        } else {
+            self.places.insert(name.value.clone(), self.pairs.len());
+            self.pairs.push((name, value));
+        }
+    }
+}
+
+/// Gives the application the variables of its service.
+pub(crate) fn rewrite_environment(
+    service: &Service,
+    application: &mut Application,
+    adoption: &mut Adoption<'_>,
+) {
+    let mut environment = Environment::default();
+    if let Some(files) = service.get("env_file") {
+        for item in files.one_or_many() {
+            read_file(item, &mut environment, adoption);
+        }
+    }
+    let Some(written) = service.get("environment") else {
+        if !environment.pairs.is_empty() {
+            let span = service.name.span;
+            let mapping = Yaml::mapping(span, environment.pairs);
+            application.set(key(span, "environment"), mapping, adoption);
+        }
+        return;
+    };
+    match &written.shape {
+        Shape::Mapping(entries) => {
+            for (name, value) in entries {
+                read_entry(name, value, &mut environment, adoption);
+            }
+        }
+        Shape::List(items) => {
+            for item in items {
+                read_item(item, &mut environment, adoption);
+            }
+        }
+        // A reader of ours says what it should be.
+        Shape::Scalar(_) => {
+            let name = key(written.span, "environment");
+            return application.set(name, written.clone(), adoption);
+        }
+    }
+    let mapping = Yaml::mapping(written.span, environment.pairs);
+    application.set(key(written.span, "environment"), mapping, adoption);
+}
+
+fn read_entry(
+    name: &Located<String>,
+    value: &Yaml,
+    environment: &mut Environment,
+    adoption: &mut Adoption<'_>,
+) {
+    if value.is_null() {
+        return from_outside(name, environment, adoption);
+    }
+    let Shape::Scalar(scalar) = &value.shape else {
+        return environment.set(name.clone(), value.clone());
+    };
+    if scalar.kind == ScalarKind::Number && is_rewritten_by_compose(&scalar.text) {
+        let text = &scalar.text;
+        adoption.warn(
+            value.span,
+            format!("{}: Compose may read another number", quote(&name.value)),
+            format!("Flocker takes the text {}; put it in quotes", quote(text)),
+        );
+    }
+    environment.set(name.clone(), Yaml::string(value.span, scalar.text.clone()));
+}
+
+/// Tells whether a number would be another text after it was read as a number.
+fn is_rewritten_by_compose(text: &str) -> bool {
+    let digits = text.trim_start_matches(['-', '+']);
+    let has_leading_zero = digits.len() > 1 && digits.starts_with('0') && !digits.starts_with("0.");
+    let has_exponent = digits.contains(['e', 'E']);
+    let ends_in_zero = digits.contains('.') && digits.ends_with(['0', '.']);
+    has_leading_zero
+        || has_exponent
+        || ends_in_zero
+        || digits.len() < text.len() && text.starts_with('+')
+}
+
+fn read_item(item: &Yaml, environment: &mut Environment, adoption: &mut Adoption<'_>) {
+    let Some(text) = item.text() else {
+        return adoption.error(
+            item.span,
+            format!("a variable must be `NAME=value`, not {}", item.describe()),
+            "write `- NAME=value`",
+        );
+    };
+    if text.starts_with("constraint:") || text.starts_with("affinity:") {
+        return adoption.warn(
+            item.span,
+            format!("{} is left out", quote(text)),
+            "the deployment configuration says which node an application is on",
+        );
+    }
+    let Some((name, value)) = text.split_once('=') else {
+        return from_outside(&key(item.span, text), environment, adoption);
+    };
+    environment.set(key(item.span, name), Yaml::string(item.span, value));
+}
+
+/// Takes a variable without a value from the operator's environment or `.env`.
+fn from_outside(
+    name: &Located<String>,
+    environment: &mut Environment,
+    adoption: &mut Adoption<'_>,
+) {
+    let Some(value) = adoption.variables.get(&name.value) else {
+        let (message, _) = unset(&name.value);
+        let hint = "set it in the file `.env` beside this one or in the environment, or write a value \
+                    here";
+        return adoption.error(name.span, message, hint);
+    };
+    let shown = quote(&name.value);
+    let text = format!("the value of {shown} comes from outside of the file");
+    adoption.decide(name.span, text);
+    let value = Yaml::string(name.span, escape_dollars(&value));
+    environment.set(name.clone(), value);
+}
+
+/// Reads one item of `env_file`.
+fn read_file(item: &Yaml, environment: &mut Environment, adoption: &mut Adoption<'_>) {
+    let path = match item.text() {
+        Some(path) => Some((path, item.span)),
+        None => item
+            .get("path")
+            .and_then(|path| Some((path.text()?, path.span))),
+    };
+    let Some((path, span)) = path else {
+        return adoption.error(
+            item.span,
+            "an item of `env_file` has no path",
+            "write the path of a file, such as `./app.env`",
+        );
+    };
+    let is_required = item.text_of("required") != Some("false");
+    let bytes = match adoption
+        .surroundings
+        .read(adoption.beside, &unescaped(path))
+    {
+        Ok(Some(bytes)) => bytes,
+        Ok(None) if is_required => {
+            return adoption.error(
+                span,
+                format!("there is no file {}", quote(path)),
+                "paths count from the directory of this file",
+            );
+        }
+        Ok(None) => return,
+        Err(reason) => {
+            let message = format!("the file {}: {reason}", quote(path));
+            return adoption.error(span, message, "make it readable");
+        }
+    };
+    let text = String::from_utf8_lossy(&bytes).into_owned();
+    if item.text_of("format") == Some("raw") {
+        return read_raw(&text, span, environment);
+    }
+    let outside = |name: &str| adoption.variables.get(name);
+    match read_variables(&text, &outside) {
+        Ok(variables) => {
+            for (name, value) in variables {
+                let value = Yaml::string(span, escape_dollars(&value));
+                environment.set(key(span, &name), value);
+            }
+            let text = format!("the variables of the file {} stand here", quote(path));
+            adoption.decide(span, text);
+        }
+        Err(mistake) => {
+            let (message, hint) = describe(path, &text, &mistake);
+            adoption.error(span, message, hint.unwrap_or_default());
+        }
+    }
+}
+
+/// Reads a file whose values are literal.
+fn read_raw(text: &str, span: Span, environment: &mut Environment) {
+    let lines = text.lines().filter(|line| !line.starts_with('#'));
+    for (name, value) in lines.filter_map(|line| line.split_once('=')) {
+        environment.set(key(span, name), Yaml::string(span, escape_dollars(value)));
+    }
+}

@@ -1,0 +1,191 @@
+//! The services of which a service speaks: in its variables, its command, its health check, and what it
+//! depends on.
+
+use std::collections::BTreeMap;
+
+use crate::adopt::project::Service;
+use crate::adopt::service::Application;
+use crate::adopt::yaml::Yaml;
+use crate::source::Span;
+
+/// The names that are looked for, and the numbers of the services that they mean.
+pub(crate) type Names<'n> = BTreeMap<&'n str, usize>;
+
+/// A place at which one service speaks of another.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Mention {
+    /// The number of the other service.
+    pub(crate) target: usize,
+    pub(crate) port: Option<u16>,
+    pub(crate) strength: Strength,
+    pub(crate) span: Span,
+}
+
+/// How likely it is that the other service is meant, and to be reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Strength {
+    /// The name is a part of a text, or the other one only has to run.
+    Part,
+    /// The name is the whole value of a variable that may mean anything.
+    Word,
+    /// The name stands where an address does.
+    Address,
+}
+
+/// Words in names of variables whose values are addresses.
+const ADDRESSES: &[&str] = &[
+    "ADDR", "BROKER", "DSN", "ENDPOINT", "HOST", "SERVER", "URI", "URL",
+];
+
+/// Words in names of variables whose values are names that a service may share by chance.
+const NAMES: &[&str] = &["DATABASE", "DB_NAME", "PASS", "USER"];
+
+/// Finds everything that a service says of those called `names`.
+pub(crate) fn mentions(
+    service: &Service,
+    application: &Application,
+    names: &Names<'_>,
+) -> Vec<Mention> {
+    let mut found = Vec::new();
+    let environment = application.get("environment").and_then(Yaml::entries);
+    for (name, value) in environment.into_iter().flatten() {
+        let variable = name.value.to_uppercase();
+        let is_address = ADDRESSES.iter().any(|word| variable.contains(word));
+        let alone = if is_address {
+            Strength::Address
+        } else {
+            Strength::Word
+        };
+        let is_name = variable.ends_with("_DB") || NAMES.iter().any(|word| variable.contains(word));
+        for (text, span) in value.texts() {
+            let mut here = find(text, span, names, alone);
+            here.retain(|one| is_address || !is_name || one.strength == Strength::Address);
+            found.extend(here);
+        }
+    }
+    for key in ["command", "entrypoint", "healthcheck"] {
+        for (text, span) in service.get(key).map(Yaml::texts).unwrap_or_default() {
+            found.extend(find(text, span, names, Strength::Part));
+        }
+    }
+    found.extend(named(service, "depends_on", Strength::Part, names));
+    found.extend(named(service, "links", Strength::Address, names));
+    found
+}
+
+/// Finds the services that a list or mapping names.
+fn named(service: &Service, key: &str, strength: Strength, names: &Names<'_>) -> Vec<Mention> {
+    let Some(value) = service.get(key) else {
+        return Vec::new();
+    };
+    let found: Vec<(&str, Span)> = match value.entries() {
+        Some(entries) => entries
+            .iter()
+            .map(|(name, _)| (name.value.as_str(), name.span))
+            .collect(),
+        None => value
+            .one_or_many()
+            .into_iter()
+            .filter_map(|item| Some((item.text()?, item.span)))
+            .collect(),
+    };
+    let mention = |(text, span): (&str, Span)| {
+        let name = text.split(':').next()?;
+        let target = *names.get(name)?;
+        Some(Mention {
+            target,
+            port: None,
+            strength,
+            span,
+        })
+    };
+    found.into_iter().filter_map(mention).collect()
+}
+
+/// Finds names in a text; `alone` is what a name means that is the whole text, or an item of it.
+fn find(text: &str, span: Span, names: &Names<'_>, alone: Strength) -> Vec<Mention> {
+    let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+    let mut found = Vec::new();
+    let mut start = 0;
+    while let Some(offset) = text[start..].find(is_part) {
+        let begin = start + offset;
+        let rest = &text[begin..];
+        let end = begin + rest.find(|c| !is_part(c)).unwrap_or(rest.len());
+        start = end;
+        let Some(target) = names.get(&text[begin..end]).copied() else {
+            continue;
+        };
+        let (before, after) = (&text[..begin], &text[end..]);
+        if before.ends_with('/') && !before.ends_with("//") {
+            // A part of a path.
+            continue;
+        }
+        let port = port_after(after);
+        let is_address = before.ends_with("//") || before.ends_with('@') || port.is_some();
+        let stands_alone = matches!(before.chars().next_back(), None | Some(',' | ' ' | ';'))
+            && matches!(after.chars().next(), None | Some(',' | ' ' | ';'));
+        let strength = match (is_address, stands_alone) {
+            (true, _) => Strength::Address,
+            (false, true) => alone,
+            (false, false) => Strength::Part,
+        };
+        found.push(Mention {
+            target,
+            port,
+            strength,
+            span,
+        });
+    }
+    found
+}
+
+/// Reads `:PORT`.
+fn port_after(text: &str) -> Option<u16> {
+    let rest = text.strip_prefix(':')?;
+    let digits = rest
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(rest.len());
+    rest[..digits].parse().ok().filter(|port| *port > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::File;
+
+    #[test]
+    fn names_are_found_as_whole_words() {
+        let span = Span {
+            file: File::Application,
+            start: 0,
+            end: 0,
+        };
+        let names = Names::from([("db", 0), ("cache-1", 1)]);
+        let found = |text: &str| -> Vec<(usize, Option<u16>, Strength)> {
+            find(text, span, &names, Strength::Word)
+                .into_iter()
+                .map(|one| (one.target, one.port, one.strength))
+                .collect()
+        };
+        let address = |target, port| (target, port, Strength::Address);
+        assert_eq!(found("postgres://u:p@db/x"), [address(0, None)]);
+        assert_eq!(found("http://cache-1:80/"), [address(1, Some(80))]);
+        assert_eq!(
+            found("db:5432,cache-1:1"),
+            [address(0, Some(5432)), address(1, Some(1))]
+        );
+        assert_eq!(found("db"), [(0, None, Strength::Word)]);
+        assert_eq!(found("a=db"), [(0, None, Strength::Part)]);
+        for text in [
+            "/data/db",
+            "mydb",
+            "db.example.com",
+            "db-2",
+            "cache",
+            "cache-10",
+            "",
+        ] {
+            assert!(found(text).is_empty(), "{text}");
+        }
+    }
+}

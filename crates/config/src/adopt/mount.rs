@@ -1,0 +1,248 @@
+//! An item of `volumes` of a service, in the short or the long form.
+
+use crate::adopt::adoption::Adoption;
+use crate::adopt::surroundings::PathKind;
+use crate::adopt::yaml::Yaml;
+use crate::phrase::quote;
+use crate::source::Span;
+
+/// One item.
+#[derive(Debug)]
+pub(crate) struct Mount {
+    pub(crate) span: Span,
+    pub(crate) target: String,
+    pub(crate) read_only: bool,
+    pub(crate) origin: Origin,
+}
+
+/// The thing that is mounted.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// Data, which belongs into a volume.
+    Data(Data),
+    /// A path of the node.
+    Node(String),
+    /// A file or directory of the operator's, which the container only reads.
+    Files(String),
+    /// Memory, with Docker's options.
+    Memory(String),
+}
+
+/// Data of a project. Equal ones are the same data, in whichever service.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Data {
+    /// A volume with a name.
+    Volume(String),
+    /// A directory beside the file.
+    Directory(String),
+    /// A volume without a name: of this service, at this path.
+    Anonymous(usize, String),
+}
+
+/// The parts of an item, before it is known what they stand for.
+struct Parts<'y> {
+    kind: Option<&'y str>,
+    source: Option<&'y str>,
+    target: &'y str,
+    read_only: bool,
+}
+
+/// Reads one item of the service with this number; `None` if it was refused.
+pub(crate) fn read_mount(
+    item: &Yaml,
+    (service, owner): (usize, &str),
+    adoption: &mut Adoption<'_>,
+) -> Option<Mount> {
+    let parts = match item.text() {
+        Some(text) => short_form(text),
+        None => long_form(item, owner, adoption)?,
+    };
+    let target = parts.target.to_owned();
+    let origin = match (parts.kind, parts.source) {
+        (Some("tmpfs"), _) => Origin::Memory(memory_options(item)),
+        (None | Some("volume"), None) => Origin::Data(Data::Anonymous(service, target.clone())),
+        (Some("volume"), Some(name)) => Origin::Data(Data::Volume(name.to_owned())),
+        (None, Some(name)) if !is_path(name) => Origin::Data(Data::Volume(name.to_owned())),
+        (None | Some("bind"), Some(path)) => bind(path, &parts, (item.span, owner), adoption)?,
+        (other, _) => {
+            let kind = quote(other.unwrap_or_default());
+            adoption.error(
+                item.span,
+                format!("{owner} has a volume of the type {kind}"),
+                "Flocker has `volume`, `bind` and `tmpfs`",
+            );
+            return None;
+        }
+    };
+    Some(Mount {
+        span: item.span,
+        target,
+        read_only: parts.read_only,
+        origin,
+    })
+}
+
+/// Tells whether Compose takes the source of a mount for a path.
+fn is_path(source: &str) -> bool {
+    source.starts_with(['/', '.', '~'])
+}
+
+/// Reads `source:target:options`, `source:target` and `target`.
+fn short_form(text: &str) -> Parts<'_> {
+    let mut parts = text.splitn(3, ':');
+    let (first, second, options) = (parts.next().unwrap_or(text), parts.next(), parts.next());
+    let (source, target) = match second {
+        Some(target) => (Some(first), target),
+        None => (None, first),
+    };
+    let read_only = options.is_some_and(|options| options.split(',').any(|option| option == "ro"));
+    Parts {
+        kind: None,
+        source: source.filter(|source| !source.is_empty()),
+        target,
+        read_only,
+    }
+}
+
+fn long_form<'y>(item: &'y Yaml, owner: &str, adoption: &mut Adoption<'_>) -> Option<Parts<'y>> {
+    let target = item.text_of("target");
+    let Some(target) = target else {
+        adoption.error(
+            item.span,
+            format!("a volume of {owner} has no `target`"),
+            "write `name:/path`",
+        );
+        return None;
+    };
+    let subpath = item
+        .get("volume")
+        .and_then(|options| options.get("subpath"));
+    if let Some(subpath) = subpath {
+        adoption.error(
+            subpath.span,
+            format!("{owner} sees a part of a volume"),
+            "give the part a volume of its own",
+        );
+        return None;
+    }
+    Some(Parts {
+        kind: item.text_of("type"),
+        source: item.text_of("source"),
+        target,
+        read_only: item.get("read_only").is_some_and(Yaml::is_true),
+    })
+}
+
+/// Writes the options of memory as `tmpfs` has them.
+fn memory_options(item: &Yaml) -> String {
+    let Some(options) = item.get("tmpfs") else {
+        return String::new();
+    };
+    let option = |name: &str| {
+        let value = options.text_of(name)?;
+        Some(format!("{name}={value}"))
+    };
+    let options: Vec<String> = ["size", "mode"].into_iter().filter_map(option).collect();
+    if options.is_empty() {
+        String::new()
+    } else {
+        format!(":{}", options.join(","))
+    }
+}
+
+/// Decides what a path outside of the container becomes.
+fn bind(
+    path: &str,
+    parts: &Parts<'_>,
+    (span, owner): (Span, &str),
+    adoption: &mut Adoption<'_>,
+) -> Option<Origin> {
+    if path.starts_with('/') {
+        return Some(Origin::Node(path.to_owned()));
+    }
+    let Some(path) = beside(path, adoption) else {
+        adoption.error(
+            span,
+            format!("{} of {owner} is in a home directory", quote(path)),
+            "write the path from `/` on, if it is a path of the node",
+        );
+        return None;
+    };
+    let looks_like_file = last_part(&path).trim_start_matches('.').contains('.');
+    match adoption.kind(&path) {
+        PathKind::File => {
+            if !parts.read_only {
+                adoption.warn(
+                    span,
+                    format!(
+                        "{owner} can read the file {} and not write it",
+                        quote(&path)
+                    ),
+                    "Flocker puts a copy in place; write `:ro` behind it if that is right",
+                );
+            }
+            Some(Origin::Files(path))
+        }
+        PathKind::Directory if parts.read_only => Some(Origin::Files(path)),
+        PathKind::Missing if parts.read_only || looks_like_file => {
+            adoption.error(
+                span,
+                format!("the path {} of {owner} does not exist", quote(&path)),
+                "paths count from the directory of this file",
+            );
+            None
+        }
+        _ => Some(Origin::Data(Data::Directory(path))),
+    }
+}
+
+/// Says what becomes of a directory of the operator's that holds data.
+pub(crate) fn warn_of_directory(path: &str, span: Span, owner: &str, adoption: &mut Adoption<'_>) {
+    let (what, hint) = match adoption.kind(path) {
+        PathKind::Missing => (
+            "a new, empty directory of the volume",
+            "if there is data on another machine, bring it in with `flocker-cluster volume import`",
+        ),
+        _ => (
+            "a directory of the volume, which does not have its content",
+            "bring what is there in with `flocker-cluster volume import`, before the first deploy",
+        ),
+    };
+    let message = format!("the data of {owner} at {} is kept in {what}", quote(path));
+    adoption.warn(span, message, hint);
+}
+
+/// Writes a path relative to the file in one way; `None` for a home directory that is not known.
+fn beside(path: &str, adoption: &Adoption<'_>) -> Option<String> {
+    let path = if path.starts_with('~') {
+        let home = adoption.variables.get("HOME")?;
+        format!("{home}{}", path.strip_prefix('~')?)
+    } else {
+        path.to_owned()
+    };
+    let parts = path.split('/').filter(|part| !matches!(*part, "" | "."));
+    let parts: Vec<&str> = parts.collect();
+    let prefix = if path.starts_with('/') { "/" } else { "./" };
+    Some(format!("{prefix}{}", parts.join("/")))
+}
+
+fn last_part(path: &str) -> &str {
+    path.rsplit('/').next().unwrap_or(path)
+}
+
+impl Data {
+    /// Names the directory of the volume; `None` where its path names it.
+    pub(crate) fn directory(&self) -> Option<String> {
+        match self {
+            Self::Volume(name) => Some(name.clone()),
+            Self::Directory(path) => {
+                let acceptable =
+                    |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+                let name = path.replace(|c| !acceptable(c), "-");
+                let name = name.trim_matches(['.', '-', '_']);
+                Some(if name.is_empty() { "data" } else { name }.to_owned())
+            }
+            Self::Anonymous(..) => None,
+        }
+    }
+}

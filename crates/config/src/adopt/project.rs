@@ -1,0 +1,200 @@
+//! A Compose file as a whole: its services, and what they share.
+
+use std::collections::BTreeMap;
+
+use crate::adopt::adoption::Adoption;
+use crate::adopt::data::{Store, arrange_data};
+use crate::adopt::reach::link_services;
+use crate::adopt::service::rewrite_service;
+use crate::adopt::yaml::{Pair, Yaml};
+use crate::phrase::quote;
+use crate::source::{Located, Span};
+use crate::suggest::nearest;
+
+/// The keys at the top of a Compose file.
+const KEYS: [&str; 6] = [
+    "services", "volumes", "networks", "secrets", "configs", "name",
+];
+
+/// The parts of a Compose file.
+#[derive(Debug)]
+pub(crate) struct Project {
+    span: Span,
+    pub(crate) services: Vec<Service>,
+    /// The volumes of the file; `None` if every name is one, as in Fig.
+    pub(crate) volumes: Option<Vec<Pair>>,
+    pub(crate) secrets: BTreeMap<String, Yaml>,
+    pub(crate) configs: BTreeMap<String, Yaml>,
+    /// Whether services reach only those that their `links` name, as in Fig.
+    pub(crate) is_linked: bool,
+}
+
+/// One service as it was written.
+#[derive(Debug)]
+pub(crate) struct Service {
+    pub(crate) name: Located<String>,
+    pub(crate) entries: Vec<Pair>,
+    span: Span,
+}
+
+impl Service {
+    /// Returns the value of a key.
+    pub(crate) fn get(&self, key: &str) -> Option<&Yaml> {
+        let found = self.entries.iter().find(|(name, _)| name.value == key);
+        found.map(|(_, value)| value)
+    }
+}
+
+impl Project {
+    /// Reads the top of a Compose file.
+    pub(crate) fn read(root: &Yaml, adoption: &mut Adoption<'_>) -> Self {
+        let mut project = Self {
+            span: root.span,
+            services: Vec::new(),
+            volumes: Some(Vec::new()),
+            secrets: BTreeMap::new(),
+            configs: BTreeMap::new(),
+            is_linked: false,
+        };
+        for (name, value) in root.entries().into_iter().flatten() {
+            let entries = || value.entries().cloned().unwrap_or_default();
+            match name.value.as_str() {
+                "services" => project.services = services(value, adoption),
+                "volumes" => project.volumes = Some(entries()),
+                "secrets" => project.secrets = named(entries()),
+                "configs" => project.configs = named(entries()),
+                "networks" => check_networks(&entries(), adoption),
+                "name" | "version" => {}
+                extension if extension.starts_with("x-") => {}
+                other => refuse_key(other, name.span, adoption),
+            }
+        }
+        project
+    }
+
+    /// Reads a Fig file, whose services are at the top.
+    pub(crate) fn of_fig(root: &Yaml, adoption: &mut Adoption<'_>) -> Self {
+        Self {
+            span: root.span,
+            services: services(root, adoption),
+            volumes: None,
+            secrets: BTreeMap::new(),
+            configs: BTreeMap::new(),
+            is_linked: true,
+        }
+    }
+
+    /// Makes the application configuration.
+    pub(crate) fn rewrite(&self, adoption: &mut Adoption<'_>) -> Yaml {
+        let mut applications: Vec<_> = self
+            .services
+            .iter()
+            .map(|service| rewrite_service(service, self, adoption))
+            .collect();
+        let stores = Store::read_all(self, adoption);
+        arrange_data(self, &stores, &mut applications, adoption);
+        link_services(self, &mut applications, adoption);
+        let entries = self.services.iter().zip(applications);
+        let entries = entries.map(|(service, application)| {
+            let mapping = Yaml::mapping(service.span, application.entries);
+            (service.name.clone(), mapping)
+        });
+        Yaml::mapping(self.span, entries.collect())
+    }
+}
+
+fn named(entries: Vec<Pair>) -> BTreeMap<String, Yaml> {
+    let entry = |(name, value): Pair| (name.value, value);
+    entries.into_iter().map(entry).collect()
+}
+
+/// The most services of a file: each is compared with each other.
+pub(crate) const MAXIMUM_SERVICES: usize = 1000;
+
+fn services(value: &Yaml, adoption: &mut Adoption<'_>) -> Vec<Service> {
+    let mut services = Vec::new();
+    let count = value.entries().map_or(0, Vec::len);
+    if count > MAXIMUM_SERVICES {
+        let message =
+            format!("{count} services, which is more than the {MAXIMUM_SERVICES} that are read");
+        adoption.error(value.span, message, "divide the file");
+        return services;
+    }
+    for (name, value) in value.entries().into_iter().flatten() {
+        if name.value.starts_with("x-") {
+            continue;
+        }
+        let Some(entries) = value.entries() else {
+            let message = format!(
+                "the service {} must be a mapping with an `image`, not {}",
+                quote(&name.value),
+                value.describe()
+            );
+            adoption.error(name.span, message, "write the image that it runs below it");
+            continue;
+        };
+        services.push(Service {
+            name: name.clone(),
+            entries: entries.clone(),
+            span: value.span,
+        });
+    }
+    services
+}
+
+/// Refuses networks whose driver gives containers addresses outside of the node.
+fn check_networks(networks: &[Pair], adoption: &mut Adoption<'_>) {
+    for (name, network) in networks {
+        let shown = quote(&name.value);
+        if let Some(driver) = network.get("driver")
+            && !matches!(driver.text(), Some("bridge" | "overlay" | "default"))
+        {
+            adoption.error(
+                driver.span,
+                format!("the network {shown} has a driver that Flocker does not have"),
+                "leave `driver` out; `ports` answer at the nodes' own addresses",
+            );
+        }
+        if let Some(external) = network.get("external").filter(|value| !is_false(value)) {
+            adoption.warn(
+                external.span,
+                format!("the network {shown} is outside of this file"),
+                "services reach each other; what else is in that network, they do not",
+            );
+        }
+        if let Some(internal) = network.get("internal").filter(|value| value.is_true()) {
+            adoption.warn(
+                internal.span,
+                format!("the network {shown} does not keep its services from the outside"),
+                "Flocker has no such rule; a firewall of the nodes may",
+            );
+        }
+    }
+}
+
+/// Tells whether `external` says that something is not external.
+pub(crate) fn is_false(value: &Yaml) -> bool {
+    value.is_null() || value.text() == Some("false")
+}
+
+fn refuse_key(name: &str, span: Span, adoption: &mut Adoption<'_>) {
+    let (message, hint) = match name {
+        "include" => (
+            "Flocker does not read other Compose files".to_owned(),
+            "write their services into this file: `docker compose config` prints all of them"
+                .to_owned(),
+        ),
+        "models" => (
+            "Flocker runs containers only".to_owned(),
+            "leave `models` out".to_owned(),
+        ),
+        other => (
+            format!("a Compose file has no key {}", quote(other)),
+            match nearest(other, KEYS) {
+                Some(guess) => format!("did you mean {}?", quote(guess)),
+                None => "indent it, if it is a service".to_owned(),
+            },
+        ),
+    };
+    adoption.error(span, message, hint);
+}

@@ -1,0 +1,136 @@
+//! `secrets` and `configs`: files that Compose puts into a container.
+
+use crate::adopt::adoption::Adoption;
+use crate::adopt::project::{Project, Service};
+use crate::adopt::service::Application;
+use crate::adopt::template::escape_dollars;
+use crate::adopt::yaml::{Pair, Yaml, key};
+use crate::phrase::quote;
+use crate::source::Span;
+
+/// Which of the two.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Secret,
+    Config,
+}
+
+impl Kind {
+    const fn title(self) -> &'static str {
+        match self {
+            Self::Secret => "secret",
+            Self::Config => "config",
+        }
+    }
+
+    /// Returns where a file without a path is in the container.
+    fn target(self, name: &str) -> String {
+        match self {
+            Self::Secret => format!("/run/secrets/{name}"),
+            Self::Config => format!("/{name}"),
+        }
+    }
+}
+
+/// Gives an application the files that its service names.
+pub(crate) fn rewrite_files(
+    (kind, value): (Kind, &Yaml),
+    (service, project): (&Service, &Project),
+    application: &mut Application,
+    adoption: &mut Adoption<'_>,
+) {
+    let owner = quote(&service.name.value);
+    let definitions = match kind {
+        Kind::Secret => &project.secrets,
+        Kind::Config => &project.configs,
+    };
+    let mut files = Vec::new();
+    for item in value.one_or_many() {
+        let Some(name) = item.text().or_else(|| item.text_of("source")) else {
+            let title = kind.title();
+            adoption.error(item.span, format!("a {title} of {owner} has no name"), FORM);
+            continue;
+        };
+        let Some(definition) = definitions.get(name) else {
+            let message = format!(
+                "the {} {} of {owner} is not defined",
+                kind.title(),
+                quote(name)
+            );
+            let hint = format!("add it to `{}s` at the top of the file", kind.title());
+            adoption.error(item.span, message, hint);
+            continue;
+        };
+        let Some(content) = content((kind, name), definition, item.span, adoption) else {
+            continue;
+        };
+        files.push(file(kind, name, item, content));
+    }
+    application.extend("files", value.span, files);
+}
+
+const FORM: &str = "write the name of one that is defined at the top of the file";
+
+/// Writes a file of ours.
+fn file(kind: Kind, name: &str, item: &Yaml, content: Pair) -> Yaml {
+    let target = match item.text_of("target") {
+        Some(target) if target.starts_with('/') => target.to_owned(),
+        Some(target) => kind.target(target),
+        None => kind.target(name),
+    };
+    let mut entries = vec![
+        content,
+        (key(item.span, "target"), Yaml::string(item.span, target)),
+    ];
+    for (option, value) in item.entries().into_iter().flatten() {
+        if matches!(option.value.as_str(), "uid" | "gid" | "mode") {
+            entries.push((option.clone(), value.clone()));
+        }
+    }
+    Yaml::mapping(item.span, entries)
+}
+
+/// Finds the content, as a key of a file of ours.
+fn content(
+    (kind, name): (Kind, &str),
+    definition: &Yaml,
+    span: Span,
+    adoption: &mut Adoption<'_>,
+) -> Option<Pair> {
+    if let Some((place, path)) = definition.entry("file") {
+        let path = match path.text() {
+            Some(path) if path.starts_with(['/', '.']) => path.to_owned(),
+            Some(path) => format!("./{path}"),
+            None => return None,
+        };
+        return Some((key(place.span, "source"), Yaml::string(span, path)));
+    }
+    if let Some((place, content)) = definition.entry("content") {
+        return Some((key(place.span, "content"), content.clone()));
+    }
+    if let Some(variable) = definition.text_of("environment") {
+        let Some(value) = adoption.variables.get(variable) else {
+            let (message, hint) = crate::adopt::resolve::unset(variable);
+            adoption.error(span, message, hint);
+            return None;
+        };
+        let text = format!(
+            "the content of {} comes from {}",
+            quote(name),
+            quote(variable)
+        );
+        adoption.decide(span, text);
+        let value = Yaml::string(span, escape_dollars(&value));
+        return Some((key(span, "content"), value));
+    }
+    let title = kind.title();
+    adoption.error(
+        span,
+        format!(
+            "the {title} {} is in no file of the operator's",
+            quote(name)
+        ),
+        format!("write where it is: `{name}: {{file: ./{name}.txt}}`"),
+    );
+    None
+}

@@ -1,0 +1,333 @@
+//! One service of a Compose or Fig file, key by key.
+
+use std::collections::BTreeMap;
+
+use crate::adopt::adoption::Adoption;
+use crate::adopt::deploy::rewrite_deploy;
+use crate::adopt::environment::rewrite_environment;
+use crate::adopt::ports::rewrite_ports;
+use crate::adopt::project::{Project, Service};
+use crate::adopt::secrets::{Kind, rewrite_files};
+use crate::adopt::yaml::{Pair, Shape, Yaml, key};
+use crate::phrase::quote;
+use crate::source::{Located, Span};
+use crate::tree::ScalarKind;
+
+/// Keys that are left out with a warning, because what runs is the same without them.
+const LEFT_OUT: &[(&str, &str)] = &[
+    ("attach", "only Compose acts on it"),
+    (
+        "container_name",
+        "the container is called `flocker-` and the name of the application",
+    ),
+    ("develop", "only Compose acts on it"),
+    ("log_driver", "Docker's log driver on the node is used"),
+    ("log_opt", "Docker's log driver on the node is used"),
+    ("logging", "Docker's log driver on the node is used"),
+    (
+        "platform",
+        "each node runs the image for its own architecture",
+    ),
+    (
+        "profiles",
+        "an application runs where the deployment configuration places it",
+    ),
+    ("pull_policy", "an image is fetched where it is missing"),
+    (
+        "pull_refresh_after",
+        "an image is fetched where it is missing",
+    ),
+];
+
+/// Keys without which something else would run.
+const REFUSED: &[(&str, &str)] = &[
+    ("extends", "write the keys of the other service out"),
+    (
+        "external_links",
+        "name the other container's address in the program's own settings",
+    ),
+    ("models", "Flocker runs containers only"),
+    ("post_start", "let the image's entry point do it"),
+    ("pre_stop", "let the program do it when it is asked to stop"),
+    ("provider", "Flocker runs containers only"),
+    ("use_api_socket", "mount the socket in `volumes`"),
+];
+
+/// Keys whose values are numbers or booleans, also where a variable or quotes made them a text.
+const TYPED: &[&str] = &[
+    "blkio_config",
+    "cpu_shares",
+    "healthcheck",
+    "init",
+    "mem_reservation",
+    "mem_swappiness",
+    "memswap_limit",
+    "oom_kill_disable",
+    "oom_score_adj",
+    "pids_limit",
+    "privileged",
+    "read_only",
+    "shm_size",
+    "stdin_open",
+    "tty",
+    "ulimits",
+];
+
+/// The application that a service becomes.
+#[derive(Debug, Default)]
+pub(crate) struct Application {
+    pub(crate) entries: Vec<Pair>,
+    /// Where each key is among them.
+    places: BTreeMap<String, usize>,
+}
+
+impl Application {
+    /// Sets a key. One that has another value already is refused.
+    pub(crate) fn set(&mut self, key: Located<String>, value: Yaml, adoption: &mut Adoption<'_>) {
+        match self.get(&key.value) {
+            None => self.push(key, value),
+            Some(earlier) if earlier.text().is_some() && earlier.text() == value.text() => {}
+            Some(_) => adoption.error(
+                value.span,
+                format!("{} is set twice with different values", quote(&key.value)),
+                "keep one of the two",
+            ),
+        }
+    }
+
+    /// Adds items to a list, which may have been one item alone before.
+    pub(crate) fn extend(&mut self, name: &str, span: Span, items: Vec<Yaml>) {
+        if items.is_empty() {
+            return;
+        }
+        let Some(place) = self.places.get(name) else {
+            let list = Yaml::list(span, items);
+            return self.push(key(span, name), list);
+        };
+        let value = &mut self.entries[*place].1;
+        let mut all: Vec<Yaml> = value.one_or_many().into_iter().cloned().collect();
+        all.extend(items);
+        *value = Yaml::list(value.span, all);
+    }
+
+    /// Returns the value of a key.
+    pub(crate) fn get(&self, name: &str) -> Option<&Yaml> {
+        let place = self.places.get(name)?;
+        Some(&self.entries[*place].1)
+    }
+
+    fn push(&mut self, key: Located<String>, value: Yaml) {
+        self.places.insert(key.value.clone(), self.entries.len());
+        self.entries.push((key, value));
+    }
+}
+
+/// Rewrites all keys of a service but those that concern others, too: volumes and networks.
+pub(crate) fn rewrite_service(
+    service: &Service,
+    project: &Project,
+    adoption: &mut Adoption<'_>,
+) -> Application {
+    let mut application = Application::default();
+    for entry in &service.entries {
+        rewrite_key(entry, (service, project), &mut application, adoption);
+    }
+    rewrite_environment(service, &mut application, adoption);
+    if application.get("restart").is_none() {
+        let never = Yaml::string(service.name.span, "never");
+        application.set(key(service.name.span, "restart"), never, adoption);
+        adoption.decide(
+            service.name.span,
+            "Compose starts nothing again where the file sets no `restart`",
+        );
+    }
+    application
+}
+
+fn rewrite_key(
+    (name, value): &Pair,
+    (service, project): (&Service, &Project),
+    application: &mut Application,
+    adoption: &mut Adoption<'_>,
+) {
+    let owner = quote(&service.name.value);
+    let renamed = |ours: &str| key(name.span, ours);
+    match name.value.as_str() {
+        // Read elsewhere: they concern several keys, or several services.
+        "environment" | "env_file" | "volumes" | "links" | "expose" => {}
+        "networks" => check_networks(value, &owner, adoption),
+        "network_mode" | "net" => check_network_mode(name, value, &owner, adoption),
+        "ports" => rewrite_ports(value, &owner, application, adoption),
+        "mem_limit" => limit(renamed("memory"), value, application, adoption),
+        "cpus" => limit(renamed("cpu"), value, application, adoption),
+        "deploy" => rewrite_deploy(value, &owner, application, adoption),
+        "scale" => check_replicas(value, &owner, adoption),
+        "secrets" => rewrite_files(
+            (Kind::Secret, value),
+            (service, project),
+            application,
+            adoption,
+        ),
+        "configs" => rewrite_files(
+            (Kind::Config, value),
+            (service, project),
+            application,
+            adoption,
+        ),
+        "build" => check_build(name, service, application, adoption),
+        "restart" => application.set(name.clone(), restart(value), adoption),
+        extension if extension.starts_with("x-") => {}
+        other => {
+            let reason = |table: &[(&str, &'static str)]| {
+                let found = table.iter().find(|(key, _)| *key == other);
+                found.map(|(_, reason)| *reason)
+            };
+            if let Some(reason) = reason(LEFT_OUT) {
+                let message = format!("{} of {owner} is left out", quote(other));
+                adoption.warn(name.span, message, reason);
+            } else if let Some(reason) = reason(REFUSED) {
+                let message = format!("{owner} has {}, which Flocker cannot do", quote(other));
+                adoption.error(name.span, message, reason);
+            } else {
+                let value = if TYPED.contains(&other) {
+                    typed(value)
+                } else {
+                    value.clone()
+                };
+                application.set(name.clone(), value, adoption);
+            }
+        }
+    }
+}
+
+/// Sets a limit, unless it is Compose's 0 for none.
+pub(crate) fn limit(
+    key: Located<String>,
+    value: &Yaml,
+    application: &mut Application,
+    adoption: &mut Adoption<'_>,
+) {
+    if !matches!(value.text(), Some("0" | "0.0" | "-1")) {
+        application.set(key, value.clone(), adoption);
+    }
+}
+
+/// Writes a restart policy of Compose as one of ours.
+fn restart(value: &Yaml) -> Yaml {
+    match value.text() {
+        // Flocker starts an application that was stopped by hand with the next deploy, as
+        // `docker compose up` does.
+        Some("unless-stopped") => Yaml::string(value.span, "always"),
+        Some("no" | "false") => Yaml::string(value.span, "never"),
+        _ => value.clone(),
+    }
+}
+
+/// Refuses more than one copy of a service.
+pub(crate) fn check_replicas(value: &Yaml, owner: &str, adoption: &mut Adoption<'_>) {
+    if value.text() != Some("1") {
+        adoption.error(
+            value.span,
+            format!(
+                "{owner} has {} containers, and an application has one",
+                value.text().unwrap_or("several")
+            ),
+            "write a service for each",
+        );
+    }
+}
+
+fn check_build(
+    name: &Located<String>,
+    service: &Service,
+    application: &mut Application,
+    adoption: &mut Adoption<'_>,
+) {
+    let owner = quote(&service.name.value);
+    let image = service.get("image").and_then(Yaml::text);
+    if let Some(image) = image {
+        adoption.warn(
+            name.span,
+            format!("Flocker does not build the image of {owner}"),
+            format!(
+                "build it before, as {}, and Flocker sends it from the operator's Docker",
+                quote(image)
+            ),
+        );
+    } else {
+        adoption.error(
+            name.span,
+            format!("{owner} is built and has no `image`"),
+            "build the image first and name it in `image`; Flocker sends it from the operator's \
+             Docker",
+        );
+        // So that the missing image is reported once.
+        let image = Yaml::string(name.span, "built");
+        application.set(key(name.span, "image"), image, adoption);
+    }
+}
+
+/// Looks at the networks of a service; the services that share one reach each other.
+fn check_networks(value: &Yaml, owner: &str, adoption: &mut Adoption<'_>) {
+    for (network, options) in value.entries().into_iter().flatten() {
+        for (option, _) in options.entries().into_iter().flatten() {
+            let option_name = option.value.as_str();
+            if !matches!(option_name, "aliases" | "priority" | "gw_priority") {
+                let of = format!("{owner} in the network {}", quote(&network.value));
+                adoption.warn(
+                    option.span,
+                    format!("{} of {of} is left out", quote(option_name)),
+                    "services reach each other by name, and by no address of their own",
+                );
+            }
+        }
+    }
+}
+
+fn check_network_mode(
+    name: &Located<String>,
+    value: &Yaml,
+    owner: &str,
+    adoption: &mut Adoption<'_>,
+) {
+    let mode = value.text().unwrap_or_default();
+    if !matches!(mode, "bridge" | "default") {
+        adoption.error(
+            name.span,
+            format!("{owner} has the network mode {}, which Flocker does not have", quote(mode)),
+            "leave the key out, and write in `ports` what others are to reach: an application has a \
+             network of its own",
+        );
+    }
+}
+
+/// Reads texts as the numbers and booleans that they are; the words of a health check stay.
+fn typed(value: &Yaml) -> Yaml {
+    let shape = match &value.shape {
+        Shape::Scalar(scalar) if scalar.kind == ScalarKind::String => {
+            let plain = Yaml::plain(value.span, scalar.text.clone());
+            return if plain.is_null() {
+                value.clone()
+            } else {
+                plain
+            };
+        }
+        Shape::Scalar(scalar) => Shape::Scalar(scalar.clone()),
+        Shape::List(items) => Shape::List(items.iter().map(typed).collect()),
+        Shape::Mapping(entries) => {
+            let convert = |(name, value): &Pair| {
+                let value = if name.value == "test" {
+                    value.clone()
+                } else {
+                    typed(value)
+                };
+                (name.clone(), value)
+            };
+            Shape::Mapping(entries.iter().map(convert).collect())
+        }
+    };
+    Yaml {
+        span: value.span,
+        shape,
+    }
+}

@@ -1,0 +1,57 @@
+//! The operator's machine, as far as a Compose file refers to it. This crate opens nothing itself.
+
+/// The files beside the application configuration, and the operator's environment.
+///
+/// `beside` is the name of the application configuration, as [`Source`] has it; relative paths count
+/// from the directory that this file is in.
+///
+/// [`Source`]: crate::Source
+pub trait Surroundings {
+    /// Returns the value of a variable of the operator's environment.
+    fn variable(&self, name: &str) -> Option<String>;
+
+    /// Reads a file; `None` if there is none.
+    ///
+    /// # Errors
+    /// Returns why a file that exists cannot be read, as the end of a sentence.
+    fn read(&self, beside: &str, path: &str) -> Result<Option<Vec<u8>>, String>;
+
+    /// Tells what is at a path.
+    fn kind(&self, beside: &str, path: &str) -> PathKind;
+
+    /// Lists the files in a directory and in the directories below it, relative to it and in order.
+    fn files(&self, beside: &str, path: &str) -> Vec<String>;
+}
+
+/// What is at a path of the operator's machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PathKind {
+    /// A file.
+    File,
+    /// A directory.
+    Directory,
+    /// Nothing.
+    Missing,
+}
+
+/// No files and no variables at all: a Compose file that refers to any is refused.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NoSurroundings;
+
+impl Surroundings for NoSurroundings {
+    fn variable(&self, _: &str) -> Option<String> {
+        None
+    }
+
+    fn read(&self, _: &str, _: &str) -> Result<Option<Vec<u8>>, String> {
+        Ok(None)
+    }
+
+    fn kind(&self, _: &str, _: &str) -> PathKind {
+        PathKind::Missing
+    }
+
+    fn files(&self, _: &str, _: &str) -> Vec<String> {
+        Vec::new()
+    }
+}

@@ -1,0 +1,422 @@
+//! Files of Compose, Fig and earlier releases, and the deployment that each of them is.
+
+use std::collections::BTreeMap;
+
+use flocker_config::{
+    Diagnostics, NoSurroundings, Parsed, PathKind, Source, Surroundings, convert, parse_beside,
+    wanted_beside,
+};
+
+/// An operator's machine in memory.
+#[derive(Default)]
+struct Machine {
+    variables: BTreeMap<&'static str, &'static str>,
+    files: BTreeMap<&'static str, &'static str>,
+    directories: Vec<&'static str>,
+}
+
+impl Surroundings for Machine {
+    fn variable(&self, name: &str) -> Option<String> {
+        self.variables.get(name).map(|value| (*value).to_owned())
+    }
+
+    fn read(&self, _: &str, path: &str) -> Result<Option<Vec<u8>>, String> {
+        Ok(self.files.get(path).map(|text| text.as_bytes().to_vec()))
+    }
+
+    fn kind(&self, _: &str, path: &str) -> PathKind {
+        if self.files.contains_key(path) {
+            PathKind::File
+        } else if self.directories.contains(&path) {
+            PathKind::Directory
+        } else {
+            PathKind::Missing
+        }
+    }
+
+    fn files(&self, _: &str, path: &str) -> Vec<String> {
+        let below = |name: &&str| {
+            name.strip_prefix(path)?
+                .strip_prefix('/')
+                .map(str::to_owned)
+        };
+        self.files.keys().filter_map(below).collect()
+    }
+}
+
+/// Reads two files on a machine; values outside of them are whatever they should be.
+fn parse_on(
+    one: Source<'_>,
+    other: Source<'_>,
+    machine: &dyn Surroundings,
+) -> Result<Parsed, Diagnostics> {
+    let wanted = wanted_beside(one, other, machine)?;
+    let value = |source| (source, Ok(b"value".to_vec().into()));
+    let values = wanted.into_iter().map(value).collect();
+    parse_beside(one, other, machine, values)
+}
+
+fn machine() -> Machine {
+    Machine {
+        variables: BTreeMap::from([("SHELL_ONLY", "from the shell"), ("BOTH", "shell")]),
+        files: BTreeMap::from([
+            (".env", "PASSWORD='a$b'\nBOTH=file\nTAG=16\nLIMIT=512m\n"),
+            ("./app.env", "ONE=1\nTWO=\"${BOTH} $ONE\"\nTHREE='$x'\n"),
+            ("./nginx.conf", "events {}\n"),
+            ("./conf.d/site.conf", "server {}\n"),
+        ]),
+        directories: vec!["./library", "./conf.d"],
+    }
+}
+
+fn source<'s>(name: &'s str, text: &'s str) -> Source<'s> {
+    Source {
+        name,
+        bytes: text.as_bytes(),
+    }
+}
+
+/// Places applications on one node.
+fn placed(names: &str) -> String {
+    format!("nodes: {{1.1.1.1: [{names}]}}")
+}
+
+fn read(compose: &str, names: &str) -> Result<Parsed, Diagnostics> {
+    let deployment = placed(names);
+    parse_on(
+        source("compose.yaml", compose),
+        source("deployment.yml", &deployment),
+        &machine(),
+    )
+}
+
+fn refused(compose: &str) -> Diagnostics {
+    match read(compose, "") {
+        Ok(_) => panic!("{compose} is accepted"),
+        Err(diagnostics) => diagnostics,
+    }
+}
+
+/// Returns our application configuration that is made of a file.
+fn converted(compose: &str) -> String {
+    let converted = convert(&[source("compose.yaml", compose)], &machine());
+    let converted = converted.unwrap_or_else(|diagnostics| panic!("{diagnostics}"));
+    converted.application.unwrap_or_default()
+}
+
+#[test]
+fn either_file_may_come_first() {
+    let application = "services: {web: {image: x, restart: always}}";
+    let deployment = "version: 1\nnodes: {1.1.1.1: [web]}";
+    let (one, other) = (source("a", application), source("d", deployment));
+    let parsed = parse_on(one, other, &NoSurroundings).unwrap();
+    assert_eq!(parse_on(other, one, &NoSurroundings).unwrap(), parsed);
+    for (pair, message) in [
+        ([one, one], "the deployment configuration is missing"),
+        ([other, other], "the application configuration is missing"),
+    ] {
+        let diagnostics = parse_on(pair[0], pair[1], &NoSurroundings).unwrap_err();
+        assert!(diagnostics.to_string().contains(message), "{diagnostics}");
+    }
+}
+
+#[test]
+fn variables_come_from_the_environment_and_the_file_beside() {
+    let text = converted(
+        "
+x-common: &common
+  restart: unless-stopped
+services:
+  web:
+    <<: *common
+    image: example/web:${TAG}
+    mem_limit: ${LIMIT}
+    environment:
+      - SHELL_ONLY
+      - BOTH=${BOTH}
+      - PASSWORD=${PASSWORD}
+      - LITERAL=$$HOME ${NOTHING:-the default} ${EMPTY:-}
+    env_file: ./app.env
+",
+    );
+    insta::assert_snapshot!(text);
+}
+
+#[test]
+fn an_unset_variable_is_an_error_with_its_place() {
+    insta::assert_snapshot!(refused(
+        "
+services:
+  db:
+    image: postgres:${TAG:?}
+    environment:
+      POSTGRES_PASSWORD: ${DB_PASSWORD}
+      A: ${MUST:?set it to the name of the site}
+      B: a$1b
+      C: ${OPEN
+"
+    ));
+    insta::assert_snapshot!(refused(
+        "
+services:
+  db:
+    image: postgres
+    environment:
+      ALONE:
+    env_file: [./missing.env, {path: ./other.env, required: false}]
+"
+    ));
+}
+
+#[test]
+fn every_volume_of_a_compose_file_is_data_or_explained() {
+    let text = "
+services:
+  web:
+    image: nginx
+    restart: always
+    volumes:
+      - data:/srv/data
+      - /cache
+      - ./library:/srv/library
+      - ./new:/srv/new
+      - ./nginx.conf:/etc/nginx/nginx.conf:ro
+      - ./conf.d:/etc/nginx/conf.d:ro
+      - {type: volume, source: other, target: /srv/other}
+      - {type: tmpfs, target: /run, tmpfs: {size: 64m}}
+      - outside:/srv/outside
+volumes:
+  data:
+  other: {driver: local}
+  outside: {external: true}
+";
+    let parsed = read(text, "web").unwrap_or_else(|wrong| panic!("{wrong}"));
+    insta::assert_snapshot!(parsed.warnings);
+    insta::assert_snapshot!(converted(text));
+    insta::assert_snapshot!(refused(
+        "
+services:
+  web:
+    image: nginx
+    volumes:
+      - undefined:/a
+      - ./missing.conf:/etc/x.conf
+      - ./missing:/etc/y:ro
+      - nfs:/b
+      - {type: npipe, source: x, target: /c}
+      - {type: volume, source: data, target: /d, volume: {subpath: e}}
+volumes:
+  data:
+  nfs: {driver_opts: {type: nfs, device: \":/export\"}}
+"
+    ));
+}
+
+#[test]
+fn keys_without_a_meaning_are_named_with_their_place() {
+    insta::assert_snapshot!(
+        read(
+            "
+name: project
+version: \"3.8\"
+x-anything: {goes: here}
+services:
+  web:
+    image: example/web
+    build: .
+    container_name: web-1
+    logging: {driver: json-file}
+    profiles: [debug]
+    pull_policy: always
+    platform: linux/amd64
+    expose: [80]
+    network_mode: bridge
+    restart: always
+    x-mine: 1
+    ports: [\"3000\"]
+    deploy:
+      replicas: 1
+      placement: {constraints: [node.role == manager]}
+      resources: {limits: {cpus: '0.5', memory: 64M}, reservations: {cpus: '0.1'}}
+networks:
+  outside: {external: true}
+",
+            "web"
+        )
+        .unwrap()
+        .warnings
+    );
+}
+
+#[test]
+fn keys_without_which_something_else_would_run_are_errors() {
+    insta::assert_snapshot!(refused(
+        "
+include: [other.yaml]
+service: {}
+services:
+  web:
+    build: .
+    extends: {service: base}
+    external_links: [other]
+    network_mode: host
+    scale: 2
+    secrets: [missing]
+    deploy: {mode: global, replicas: 3, resources: {limits: {generic: 1}}}
+  nothing:
+networks:
+  lan: {driver: macvlan}
+secrets:
+  vault: {external: true}
+"
+    ));
+}
+
+#[test]
+fn secrets_and_configs_become_files() {
+    let text = "
+services:
+  web:
+    image: nginx
+    restart: always
+    secrets:
+      - password
+      - {source: from_env, target: key, mode: 0400}
+    configs: [{source: page, target: /srv/index.html, uid: \"33\"}]
+secrets:
+  password: {file: ./password.txt}
+  from_env: {environment: PASSWORD}
+configs:
+  page: {content: \"<h1>$$</h1>\"}
+";
+    let parsed = read(text, "web").unwrap_or_else(|wrong| panic!("{wrong}"));
+    assert!(parsed.warnings.is_empty(), "{}", parsed.warnings);
+    insta::assert_snapshot!(converted(text));
+}
+
+#[test]
+fn an_alias_of_the_first_release_must_be_an_application() {
+    let file = |alias: &str| {
+        format!(
+            "
+version: 1
+applications:
+  search:
+    image: elasticsearch:7.17.9
+    ports: [{{internal: 9200, external: 9201}}]
+    volume: {{mountpoint: /usr/share/elasticsearch/data/}}
+  shipper:
+    image: logstash:7.17.9
+    restart_policy: {{name: always}}
+    command_line: logstash -f '/etc/a b.conf'
+    mem_limit: 100000000
+    links: [{{local_port: 9200, remote_port: 9201, alias: {alias}}}]
+"
+        )
+    };
+    insta::assert_snapshot!(refused(&file("es")));
+    insta::assert_snapshot!(converted(&file("search")));
+}
+
+#[test]
+fn the_output_of_convert_is_read_as_the_same_deployment() {
+    let compose = "
+services:
+  web:
+    image: example/web:1
+    ports: [\"8080:80\", 443:443]
+    command: [run, \"a: b\", \"$$HOME\", \"#x\", '@', \"no\", \"1.0\", \"\", \"two\\nlines\\t\\u2028\"]
+    environment: {A: 'yes', B: 5, C: \"x # y\", D: '{a}', E: true, F: 'ö', \"G.h\": \"- x\"}
+  db:
+    image: example/db
+    restart: on-failure
+    stop_grace_period: 1m
+    volumes: [db:/data, /more]
+volumes: {db: }
+";
+    let deployment = "version: 1\nnodes:\n  1.1.1.1: [web]\n  node-2: [db]\n";
+    let original = parse_on(
+        source("compose.yaml", compose),
+        source("deployment.yml", deployment),
+        &NoSurroundings,
+    );
+    let original = original.unwrap_or_else(|diagnostics| panic!("{diagnostics}"));
+    let files = [source("d", deployment), source("c", compose)];
+    let converted = convert(&files, &NoSurroundings).unwrap();
+    let (application, nodes) = (
+        converted.application.unwrap(),
+        converted.deployment.unwrap(),
+    );
+    let again = parse_on(
+        source("application.yml", &application),
+        source("deployment.yml", &nodes),
+        &NoSurroundings,
+    );
+    let again = again.unwrap_or_else(|diagnostics| panic!("{application}\n{diagnostics}"));
+    assert_eq!(again.deployment, original.deployment);
+    insta::assert_snapshot!(format!("{application}---\n{nodes}"));
+    let two = convert(&[files[0], files[0]], &NoSurroundings).unwrap_err();
+    assert_eq!(
+        two.list[0].message,
+        "this is a second deployment configuration"
+    );
+}
+
+#[test]
+fn another_name_of_a_container_is_no_address() {
+    let text = |address: &str| {
+        format!(
+            "
+services:
+  web: {{image: x, restart: always, environment: {{DB_HOST: {address}, APP_NAME: cache_1}}}}
+  cache: {{image: redis, restart: always, container_name: cache_1}}
+  db: {{image: postgres, restart: always, networks: {{default: {{aliases: [sql]}}}}}}
+"
+        )
+    };
+    let messages = |address: &str| -> Vec<String> {
+        let list = refused(&text(address)).list;
+        let errors = list.into_iter().map(|one| one.message);
+        errors.filter(|one| one.contains("another name")).collect()
+    };
+    let message = "`web` reaches `db` under another name of its container";
+    assert_eq!(messages("sql"), [message]);
+    assert_eq!(messages("sql:5432"), [message]);
+    assert_eq!(messages("postgres://cache_1/x").len(), 1);
+}
+
+#[test]
+fn a_server_without_a_known_port_needs_expose() {
+    let text = |expose: &str| {
+        format!(
+            "
+services:
+  web: {{image: x, environment: {{API_URL: \"http://api/v1\", MODE: api}}, depends_on: [job]}}
+  api: {{image: example/api{expose}}}
+  job: {{image: example/job}}
+"
+        )
+    };
+    let said = refused(&text("")).to_string();
+    assert!(
+        said.contains("`web` reaches `api`, whose port is not known"),
+        "{said}"
+    );
+    assert!(!said.contains("`job`, whose port"), "{said}");
+    let exposed = text(", expose: [8000, 8125/udp]");
+    let said = match read(&exposed, "web") {
+        Ok(_) => String::new(),
+        Err(diagnostics) => diagnostics.to_string(),
+    };
+    assert!(!said.contains("port is not known"), "{said}");
+}
+
+#[test]
+fn a_file_with_too_many_services_is_refused_at_once() {
+    let services: String = (0..40_000)
+        .map(|index| format!("  s{index}: {{image: x}}\n"))
+        .collect();
+    let said = refused(&format!("services:\n{services}"));
+    assert_eq!(said.list.len(), 1);
+    assert!(said.list[0].message.starts_with("40000 services"));
+}
