@@ -1,7 +1,8 @@
 //! The services that reach each other by name.
 //!
 //! In Compose, services of one network reach each other at every port. Here an application reaches
-//! what its `links` say. So each service gets links to those that it speaks of.
+//! what its `links` say, at `localhost`. So each service gets links to those that it speaks of, and a
+//! line of `/etc/hosts` that makes the other's name mean `localhost`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -46,7 +47,7 @@ pub(crate) fn link_services(
     let is_spoken_of: BTreeSet<usize> = spoken.iter().flatten().map(|one| one.target).collect();
     for (source, service) in project.services.iter().enumerate() {
         check_other_names(source, (project, &others), &applications[source], adoption);
-        let mut links = Vec::new();
+        let mut reached = Reached::new(service, &ports[&source]);
         for target in 0..project.services.len() {
             let is_linked = !project.is_linked || explicit_link(service, names[target]).is_some();
             let shares_network = !networks[source].is_disjoint(&networks[target]);
@@ -69,23 +70,91 @@ pub(crate) fn link_services(
                 None => continue,
             };
             let ports = &ports[&target];
-            links.extend(ports.iter().map(|port| link(span, names[target], *port)));
+            reached.add(span, names[target], ports, adoption);
             if ports.is_empty()
                 && let Some(mention) = mention
             {
                 report_without_port(mention, (&service.name.value, names[target]), adoption);
             }
         }
-        applications[source].extend("links", service.name.span, links);
+        reached.give_to(&mut applications[source]);
     }
 }
 
-/// Writes a link by which the target answers under its name, and not at `localhost`.
+/// What one service reaches.
+struct Reached<'p> {
+    service: &'p Service,
+    /// The ports at which it answers itself.
+    own: &'p BTreeSet<ContainerPort>,
+    links: Vec<Yaml>,
+    /// The services that are reached.
+    names: Vec<&'p str>,
+    /// The service behind each port of `localhost`.
+    taken: BTreeMap<ContainerPort, &'p str>,
+}
+
+impl<'p> Reached<'p> {
+    const fn new(service: &'p Service, own: &'p BTreeSet<ContainerPort>) -> Self {
+        Self {
+            service,
+            own,
+            links: Vec::new(),
+            names: Vec::new(),
+            taken: BTreeMap::new(),
+        }
+    }
+
+    /// Links the ports of another service, under its name.
+    fn add(
+        &mut self,
+        span: Span,
+        target: &'p str,
+        ports: &BTreeSet<ContainerPort>,
+        adoption: &mut Adoption<'_>,
+    ) {
+        let owner = quote(&self.service.name.value);
+        let shown = quote(target);
+        for port in ports {
+            if let Some(other) = self.taken.insert(*port, target) {
+                let other = quote(other);
+                adoption.error(
+                    span,
+                    format!("{owner} reaches {other} and {shown} at the same port {}", port.written()),
+                    format!(
+                        "a link is a port of `localhost`, which leads to one application; let one of \
+                         them answer at another port, or leave out which of them {owner} does not use"
+                    ),
+                );
+            } else if self.own.contains(port) {
+                adoption.warn(
+                    span,
+                    format!("{owner} reaches {shown} at a port at which it answers itself: {}", port.written()),
+                    format!(
+                        "in its container, `localhost:{}` is {shown}; have its own health check ask \
+                         another port",
+                        port.number
+                    ),
+                );
+            }
+            self.links.push(link(span, target, *port));
+        }
+        if !ports.is_empty() {
+            self.names.push(target);
+        }
+    }
+
+    fn give_to(self, application: &mut Application) {
+        let span = self.service.name.span;
+        application.extend("links", span, self.links);
+        application.add_hosts(span, &self.names, "127.0.0.1");
+    }
+}
+
+/// Writes a link.
 fn link(span: Span, target: &str, port: ContainerPort) -> Yaml {
     let entries = vec![
         (key(span, "application"), Yaml::string(span, target)),
         (key(span, "port"), Yaml::plain(span, port.written())),
-        (key(span, "local"), Yaml::plain(span, "false")),
     ];
     Yaml::mapping(span, entries)
 }

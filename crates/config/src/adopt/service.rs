@@ -110,6 +110,23 @@ impl Application {
         *value = Yaml::list(value.span, all);
     }
 
+    /// Adds names of an address to `extra_hosts`, which is a list or a mapping.
+    pub(crate) fn add_hosts(&mut self, span: Span, names: &[&str], address: &str) {
+        let place = self.places.get("extra_hosts").copied();
+        if let Some(place) = place
+            && let Some(entries) = self.entries[place].1.entries()
+        {
+            let added = names.iter();
+            let added = added.map(|name| (key(span, name), Yaml::string(span, address)));
+            let all = entries.iter().cloned().chain(added).collect();
+            self.entries[place].1 = Yaml::mapping(self.entries[place].1.span, all);
+            return;
+        }
+        let lines = names.iter();
+        let lines = lines.map(|name| Yaml::string(span, format!("{name}:{address}")));
+        self.extend("extra_hosts", span, lines.collect());
+    }
+
     /// Returns the value of a key.
     pub(crate) fn get(&self, name: &str) -> Option<&Yaml> {
         let place = self.places.get(name)?;
