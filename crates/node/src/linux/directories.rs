@@ -98,7 +98,6 @@ impl Directories for FileSystem {
             binds.push(BindMount {
                 source,
                 target: mount.target.clone(),
-                read_only: false,
                 read_only: mount.read_only,
             });
         }

@@ -78,7 +78,6 @@ impl Directories for FakeDirectories {
                 binds.push(BindMount {
                     source,
                     target: mount.target.clone(),
-                    read_only: false,
                     read_only: mount.read_only,
                 });
             }
