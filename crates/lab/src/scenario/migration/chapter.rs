@@ -45,11 +45,13 @@ pub enum Chapter {
     PrivateRegistry,
     /// A Docker volume becomes an application's volume.
     BringingIn,
+    /// A Compose file is deployed, and what it describes moves.
+    ComposeFile,
 }
 
 impl Chapter {
     /// All of them, in order.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::FirstDeploy,
         Self::SecondDeploy,
         Self::Move,
@@ -70,6 +72,7 @@ impl Chapter {
         Self::Limits,
         Self::PrivateRegistry,
         Self::BringingIn,
+        Self::ComposeFile,
     ];
 
     /// The heading.
@@ -95,6 +98,7 @@ impl Chapter {
             Self::Limits => "UDP, bind addresses and networks that may connect",
             Self::PrivateRegistry => "a registry that asks for a login",
             Self::BringingIn => "data is brought in, and taken out",
+            Self::ComposeFile => "a Compose file",
         }
     }
 }

@@ -4,6 +4,7 @@
 mod bringing_in;
 mod changes;
 mod chapter;
+mod compose_file;
 mod dependencies;
 mod everything;
 mod first_fill;
@@ -113,6 +114,7 @@ impl Migration<'_> {
             Chapter::Limits => self.limits().await,
             Chapter::PrivateRegistry => self.private_registry().await,
             Chapter::BringingIn => self.bringing_in().await,
+            Chapter::ComposeFile => self.compose_file().await,
         }
     }
 

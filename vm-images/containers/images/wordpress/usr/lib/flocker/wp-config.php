@@ -1,7 +1,12 @@
 <?php
 // The settings of WordPress, from the environment of the container.
 
+// A value may be in a file, which a variable with `_FILE` behind its name names.
 function of_environment($name, $default) {
+    $file = getenv($name . '_FILE');
+    if ($file !== false) {
+        return rtrim(file_get_contents($file), "\r\n");
+    }
     $value = getenv($name);
     return $value === false ? $default : $value;
 }
