@@ -13,6 +13,7 @@ use flocker_model::{
 use flocker_remote::protocol::{Change, StepFailure};
 use flocker_zfs::TreeSize;
 
+use super::marker::write_marker;
 use super::{changed, importing};
 use crate::failure::{OrFailure as _, failed_to, failure_of};
 use crate::import_source::ImportSource;
@@ -241,16 +242,6 @@ fn check_layout(
              find its data"
         ))
     })
-}
-
-/// Writes the file that says that a volume's directories are mounted.
-pub(super) fn write_marker(root: &Path) -> Result<(), StepFailure> {
-    let marker = root.join(DIRECTORIES_MARKER);
-    fs::write(
-        &marker,
-        "The directories beside this file are mounted one by one.\n",
-    )
-    .or_failed_to(format!("cannot write {}", marker.display()))
 }
 
 /// Tells whether a directory is there.

@@ -4,6 +4,7 @@
 mod containers;
 mod directories;
 mod importing;
+mod marker;
 mod peers;
 mod routes;
 mod units;
