@@ -15,6 +15,7 @@ use flocker_remote::protocol::{Change, StepFailure};
 use flocker_zfs::TreeSize;
 
 use super::host_paths::check_host_path;
+use super::marker::write_marker;
 use super::{changed, files, importing};
 use crate::failure::{OrFailure as _, failed_to, failure_of};
 use crate::import_source::ImportSource;
@@ -314,16 +315,6 @@ fn check_layout(
              find its data"
         ))
     })
-}
-
-/// Writes the file that says that a volume's directories are mounted.
-pub(super) fn write_marker(root: &Path) -> Result<(), StepFailure> {
-    let marker = root.join(DIRECTORIES_MARKER);
-    fs::write(
-        &marker,
-        "The directories beside this file are mounted one by one.\n",
-    )
-    .or_failed_to(format!("cannot write {}", marker.display()))
 }
 
 /// Tells whether a directory is there.

@@ -6,6 +6,7 @@ mod directories;
 mod files;
 mod host_paths;
 mod importing;
+mod marker;
 mod peers;
 mod routes;
 mod units;
