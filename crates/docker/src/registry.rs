@@ -104,9 +104,15 @@ fn read_answer(answer: Result<DistributionInspect, Error>) -> RegistryAnswer {
 /// Tells whether an error of the daemon says that a registry answered and does not have the image.
 /// Older daemons answer with status 500 then.
 fn is_about_the_image(message: &str) -> bool {
-    ["manifest unknown", "not found", "denied", "unauthorized"]
-        .iter()
-        .any(|words| message.contains(words))
+    [
+        "manifest unknown",
+        "not found",
+        "denied",
+        "unauthorized",
+        "no basic auth credentials",
+    ]
+    .iter()
+    .any(|words| message.contains(words))
         && !message.contains("dial tcp")
 }
 
