@@ -62,14 +62,6 @@ pub(crate) const APPLICATION: &[Foreign] = &[
         "leave it out; an application runs where the deployment configuration places it",
     ),
     Foreign::nothing(
-        "volumes_from",
-        "a volume belongs to one application; sharing it is not supported yet",
-    ),
-    Foreign::nothing(
-        "tmpfs",
-        "a file system in memory is not supported yet; a path in `scratch` is on the node's disk",
-    ),
-    Foreign::nothing(
         "secrets",
         "write the file in `files`: `{from_file: ./password.txt, target: /run/secrets/NAME}`",
     ),

@@ -44,7 +44,7 @@ fn diagnose(application: &str, deployment: &str) -> Diagnostics {
     };
     // Values outside of the files are whatever they should be.
     let parsed = wanted_values(application, deployment).and_then(|wanted| {
-        let value = |source| (source, Ok(b"value".to_vec().into()));
+        let value = |source| (source, Ok(b"NAME=value".to_vec().into()));
         let values = wanted.into_iter().map(value).collect();
         parse_with_values(application, deployment, values)
     });
