@@ -234,6 +234,15 @@ fn check_circles<'d>(
     }
 }
 
+/// Lists the applications that come first: those that this one depends on, and the one whose volume it
+/// sees.
+fn earlier(draft: &Draft) -> impl Iterator<Item = &Located<String>> {
+    let targets = draft.depends_on.iter().map(|dependency| &dependency.target);
+    let owners = draft.data.shares.iter().map(|share| &share.application);
+    // One that sees its own volume is reported elsewhere.
+    targets.chain(owners.filter(|owner| owner.value != draft.name.value))
+}
+
 /// A walk along dependencies, deepest first.
 struct Search<'s, 'd> {
     defined: &'s BTreeMap<&'s str, &'d Draft>,
@@ -251,7 +260,7 @@ impl<'d> Search<'_, 'd> {
             open.push((start, 0));
         }
         while let Some((draft, position)) = open.last_mut() {
-            let Some(dependency) = draft.depends_on.get(*position) else {
+            let Some(target) = earlier(draft).nth(*position) else {
                 self.done.insert(draft.name.value.as_str(), true);
                 self.path.pop();
                 open.pop();
@@ -259,7 +268,6 @@ impl<'d> Search<'_, 'd> {
             };
             *position += 1;
             let name = draft.name.value.as_str();
-            let target = &dependency.target;
             let Some(next) = self.defined.get(target.value.as_str()).copied() else {
                 continue;
             };
@@ -309,7 +317,7 @@ fn describe_circle(circle: &[(&str, &Located<String>)]) -> Finding {
         Finding::at(target.span, message).hint("remove one of these dependencies")
     };
     for (from, target) in rest {
-        finding = finding.also(target.span, format!("{} depends on it here", quote(from)));
+        finding = finding.also(target.span, format!("{} needs it here", quote(from)));
     }
     finding
 }

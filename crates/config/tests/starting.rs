@@ -225,6 +225,16 @@ d: {image: x}
     insta::assert_snapshot!(read(file, &[]).unwrap_err());
 }
 
+/// What sees a volume is started after what has it.
+#[test]
+fn a_volume_that_is_seen_is_part_of_a_circle() {
+    let file = "\
+a: {image: x, volume: /data, depends_on: [b]}
+b: {image: x, volumes_from: [a]}
+";
+    insta::assert_snapshot!(read(file, &[]).unwrap_err());
+}
+
 #[test]
 fn restart_policies_have_composes_names_too() {
     let policy = |text: &str| {

@@ -155,6 +155,10 @@ impl Case {
             let Some(owner) = random.of(&owners) else {
                 continue;
             };
+            // A configuration with such a circle is refused.
+            if leads_to(deployment, owner, &name) {
+                continue;
+            }
             let is_placed = deployment.place_of(&name).is_some();
             let place = deployment.place_of(owner).cloned();
             let Some(application) = deployment.applications.get_mut(&name) else {
@@ -255,6 +259,27 @@ impl Case {
             ..Application::new(name(&format!("image-{}:{version}", index % 4)))
         }
     }
+}
+
+/// Tells whether an application is started after another, by what it depends on and whose volume it sees.
+fn leads_to(deployment: &Deployment, from: &ApplicationName, to: &ApplicationName) -> bool {
+    let mut seen = BTreeSet::new();
+    let mut open = vec![from];
+    while let Some(name) = open.pop() {
+        if name == to {
+            return true;
+        }
+        if let Some(application) = deployment.applications.get(name)
+            && seen.insert(name)
+        {
+            let owner = application
+                .shared
+                .as_ref()
+                .map(|shared| &shared.application);
+            open.extend(application.depends_on.keys().chain(owner));
+        }
+    }
+    false
 }
 
 /// Makes up what answers on a port: mostly a service of TCP for everybody.
