@@ -21,6 +21,13 @@ pub enum Note {
         /// The paths.
         paths: BTreeSet<String>,
     },
+    /// The configuration no longer gives the application the volume that it had.
+    WithoutItsVolume {
+        /// The application.
+        application: ApplicationName,
+        /// The dataset that has its data.
+        dataset: String,
+    },
     /// The application did not end in time when it was asked to, and was killed.
     Killed {
         /// The application.
@@ -46,6 +53,14 @@ impl fmt::Display for Note {
                      it (write `volume` or `scratch` to choose)"
                 )
             }
+            Self::WithoutItsVolume {
+                application,
+                dataset,
+            } => write!(
+                formatter,
+                "`{application}` had a volume so far, and runs without its data from now on; the data \
+                 stays in {dataset} (give the application its `volume` back to use it)"
+            ),
             Self::Killed { application, grace } => write!(
                 formatter,
                 "`{application}` did not stop within {grace} and was killed: what it had not \

@@ -158,6 +158,7 @@ impl BlockedKind {
             | Self::LayoutChanged { .. }
             | Self::DirectoryChanged { .. }
             | Self::NotWithItsVolume { .. }
+            | Self::OtherData { .. }
             | Self::AnonymousVolumes { .. } => self.hint_about_mounts(),
             Self::KeyNotLoaded { node, dataset } => load_key(node, dataset),
             Self::HeldElsewhere { node, holders } => let_go(node, holders),

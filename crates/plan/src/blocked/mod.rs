@@ -305,6 +305,15 @@ pub enum BlockedKind {
         /// The application whose volume it is to see.
         owner: ApplicationName,
     },
+    /// The application would run on other data than so far.
+    OtherData {
+        /// The node that has its data.
+        node: NodeName,
+        /// The application whose volume it sees: itself, or another.
+        before: ApplicationName,
+        /// The one whose volume it would see.
+        next: ApplicationName,
+    },
     /// The volume is encrypted, and its key is not loaded.
     KeyNotLoaded {
         /// The node.

@@ -29,6 +29,11 @@ impl BlockedKind {
             Self::NotWithItsVolume { node, owner } => {
                 format!("place `{owner}` on {node} as well, with a volume of its own")
             }
+            Self::OtherData { .. } => {
+                "say in the configuration that it sees the volume as before; if other data is meant, \
+                 take it out of the deployment for one deploy, which keeps the volume"
+                    .to_owned()
+            }
             _ => "look at the application's data first".to_owned(),
         }
     }
@@ -79,6 +84,11 @@ impl BlockedKind {
                 f,
                 "it is to see the volume of `{owner}` on {node}, and `{owner}` is not placed there \
                  with a volume of its own"
+            ),
+            Self::OtherData { node, before, next } => write!(
+                f,
+                "its data is in the volume `{before}` on {node}; with this configuration it would run \
+                 on the volume `{next}` instead"
             ),
             // Not about mount points.
             _ => Ok(()),

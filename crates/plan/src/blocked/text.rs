@@ -97,6 +97,7 @@ impl fmt::Display for BlockedKind {
             | Self::AnonymousVolumes { .. }
             | Self::UsersRemapped { .. }
             | Self::NotWithItsVolume { .. }
+            | Self::OtherData { .. }
             | Self::LayoutChanged { .. }
             | Self::DirectoryChanged { .. } => self.fmt_about_mounts(f),
             Self::NeedsOtherNode { node, what } => write!(f, "{what} (on {node})"),

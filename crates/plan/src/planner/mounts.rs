@@ -32,6 +32,7 @@ impl Planner<'_> {
                 }
             }
             self.check_layouts(node, state);
+            self.check_data_is_kept(node, state);
         }
         for (name, application, place) in self.goal.deployment.placed() {
             let remaps = self
@@ -106,6 +107,45 @@ impl Planner<'_> {
             if !lost.is_empty() && !new.is_empty() {
                 let node = node.clone();
                 self.block_application(name, BlockedKind::DirectoryChanged { node, lost, new });
+            }
+        }
+    }
+
+    /// Reports applications that would run on other data than so far: on another's volume in the place of
+    /// their own, or on a new one in the place of another's. Tells of those that would run without theirs.
+    fn check_data_is_kept(&mut self, node: &NodeName, state: &NodeState) {
+        for (name, remembered) in &state.remembered.applications {
+            let (Some(wanted), false) = (self.wanted(name), remembered.retired) else {
+                continue;
+            };
+            if self.goal.deployment.place_of(name).is_none() {
+                continue;
+            }
+            let Some(before) = remembered.specification.volume_owner() else {
+                continue;
+            };
+            let owned = state.volumes.get(before);
+            if owned.is_none_or(|copy| copy.owned_epoch().is_none()) {
+                continue;
+            }
+            match wanted.volume_owner() {
+                Some(next) if next != before && (before == name || next == name) => {
+                    let kind = BlockedKind::OtherData {
+                        node: node.clone(),
+                        before: before.clone(),
+                        next: next.clone(),
+                    };
+                    self.block_application(name, kind);
+                }
+                None if before == name => {
+                    let note = Note::WithoutItsVolume {
+                        application: name.clone(),
+                        dataset: format!("{}/{name}", state.pool.dataset),
+                    };
+                    let node = node.clone();
+                    self.plan.notes.push(NodeNote { node, note });
+                }
+                _ => {}
             }
         }
     }

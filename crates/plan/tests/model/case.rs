@@ -164,7 +164,7 @@ impl Case {
             let Some(application) = deployment.applications.get_mut(&name) else {
                 continue;
             };
-            if application.volume.is_some() || random.once_in(3) {
+            if !sees_anothers(index) || random.once_in(3) {
                 continue;
             }
             let mount = SharedMount {
@@ -206,7 +206,8 @@ impl Case {
     fn application(&self, index: usize, shift: usize, random: &mut Random) -> Application {
         let version = if random.once_in(4) { 2 } else { 1 };
         let sizes = [None, None, Some(ByteCount::mebibytes(64))];
-        let has_volume = (index % 3 != 2) != random.once_in(12);
+        let differs = random.once_in(12);
+        let has_volume = !sees_anothers(index) && !differs;
         let volume = has_volume.then(|| VolumeSpecification {
             layout: VolumeLayout::Whole {
                 mountpoint: name("/data"),
@@ -259,6 +260,12 @@ impl Case {
             ..Application::new(name(&format!("image-{}:{version}", index % 4)))
         }
     }
+}
+
+/// Tells whether an application may see another's volume. It never has one of its own, since a change from
+/// one to the other is refused.
+const fn sees_anothers(index: usize) -> bool {
+    index % 3 == 2
 }
 
 /// Tells whether an application is started after another, by what it depends on and whose volume it sees.

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use flocker_model::{
-    Application, Deployment, ImageDetails, ImageId, ImagePlatform, VolumeLayout,
-    VolumeSpecification,
+    Application, ApplicationName, Deployment, ImageDetails, ImageId, ImagePlatform, NodeName,
+    SharedMount, SharedVolume, VolumeLayout, VolumeSpecification,
 };
 use flocker_plan::Action;
 use insta::assert_snapshot;
@@ -155,5 +155,48 @@ fn a_volume_is_not_seen_in_another_layout_than_before() {
     assert_snapshot!("to_whole", show(&cluster.plan(&whole)));
     let elsewhere = one(seen_at("/data"));
     let plan = Cluster::running(2, &whole).plan(&elsewhere);
+    assert!(plan.blocked.is_empty(), "{plan}");
+}
+
+/// Whatever the configuration says now: a database that finds nothing makes an empty one.
+#[test]
+fn an_application_does_not_lose_its_data_by_a_change_of_the_file() {
+    let whole = one(seen_at("/srv"));
+    let cluster = Cluster::running(2, &whole);
+    let without = one(Application {
+        volume: None,
+        ..database()
+    });
+    let plan = cluster.plan(&without);
+    assert_snapshot!("without_its_volume", plan.notes[0]);
+
+    let mut shared = whole.clone();
+    let mount = SharedMount {
+        directory: None,
+        read_only: false,
+    };
+    let user = shared.applications.get_mut(&name::<ApplicationName>("db"));
+    let user = user.unwrap();
+    user.volume = None;
+    user.shared = Some(SharedVolume {
+        application: name("backup"),
+        mounts: BTreeMap::from([(name("/srv"), mount)]),
+    });
+    let backup = Application {
+        routes: BTreeMap::new(),
+        ..seen_at("/srv")
+    };
+    shared.applications.insert(name("backup"), backup);
+    let place: NodeName = shared.place_of(&name("db")).unwrap().clone();
+    let placed = shared.nodes.get_mut(&place).unwrap();
+    placed.insert(name("backup"));
+    assert_snapshot!("on_anothers_volume", cluster.plan(&shared).blocked[0]);
+    let cluster = Cluster::running(2, &shared);
+    let own = &cluster.plan(&whole).blocked[0];
+    assert_snapshot!(format!("{own}\nhint: {}", own.hint()));
+    let mut idle = shared.clone();
+    let user = idle.applications.get_mut(&name::<ApplicationName>("db"));
+    user.unwrap().shared = None;
+    let plan = cluster.plan(&idle);
     assert!(plan.blocked.is_empty(), "{plan}");
 }
