@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use flocker_model::{
-    ContainerMount, ContainerSpecification, DirectoryName, MountPath, MountSource,
+    ApplicationName, ContainerMount, ContainerSpecification, DirectoryName, MountPath, MountSource,
 };
 use serde::{Deserialize, Serialize};
 
@@ -25,6 +25,8 @@ pub struct Accounted {
 pub struct Unaccounted {
     /// The paths, as the image writes them.
     pub paths: BTreeSet<String>,
+    /// The application whose volume it sees, if it sees another's.
+    pub owner: Option<ApplicationName>,
 }
 
 /// Finds a directory for every mount point of the application and for every volume of its image.
@@ -80,7 +82,11 @@ pub fn account(
         }
     }
     if !unaccounted.is_empty() {
-        return Err(Unaccounted { paths: unaccounted });
+        let shared = specification.shared.as_ref();
+        return Err(Unaccounted {
+            paths: unaccounted,
+            owner: shared.map(|shared| shared.application.clone()),
+        });
     }
     // A path sorts before every path inside it.
     mounts.sort();
@@ -188,9 +194,19 @@ impl Unaccounted {
     pub fn hint(&self) -> String {
         let example: Vec<&str> = self.paths.iter().map(String::as_str).collect();
         let list = example.join(", ");
+        let volumes = match &self.owner {
+            None => {
+                "list it with the application's other mount points in `volumes`, and it moves with \
+                     the application"
+                    .to_owned()
+            }
+            Some(owner) => format!(
+                "add a directory to the `volumes` of `{owner}`, and show it here as `{{application: \
+                 {owner}, source: DIRECTORY, target: PATH}}`"
+            ),
+        };
         format!(
-            "if it is data, list it with the application's other mount points in `volumes`, and it \
-             moves with the application; if it can be lost, write `scratch: [{list}]`: a directory \
+            "if it is data, {volumes}; if it can be lost, write `scratch: [{list}]`: a directory \
              of the node that does not move, or `tmpfs: [{list}]`: memory"
         )
     }
