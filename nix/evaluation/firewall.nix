@@ -44,8 +44,11 @@ in
     lib.hasInfix "ct status dnat accept" (tables withModule).nixos-fw.content
   ))
   (check "the range of routable ports is kept, links apart" (
-    lib.hasInfix "meta l4proto { tcp, udp } ct original proto-dst != { 24000-28999, 8000-8999 } drop"
-      (tables withModule).flocker-routable.content
+    let
+      kept = "ct original proto-dst != { 24000-28999, 8000-8999 } drop";
+      protocols = "meta l4proto { tcp, udp }";
+    in
+    lib.hasInfix "${protocols} ${kept}" (tables withModule).flocker-routable.content
   ))
   (check "there is no table of ours unless a range is given" (!(tables plain ? flocker-routable)))
   (check "a reload does not flush what flocker-node and Docker wrote" (

@@ -44,7 +44,10 @@ fn check_promises(deployment: &Deployment) {
     for application in deployment.applications.values() {
         for port in application.routes.keys() {
             let mut others = external.iter();
-            assert!(!others.any(|other| other.overlaps(*port)), "{port} is routed twice");
+            assert!(
+                !others.any(|other| other.overlaps(*port)),
+                "{port} is routed twice"
+            );
             external.insert(*port);
         }
         check_paths(application);
