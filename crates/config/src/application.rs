@@ -156,18 +156,7 @@ fn read_application(entry: Entry<'_>, report: &mut Report) -> Draft {
     }
     let owner = quote(name);
     let Some(entries) = entry.value.entries() else {
-        report.error(|| {
-            let message = if entry.value.is_null() {
-                format!("application {owner} is empty")
-            } else {
-                let found = entry.value.describe();
-                format!("application {owner} must be a mapping with an `image`, not {found}")
-            };
-            Finding::at(entry.key.span, message).hint(format!(
-                "write {}",
-                quote(&format!("{name}: {{image: clusterhq/trac}}"))
-            ))
-        });
+        report.error(|| no_mapping(entry));
         return draft;
     };
     let title = format!("application {owner}");
@@ -191,6 +180,20 @@ fn read_application(entry: Entry<'_>, report: &mut Report) -> Draft {
     };
     draft.options = read_options(entry.value, &owner, beside, report);
     draft
+}
+
+/// Says that an application has no keys.
+fn no_mapping(entry: Entry<'_>) -> Finding {
+    let name = &entry.key.value;
+    let owner = quote(name);
+    let message = if entry.value.is_null() {
+        format!("application {owner} is empty")
+    } else {
+        let found = entry.value.describe();
+        format!("application {owner} must be a mapping with an `image`, not {found}")
+    };
+    let example = quote(&format!("{name}: {{image: clusterhq/trac}}"));
+    Finding::at(entry.key.span, message).hint(format!("write {example}"))
 }
 
 impl Draft {

@@ -221,11 +221,11 @@ fn check_type((item, name): (Value<'_>, &str), kind: Option<&str>, report: &mut 
     }
 }
 
+/// The directory of an item, if it names one; an error if it names one wrongly.
+type NamedDirectory = Result<Option<Located<DirectoryName>>, ()>;
+
 fn finish_share(
-    (application, directory): (
-        Option<Located<String>>,
-        Result<Option<Located<DirectoryName>>, ()>,
-    ),
+    (application, directory): (Option<Located<String>>, NamedDirectory),
     target: Option<Located<MountPath>>,
     read_only: Option<bool>,
 ) -> Option<LongForm> {

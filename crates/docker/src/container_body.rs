@@ -260,7 +260,7 @@ mod tests {
         let mount = |source: &str, target: &str| BindMount {
             source: PathBuf::from(source),
             target: target.parse().unwrap(),
-            read_only: target.ends_with(".conf"),
+            read_only: target.starts_with("/etc/"),
         };
         let specification = ContainerSpecification {
             stop_signal: Some("SIGINT".parse().unwrap()),

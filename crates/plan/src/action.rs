@@ -242,7 +242,7 @@ pub enum Action {
     /// Creates or re-creates the container and its unit as needed, and starts them.
     StartApplication {
         /// What the container is made from.
-        specification: ContainerSpecification,
+        specification: Box<ContainerSpecification>,
         /// What `localhost` reaches inside it.
         links: ContainerLinks,
         /// The epoch in which the node must own the volume that the container sees, if it sees one.
@@ -369,8 +369,9 @@ impl Action {
             | Self::AwaitCompletion { application }
             | Self::SwitchRoutes { application, .. }
             | Self::PruneSnapshots { application, .. } => Some(application),
-            Self::StartApplication { specification, .. } => Some(&specification.application),
-            Self::CheckImage { specification } => Some(&specification.application),
+            Self::StartApplication { specification, .. } | Self::CheckImage { specification } => {
+                Some(&specification.application)
+            }
             Self::SetVolumeAside { name, .. } => Some(&name.application),
             Self::AdmitMembers { .. }
             | Self::EnsureImage { .. }

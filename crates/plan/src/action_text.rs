@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use flocker_model::{ImagePlatform, ImageReference, OperatorImage, RoutePort, short_digest};
+use flocker_model::{
+    ContainerSpecification, ImagePlatform, ImageReference, OperatorImage, RoutePort, short_digest,
+};
 
 use crate::{Action, ImageSource, PushKind};
 
@@ -19,21 +21,7 @@ impl fmt::Display for Action {
                 write_copy(formatter, copy.id.short(), copy.platform.as_ref())
             }
             Self::EnsureImage { image, from } => write_source(formatter, image, from),
-            Self::CheckImage { specification } => {
-                let image = &specification.image;
-                write!(
-                    formatter,
-                    "account for the volumes that image {image} declares"
-                )?;
-                if specification.host_mounts.is_empty() {
-                    return Ok(());
-                }
-                let name = &specification.application;
-                write!(
-                    formatter,
-                    ", and look for the paths of the node that {name} is given"
-                )
-            }
+            Self::CheckImage { specification } => write_check(formatter, specification),
             Self::CreateVolume { .. }
             | Self::ResizeVolume { .. }
             | Self::PushVolume { .. }
@@ -205,4 +193,24 @@ impl fmt::Display for PortList<'_> {
         }
         Ok(())
     }
+}
+
+/// Writes what is looked at before an application is stopped.
+fn write_check(
+    formatter: &mut fmt::Formatter<'_>,
+    specification: &ContainerSpecification,
+) -> fmt::Result {
+    let image = &specification.image;
+    write!(
+        formatter,
+        "account for the volumes that image {image} declares"
+    )?;
+    if specification.host_mounts.is_empty() {
+        return Ok(());
+    }
+    let name = &specification.application;
+    write!(
+        formatter,
+        ", and look for the paths of the node that {name} is given"
+    )
 }

@@ -70,7 +70,7 @@ pub(crate) fn link_services(
                 None => continue,
             };
             let ports = &ports[&target];
-            reached.add(span, names[target], ports, adoption);
+            reached.add((span, names[target]), ports, adoption);
             if ports.is_empty()
                 && let Some(mention) = mention
             {
@@ -107,8 +107,7 @@ impl<'p> Reached<'p> {
     /// Links the ports of another service, under its name.
     fn add(
         &mut self,
-        span: Span,
-        target: &'p str,
+        (span, target): (Span, &'p str),
         ports: &BTreeSet<ContainerPort>,
         adoption: &mut Adoption<'_>,
     ) {

@@ -90,7 +90,7 @@ async fn run(
             dependencies,
         } => {
             let wanted = RememberedApplication {
-                specification,
+                specification: *specification,
                 links,
                 volume,
                 retired: false,

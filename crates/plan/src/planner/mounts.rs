@@ -138,12 +138,13 @@ impl Planner<'_> {
                     self.block_application(name, kind);
                 }
                 None if before == name => {
-                    let note = Note::WithoutItsVolume {
-                        application: name.clone(),
-                        dataset: format!("{}/{name}", state.pool.dataset),
-                    };
-                    let node = node.clone();
-                    self.plan.notes.push(NodeNote { node, note });
+                    self.plan.notes.push(NodeNote {
+                        node: node.clone(),
+                        note: Note::WithoutItsVolume {
+                            application: name.clone(),
+                            dataset: format!("{}/{name}", state.pool.dataset),
+                        },
+                    });
                 }
                 _ => {}
             }

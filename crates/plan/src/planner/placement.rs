@@ -24,6 +24,17 @@ struct Running<'a> {
     need: Need,
 }
 
+/// Finds the node that an application comes from. With another's volume comes only what ran beside it.
+fn came_from(
+    application: &Application,
+    arrival: &Arrival,
+    elsewhere: &[NodeName],
+) -> Option<NodeName> {
+    let own = arrival.from.as_ref();
+    let own = own.filter(|_| application.shared.is_none());
+    own.or(elsewhere.first()).cloned()
+}
+
 impl Planner<'_> {
     /// Plans one application, or reports what stands in its way and plans nothing of it.
     pub(super) fn place_or_report(&mut self, name: &ApplicationName) {
@@ -114,12 +125,7 @@ impl Planner<'_> {
             refuse_held(place, copy)?;
         }
         let elsewhere = self.elsewhere(name, place);
-        // With another's volume comes only what ran beside it.
-        let own = arrival
-            .from
-            .clone()
-            .filter(|_| application.shared.is_none());
-        let from = own.or_else(|| elsewhere.first().cloned());
+        let from = came_from(application, &arrival, &elsewhere);
         let there = arrival.clone();
         let running = Running {
             application,
@@ -263,7 +269,7 @@ impl Planner<'_> {
             after.push(self.stop(place, (name, StopKind::ForNow), because));
         }
         let action = Action::StartApplication {
-            specification: ContainerSpecification::new(name, running.application),
+            specification: Box::new(ContainerSpecification::new(name, running.application)),
             links,
             volume: arrival.epoch,
             dependencies: self

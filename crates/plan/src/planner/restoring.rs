@@ -242,7 +242,7 @@ impl<'a> Restorer<'a> {
             after = vec![self.add(action, &after, "it runs without its volume")];
         }
         let action = Action::StartApplication {
-            specification: specification.clone(),
+            specification: Box::new(specification.clone()),
             links: remembered.links.clone(),
             volume: remembered.volume,
             dependencies: remembered.dependencies.clone(),

@@ -172,7 +172,7 @@ fn starts(plan: &Plan, node: &NodeName, remembered: &RememberedApplication) -> b
     plan.steps().iter().any(|step| {
         step.node == *node
             && matches!(&step.action, Action::StartApplication { specification, volume, .. }
-                if *specification == remembered.specification && *volume == remembered.volume)
+                if **specification == remembered.specification && *volume == remembered.volume)
     })
 }
 

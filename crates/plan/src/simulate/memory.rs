@@ -19,7 +19,7 @@ pub(super) fn remember(memory: &mut NodeMemory, action: &Action) {
             dependencies,
         } => {
             let remembered = RememberedApplication {
-                specification: specification.clone(),
+                specification: (**specification).clone(),
                 links: links.clone(),
                 volume: *volume,
                 retired: false,

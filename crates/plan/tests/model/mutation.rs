@@ -175,7 +175,7 @@ fn create_unknown(goal: &Goal<'_>, mut plan: Plan) -> Made {
             },
         };
         let start = Action::StartApplication {
-            specification: ContainerSpecification::new(&name, definition),
+            specification: Box::new(ContainerSpecification::new(&name, definition)),
             links: BTreeMap::new(),
             volume: Some(Epoch::FIRST),
             dependencies: std::collections::BTreeSet::new(),

@@ -100,7 +100,7 @@ impl Migration<'_> {
         self.check(name, self.expect_no_docker_volumes()).await
     }
 
-    /// Deploys the example with WordPress on one node, and its database on the other.
+    /// Deploys the example: `wordpress` on this node, its database on the other.
     async fn deploy_compose(
         &self,
         wordpress: Place,
@@ -134,7 +134,7 @@ impl Migration<'_> {
         Ok(directory)
     }
 
-    /// Fills in the form with which WordPress begins.
+    /// Fills in the form with which a new site begins.
     async fn install(&self, title: &str) -> Result<(), Failure> {
         let address = self.layouts.second;
         eventually("WordPress wants to be installed", PATIENCE, async || {
