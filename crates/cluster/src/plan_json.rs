@@ -53,8 +53,9 @@ fn step_json(step: &Step) -> serde_json::Result<Value> {
 fn without_secrets(action: &Action) -> Action {
     let mut action = action.clone();
     match &mut action {
-        Action::StartApplication { specification, .. } => specification.withhold_secrets(),
-        Action::CheckImage { specification } => specification.withhold_secrets(),
+        Action::StartApplication { specification, .. } | Action::CheckImage { specification } => {
+            specification.withhold_secrets();
+        }
         // One by one, so that whoever adds an action has to decide.
         Action::AdmitMembers { .. }
         | Action::PushImage { .. }

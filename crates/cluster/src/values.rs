@@ -75,9 +75,10 @@ async fn run_command(
     let unusable = |error: std::io::Error| no_value(format!("cannot be run: {error}"), None);
     let directory = std::path::absolute(directory).map_err(unusable)?;
     // With a slash in its name it is a file, and otherwise it is looked for in PATH.
-    let program = match program.contains('/') {
-        true => directory.join(program).into_os_string(),
-        false => OsStr::new(program).to_owned(),
+    let program = if program.contains('/') {
+        directory.join(program).into_os_string()
+    } else {
+        OsStr::new(program).to_owned()
     };
     let mut child = Command::new(program)
         .args(arguments)

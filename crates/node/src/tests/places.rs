@@ -219,6 +219,12 @@ async fn do_everything() -> Seen {
     machines.prepare(&Restore::node(), &first).await.unwrap();
     seen.add(&machines);
 
+    decide_everything(&mut seen).await;
+    seen
+}
+
+/// Does once what only the operator may ask for.
+async fn decide_everything(seen: &mut Seen) {
     let mut machines = super::resolving::moved_twice().await;
     machines.cut_power(&Promote::lost());
     machines.replaced.insert(Promote::lost());
@@ -229,7 +235,6 @@ async fn do_everything() -> Seen {
     machines.faults.disarm();
     DIRECTORY.again(&mut machines).await;
     seen.add(&machines);
-    seen
 }
 
 #[tokio::test]

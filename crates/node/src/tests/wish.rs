@@ -106,28 +106,10 @@ pub(super) fn deployment(nodes: usize, wishes: &[Wish]) -> Deployment {
     for (index, wish) in wishes.iter().enumerate() {
         let next = (index + 1) % wishes.len();
         let outside = 8000 + u16::try_from((index + shift) % wishes.len()).unwrap();
-        let before = index.checked_sub(1).filter(|_| wish.dependent);
-        let depends_on = before.map(|before| {
-            let condition = if wishes[before].once {
-                DependencyCondition::Completed
-            } else {
-                DependencyCondition::Healthy
-            };
-            (application_name(before), condition)
-        });
         let image: ImageReference = name(if wish.version { "image:2" } else { "image:1" });
         let shares = wish.shares && index + 1 == APPLICATIONS;
         let mut application = Application {
-            shared: shares.then(|| SharedVolume {
-                application: application_name(0),
-                mounts: BTreeMap::from([(
-                    name("/shared"),
-                    SharedMount {
-                        directory: None,
-                        read_only: false,
-                    },
-                )]),
-            }),
+            shared: shares.then(first_volume),
             volume: (index + 1 < APPLICATIONS).then(|| VolumeSpecification {
                 layout: VolumeLayout::Whole {
                     mountpoint: name("/data"),
@@ -150,7 +132,7 @@ pub(super) fn deployment(nodes: usize, wishes: &[Wish]) -> Deployment {
             } else {
                 RestartPolicy::Always
             },
-            depends_on: depends_on.into_iter().collect(),
+            depends_on: dependency(wishes, index).into_iter().collect(),
             ..Application::new(image)
         };
         application.options.network.hostname = wish.named.then(|| name("other"));
@@ -163,4 +145,27 @@ pub(super) fn deployment(nodes: usize, wishes: &[Wish]) -> Deployment {
         }
     }
     deployment
+}
+
+/// What an application waits for: the one before it.
+fn dependency(wishes: &[Wish], index: usize) -> Option<(ApplicationName, DependencyCondition)> {
+    let before = index.checked_sub(1).filter(|_| wishes[index].dependent)?;
+    let condition = if wishes[before].once {
+        DependencyCondition::Completed
+    } else {
+        DependencyCondition::Healthy
+    };
+    Some((application_name(before), condition))
+}
+
+/// The volume of the first application, as the last one sees it.
+fn first_volume() -> SharedVolume {
+    let mount = SharedMount {
+        directory: None,
+        read_only: false,
+    };
+    SharedVolume {
+        application: application_name(0),
+        mounts: BTreeMap::from([(name("/shared"), mount)]),
+    }
 }
