@@ -8,6 +8,7 @@
 
 mod adoption;
 mod data;
+mod dependencies;
 mod deploy;
 mod dotenv;
 mod emit;
@@ -16,6 +17,8 @@ mod first_release;
 mod kind;
 mod mention;
 mod mount;
+mod owners;
+mod paths;
 mod ports;
 mod ports_of_images;
 mod project;
