@@ -197,6 +197,46 @@ fn files_keep_their_permissions() {
 }
 
 #[test]
+fn a_proxy_may_reach_others_at_its_own_port() {
+    let text = "
+services:
+  proxy: {image: nginx, ports: ['80:80'], depends_on: [app]}
+  app: {image: x, expose: [80]}
+";
+    let machine = Machine::default();
+    let parsed = machine
+        .read(text, &["proxy", "app"])
+        .unwrap_or_else(|wrong| panic!("{wrong}"));
+    let said = parsed.warnings.to_string();
+    assert!(
+        said.contains("`proxy` reaches `app` at a port at which it answers itself: 80"),
+        "{said}"
+    );
+    let converted = machine.convert(text).unwrap().application.unwrap();
+    let again = machine.read(&converted, &["proxy", "app"]);
+    let again = again.unwrap_or_else(|wrong| panic!("{converted}\n{wrong}"));
+    assert_eq!(again.deployment, parsed.deployment);
+}
+
+#[test]
+fn a_dependency_without_a_known_port_is_warned_about() {
+    let text = "
+services:
+  web: {image: x, depends_on: [api]}
+  worker: {image: x, depends_on: {job: {condition: service_completed_successfully}}}
+  api: {image: example/api}
+  job: {image: example/job}
+";
+    let parsed = Machine::default().read(text, &["web", "api", "worker", "job"]);
+    let said = parsed.unwrap().warnings.to_string();
+    assert!(
+        said.contains("`web` depends on `api`, whose port is not known"),
+        "{said}"
+    );
+    assert!(!said.contains("`job`, whose port"), "{said}");
+}
+
+#[test]
 fn options_of_mounts_are_named() {
     let machine = Machine::default();
     let text = |option: &str| {
