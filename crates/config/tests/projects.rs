@@ -237,6 +237,40 @@ services:
 }
 
 #[test]
+fn no_message_shows_the_value_of_a_variable() {
+    let machine = Machine::with(&[(".env", b"PW=hunter2&\"x\nWEB=web\n", 0o600)]);
+    let said = machine.refused(
+        "
+services:
+  web:
+    image: x
+    command: serve --password=${PW} && sleep 1
+    memory: ${PW}
+    user: \"a ${PW}\"
+    stop_signal: ${PW}
+    ports: ['${PW}:80']
+    environment: {API_HOST: '${WEB}'}
+    depends_on: {'${PW}': {condition: '${PW}'}}
+",
+    );
+    let said = said.to_string();
+    assert!(!said.contains("hunter2"), "{said}");
+    insta::assert_snapshot!(said);
+}
+
+#[test]
+fn a_shell_is_not_asked_for_because_of_a_value() {
+    let machine = Machine::with(&[(".env", b"PW=a&b|c\n", 0o600)]);
+    let parsed = machine.read(
+        "services: {web: {image: x, command: 'serve --password=${PW}'}}",
+        &[],
+    );
+    let applications = parsed.unwrap().deployment.applications;
+    let command = applications[&name("web")].command.clone().unwrap();
+    assert_eq!(command, ["serve", "--password=a&b|c"]);
+}
+
+#[test]
 fn options_of_mounts_are_named() {
     let machine = Machine::default();
     let text = |option: &str| {
