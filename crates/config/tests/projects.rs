@@ -271,6 +271,19 @@ fn a_shell_is_not_asked_for_because_of_a_value() {
 }
 
 #[test]
+fn a_limit_with_composes_name_makes_no_fig_file() {
+    let machine = Machine::default();
+    let said = machine
+        .refused("web: {image: x, mem_limit: 512m}")
+        .to_string();
+    assert!(said.contains("memory"), "{said}");
+    let said = |text| machine.read(text, &[]).unwrap().warnings.to_string();
+    insta::assert_snapshot!(said("web: {image: x, ports: ['80:80']}"));
+    insta::assert_snapshot!(said("{version: 1, applications: {web: {image: x}}}"));
+    assert_eq!(said("services: {web: {image: x}}"), "");
+}
+
+#[test]
 fn options_of_mounts_are_named() {
     let machine = Machine::default();
     let text = |option: &str| {
@@ -294,4 +307,29 @@ fn options_of_mounts_are_named() {
                 bind: {propagation: rslave}}, {type: volume, source: data, target: /b, \
                 volume: {nocopy: true}}]}}\nvolumes: {data: }";
     insta::assert_snapshot!(machine.refused(long));
+}
+
+#[test]
+fn files_that_compose_would_read_too_are_named() {
+    let machine = Machine::with(&[
+        (".env", b"COMPOSE_FILE=compose.yaml:prod.yaml\n", 0o600),
+        ("compose.override.yaml", b"", 0o644),
+    ]);
+    let said = machine.read("services: {web: {image: x}}", &[]).unwrap();
+    insta::assert_snapshot!(said.warnings);
+}
+
+#[test]
+fn variables_that_are_not_utf8_are_refused() {
+    let text = "services: {web: {image: x, env_file: ./app.env}}";
+    for path in [".env", "./app.env"] {
+        let mut files = vec![("./app.env", b"A=1\n" as &[u8], 0o600)];
+        files.push((path, b"A=1\nPW=\xe9\n", 0o600));
+        let said = Machine::with(&files).refused(text).to_string();
+        let message = format!("{path}:2: this line is not UTF-8");
+        assert!(said.contains(&message), "{said}");
+    }
+    let raw = "services: {web: {image: x, env_file: [{path: ./app.env, format: raw}]}}";
+    let machine = Machine::with(&[("./app.env", b"PW=\xe9\n", 0o600)]);
+    assert!(machine.refused(raw).to_string().contains("is not UTF-8"));
 }
