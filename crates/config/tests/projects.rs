@@ -333,3 +333,30 @@ fn variables_that_are_not_utf8_are_refused() {
     let machine = Machine::with(&[("./app.env", b"PW=\xe9\n", 0o600)]);
     assert!(machine.refused(raw).to_string().contains("is not UTF-8"));
 }
+
+#[test]
+fn file_systems_in_memory_overlap_no_mount() {
+    let messages = |text: &str| -> Vec<String> {
+        let list = Machine::default().refused(text).list.into_iter();
+        let errors = list.filter(|one| one.severity == Severity::Error);
+        errors.map(|one| one.message).collect()
+    };
+    let host = "web: {image: x, tmpfs: /run, volumes: ['/srv/x:/run/x']}";
+    assert_eq!(
+        messages(host),
+        ["`tmpfs` of `web`: `/run` and the path of the node at `/run/x` overlap"]
+    );
+    let file = "web: {image: x, tmpfs: /a/b, files: [{content: x, target: /a/b}]}";
+    assert_eq!(
+        messages(file),
+        ["`tmpfs` of `web`: `/a/b` and the file `/a/b` overlap"]
+    );
+    let shared = "{db: {image: x, volumes: ['data:/data']}, \
+                  web: {image: x, tmpfs: /data/tmp, volumes_from: [db]}}";
+    assert_eq!(
+        messages(shared),
+        ["`tmpfs` of `web`: `/data/tmp` and the volume at `/data` overlap"]
+    );
+    let below = "web: {image: x, tmpfs: /run, files: [{content: x, target: /run/secrets/a}]}";
+    assert!(Machine::default().read(below, &[]).is_ok());
+}
