@@ -335,6 +335,33 @@ fn variables_that_are_not_utf8_are_refused() {
 }
 
 #[test]
+fn a_variable_that_linux_does_not_take_is_refused() {
+    let text = |length| {
+        let value = "x".repeat(length);
+        format!("web: {{image: x, environment: {{NAME: {value}}}}}")
+    };
+    let machine = Machine::default();
+    assert!(machine.read(&text(131_066), &[]).is_ok());
+    let list = machine.refused(&text(131_067)).list;
+    assert_eq!(
+        list[0].message,
+        "environment variable `NAME` of `web` has 131072 bytes with its name, and Linux takes less \
+         than 128 KiB"
+    );
+    let compose = Machine::with(&[("./app.env", LARGE, 0o600)]);
+    let said = compose.refused("services: {web: {image: x, env_file: ./app.env}}");
+    assert_eq!(said.list.len(), 1, "{said}");
+}
+
+/// `A=xxx…`, larger than a variable can be.
+const LARGE: &[u8] = &{
+    let mut bytes = [b'x'; 140_000];
+    bytes[0] = b'A';
+    bytes[1] = b'=';
+    bytes
+};
+
+#[test]
 fn file_systems_in_memory_overlap_no_mount() {
     let messages = |text: &str| -> Vec<String> {
         let list = Machine::default().refused(text).list.into_iter();
