@@ -335,6 +335,23 @@ fn variables_that_are_not_utf8_are_refused() {
 }
 
 #[test]
+fn a_job_that_prepares_the_volume_of_its_owner_is_explained() {
+    insta::assert_snapshot!(Machine::default().refused(
+        "
+services:
+  db:
+    image: postgres
+    volumes: ['data:/var/lib/postgresql/data']
+    depends_on: {init: {condition: service_completed_successfully}}
+  init:
+    image: busybox
+    volumes: ['data:/data']
+volumes: {data: }
+"
+    ));
+}
+
+#[test]
 fn a_variable_that_linux_does_not_take_is_refused() {
     let text = |length| {
         let value = "x".repeat(length);
