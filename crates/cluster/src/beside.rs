@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use flocker_config::{PathKind, Surroundings};
@@ -26,7 +27,11 @@ impl Surroundings for Beside {
     fn kind(&self, beside: &str, path: &str) -> PathKind {
         match fs::metadata(resolve(beside, path)) {
             Ok(metadata) if metadata.is_dir() => PathKind::Directory,
-            Ok(_) => PathKind::File,
+            Ok(metadata) => PathKind::File {
+                mode: metadata.mode() & 0o777,
+                uid: metadata.uid(),
+                gid: metadata.gid(),
+            },
             Err(_) => PathKind::Missing,
         }
     }
@@ -66,6 +71,9 @@ fn resolve(beside: &str, path: &str) -> PathBuf {
 
 #[cfg(test)]
 mod tests {
+    use std::fs::Permissions;
+    use std::os::unix::fs::PermissionsExt as _;
+
     use super::*;
 
     #[test]
@@ -77,7 +85,12 @@ mod tests {
         assert_eq!(Beside.read(file, ".env"), Ok(Some(b"A=b".to_vec())));
         assert_eq!(Beside.read(file, "./none"), Ok(None));
         assert!(Beside.read(file, ".").is_err());
-        assert_eq!(Beside.kind(file, "./.env"), PathKind::File);
+        fs::set_permissions(directory.path().join(".env"), Permissions::from_mode(0o640)).unwrap();
+        let kind = Beside.kind(file, "./.env");
+        assert!(
+            matches!(kind, PathKind::File { mode: 0o640, .. }),
+            "{kind:?}"
+        );
         assert_eq!(Beside.kind(file, "."), PathKind::Directory);
         assert_eq!(Beside.kind(file, "none"), PathKind::Missing);
         fs::create_dir(directory.path().join("conf")).unwrap();

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use flocker_config::{Converted, Source, convert};
@@ -75,7 +76,8 @@ fn print(converted: &Converted) -> std::io::Result<()> {
     output.flush()
 }
 
-/// Writes the files into a directory. None that exists is replaced.
+/// Writes the files into a directory. None that exists is replaced. They may have passwords in them, so
+/// that only their owner can read them.
 fn write(converted: &Converted, directory: &Path, printer: &Printer) -> Result<(), Failure> {
     let cannot = |path: &Path, error: &std::io::Error| {
         let message = format!("cannot write {}", path.display());
@@ -88,6 +90,7 @@ fn write(converted: &Converted, directory: &Path, printer: &Printer) -> Result<(
         let mut file = options
             .write(true)
             .create_new(true)
+            .mode(0o600)
             .open(&path)
             .map_err(|error| cannot(&path, &error))?;
         file.write_all(text.as_bytes())
@@ -99,6 +102,8 @@ fn write(converted: &Converted, directory: &Path, printer: &Printer) -> Result<(
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::MetadataExt as _;
+
     use super::*;
 
     #[test]
@@ -117,6 +122,8 @@ mod tests {
         let written = fs::read_to_string(output.join(APPLICATION)).unwrap();
         assert!(written.contains("image: x:2"), "{written}");
         assert!(!output.join(DEPLOYMENT).exists());
+        let mode = fs::metadata(output.join(APPLICATION)).unwrap().mode();
+        assert_eq!(mode & 0o777, 0o600);
         assert_eq!(run(&arguments), Exit::Configuration);
         assert_eq!(
             fs::read_to_string(output.join(APPLICATION)).unwrap(),

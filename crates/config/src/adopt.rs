@@ -8,6 +8,7 @@
 
 mod adoption;
 mod data;
+mod dependencies;
 mod deploy;
 mod dotenv;
 mod emit;
@@ -16,6 +17,8 @@ mod first_release;
 mod kind;
 mod mention;
 mod mount;
+mod owners;
+mod paths;
 mod ports;
 mod ports_of_images;
 mod project;
@@ -25,6 +28,7 @@ mod secrets;
 mod service;
 mod surroundings;
 mod template;
+mod unread;
 mod variables;
 mod yaml;
 
@@ -38,9 +42,11 @@ use adoption::Adoption;
 use first_release::rewrite_first_release;
 use project::Project;
 use resolve::resolve;
+use unread::warn_of_unread_files;
 use variables::Variables;
 
-use crate::report::Report;
+use crate::report::{Finding, Report};
+use crate::source::File;
 use crate::tree::Tree;
 
 /// A file that our readers read, and what was decided on the way.
@@ -85,6 +91,7 @@ pub(crate) fn adopt(
             format!("the variable `{name}` is replaced by its value"),
         );
     }
+    warn_of_kind(kind, &mut adoption);
     let root = match kind {
         Kind::FirstRelease => rewrite_first_release(&root, &mut adoption),
         Kind::Fig => Project::of_fig(&root, &mut adoption).rewrite(&mut adoption),
@@ -95,4 +102,26 @@ pub(crate) fn adopt(
         tree: root.into_tree(source),
         decisions,
     })
+}
+
+/// Says as what a file is read, if it could have been meant as one of ours, and what differs; for a
+/// Compose file, which files beside it are not read.
+fn warn_of_kind(kind: Kind, adoption: &mut Adoption<'_>) {
+    let (title, differs) = match kind {
+        Kind::Fig => (
+            "a Fig file",
+            "a service without `restart` is not started again",
+        ),
+        Kind::FirstRelease => (
+            "one of Flocker 0.1 to 1.15",
+            "an application without `restart_policy` is not started again",
+        ),
+        Kind::Compose => return warn_of_unread_files(adoption),
+        Kind::Application | Kind::Deployment => return,
+    };
+    adoption.report.warning(|| {
+        let message = format!("this file is read as {title}: {differs}");
+        Finding::whole_file(File::Application, message)
+            .hint("`flocker-cluster convert` writes it as a file of this release")
+    });
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use flocker_model::{
     Application, ApplicationName, ByteCount, ContainerOptions, CpuMillis, HealthCheck,
-    ImageReference, Link, RestartPolicy, Route, Secret, StopGracePeriod, StopSignal,
+    ImageReference, Link, MountPath, RestartPolicy, Route, Secret, StopGracePeriod, StopSignal,
 };
 
 use crate::command::read_command;
@@ -129,24 +129,7 @@ pub(crate) fn read_applications(entries: &[Entry<'_>], report: &mut Report) -> V
 }
 
 fn read_application(entry: Entry<'_>, report: &mut Report) -> Draft {
-    let mut draft = Draft {
-        name: entry.key.clone(),
-        routes: Vec::new(),
-        links: Vec::new(),
-        depends_on: Vec::new(),
-        restart: RestartPolicy::default(),
-        health_check: None,
-        image: None,
-        command: None,
-        environment: BTreeMap::new(),
-        env_file: BTreeMap::new(),
-        data: Data::default(),
-        memory: None,
-        cpu: None,
-        stop_signal: None,
-        stop_grace_period: None,
-        options: ContainerOptions::default(),
-    };
+    let mut draft = Draft::new(entry.key.clone());
     let name = &entry.key.value;
     if let Err(invalid) = name.parse::<ApplicationName>() {
         report.error(|| {
@@ -197,6 +180,28 @@ fn no_mapping(entry: Entry<'_>) -> Finding {
 }
 
 impl Draft {
+    /// Begins with nothing but a name.
+    fn new(name: Located<String>) -> Self {
+        Self {
+            name,
+            routes: Vec::new(),
+            links: Vec::new(),
+            depends_on: Vec::new(),
+            restart: RestartPolicy::default(),
+            health_check: None,
+            image: None,
+            command: None,
+            environment: BTreeMap::new(),
+            env_file: BTreeMap::new(),
+            data: Data::default(),
+            memory: None,
+            cpu: None,
+            stop_signal: None,
+            stop_grace_period: None,
+            options: ContainerOptions::default(),
+        }
+    }
+
     fn read_field(&mut self, field: &Field<'_>, entry: Entry<'_>, report: &mut Report) {
         let owner = quote(&self.name.value);
         match entry.key.value.as_str() {
@@ -218,6 +223,11 @@ impl Draft {
             // Read together, or reported by `KnownKeys::check`.
             _ => {}
         }
+    }
+
+    /// Returns the paths of file systems in memory.
+    pub(crate) fn paths_in_memory(&self) -> impl Iterator<Item = &MountPath> {
+        self.options.isolation.tmpfs.keys()
     }
 
     /// Makes the application, if its name, image and link targets are sound; what is not, was

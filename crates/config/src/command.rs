@@ -61,7 +61,9 @@ fn read_words(
         return None;
     }
     let text = field.free_text(report)?;
-    let written = field.value.text().unwrap_or_default();
+    let masked = report.replacements.masked(field.span());
+    let has_variables = masked.is_some();
+    let written = masked.or(field.value.text()).unwrap_or_default();
     match split(&text.value) {
         // Two dollars are one that was meant as it is.
         Some(words) if !needs_shell(&written.replace("$$", "")) => Some(words),
@@ -71,7 +73,9 @@ fn read_words(
                     "{} has something in it that only a shell acts on",
                     field.what
                 );
-                Finding::at(field.span(), message).hint(shell_hint(&text.value))
+                // A shell would act on the values of variables, too.
+                let shown = Some(text.value.as_str()).filter(|_| !has_variables);
+                Finding::at(field.span(), message).hint(shell_hint(shown))
             });
             None
         }
@@ -86,12 +90,11 @@ fn read_words(
     }
 }
 
-/// Shows how a shell is asked for.
-fn shell_hint(text: &str) -> String {
-    let script = if text.contains('\n') {
-        quote_line("[/bin/sh, -c, TEXT]")
-    } else {
-        quote_line(&format!("[/bin/sh, -c, {}]", double_quoted(text)))
+/// Shows how a shell is asked for; `None` is a text that is not shown.
+fn shell_hint(text: Option<&str>) -> String {
+    let script = match text.filter(|text| !text.contains('\n')) {
+        Some(text) => quote_line(&format!("[/bin/sh, -c, {}]", double_quoted(text))),
+        None => quote_line("[/bin/sh, -c, TEXT]"),
     };
     format!("no shell runs it; write {script}, or put what is meant as it is in single quotes")
 }

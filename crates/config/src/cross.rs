@@ -140,13 +140,18 @@ fn check_local_port(link: &DraftLink, owner: &str, taken: &LocalPorts<'_>, repor
         });
         return;
     }
-    if let Some(served) = taken.served.get(&port) {
+    if let Some(served) = taken.served.get(&port)
+        && !link.hides_own
+    {
         report.error(|| {
             let message =
                 format!("a link of {owner} would hide what {owner} itself serves on port {port}");
             Finding::at(link.local_port.span, message)
                 .also(*served, "it serves the port here")
-                .hint(other_port())
+                .hint(format!(
+                    "{}, or add `hide_own: true`: routes still lead to {owner}",
+                    other_port()
+                ))
         });
     }
 }

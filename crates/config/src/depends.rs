@@ -236,11 +236,21 @@ fn check_circles<'d>(
 
 /// Lists the applications that come first: those that this one depends on, and the one whose volume it
 /// sees.
-fn earlier(draft: &Draft) -> impl Iterator<Item = &Located<String>> {
+fn earlier(draft: &Draft) -> impl Iterator<Item = Need<'_>> {
+    let need = |is_volume| move |target| Need { target, is_volume };
     let targets = draft.depends_on.iter().map(|dependency| &dependency.target);
     let owners = draft.data.shares.iter().map(|share| &share.application);
     // One that sees its own volume is reported elsewhere.
-    targets.chain(owners.filter(|owner| owner.value != draft.name.value))
+    let owners = owners.filter(|owner| owner.value != draft.name.value);
+    targets.map(need(false)).chain(owners.map(need(true)))
+}
+
+/// An application that comes first.
+#[derive(Clone, Copy)]
+struct Need<'d> {
+    target: &'d Located<String>,
+    /// Whether it has to come first because its volume is seen.
+    is_volume: bool,
 }
 
 /// A walk along dependencies, deepest first.
@@ -249,7 +259,7 @@ struct Search<'s, 'd> {
     /// Whether all that an application leads to was visited.
     done: BTreeMap<&'d str, bool>,
     /// The dependencies on the way.
-    path: Vec<(&'d str, &'d Located<String>)>,
+    path: Vec<(&'d str, Need<'d>)>,
 }
 
 impl<'d> Search<'_, 'd> {
@@ -260,18 +270,18 @@ impl<'d> Search<'_, 'd> {
             open.push((start, 0));
         }
         while let Some((draft, position)) = open.last_mut() {
-            let Some(target) = earlier(draft).nth(*position) else {
+            let Some(need) = earlier(draft).nth(*position) else {
                 self.done.insert(draft.name.value.as_str(), true);
                 self.path.pop();
                 open.pop();
                 continue;
             };
             *position += 1;
-            let name = draft.name.value.as_str();
+            let (name, target) = (draft.name.value.as_str(), need.target);
             let Some(next) = self.defined.get(target.value.as_str()).copied() else {
                 continue;
             };
-            self.path.push((name, target));
+            self.path.push((name, need));
             if self.begin(next) {
                 open.push((next, 0));
                 continue;
@@ -299,8 +309,8 @@ impl<'d> Search<'_, 'd> {
     }
 }
 
-fn describe_circle(circle: &[(&str, &Located<String>)]) -> Finding {
-    let Some(((first, target), rest)) = circle.split_first() else {
+fn describe_circle(circle: &[(&str, Need<'_>)]) -> Finding {
+    let Some(((first, need), rest)) = circle.split_first() else {
         return Finding::whole_file(
             crate::source::File::Application,
             "applications depend on each other",
@@ -308,18 +318,38 @@ fn describe_circle(circle: &[(&str, &Located<String>)]) -> Finding {
     };
     let mut finding = if rest.is_empty() {
         let message = format!("{} depends on itself", quote(first));
-        return Finding::at(target.span, message).hint("remove it");
+        return Finding::at(need.target.span, message).hint("remove it");
     } else {
         let mut chain = vec![quote(first)];
-        chain.extend(circle.iter().map(|(_, target)| quote(&target.value)));
+        chain.extend(circle.iter().map(|(_, need)| quote(&need.target.value)));
         let chain = chain.join(" → ");
         let message = format!("applications depend on each other in a circle: {chain}");
-        Finding::at(target.span, message).hint("remove one of these dependencies")
+        let volume = circle.iter().find(|(_, need)| need.is_volume);
+        Finding::at(need.target.span, message).hint(match volume {
+            Some((job, need)) => hint_for_job(&quote(job), &quote(&need.target.value)),
+            None => "remove one of these dependencies".to_owned(),
+        })
     };
-    for (from, target) in rest {
-        finding = finding.also(target.span, format!("{} needs it here", quote(from)));
+    for (from, need) in rest {
+        let (from, target) = (quote(from), quote(&need.target.value));
+        let note = if need.is_volume {
+            format!("{from} sees the volume of {target}, which is started before it")
+        } else {
+            format!("{from} needs it here")
+        };
+        finding = finding.also(need.target.span, note);
     }
     finding
+}
+
+/// Words for an application that sees the volume of one that waits for it.
+fn hint_for_job(job: &str, owner: &str) -> String {
+    format!(
+        "{job} starts after {owner}, whose volume it sees, so it cannot prepare that volume; let the \
+         entry point of {owner} do it, or let {job} own the volume in a file of Flocker's own, where \
+         {owner} sees it by `application: {}`",
+        job.trim_matches('`')
+    )
 }
 
 /// Checks that what a placed application needs is placed; `place_of` finds whether it is.

@@ -9,6 +9,7 @@ use flocker_model::Secret;
 use crate::fields::Field;
 use crate::outside::{ValueSource, read_path};
 use crate::phrase::quote;
+use crate::process::check_size;
 use crate::report::{Finding, Report};
 
 /// Reads the variables of every file; those of later files win.
@@ -44,8 +45,11 @@ pub(crate) fn read_env_files(
         };
         match parse(contents.reveal()) {
             Ok(read) => {
-                let read = read.into_iter();
-                variables.extend(read.map(|(name, value)| (name, value.into())));
+                for (name, value) in read {
+                    if check_size(&name, &value, (&place, owner), report) {
+                        variables.insert(name, value.into());
+                    }
+                }
             }
             Err(mistake) => report.error(|| {
                 let Mistake {

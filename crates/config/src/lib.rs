@@ -37,6 +37,7 @@ mod process;
 mod quantity;
 mod recognise;
 mod render;
+mod replaced;
 mod report;
 mod restart;
 mod routes;

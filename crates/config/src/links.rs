@@ -4,6 +4,7 @@ use flocker_model::{Protocol, ServicePort};
 
 use crate::fields::Field;
 use crate::keys::{Foreign, KnownKeys, no_value};
+use crate::mounts::read_flag;
 use crate::phrase::quote;
 use crate::port_form::{parse_protocol, parse_service_port};
 use crate::report::{Finding, Report};
@@ -11,7 +12,7 @@ use crate::source::Located;
 use crate::tree::{Entry, ScalarKind, Value};
 
 const KEYS: KnownKeys = KnownKeys {
-    keys: &["application", "port", "local_port", "protocol"],
+    keys: &["application", "port", "local_port", "protocol", "hide_own"],
     foreign: &[
         Foreign::converted(
             "alias",
@@ -34,6 +35,8 @@ pub(crate) struct DraftLink {
     pub(crate) target: Located<String>,
     pub(crate) port: ServicePort,
     pub(crate) local_port: Located<ServicePort>,
+    /// Whether it may take a port of `localhost` that the application serves itself.
+    pub(crate) hides_own: bool,
 }
 
 /// Reads the links of the application that messages call `owner`.
@@ -104,6 +107,7 @@ fn read_link(item: Value<'_>, owner: &str, report: &mut Report) -> Option<DraftL
         target,
         port: port.value,
         local_port: port,
+        hides_own: false,
     })
 }
 
@@ -158,7 +162,8 @@ fn read_mapping(
     let (target, port) = (required("application"), required("port"));
     let target = target.and_then(|field| field.name(report));
     let port = port.and_then(|field| read_port(&field, report));
-    let local_port = match item.get("local_port") {
+    let local = item.get("local_port");
+    let local_port = match local {
         Some(entry) => Field::of(entry, name).port(report).map(|port| port.value),
         None => port.as_ref().map(|port| port.value.port),
     };
@@ -169,8 +174,13 @@ fn read_mapping(
         }
         None => None,
     };
+    let hides_own = match item.get("hide_own") {
+        Some(entry) => read_flag(&Field::of(entry, name), report),
+        None => Some(false),
+    };
     let (target, port, local_port) = (target?, port?, local_port?);
     let written = port.value.protocol;
+    let local_span = local.map_or(port.span, |entry| entry.value.span());
     if let Some(protocol) = &protocol
         && written == Protocol::Udp
         && protocol.value != written
@@ -183,9 +193,6 @@ fn read_mapping(
         return None;
     }
     let protocol = protocol.map_or(written, |protocol| protocol.value);
-    let local_span = item
-        .get("local_port")
-        .map_or(port.span, |entry| entry.value.span());
     Some(DraftLink {
         target,
         port: ServicePort {
@@ -199,5 +206,6 @@ fn read_mapping(
             },
             span: local_span,
         },
+        hides_own: hides_own?,
     })
 }

@@ -221,11 +221,11 @@ fn check_type((item, name): (Value<'_>, &str), kind: Option<&str>, report: &mut 
     }
 }
 
-/// The directory of an item, if it names one; an error if it names one wrongly.
-type NamedDirectory = Result<Option<Located<DirectoryName>>, ()>;
+/// A directory that may be left out; an error was reported.
+type OptionalDirectory = Result<Option<Located<DirectoryName>>, ()>;
 
 fn finish_share(
-    (application, directory): (Option<Located<String>>, NamedDirectory),
+    (application, directory): (Option<Located<String>>, OptionalDirectory),
     target: Option<Located<MountPath>>,
     read_only: Option<bool>,
 ) -> Option<LongForm> {
@@ -298,7 +298,7 @@ fn missing(
 }
 
 /// Reads `true` or `false`.
-fn read_flag(field: &Field<'_>, report: &mut Report) -> Option<bool> {
+pub(crate) fn read_flag(field: &Field<'_>, report: &mut Report) -> Option<bool> {
     let scalar = field.value.scalar();
     let flag = scalar.filter(|scalar| scalar.kind == ScalarKind::Boolean);
     match flag.map(|scalar| scalar.text.as_str()) {

@@ -10,6 +10,8 @@ mod network;
 mod process;
 mod tmpfs;
 
+pub(crate) use tmpfs::overlap;
+
 use std::collections::BTreeMap;
 
 use flocker_model::{ByteCount, ContainerOptions, LabelName};

@@ -56,12 +56,45 @@ pub(crate) fn read_environment(
         } else if value.value.entries().is_some() {
             let contents = read_outside(&value, report);
             let text = contents.and_then(|contents| variable_text(&contents, &value, report));
+            let text = text.filter(|text| check_size(name, text, (&value, owner), report));
             environment.extend(text.map(|text| (name.clone(), text.into())));
-        } else if let Some(text) = value.free_text(report) {
+        } else if let Some(text) = value.free_text(report)
+            && check_size(name, &text.value, (&value, owner), report)
+        {
             environment.insert(name.clone(), text.value.into());
         }
     }
     environment
+}
+
+/// The bytes of `NAME=VALUE` that Linux does not take any more, the NUL byte at its end left out.
+///
+/// **Source**: `execve(2)`, `MAX_ARG_STRLEN`.
+const TOO_LARGE: usize = 128 * 1024;
+
+/// Checks that a process can be given a variable; `place` is where its value comes from.
+pub(crate) fn check_size(
+    name: &str,
+    value: &str,
+    (place, owner): (&Field<'_>, &str),
+    report: &mut Report,
+) -> bool {
+    let size = name.len() + "=".len() + value.len();
+    if size < TOO_LARGE {
+        return true;
+    }
+    report.error(|| {
+        let message = format!(
+            "environment variable {} of {owner} has {size} bytes with its name, and Linux takes less \
+             than 128 KiB",
+            quote(name)
+        );
+        Finding::at(place.span(), message).hint(
+            "put the value into a file of the container: `files: [{source: ./value, target: \
+             /run/value}]`",
+        )
+    });
+    false
 }
 
 /// Tells what a process could not have as the name of a variable.

@@ -2,6 +2,7 @@
 
 use crate::diagnostic::{Diagnostic, Diagnostics, Severity};
 use crate::outside::Outside;
+use crate::replaced::Replacements;
 use crate::source::{File, Span, Text};
 
 /// A mistake before its lines are looked up.
@@ -63,6 +64,8 @@ pub(crate) struct Report {
     omitted: usize,
     has_errors: bool,
     pub(crate) outside: Outside,
+    /// The values in the application configuration that no message shows.
+    pub(crate) replacements: Replacements,
 }
 
 impl Report {
@@ -91,7 +94,17 @@ impl Report {
     /// Keeps a finding, unless there are too many already: then it is only counted.
     fn add(&mut self, severity: Severity, describe: impl FnOnce() -> Finding) {
         if self.findings.len() < Diagnostics::LIMIT {
-            self.findings.push((severity, describe()));
+            let mut finding = describe();
+            if let Some(span) = finding.span {
+                self.replacements.hide(span, &mut finding.message);
+                if let Some(hint) = &mut finding.hint {
+                    self.replacements.hide(span, hint);
+                }
+            }
+            for (span, note) in &mut finding.related {
+                self.replacements.hide(*span, note);
+            }
+            self.findings.push((severity, finding));
         } else {
             self.omitted += 1;
         }

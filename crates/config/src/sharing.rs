@@ -7,6 +7,7 @@ use flocker_model::{DirectoryName, MountPath, SharedMount, SharedVolume, VolumeL
 use crate::application::Draft;
 use crate::cross::{Places, did_you_mean, names};
 use crate::mounts::{DraftShare, SharedPart};
+use crate::options::overlap;
 use crate::phrase::{enumerate, quote};
 use crate::report::{Finding, Report};
 use crate::source::{Located, Span};
@@ -160,6 +161,10 @@ fn resolve(draft: &mut Draft, layout: &VolumeLayout, report: &mut Report) -> Opt
             {
                 continue;
             }
+            let mut in_memory = draft.paths_in_memory();
+            if let Some(other) = in_memory.find(|other| overlap(other, &located.value)) {
+                report.error(|| in_memory_too(&owner, &located, other));
+            }
             let read_only = share.read_only;
             mounts.insert(
                 located.value,
@@ -176,6 +181,13 @@ fn resolve(draft: &mut Draft, layout: &VolumeLayout, report: &mut Report) -> Opt
         application,
         mounts,
     })
+}
+
+fn in_memory_too(owner: &str, path: &Located<MountPath>, other: &MountPath) -> Finding {
+    let (seen, memory) = (quote(path.value.as_str()), quote(other.as_str()));
+    let message = format!("`tmpfs` of {owner}: {memory} and the volume at {seen} overlap");
+    Finding::at(path.span, message)
+        .hint("one would hide a part of the other; keep the two beside each other")
 }
 
 /// Checks that a directory is one of the volume, or that the whole is meant where there are none.

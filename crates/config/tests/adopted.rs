@@ -26,7 +26,11 @@ impl Surroundings for Machine {
 
     fn kind(&self, _: &str, path: &str) -> PathKind {
         if self.files.contains_key(path) {
-            PathKind::File
+            PathKind::File {
+                mode: 0o644,
+                uid: 1000,
+                gid: 1000,
+            }
         } else if self.directories.contains(&path) {
             PathKind::Directory
         } else {
@@ -391,7 +395,7 @@ fn a_server_without_a_known_port_needs_expose() {
         format!(
             "
 services:
-  web: {{image: x, environment: {{API_URL: \"http://api/v1\", MODE: api}}, depends_on: [job]}}
+  web: {{image: x, environment: {{API_URL: \"http://api/v1\", MODE: api}}, depends_on: {{job: {{condition: service_completed_successfully}}}}}}
   api: {{image: example/api{expose}}}
   job: {{image: example/job}}
 "
@@ -413,10 +417,10 @@ services:
 
 #[test]
 fn a_file_with_too_many_services_is_refused_at_once() {
-    let services = (0..40_000).fold("services:\n".to_owned(), |text, index| {
-        text + &format!("  s{index}: {{image: x}}\n")
-    });
-    let said = refused(&services);
+    let services: Vec<String> = (0..40_000)
+        .map(|index| format!("  s{index}: {{image: x}}"))
+        .collect();
+    let said = refused(&format!("services:\n{}", services.join("\n")));
     assert_eq!(said.list.len(), 1);
     assert!(said.list[0].message.starts_with("40000 services"));
 }

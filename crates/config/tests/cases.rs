@@ -51,7 +51,15 @@ applications:
 ";
     let deployment = "version: 1\nnodes: {127.0.0.1: [mongo], 127.0.0.2: []}\n";
     let parsed = read(application, deployment).unwrap();
-    assert!(parsed.warnings.is_empty(), "{}", parsed.warnings);
+    let said = parsed.warnings.list.into_iter();
+    let said: Vec<_> = said.map(|one| one.message).collect();
+    assert_eq!(
+        said,
+        [
+            "this file is read as one of Flocker 0.1 to 1.15: an application without `restart_policy` is \
+          not started again"
+        ]
+    );
     let ours = "mongo: {image: \"mongo:4.4\", routes: [{external: 27018, internal: 27017}], restart: never}";
     let same = read(ours, "nodes: {127.0.0.1: [mongo], 127.0.0.2: []}").unwrap();
     assert_eq!(parsed.deployment, same.deployment);
@@ -100,7 +108,11 @@ store:
 ";
     let diagnostics = refused(application, &["counter", "store"]);
     let messages: Vec<_> = diagnostics.list.iter().map(|one| &one.message).collect();
-    assert_eq!(messages[0], "`counter` knows `store` as `database`");
+    assert_eq!(
+        messages[0],
+        "this file is read as a Fig file: a service without `restart` is not started again"
+    );
+    assert_eq!(messages[1], "`counter` knows `store` as `database`");
 }
 
 #[test]

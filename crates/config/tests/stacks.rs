@@ -21,7 +21,11 @@ impl Surroundings for Directory {
     fn kind(&self, _: &str, path: &str) -> PathKind {
         let path = self.0.join(path);
         match (path.is_file(), path.is_dir()) {
-            (true, _) => PathKind::File,
+            (true, _) => PathKind::File {
+                mode: 0o644,
+                uid: 1000,
+                gid: 1000,
+            },
             (_, true) => PathKind::Directory,
             _ => PathKind::Missing,
         }

@@ -5,8 +5,12 @@
 
 use std::collections::BTreeMap;
 
+use flocker_model::FileMode;
+
 use crate::adopt::adoption::{Adoption, unescaped};
-use crate::adopt::mount::{Data, Mount, Origin, read_mount, warn_of_directory};
+use crate::adopt::mount::{Data, Item, Mount, Origin, read_mount, warn_of_directory};
+use crate::adopt::owners::{Owners, owners};
+use crate::adopt::paths::decide;
 use crate::adopt::project::{Project, Service, is_false};
 use crate::adopt::service::Application;
 use crate::adopt::surroundings::PathKind;
@@ -72,13 +76,12 @@ pub(crate) fn arrange_data(
     applications: &mut [Application],
     adoption: &mut Adoption<'_>,
 ) {
-    let mounts: Vec<Vec<Mount>> = project
-        .services
-        .iter()
-        .enumerate()
-        .map(|(index, service)| read_mounts(index, service, adoption))
+    let services = project.services.iter().enumerate();
+    let items = services
+        .map(|(index, service)| read_items(index, service, adoption))
         .collect();
-    let owners = owners(&mounts);
+    let mounts = decide(project, items, adoption);
+    let owners = owners(project, &mounts);
     check_stores(project, stores, &mounts, adoption);
     for (index, service) in project.services.iter().enumerate() {
         let Some(volumes) = service.get("volumes") else {
@@ -119,7 +122,7 @@ pub(crate) fn arrange_data(
     }
 }
 
-fn read_mounts(index: usize, service: &Service, adoption: &mut Adoption<'_>) -> Vec<Mount> {
+fn read_items(index: usize, service: &Service, adoption: &mut Adoption<'_>) -> Vec<Item> {
     let owner = quote(&service.name.value);
     let items = service.get("volumes").map(Yaml::one_or_many);
     items
@@ -127,35 +130,6 @@ fn read_mounts(index: usize, service: &Service, adoption: &mut Adoption<'_>) -> 
         .into_iter()
         .filter_map(|item| read_mount(item, (index, &owner), adoption))
         .collect()
-}
-
-/// The service that owns each piece of data.
-type Owners = BTreeMap<Data, usize>;
-
-/// Chooses an owner for all data. An application cannot see another's volume and have one of its own,
-/// so that the service with the most data owns what it shares with others; among equals, one that
-/// writes, and then the first.
-fn owners(mounts: &[Vec<Mount>]) -> Owners {
-    let mut best: BTreeMap<&Data, (usize, bool, usize)> = BTreeMap::new();
-    for (index, mounts) in mounts.iter().enumerate() {
-        let amount = mounts.iter().filter(|mount| is_data(mount)).count();
-        for mount in mounts {
-            let Origin::Data(data) = &mount.origin else {
-                continue;
-            };
-            let rank = (amount, !mount.read_only, index);
-            let earlier = best.get(data);
-            if earlier.is_none_or(|earlier| (earlier.0, earlier.1) < (rank.0, rank.1)) {
-                best.insert(data, rank);
-            }
-        }
-    }
-    let owner = |(data, rank): (&Data, (usize, bool, usize))| (data.clone(), rank.2);
-    best.into_iter().map(owner).collect()
-}
-
-const fn is_data(mount: &Mount) -> bool {
-    matches!(mount.origin, Origin::Data(_))
 }
 
 /// Looks at what the top of the file says of the volumes that are used.
@@ -243,8 +217,9 @@ fn node_path(mount: &Mount, path: &str) -> String {
 
 /// Writes a file of the operator's, or every file of a directory.
 fn files(mount: &Mount, path: &str, adoption: &mut Adoption<'_>) -> Vec<Yaml> {
-    if adoption.kind(path) == PathKind::File {
-        return vec![file(mount.span, path, &mount.target)];
+    let kind = adoption.kind(path);
+    if kind != PathKind::Directory {
+        return vec![file(mount.span, (path, kind), &mount.target)];
     }
     let names = adoption
         .surroundings
@@ -269,14 +244,29 @@ fn files(mount: &Mount, path: &str, adoption: &mut Adoption<'_>) -> Vec<Yaml> {
         .map(|name| {
             let name = escape_dollars(name);
             let (source, target) = (format!("{path}/{name}"), format!("{target}/{name}"));
-            file(mount.span, &source, &target)
+            let kind = adoption.kind(&source);
+            file(mount.span, (&source, kind), &target)
         })
         .collect()
 }
 
-fn file(span: Span, source: &str, target: &str) -> Yaml {
+/// Writes a file with what its owner, its group and others may do with it on the operator's machine,
+/// but for writing. One that not everybody may read belongs to the same user as there, which is how
+/// Compose shows it: the container's user can read it here if it can there.
+fn file(span: Span, (source, kind): (&str, PathKind), target: &str) -> Yaml {
     let pair = |name: &str, text: &str| (key(span, name), Yaml::string(span, text));
-    Yaml::mapping(span, vec![pair("source", source), pair("target", target)])
+    let mut entries = vec![pair("source", source), pair("target", target)];
+    if let PathKind::File { mode, uid, gid } = kind {
+        let shown = mode & 0o555;
+        if shown & 0o004 == 0 {
+            entries.push(pair("uid", &uid.to_string()));
+            entries.push(pair("gid", &gid.to_string()));
+        }
+        if shown != FileMode::DEFAULT.bits() {
+            entries.push(pair("mode", &format!("{shown:04o}")));
+        }
+    }
+    Yaml::mapping(span, entries)
 }
 
 /// Limits the volume of an application as an earlier release limited its only volume.

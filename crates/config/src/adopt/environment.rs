@@ -3,15 +3,14 @@
 use std::collections::BTreeMap;
 
 use crate::adopt::adoption::{Adoption, unescaped};
-use crate::adopt::dotenv::read_variables;
 use crate::adopt::project::Service;
 use crate::adopt::resolve::unset;
 use crate::adopt::service::Application;
 use crate::adopt::template::escape_dollars;
-use crate::adopt::variables::describe;
+use crate::adopt::variables::{read_file as read_variables, text_of};
 use crate::adopt::yaml::{Pair, Shape, Yaml, key};
 use crate::phrase::quote;
-use crate::source::{Located, Span};
+use crate::source::Located;
 use crate::tree::ScalarKind;
 
 /// The variables so far; later ones win, and keep their place in the order.
@@ -183,12 +182,13 @@ fn read_file(item: &Yaml, environment: &mut Environment, adoption: &mut Adoption
             return adoption.error(span, message, "make it readable");
         }
     };
-    let text = String::from_utf8_lossy(&bytes).into_owned();
-    if item.text_of("format") == Some("raw") {
-        return read_raw(&text, span, environment);
-    }
     let outside = |name: &str| adoption.variables.get(name);
-    match read_variables(&text, &outside) {
+    let read = if item.text_of("format") == Some("raw") {
+        text_of(path, &bytes).map(read_raw)
+    } else {
+        read_variables((path, &bytes), &outside)
+    };
+    match read {
         Ok(variables) => {
             for (name, value) in variables {
                 let value = Yaml::string(span, escape_dollars(&value));
@@ -197,17 +197,17 @@ fn read_file(item: &Yaml, environment: &mut Environment, adoption: &mut Adoption
             let text = format!("the variables of the file {} stand here", quote(path));
             adoption.decide(span, text);
         }
-        Err(mistake) => {
-            let (message, hint) = describe(path, &text, &mistake);
+        Err((message, hint)) => {
             adoption.error(span, message, hint.unwrap_or_default());
         }
     }
 }
 
 /// Reads a file whose values are literal.
-fn read_raw(text: &str, span: Span, environment: &mut Environment) {
+fn read_raw(text: &str) -> BTreeMap<String, String> {
     let lines = text.lines().filter(|line| !line.starts_with('#'));
-    for (name, value) in lines.filter_map(|line| line.split_once('=')) {
-        environment.set(key(span, name), Yaml::string(span, escape_dollars(value)));
-    }
+    let pairs = lines.filter_map(|line| line.split_once('='));
+    pairs
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect()
 }

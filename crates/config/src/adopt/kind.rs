@@ -87,7 +87,6 @@ fn has_form_of_fig(application: Value<'_>) -> bool {
     items("ports").iter().any(is_text)
         || items("links").iter().any(is_text)
         || items("environment").iter().any(is_text)
-        || application.get("mem_limit").is_some()
 }
 
 fn has_form_of_ours(application: Value<'_>) -> bool {

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::adopt::dependencies::dependencies;
 use crate::adopt::project::Service;
 use crate::adopt::service::Application;
 use crate::adopt::yaml::Yaml;
@@ -24,8 +25,10 @@ pub(crate) struct Mention {
 /// How likely it is that the other service is meant, and to be reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Strength {
-    /// The name is a part of a text, or the other one only has to run.
+    /// The name is a part of a text, or the other one only has to end.
     Part,
+    /// The other one has to run before.
+    Dependency,
     /// The name is the whole value of a variable that may mean anything.
     Word,
     /// The name stands where an address does.
@@ -68,29 +71,7 @@ pub(crate) fn mentions(
             found.extend(find(text, span, names, Strength::Part));
         }
     }
-    found.extend(named(service, "depends_on", Strength::Part, names));
-    found.extend(named(service, "links", Strength::Address, names));
-    found
-}
-
-/// Finds the services that a list or mapping names.
-fn named(service: &Service, key: &str, strength: Strength, names: &Names<'_>) -> Vec<Mention> {
-    let Some(value) = service.get(key) else {
-        return Vec::new();
-    };
-    let found: Vec<(&str, Span)> = match value.entries() {
-        Some(entries) => entries
-            .iter()
-            .map(|(name, _)| (name.value.as_str(), name.span))
-            .collect(),
-        None => value
-            .one_or_many()
-            .into_iter()
-            .filter_map(|item| Some((item.text()?, item.span)))
-            .collect(),
-    };
-    let mention = |(text, span): (&str, Span)| {
-        let name = text.split(':').next()?;
+    let mention = |name: &str, strength, span| {
         let target = *names.get(name)?;
         Some(Mention {
             target,
@@ -99,7 +80,21 @@ fn named(service: &Service, key: &str, strength: Strength, names: &Names<'_>) ->
             span,
         })
     };
-    found.into_iter().filter_map(mention).collect()
+    let depended = dependencies(service).into_iter();
+    found.extend(depended.filter_map(|dependency| {
+        let strength = if dependency.is_waited_for {
+            Strength::Part
+        } else {
+            Strength::Dependency
+        };
+        mention(dependency.name, strength, dependency.span)
+    }));
+    let links = service.get("links").map(Yaml::one_or_many);
+    found.extend(links.into_iter().flatten().filter_map(|item| {
+        let name = item.text()?.split(':').next()?;
+        mention(name, Strength::Address, item.span)
+    }));
+    found
 }
 
 /// Finds names in a text; `alone` is what a name means that is the whole text, or an item of it.

@@ -6,7 +6,25 @@ use crate::adopt::yaml::Yaml;
 use crate::phrase::quote;
 use crate::source::Span;
 
-/// One item.
+/// One item whose source may be a path beside the file: other services decide what that is, too.
+#[derive(Debug)]
+pub(crate) struct Item {
+    pub(crate) span: Span,
+    pub(crate) target: String,
+    pub(crate) read_only: bool,
+    pub(crate) source: Source,
+}
+
+/// The source of an item.
+#[derive(Debug)]
+pub(crate) enum Source {
+    /// The item alone says what it is.
+    Known(Origin),
+    /// A path beside the file, written in one way.
+    Beside(String),
+}
+
+/// One item of which everything is known.
 #[derive(Debug)]
 pub(crate) struct Mount {
     pub(crate) span: Span,
@@ -45,6 +63,8 @@ struct Parts<'y> {
     source: Option<&'y str>,
     target: &'y str,
     read_only: bool,
+    /// The other options, by the names of the short form.
+    options: Vec<&'y str>,
 }
 
 /// Reads one item of the service with this number; `None` if it was refused.
@@ -52,18 +72,23 @@ pub(crate) fn read_mount(
     item: &Yaml,
     (service, owner): (usize, &str),
     adoption: &mut Adoption<'_>,
-) -> Option<Mount> {
+) -> Option<Item> {
     let parts = match item.text() {
         Some(text) => short_form(text),
         None => long_form(item, owner, adoption)?,
     };
+    let mut are_sound = true;
+    for option in &parts.options {
+        are_sound &= check_option(option, (item.span, owner), adoption);
+    }
     let target = parts.target.to_owned();
-    let origin = match (parts.kind, parts.source) {
-        (Some("tmpfs"), _) => Origin::Memory(memory_options(item)),
-        (None | Some("volume"), None) => Origin::Data(Data::Anonymous(service, target.clone())),
-        (Some("volume"), Some(name)) => Origin::Data(Data::Volume(name.to_owned())),
-        (None, Some(name)) if !is_path(name) => Origin::Data(Data::Volume(name.to_owned())),
-        (None | Some("bind"), Some(path)) => bind(path, &parts, (item.span, owner), adoption)?,
+    let data = |data| Source::Known(Origin::Data(data));
+    let source = match (parts.kind, parts.source) {
+        (Some("tmpfs"), _) => Source::Known(Origin::Memory(memory_options(item))),
+        (None | Some("volume"), None) => data(Data::Anonymous(service, target.clone())),
+        (Some("volume"), Some(name)) => data(Data::Volume(name.to_owned())),
+        (None, Some(name)) if !is_path(name) => data(Data::Volume(name.to_owned())),
+        (None | Some("bind"), Some(path)) => outside(path, (item.span, owner), adoption)?,
         (other, _) => {
             let kind = quote(other.unwrap_or_default());
             adoption.error(
@@ -74,11 +99,11 @@ pub(crate) fn read_mount(
             return None;
         }
     };
-    Some(Mount {
+    are_sound.then_some(Item {
         span: item.span,
         target,
         read_only: parts.read_only,
-        origin,
+        source,
     })
 }
 
@@ -95,12 +120,48 @@ fn short_form(text: &str) -> Parts<'_> {
         Some(target) => (Some(first), target),
         None => (None, first),
     };
-    let read_only = options.is_some_and(|options| options.split(',').any(|option| option == "ro"));
+    let options = options.map(|options| options.split(',').collect());
+    let options: Vec<&str> = options.unwrap_or_default();
     Parts {
         kind: None,
         source: source.filter(|source| !source.is_empty()),
         target,
-        read_only,
+        read_only: options.contains(&"ro"),
+        options,
+    }
+}
+
+/// Looks at an option; one without which something else would run is refused.
+fn check_option(option: &str, (span, owner): (Span, &str), adoption: &mut Adoption<'_>) -> bool {
+    let shown = quote(option);
+    match option {
+        // What is so anyway, and what means nothing without SELinux or on Linux.
+        "" | "ro" | "rw" | "private" | "rprivate" | "z" | "Z" | "cached" | "delegated"
+        | "consistent" => true,
+        "nocopy" => {
+            adoption.warn(
+                span,
+                format!("{shown} of a volume of {owner} is left out"),
+                "a new directory of a volume begins with what the image has there",
+            );
+            true
+        }
+        "shared" | "rshared" | "slave" | "rslave" => {
+            adoption.error(
+                span,
+                format!("{owner} shares mounts with its node ({shown}), which Flocker cannot do"),
+                "leave the option out: mounts are private to the container",
+            );
+            false
+        }
+        _ => {
+            adoption.error(
+                span,
+                format!("a volume of {owner} has the unknown option {shown}"),
+                "write `:ro` for one that can only be read, or leave it out",
+            );
+            false
+        }
     }
 }
 
@@ -125,11 +186,17 @@ fn long_form<'y>(item: &'y Yaml, owner: &str, adoption: &mut Adoption<'_>) -> Op
         );
         return None;
     }
+    let propagation = item
+        .get("bind")
+        .and_then(|options| options.text_of("propagation"));
+    let nocopy = item.get("volume").and_then(|options| options.get("nocopy"));
+    let nocopy = nocopy.filter(|nocopy| nocopy.is_true()).map(|_| "nocopy");
     Some(Parts {
         kind: item.text_of("type"),
         source: item.text_of("source"),
         target,
         read_only: item.get("read_only").is_some_and(Yaml::is_true),
+        options: propagation.into_iter().chain(nocopy).collect(),
     })
 }
 
@@ -150,52 +217,6 @@ fn memory_options(item: &Yaml) -> String {
     }
 }
 
-/// Decides what a path outside of the container becomes.
-fn bind(
-    path: &str,
-    parts: &Parts<'_>,
-    (span, owner): (Span, &str),
-    adoption: &mut Adoption<'_>,
-) -> Option<Origin> {
-    if path.starts_with('/') {
-        return Some(Origin::Node(path.to_owned()));
-    }
-    let Some(path) = beside(path, adoption) else {
-        adoption.error(
-            span,
-            format!("{} of {owner} is in a home directory", quote(path)),
-            "write the path from `/` on, if it is a path of the node",
-        );
-        return None;
-    };
-    let looks_like_file = last_part(&path).trim_start_matches('.').contains('.');
-    match adoption.kind(&path) {
-        PathKind::File => {
-            if !parts.read_only {
-                adoption.warn(
-                    span,
-                    format!(
-                        "{owner} can read the file {} and not write it",
-                        quote(&path)
-                    ),
-                    "Flocker puts a copy in place; write `:ro` behind it if that is right",
-                );
-            }
-            Some(Origin::Files(path))
-        }
-        PathKind::Directory if parts.read_only => Some(Origin::Files(path)),
-        PathKind::Missing if parts.read_only || looks_like_file => {
-            adoption.error(
-                span,
-                format!("the path {} of {owner} does not exist", quote(&path)),
-                "paths count from the directory of this file",
-            );
-            None
-        }
-        _ => Some(Origin::Data(Data::Directory(path))),
-    }
-}
-
 /// Says what becomes of a directory of the operator's that holds data.
 pub(crate) fn warn_of_directory(path: &str, span: Span, owner: &str, adoption: &mut Adoption<'_>) {
     let (what, hint) = match adoption.kind(path) {
@@ -212,6 +233,22 @@ pub(crate) fn warn_of_directory(path: &str, span: Span, owner: &str, adoption: &
     adoption.warn(span, message, hint);
 }
 
+/// Reads a path outside of the container.
+fn outside(path: &str, (span, owner): (Span, &str), adoption: &mut Adoption<'_>) -> Option<Source> {
+    if path.starts_with('/') {
+        return Some(Source::Known(Origin::Node(path.to_owned())));
+    }
+    let found = beside(path, adoption);
+    if found.is_none() {
+        adoption.error(
+            span,
+            format!("{} of {owner} is in a home directory", quote(path)),
+            "write the path from `/` on, if it is a path of the node",
+        );
+    }
+    found.map(Source::Beside)
+}
+
 /// Writes a path relative to the file in one way; `None` for a home directory that is not known.
 fn beside(path: &str, adoption: &Adoption<'_>) -> Option<String> {
     let path = if path.starts_with('~') {
@@ -220,14 +257,20 @@ fn beside(path: &str, adoption: &Adoption<'_>) -> Option<String> {
     } else {
         path.to_owned()
     };
-    let parts = path.split('/').filter(|part| !matches!(*part, "" | "."));
-    let parts: Vec<&str> = parts.collect();
-    let prefix = if path.starts_with('/') { "/" } else { "./" };
+    let is_absolute = path.starts_with('/');
+    let mut parts: Vec<&str> = Vec::new();
+    for part in path.split('/') {
+        match part {
+            "" | "." => {}
+            ".." if parts.last().is_some_and(|last| *last != "..") => {
+                parts.pop();
+            }
+            ".." if is_absolute => {}
+            part => parts.push(part),
+        }
+    }
+    let prefix = if is_absolute { "/" } else { "./" };
     Some(format!("{prefix}{}", parts.join("/")))
-}
-
-fn last_part(path: &str) -> &str {
-    path.rsplit('/').next().unwrap_or(path)
 }
 
 impl Data {

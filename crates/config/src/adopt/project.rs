@@ -133,6 +133,7 @@ fn services(value: &Yaml, adoption: &mut Adoption<'_>) -> Vec<Service> {
             adoption.error(name.span, message, "write the image that it runs below it");
             continue;
         };
+        adoption.report.replacements.show(&name.value);
         services.push(Service {
             name: name.clone(),
             entries: entries.clone(),

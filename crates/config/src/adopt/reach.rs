@@ -135,7 +135,8 @@ impl<'p> Reached<'p> {
                     ),
                 );
             }
-            self.links.push(link(span, target, *port));
+            let hides_own = self.own.contains(port);
+            self.links.push(link(span, target, *port, hides_own));
         }
         if !ports.is_empty() {
             self.names.push(target);
@@ -149,12 +150,15 @@ impl<'p> Reached<'p> {
     }
 }
 
-/// Writes a link.
-fn link(span: Span, target: &str, port: ContainerPort) -> Yaml {
-    let entries = vec![
+/// Writes a link; `hides_own` says that the application serves the same port itself.
+fn link(span: Span, target: &str, port: ContainerPort, hides_own: bool) -> Yaml {
+    let mut entries = vec![
         (key(span, "application"), Yaml::string(span, target)),
         (key(span, "port"), Yaml::plain(span, port.written())),
     ];
+    if hides_own {
+        entries.push((key(span, "hide_own"), Yaml::plain(span, "true")));
+    }
     Yaml::mapping(span, entries)
 }
 
@@ -237,6 +241,11 @@ fn report_without_port(
         Strength::Word => {
             let message = format!("{source} may mean the service {shown}, whose port is not known");
             let hint = format!("if it does, {hint}");
+            adoption.warn(mention.span, message, hint);
+        }
+        Strength::Dependency => {
+            let message = format!("{source} depends on {shown}, whose port is not known");
+            let hint = format!("if it reaches {shown} by its name, {hint}");
             adoption.warn(mention.span, message, hint);
         }
         Strength::Part => {}

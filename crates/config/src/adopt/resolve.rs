@@ -7,6 +7,7 @@ use crate::adopt::variables::Variables;
 use crate::adopt::yaml::{Yaml, of_tree};
 use crate::keys::MERGE_KEY;
 use crate::phrase::quote;
+use crate::replaced::Replacement;
 use crate::report::{Finding, Report};
 use crate::source::{Located, Span};
 use crate::tree::{Content, NodeIndex, Scalar, ScalarKind, Tree};
@@ -65,6 +66,7 @@ impl Resolver<'_, '_> {
         let lookup = |name: &str| self.variables.get(name);
         match substitute(&scalar.text, &lookup) {
             Ok(found) => {
+                self.note(scalar, span, &found.used);
                 let used = found.used.into_iter().map(|name| (span, name));
                 self.replaced.extend(used);
                 Some(Content::Scalar(Scalar {
@@ -80,6 +82,27 @@ impl Resolver<'_, '_> {
                 }
                 None
             }
+        }
+    }
+
+    /// Notes which values stand in a text now: a shell or a message does not see them.
+    fn note(&mut self, scalar: &Scalar, span: Span, used: &[String]) {
+        let mask = |name: &str| {
+            let value = self.variables.get(name)?;
+            let letter = if value.is_empty() { "" } else { "x" };
+            Some(letter.to_owned())
+        };
+        let masked = substitute(&scalar.text, &mask).map(|found| found.text);
+        let values = used
+            .iter()
+            .filter_map(|name| Some((name.clone(), self.variables.get(name)?)));
+        if !used.is_empty() {
+            let values = values.collect();
+            self.report.replacements.add(Replacement {
+                span,
+                masked: escape_dollars(&masked.unwrap_or_default()),
+                values,
+            });
         }
     }
 

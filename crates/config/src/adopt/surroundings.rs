@@ -26,8 +26,15 @@ pub trait Surroundings {
 /// What is at a path of the operator's machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PathKind {
-    /// A file.
-    File,
+    /// A file, with its permissions and the numbers of its user and group.
+    File {
+        /// The permissions, as `chmod(1)` has them.
+        mode: u32,
+        /// The user that owns it.
+        uid: u32,
+        /// The group that owns it.
+        gid: u32,
+    },
     /// A directory.
     Directory,
     /// Nothing.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::adopt::dotenv::{Mistake, read_variables};
 use crate::adopt::surroundings::Surroundings;
+use crate::adopt::template::Lookup;
 use crate::report::{Finding, Report};
 use crate::source::{File, Text};
 
@@ -31,16 +32,13 @@ impl<'a> Variables<'a> {
         let outside = |name: &str| surroundings.variable(name);
         let file = match surroundings.read(beside, ".env") {
             Ok(None) => BTreeMap::new(),
-            Ok(Some(bytes)) => {
-                let text = String::from_utf8_lossy(&bytes);
-                read_variables(&text, &outside).unwrap_or_else(|mistake| {
-                    report.error(|| {
-                        let (message, hint) = describe(".env", &text, &mistake);
-                        Finding::whole_file(File::Application, message).maybe_hint(hint)
-                    });
-                    BTreeMap::new()
-                })
-            }
+            Ok(Some(bytes)) => read_file((".env", &bytes), &outside).unwrap_or_else(|wrong| {
+                report.error(|| {
+                    let (message, hint) = wrong;
+                    Finding::whole_file(File::Application, message).maybe_hint(hint)
+                });
+                BTreeMap::new()
+            }),
             Err(reason) => {
                 report.error(|| {
                     let message = format!("the file `.env` beside this one: {reason}");
@@ -59,8 +57,36 @@ impl<'a> Variables<'a> {
     }
 }
 
+/// Words for what is wrong with a file of variables, and what to do about it.
+type Wrong = (String, Option<String>);
+
+/// Reads the variables of a file.
+///
+/// # Errors
+/// Returns the first mistake.
+pub(crate) fn read_file(
+    (name, bytes): (&str, &[u8]),
+    outside: Lookup<'_>,
+) -> Result<BTreeMap<String, String>, Wrong> {
+    let text = text_of(name, bytes)?;
+    read_variables(text, outside).map_err(|mistake| describe(name, text, &mistake))
+}
+
+/// Returns the text of a file of variables.
+///
+/// # Errors
+/// Refuses one that is not UTF-8: a part of a password would be replaced.
+pub(crate) fn text_of<'b>(name: &str, bytes: &'b [u8]) -> Result<&'b str, Wrong> {
+    std::str::from_utf8(bytes).map_err(|error| {
+        let before = &bytes[..error.valid_up_to()];
+        let line = before.split(|byte| *byte == b'\n').count();
+        let message = format!("{name}:{line}: this line is not UTF-8");
+        (message, Some("save the file as UTF-8".to_owned()))
+    })
+}
+
 /// Says what is wrong with a file of variables, and where. Its lines are not shown: they are passwords.
-pub(crate) fn describe(name: &str, text: &str, mistake: &Mistake) -> (String, Option<String>) {
+fn describe(name: &str, text: &str, mistake: &Mistake) -> Wrong {
     let text = Text {
         name: name.to_owned(),
         content: text.to_owned(),

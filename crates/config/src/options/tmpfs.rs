@@ -88,6 +88,9 @@ impl Place<'_> {
                         a directory on the node's disk below a volume";
             return Some(at(message).hint(hint));
         }
+        if let Some(finding) = self.beside_mounts(path) {
+            return Some(finding);
+        }
         let first = path.value.components().next().unwrap_or_default();
         if matches!(first, "proc" | "sys") || path.value.as_str() == "/dev" {
             let message = format!("`tmpfs` of {owner}: {shown} is the kernel's");
@@ -100,14 +103,35 @@ impl Place<'_> {
         None
     }
 
+    /// Says why a path does not go with those of the node and with files. A file below it is put there
+    /// after it.
+    fn beside_mounts(&self, path: &Located<MountPath>) -> Option<Finding> {
+        let (shown, owner) = (quote(path.value.as_str()), self.owner);
+        let mut host = self.data.host_mounts.keys();
+        let mut files = self.data.files.keys();
+        let (what, other) = if let Some(other) = host.find(|other| overlap(other, &path.value)) {
+            ("the path of the node at", other)
+        } else {
+            let other = files.find(|file| file.relative(&path.value).is_some())?;
+            ("the file", other)
+        };
+        let other = quote(other.as_str());
+        let message = format!("`tmpfs` of {owner}: {shown} and {what} {other} overlap");
+        Some(Finding::at(path.span, message).hint("keep the two beside each other"))
+    }
+
     /// Finds a mount point of the volume that is at, above or below a path.
     fn overlapping(&self, path: &MountPath) -> Option<String> {
-        let meets =
-            |other: &&MountPath| other.relative(path).is_some() || path.relative(other).is_some();
+        let meets = |other: &&MountPath| overlap(other, path);
         let found = match &self.data.volume.as_ref()?.layout {
             VolumeLayout::Whole { mountpoint } => Some(mountpoint).filter(meets),
             VolumeLayout::Directories { directories } => directories.keys().find(meets),
         };
         found.map(|path| quote(path.as_str()))
     }
+}
+
+/// Tells whether one of two paths is at or below the other.
+pub(crate) fn overlap(one: &MountPath, other: &MountPath) -> bool {
+    one.relative(other).is_some() || other.relative(one).is_some()
 }
