@@ -80,6 +80,24 @@ fn an_import_makes_a_volume_that_the_next_deploy_moves_to_its_place() {
 }
 
 #[test]
+fn exports_do_not_pile_up_snapshots() {
+    let mut cluster = Cluster::running(2, &on("2"));
+    cluster.deploy(&on("1"));
+    for _ in 0..3 {
+        cluster.write();
+        cluster.finish(&export(&cluster, "1").unwrap());
+        // What the replica ends with, and the last export.
+        let kept = cluster.copy("1", "db").snapshots.len();
+        assert!(kept <= 2, "{kept}");
+    }
+    let base = cluster.copy("2", "db").newest_own().unwrap();
+    assert!(cluster.copy("1", "db").snapshots.contains_key(&base));
+    cluster.lose("2");
+    let unseen = export(&cluster, "1").unwrap();
+    assert_eq!(unseen.steps().len(), 1, "{unseen}");
+}
+
+#[test]
 fn several_sources_become_directories() {
     let cluster = Cluster::new(1);
     let sources = ["etc=/srv/etc", "data=docker-volume:git_data"];
