@@ -50,10 +50,16 @@ impl Zfs {
         argv.push_options(&self.properties_of_import(new));
         argv.push(format!("{unfinished}@{snapshot}"));
         reach(|| "import-volume.begun".to_owned()).await;
-        match feed(&argv, head.as_slice().chain(stream)).await {
-            Ok(()) => {}
+        let rest = match feed(&argv, head.as_slice().chain(stream)).await {
+            Ok(rest) => rest,
             Err(FeedError::Interrupted(cause)) => return Err(ImportError::Interrupted(cause)),
             Err(FeedError::Command(error)) => return Err(error.into()),
+        };
+        if rest.has_more().await.map_err(ImportError::Interrupted)? {
+            return Err(ImportError::Unfit {
+                problem: "the file has more than one stream; Flocker takes one full stream"
+                    .to_owned(),
+            });
         }
         reach(|| "import-volume.received".to_owned()).await;
         self.finish_import(new).await?;
