@@ -195,12 +195,8 @@ impl Zfs {
             // A crash may have come between taking and holding it.
             kernel::hold(&format!("{unfinished}@{}", settled.name)).await?;
         } else {
-            let newest = record.and_then(Record::newest_own);
-            let name = SnapshotName {
-                epoch: Epoch::FIRST,
-                counter: newest.map_or(0, |newest| newest.name.counter) + 1,
-            };
-            kernel::snapshot_and_hold(&format!("{unfinished}@{name}")).await?;
+            self.snapshot_import(&unfinished, (Epoch::FIRST, record))
+                .await?;
         }
         reach(|| "import-volume.snapshotted".to_owned()).await;
         let deployment = new.deployment.as_ref();
@@ -218,6 +214,27 @@ impl Zfs {
         argv.change().await?;
         reach(|| "import-volume.owned".to_owned()).await;
         self.name_import(new).await
+    }
+
+    /// Takes the first snapshot of an import. One of an attempt that was cut right after it is
+    /// destroyed before: no copy and no container was ever given it.
+    async fn snapshot_import(
+        &self,
+        unfinished: &str,
+        (epoch, record): (Epoch, Option<&Record>),
+    ) -> Result<(), ImportError> {
+        let newest = record.and_then(Record::newest_own);
+        let name = SnapshotName {
+            epoch: newest.map_or(epoch, |newest| newest.name.epoch.max(epoch)),
+            counter: newest.map_or(0, |newest| newest.name.counter) + 1,
+        };
+        let cut = record.map_or_else(Vec::new, |record| record.own_names(unfinished));
+        if !cut.is_empty() {
+            kernel::release_holds(&cut).await?;
+            kernel::destroy(&cut).await?;
+        }
+        kernel::snapshot_and_hold(&format!("{unfinished}@{name}")).await?;
+        Ok(())
     }
 
     /// Gives a whole import its name.

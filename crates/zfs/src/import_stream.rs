@@ -75,12 +75,9 @@ impl Zfs {
     ) -> Result<(), ImportError> {
         self.unmount_dataset(application, unfinished).await?;
         let records = self.read_all(application).await?;
-        let own = records.importing.map(|record| record.own_snapshots);
-        let own = own.unwrap_or_default();
-        let names: Vec<String> = own
-            .iter()
-            .map(|snapshot| format!("{unfinished}@{}", snapshot.name))
-            .collect();
+        let names = records
+            .importing
+            .map_or_else(Vec::new, |record| record.own_names(unfinished));
         if !names.is_empty() {
             kernel::release_holds(&names).await?;
         }

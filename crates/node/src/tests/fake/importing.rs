@@ -130,6 +130,8 @@ impl FakeVolumes {
         let snapshotted = self.act(|state| {
             let dataset = state.disk.pool.importing.get_mut(name).ok_or_else(gone)?;
             if dataset.newest().is_none() || dataset.written() > ByteCount::ZERO {
+                // One that was cut right after its snapshot has written since.
+                dataset.snapshots.clear();
                 dataset.take_snapshot(self.guids.next());
             }
             Ok(())
