@@ -28,6 +28,7 @@ mod settings;
 mod store;
 #[cfg(test)]
 mod tests;
+mod upload;
 
 use std::io::{self, Write as _};
 use std::path::Path;
@@ -48,6 +49,7 @@ use machine::{Disk, Machine};
 use places::reach;
 use platform::Volumes;
 use receive::Receiver;
+use upload::uploaded;
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
@@ -184,7 +186,8 @@ async fn stream(settings: &Path, command: Command) -> Result<ExitCode, StepFailu
                 deployment,
             };
             reach(|| "import-stream.before".to_owned()).await;
-            let imported = Volumes::import_stream(&disk.volumes, &new, tokio::io::stdin()).await;
+            let stream = uploaded(tokio::io::stdin());
+            let imported = Volumes::import_stream(&disk.volumes, &new, stream).await;
             reach(|| "import-stream.after".to_owned()).await;
             imported?;
         }
