@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use flocker_failpoint::reach;
-use flocker_model::{ApplicationName, DeploymentId, ImportContent, NodeName};
+use flocker_model::{ApplicationName, DeploymentId, Epoch, ImportContent, NodeName};
 use flocker_plan::StepId;
 use flocker_remote::protocol::{Change, Event, LivingWriter, Progress, StepDone};
 use flocker_remote::ssh::{CommandError, Connection};
@@ -42,6 +42,16 @@ pub(crate) enum ImportFileError {
     Upload(#[from] CommandError),
 }
 
+/// What a stream is to become.
+pub(crate) struct StreamImport {
+    pub(crate) application: ApplicationName,
+    pub(crate) epoch: Epoch,
+    pub(crate) content: ImportContent,
+    pub(crate) deployment: Option<DeploymentId>,
+    /// The file of this machine that has it.
+    pub(crate) file: String,
+}
+
 /// A stream of this machine that is sent to a node.
 pub(crate) struct Upload {
     pub(crate) connection: Connection,
@@ -52,15 +62,10 @@ pub(crate) struct Upload {
 
 impl Upload {
     /// Sends it, and reports as a node does.
-    pub(crate) async fn run(
-        self,
-        (application, content, deployment): (ApplicationName, ImportContent, Option<DeploymentId>),
-        file: String,
-    ) {
+    pub(crate) async fn run(self, import: StreamImport) {
         let step = self.step;
         let tell = |progress| self.say(Event::Progress { step, progress });
-        let import = (&application, &content, deployment.as_ref());
-        let uploaded = upload(&self.connection, import, &file, tell).await;
+        let uploaded = upload(&self.connection, &import, tell).await;
         self.say(match uploaded {
             Ok(()) => Event::Done {
                 step,
@@ -81,15 +86,21 @@ impl Upload {
     }
 }
 
-/// Streams `file` to the node at the other end of `connection`, which makes a volume of it.
+/// Streams the file to the node at the other end of `connection`, which makes a volume of it.
 async fn upload(
     connection: &Connection,
-    (application, content, deployment): (&ApplicationName, &ImportContent, Option<&DeploymentId>),
-    file: &str,
+    import: &StreamImport,
     tell: impl FnMut(Progress) + Unpin,
 ) -> Result<(), ImportFileError> {
+    let StreamImport {
+        application,
+        epoch,
+        content,
+        deployment,
+        file,
+    } = import;
     let read = |source| ImportFileError::Read {
-        file: file.to_owned(),
+        file: file.clone(),
         source,
     };
     let (input, total): (Box<dyn AsyncRead + Send + Unpin>, _) = if file == STANDARD_INPUT {
@@ -100,7 +111,8 @@ async fn upload(
         // A pipe has no length.
         (Box::new(opened), Some(length).filter(|length| *length > 0))
     };
-    let mut command = node_command(connection, "import-stream");
+    let mut command =
+        node_command(connection, "import-stream").args(["--epoch".to_owned(), epoch.to_string()]);
     if let Some(deployment) = deployment {
         command = command.args(["--deployment".to_owned(), deployment.to_string()]);
     }

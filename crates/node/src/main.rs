@@ -36,7 +36,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser as _};
 use flocker_model::{
-    Contact, Deployment, DeploymentId, Digest, Look, NodeId, NodeName, SnapshotGuid,
+    Contact, Deployment, DeploymentId, Digest, Epoch, Look, NodeId, NodeName, SnapshotGuid,
 };
 use flocker_remote::protocol::{Listener, StepFailure};
 use flocker_zfs::NewImport;
@@ -177,12 +177,14 @@ async fn stream(settings: &Path, command: Command) -> Result<ExitCode, StepFailu
         Command::ImportStream {
             application,
             from,
+            epoch,
             deployment,
         } => {
             let deployment = deployment.map(|id| DeploymentId(Digest::from_recorded(&id)));
             let new = NewImport {
                 application,
                 from,
+                epoch: Epoch(epoch),
                 deployment,
             };
             reach(|| "import-stream.before".to_owned()).await;

@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use flocker_failpoint::reach;
-use flocker_model::{ApplicationName, DeploymentId, Epoch, VolumeRole};
+use flocker_model::{ApplicationName, DeploymentId, Epoch};
 use thiserror::Error;
 
 use crate::command::{Argv, CommandFailed};
@@ -23,6 +23,8 @@ pub struct NewImport {
     /// Where its content comes from, as people write it: only the same import goes on with what is
     /// there.
     pub from: String,
+    /// The epoch that it begins with.
+    pub epoch: Epoch,
     /// The deployment that the node last applied, if there is one.
     pub deployment: Option<DeploymentId>,
 }
@@ -121,8 +123,8 @@ impl Importing {
 }
 
 impl Zfs {
-    /// Begins or goes on to import a volume that this node owns in the first epoch; `None` if the
-    /// same import has made it already.
+    /// Begins or goes on to import a volume that this node owns then; `None` if the same import has
+    /// made it already.
     ///
     /// # Errors
     /// [`Stale`] when any other copy of the volume exists here.
@@ -160,10 +162,8 @@ impl Zfs {
         let records = self.read_all(application).await?;
         let is_same = |record: &Record| record.copy.import.as_ref() == Some(&new.from);
         if let Some(record) = records.volume.or(records.receiving) {
-            let first = VolumeRole::Owned {
-                epoch: Epoch::FIRST,
-            };
-            if record.copy.role == first && is_same(&record) {
+            let epoch = record.copy.owned_epoch();
+            if epoch.is_some_and(Epoch::is_beginning) && is_same(&record) {
                 return Ok(ImportPlace::Finished);
             }
             let expected = "absent".to_owned();
@@ -195,7 +195,7 @@ impl Zfs {
             // A crash may have come between taking and holding it.
             kernel::hold(&format!("{unfinished}@{}", settled.name)).await?;
         } else {
-            self.snapshot_import(&unfinished, (Epoch::FIRST, record))
+            self.snapshot_import(&unfinished, (new.epoch, record))
                 .await?;
         }
         reach(|| "import-volume.snapshotted".to_owned()).await;
@@ -203,7 +203,7 @@ impl Zfs {
         let mut argv = Argv::new(&["zfs", "set"]);
         argv.push_assignments(&[
             (OWNER, self.settings().node.to_string()),
-            (EPOCH, Epoch::FIRST.to_string()),
+            (EPOCH, new.epoch.to_string()),
             (HANDOFF, NONE.to_owned()),
             (
                 DEPLOYMENT,
