@@ -60,7 +60,8 @@ pub(crate) enum Volume {
     /// Sets a copy aside that stands in the way: it is renamed and kept, and used no more.
     ///
     /// For a second owner, a replica that was written to or has no snapshot in common with the
-    /// volume, a dataset that is not Flocker's, and part of a copy. The application is stopped on
+    /// volume, a dataset that is not Flocker's, part of a copy, and an imported volume whose
+    /// application is on no node, to import anew. The application is stopped on
     /// that node first. Refused when it may be the copy that has everything. `flocker-node observe`
     /// on the node lists what was set aside.
     Resolve(Resolve),
@@ -68,9 +69,10 @@ pub(crate) enum Volume {
     ///
     /// Run it for an application that has no volume yet; the next deploy moves the volume to where
     /// the application is placed. The data keeps owners, modes, times, links, extended attributes and
-    /// access control lists. An import that was interrupted is continued by the same command. Refused
-    /// where any node has a copy of the volume or cannot be looked at, and while a container runs that
-    /// may write to the data.
+    /// access control lists. An import that was interrupted is continued by the same command; one that
+    /// has made the volume is repeated once `volume resolve` has set that aside. Refused where any node
+    /// has a copy of the volume or cannot be looked at, and while a container runs that may write to
+    /// the data.
     Import(Import),
     /// Writes an application's volume to a file on this machine, as a full `zfs send` stream.
     ///
@@ -124,6 +126,11 @@ pub(crate) struct Import {
     /// The node that has the data, and owns the volume then.
     #[arg(long = "on", value_name = "NODE")]
     pub(crate) node: NodeName,
+    /// Accepts that this machine does not answer, because it is lost for good, and its copy of the
+    /// volume with it. May be given several times. A machine that answers is not lost: switch it off
+    /// first. Should it come back, its copy is not started.
+    #[arg(long, value_name = "NODE")]
+    pub(crate) lost: Vec<NodeName>,
     /// How to report and to reach the nodes.
     #[command(flatten)]
     pub(crate) common: Common,
@@ -273,7 +280,8 @@ mod tests {
     #[test]
     fn an_import_names_every_source() {
         let command = parse(
-            "volume | import | git | --from | etc=/srv/etc | --from | data=docker-volume:d | --on | n1",
+            "volume | import | git | --from | etc=/srv/etc | --from | data=docker-volume:d | --on | n1 \
+             | --lost | n2 | --lost | n3",
         );
         let Ok(Command::Volume {
             command: Volume::Import(import),
@@ -281,7 +289,7 @@ mod tests {
         else {
             panic!("{command:?}");
         };
-        assert_eq!(import.from.len(), 2);
+        assert_eq!((import.from.len(), import.lost.len()), (2, 2));
         let command = parse("volume | export | git | --from | n1 | --to | git.zfs");
         assert!(command.is_ok(), "{command:?}");
     }

@@ -13,7 +13,7 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::gather::Gathered;
 use crate::images::OperatorImages;
-use crate::import_file::Upload;
+use crate::import_file::{StreamImport, Upload};
 use crate::printer::Printer;
 use crate::refusal::busy;
 use crate::schedule::{Schedule, Status};
@@ -126,19 +126,26 @@ impl Driver<'_> {
         }
         if let Action::ImportVolume {
             application,
+            epoch,
             content,
             deployment,
         } = &action
             && let ImportContent::Stream(file) = content
         {
-            let import = (application.clone(), content.clone(), deployment.clone());
+            let import = StreamImport {
+                application: application.clone(),
+                epoch: *epoch,
+                content: content.clone(),
+                deployment: deployment.clone(),
+                file: file.clone(),
+            };
             let upload = Upload {
                 connection: session.connection().clone(),
                 node: step.node.clone(),
                 step: step.id,
                 local: local.clone(),
             };
-            tokio::spawn(upload.run(import, file.clone()));
+            tokio::spawn(upload.run(import));
             return Ok(());
         }
         let request = Request::Run {

@@ -4,13 +4,14 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use bytes::Bytes;
 use flocker_failpoint::reach;
-use flocker_model::{ApplicationName, DeploymentId, ImportContent, NodeName};
+use flocker_model::{ApplicationName, DeploymentId, Epoch, ImportContent, NodeName};
 use flocker_plan::StepId;
-use flocker_remote::protocol::{Change, Event, Progress, StepDone};
+use flocker_remote::protocol::{Change, Event, LivingWriter, Progress, StepDone};
 use flocker_remote::ssh::{CommandError, Connection};
 use thiserror::Error;
-use tokio::io::{AsyncRead, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
 use tokio::sync::mpsc;
 
 use crate::drive::failure_of;
@@ -18,6 +19,9 @@ use crate::session::{Incoming, node_command};
 
 /// How many bytes pass between two reports of progress.
 const REPORT_EVERY: u64 = 4 << 20;
+
+/// How much is read and sent at once, in bytes.
+const CHUNK: usize = 256 * 1024;
 
 /// What stands for standard input.
 const STANDARD_INPUT: &str = "-";
@@ -38,6 +42,16 @@ pub(crate) enum ImportFileError {
     Upload(#[from] CommandError),
 }
 
+/// What a stream is to become.
+pub(crate) struct StreamImport {
+    pub(crate) application: ApplicationName,
+    pub(crate) epoch: Epoch,
+    pub(crate) content: ImportContent,
+    pub(crate) deployment: Option<DeploymentId>,
+    /// The file of this machine that has it.
+    pub(crate) file: String,
+}
+
 /// A stream of this machine that is sent to a node.
 pub(crate) struct Upload {
     pub(crate) connection: Connection,
@@ -48,15 +62,10 @@ pub(crate) struct Upload {
 
 impl Upload {
     /// Sends it, and reports as a node does.
-    pub(crate) async fn run(
-        self,
-        (application, content, deployment): (ApplicationName, ImportContent, Option<DeploymentId>),
-        file: String,
-    ) {
+    pub(crate) async fn run(self, import: StreamImport) {
         let step = self.step;
         let tell = |progress| self.say(Event::Progress { step, progress });
-        let import = (&application, &content, deployment.as_ref());
-        let uploaded = upload(&self.connection, import, &file, tell).await;
+        let uploaded = upload(&self.connection, &import, tell).await;
         self.say(match uploaded {
             Ok(()) => Event::Done {
                 step,
@@ -77,15 +86,21 @@ impl Upload {
     }
 }
 
-/// Streams `file` to the node at the other end of `connection`, which makes a volume of it.
+/// Streams the file to the node at the other end of `connection`, which makes a volume of it.
 async fn upload(
     connection: &Connection,
-    (application, content, deployment): (&ApplicationName, &ImportContent, Option<&DeploymentId>),
-    file: &str,
+    import: &StreamImport,
     tell: impl FnMut(Progress) + Unpin,
 ) -> Result<(), ImportFileError> {
+    let StreamImport {
+        application,
+        epoch,
+        content,
+        deployment,
+        file,
+    } = import;
     let read = |source| ImportFileError::Read {
-        file: file.to_owned(),
+        file: file.clone(),
         source,
     };
     let (input, total): (Box<dyn AsyncRead + Send + Unpin>, _) = if file == STANDARD_INPUT {
@@ -96,7 +111,8 @@ async fn upload(
         // A pipe has no length.
         (Box::new(opened), Some(length).filter(|length| *length > 0))
     };
-    let mut command = node_command(connection, "import-stream");
+    let mut command =
+        node_command(connection, "import-stream").args(["--epoch".to_owned(), epoch.to_string()]);
     if let Some(deployment) = deployment {
         command = command.args(["--deployment".to_owned(), deployment.to_string()]);
     }
@@ -116,8 +132,31 @@ async fn upload(
         tell,
     };
     reach(|| "volume.upload.begin".to_owned()).await;
-    connection.upload(&command, counted).await?;
+    let (frames, upload) = tokio::io::duplex(CHUNK);
+    // Whichever fails ends the other.
+    tokio::try_join!(
+        async { frame(counted, frames).await.map_err(read) },
+        async { Ok(connection.upload(&command, upload).await?) },
+    )?;
     Ok(())
+}
+
+/// Writes a stream in frames, with signs of life while its source takes its time; fails when the source
+/// does.
+async fn frame(
+    mut source: impl AsyncRead + Unpin,
+    sink: impl AsyncWrite + Send + Unpin + 'static,
+) -> io::Result<()> {
+    let mut writer = LivingWriter::<()>::new(sink);
+    let mut buffer = vec![0; CHUNK];
+    loop {
+        let length = source.read(&mut buffer).await?;
+        let chunk = Bytes::copy_from_slice(buffer.get(..length).unwrap_or_default());
+        // The upload tells why it takes no more.
+        if length == 0 || writer.send_bytes(chunk).await.is_err() {
+            return Ok(());
+        }
+    }
 }
 
 /// An input that tells how much of it was read.
@@ -149,9 +188,29 @@ impl<R: AsyncRead + Unpin, T: FnMut(Progress) + Unpin> AsyncRead for Counted<R, 
 
 #[cfg(test)]
 mod tests {
-    use tokio::io::AsyncReadExt as _;
+    use flocker_remote::protocol::{FrameReader, Listener, SILENCE};
+    use tokio::io::AsyncWriteExt as _;
 
     use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn an_upload_gives_signs_of_life_while_its_source_is_slow() {
+        let (mut source, input) = tokio::io::duplex(64);
+        let (output, node) = tokio::io::duplex(64);
+        let slow = async {
+            source.write_all(b"one").await.unwrap();
+            tokio::time::sleep(5 * SILENCE).await;
+            source.write_all(b"two").await.unwrap();
+            drop(source);
+        };
+        let mut received = Vec::new();
+        let mut stream = FrameReader::<_, ()>::new(Listener::new(node)).into_rest();
+        let read = stream.read_to_end(&mut received);
+        let ((), sent, read) = tokio::join!(slow, frame(input, output), read);
+        sent.unwrap();
+        read.unwrap();
+        assert_eq!(received, b"onetwo");
+    }
 
     #[tokio::test]
     async fn an_upload_tells_how_far_it_is() {

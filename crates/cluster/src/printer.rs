@@ -253,8 +253,7 @@ fn outcome_json(outcome: &Outcome) -> serde_json::Value {
         OutcomeKind::Stopped { .. } => "stopped",
         OutcomeKind::Promoted { .. } => "promoted",
         OutcomeKind::SetAside { .. } => "set-aside",
-        OutcomeKind::Imported { again: false, .. } => "imported",
-        OutcomeKind::Imported { again: true, .. } => "imported-before",
+        OutcomeKind::Imported { .. } => "imported",
         OutcomeKind::Exported => "exported",
         OutcomeKind::Unchanged => "unchanged",
     };
@@ -266,7 +265,7 @@ fn outcome_json(outcome: &Outcome) -> serde_json::Value {
     if let OutcomeKind::SetAside { dataset } = &outcome.kind {
         value["dataset"] = json!(dataset);
     }
-    if let OutcomeKind::Imported { from, .. } = &outcome.kind {
+    if let OutcomeKind::Imported { from } = &outcome.kind {
         value["source"] = json!(printable(from));
     }
     value

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use flocker_failpoint::reach;
 use flocker_model::{ApplicationName, ByteCount, ImportContent, NodeName, Observed, VolumeCopy};
 use flocker_plan::{
-    Exporting, Importing, OutcomeKind, Plan, Promotion, SettingAside, StepId, plan_exporting,
-    plan_importing, plan_promotion, plan_setting_aside,
+    Exporting, Importing, OutcomeKind, Plan, Promotion, SettingAside, StepId, is_imported,
+    plan_exporting, plan_importing, plan_promotion, plan_setting_aside,
 };
 
 use crate::arguments::{Common, Export, Import, Promote, Resolve};
@@ -39,6 +39,7 @@ pub(crate) async fn promote(arguments: &Promote) -> Exit {
                 Failure::new(exit, refusal.to_string()).hint(refusal.hint())
             })
         },
+        is_done: None,
         export: None,
     };
     run(&decision, &arguments.common).await
@@ -61,6 +62,7 @@ pub(crate) async fn resolve(arguments: &Resolve) -> Exit {
                 Failure::new(exit, refusal.to_string()).hint(refusal.hint())
             })
         },
+        is_done: None,
         export: None,
     };
     run(&decision, &arguments.common).await
@@ -79,6 +81,8 @@ pub(crate) async fn import(arguments: &Import) -> Exit {
         application: arguments.application.clone(),
         node: arguments.node.clone(),
         content,
+        lost: arguments.lost.iter().cloned().collect(),
+        at: now().unwrap_or_default(),
     };
     let decision = Decision {
         application: &arguments.application,
@@ -91,6 +95,7 @@ pub(crate) async fn import(arguments: &Import) -> Exit {
                 Failure::new(exit, refusal.to_string()).hint(refusal.hint())
             })
         },
+        is_done: Some(&|observed| is_imported(&importing, observed)),
         export: None,
     };
     run(&decision, &arguments.common).await
@@ -115,6 +120,7 @@ pub(crate) async fn export(arguments: &Export) -> Exit {
                 Failure::new(exit, refusal.to_string()).hint(refusal.hint())
             })
         },
+        is_done: None,
         export: Some(&arguments.to),
     };
     run(&decision, &arguments.common).await
@@ -143,6 +149,8 @@ struct Decision<'a> {
     /// it speaks another protocol, say, is not lost.
     must_see_all: bool,
     plan: &'a (dyn Fn(&Observed) -> Result<Plan, Failure> + 'a),
+    /// Whether everything is as decided, if the same decision is refused then.
+    is_done: Option<&'a (dyn Fn(&Observed) -> bool + 'a)>,
     /// What the volume is written to once the steps are done.
     export: Option<&'a ExportFile>,
 }
@@ -266,7 +274,8 @@ async fn carry_out(
             Some(exported) => printer.exported((name, outcome), exported),
             None => printer.outcome(name, outcome),
         }
-        printer.narrate(&what_next(decision, &outcome.kind));
+        let found = (&outcome.kind, &gathered.observed);
+        printer.narrate(&what_next(decision, found));
     }
     Exit::Converged
 }
@@ -306,27 +315,35 @@ async fn download(
     })
 }
 
-/// After everything succeeded, the same decision must leave nothing to do.
+/// After everything succeeded, everything must be as decided: the same decision leaves nothing to do.
 fn check(decision: &Decision<'_>, observed: &Observed) -> Option<Failure> {
-    match (decision.plan)(observed) {
-        Ok(plan) if plan.steps().is_empty() => None,
-        Ok(_) => Some(Failure::new(
-            Exit::StepFailed,
-            format!(
-                "{}: every step succeeded, but `{}` is not as decided",
-                decision.node, decision.application
-            ),
-        )),
-        Err(failure) => Some(failure),
-    }
+    let is_done = match decision.is_done {
+        Some(is_done) => is_done(observed),
+        None => match (decision.plan)(observed) {
+            Ok(plan) => plan.steps().is_empty(),
+            Err(failure) => return Some(failure),
+        },
+    };
+    let message = format!(
+        "{}: every step succeeded, but `{}` is not as decided",
+        decision.node, decision.application
+    );
+    (!is_done).then(|| Failure::new(Exit::StepFailed, message))
 }
 
 /// Says what the operator does after that.
-fn what_next(decision: &Decision<'_>, kind: &OutcomeKind) -> String {
+fn what_next(decision: &Decision<'_>, (kind, observed): (&OutcomeKind, &Observed)) -> String {
     let Decision {
         application, node, ..
     } = decision;
+    let mut nodes = observed.seen();
+    let is_left = nodes.any(|(_, state)| state.volumes.contains_key(*application));
     match kind {
+        OutcomeKind::SetAside { dataset } if !is_left => format!(
+            "nothing in it was changed; it is kept on {node} until somebody destroys {dataset}. No \
+             node that was seen has another copy: import the data again, or the next deploy makes an \
+             empty volume"
+        ),
         OutcomeKind::SetAside { dataset } => format!(
             "nothing in it was changed; it is kept on {node} until somebody destroys {dataset}. \
              Deploy again"
@@ -386,6 +403,7 @@ mod tests {
             node: &node("node1"),
             must_see_all,
             plan: &|_| Ok(Plan::default()),
+            is_done: None,
             export: None,
         };
         decide(&decision, &gathered, &Printer::new(false, false))
@@ -402,6 +420,25 @@ mod tests {
           hint: look at it; or switch node2 off if it is to be given up
         ");
         assert!(decided(false, &[("node2", true)]).is_ok());
+    }
+
+    #[test]
+    fn the_same_import_is_refused_once_it_is_done() {
+        let refused = |_: &Observed| Err(Failure::new(Exit::Blocked, "imported before"));
+        let check_with = |is_done| {
+            let decision = Decision {
+                application: &ApplicationName::try_from("db".to_owned()).unwrap(),
+                node: &node("node1"),
+                must_see_all: false,
+                plan: &refused,
+                is_done,
+                export: None,
+            };
+            check(&decision, &Observed::default()).map(|failure| failure.exit)
+        };
+        assert_eq!(check_with(None), Some(Exit::Blocked));
+        assert_eq!(check_with(Some(&|_| true)), None);
+        assert_eq!(check_with(Some(&|_| false)), Some(Exit::StepFailed));
     }
 
     #[test]

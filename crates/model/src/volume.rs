@@ -20,6 +20,9 @@ impl Epoch {
     /// More hand-offs than there ever are between two looks at the whole cluster.
     const GAP: u64 = 1_000;
 
+    /// The lowest epoch of volumes that begin again: of September 2001.
+    const BEGUN_AGAIN: u64 = 1_000_000_000 * Self::GAP;
+
     /// Returns the epoch of the next owner.
     #[must_use]
     pub const fn next(self) -> Self {
@@ -33,6 +36,28 @@ impl Epoch {
     #[must_use]
     pub const fn after_loss(self) -> Self {
         Self(self.0.saturating_add(Self::GAP))
+    }
+
+    /// Returns the epoch of a volume that begins again from outside, because the machines that had it
+    /// are lost. `at` is the time, in seconds since 1970.
+    ///
+    /// Nobody can tell any more how high the lost epochs were. Each of them counts hand-offs and
+    /// losses, and neither happens a thousand times a second: the time is beyond all of them, also
+    /// beyond those of a volume that began again earlier.
+    #[must_use]
+    pub const fn begun_again(at: u64) -> Self {
+        let beginning = at.saturating_mul(Self::GAP);
+        if beginning < Self::BEGUN_AGAIN {
+            // The operator's clock is not set.
+            return Self::FIRST.after_loss();
+        }
+        Self(beginning)
+    }
+
+    /// Tells whether a volume that was created or imported begins with this epoch.
+    #[must_use]
+    pub const fn is_beginning(self) -> bool {
+        self.0 == Self::FIRST.0 || (self.0 >= Self::BEGUN_AGAIN && self.0.is_multiple_of(Self::GAP))
     }
 }
 
@@ -255,6 +280,23 @@ pub struct OwnerClaim {
 #[cfg(test)]
 mod tests {
     use super::{Epoch, SetAsideName};
+
+    #[test]
+    fn a_volume_that_begins_again_outranks_every_former_owner() {
+        let before = Epoch::begun_again(1_795_402_590);
+        let after = Epoch::begun_again(1_795_402_591);
+        assert!(before > (0..10_000).fold(Epoch::FIRST, |epoch, _| epoch.after_loss()));
+        assert!(after > before.next() && before.is_beginning() && after.is_beginning());
+        assert!(Epoch::FIRST.is_beginning() && Epoch::begun_again(0) > Epoch::FIRST);
+        for later in [
+            Epoch(2),
+            Epoch(1_000),
+            Epoch::FIRST.after_loss(),
+            before.next(),
+        ] {
+            assert!(!later.is_beginning(), "{later}");
+        }
+    }
 
     #[test]
     fn names_of_what_was_set_aside_round_trip() {

@@ -71,13 +71,17 @@ pub(crate) enum Command {
         /// The peer's node id.
         from: Uuid,
     },
-    /// Makes a volume of a stream of `zfs send` on standard input; run by flocker-cluster.
+    /// Makes a volume of a stream of `zfs send` that comes in frames, with signs of life, on standard
+    /// input; run by flocker-cluster.
     #[command(hide = true)]
     ImportStream {
         /// The application.
         application: ApplicationName,
         /// Where the stream comes from, as the operator wrote it.
         from: String,
+        /// The epoch that the volume begins with.
+        #[arg(long)]
+        epoch: u64,
         /// The deployment that the node last applied.
         #[arg(long)]
         deployment: Option<String>,

@@ -28,6 +28,7 @@ mod settings;
 mod store;
 #[cfg(test)]
 mod tests;
+mod upload;
 
 use std::io::{self, Write as _};
 use std::path::Path;
@@ -35,7 +36,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser as _};
 use flocker_model::{
-    Contact, Deployment, DeploymentId, Digest, Look, NodeId, NodeName, SnapshotGuid,
+    Contact, Deployment, DeploymentId, Digest, Epoch, Look, NodeId, NodeName, SnapshotGuid,
 };
 use flocker_remote::protocol::{Listener, StepFailure};
 use flocker_zfs::NewImport;
@@ -48,6 +49,7 @@ use machine::{Disk, Machine};
 use places::reach;
 use platform::Volumes;
 use receive::Receiver;
+use upload::uploaded;
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
@@ -175,16 +177,19 @@ async fn stream(settings: &Path, command: Command) -> Result<ExitCode, StepFailu
         Command::ImportStream {
             application,
             from,
+            epoch,
             deployment,
         } => {
             let deployment = deployment.map(|id| DeploymentId(Digest::from_recorded(&id)));
             let new = NewImport {
                 application,
                 from,
+                epoch: Epoch(epoch),
                 deployment,
             };
             reach(|| "import-stream.before".to_owned()).await;
-            let imported = Volumes::import_stream(&disk.volumes, &new, tokio::io::stdin()).await;
+            let stream = uploaded(tokio::io::stdin());
+            let imported = Volumes::import_stream(&disk.volumes, &new, stream).await;
             reach(|| "import-stream.after".to_owned()).await;
             imported?;
         }

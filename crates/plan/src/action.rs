@@ -208,12 +208,13 @@ pub enum Action {
         /// The snapshot, anybody's, that it must end with.
         newest: Option<SnapshotGuid>,
     },
-    /// Makes a volume with content from outside, owned by the node in the first epoch. What an
-    /// interrupted attempt with the same content left is gone on with. Only when the operator has
-    /// asked for it.
+    /// Makes a volume with content from outside, owned by the node. What an interrupted attempt with
+    /// the same content left is gone on with. Only when the operator has asked for it.
     ImportVolume {
         /// The application.
         application: ApplicationName,
+        /// The epoch that the volume begins with.
+        epoch: Epoch,
         /// Where the content comes from. The operator's machine streams a stream.
         content: ImportContent,
         /// The deployment that the node last applied, if there is one.

@@ -42,8 +42,6 @@ pub enum OutcomeKind {
     Imported {
         /// Where the data comes from.
         from: String,
-        /// Whether an earlier run of the same command had done it.
-        again: bool,
     },
     /// Its volume was written out as a stream.
     Exported,
@@ -117,14 +115,9 @@ impl fmt::Display for OutcomeLine<'_> {
                 formatter,
                 "Set the copy of `{application}` on {node} aside as {dataset}."
             ),
-            OutcomeKind::Imported { from, again: false } => write!(
+            OutcomeKind::Imported { from } => write!(
                 formatter,
                 "Imported {from} as the volume of `{application}` on {node}."
-            ),
-            OutcomeKind::Imported { from, again: true } => write!(
-                formatter,
-                "{from} was imported as the volume of `{application}` on {node} before; nothing was \
-                 copied again."
             ),
             OutcomeKind::Exported => {
                 write!(

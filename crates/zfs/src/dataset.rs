@@ -109,6 +109,13 @@ impl Record {
         (self.copy.written == ByteCount::ZERO).then_some(newest)
     }
 
+    /// Lists Flocker's snapshots of `dataset`, which this record is of, by their full names.
+    pub(crate) fn own_names(&self, dataset: &str) -> Vec<String> {
+        let own = self.own_snapshots.iter();
+        own.map(|snapshot| format!("{dataset}@{}", snapshot.name))
+            .collect()
+    }
+
     /// Tells whether something was written between two snapshots, or since the last, but no more
     /// than this.
     pub(crate) fn has_written_at_most(&self, most: ByteCount) -> bool {

@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use flocker_failpoint::reach;
-use flocker_model::{ApplicationName, DeploymentId, Epoch, VolumeRole};
+use flocker_model::{ApplicationName, DeploymentId, Epoch};
 use thiserror::Error;
 
 use crate::command::{Argv, CommandFailed};
@@ -23,6 +23,8 @@ pub struct NewImport {
     /// Where its content comes from, as people write it: only the same import goes on with what is
     /// there.
     pub from: String,
+    /// The epoch that it begins with.
+    pub epoch: Epoch,
     /// The deployment that the node last applied, if there is one.
     pub deployment: Option<DeploymentId>,
 }
@@ -121,8 +123,8 @@ impl Importing {
 }
 
 impl Zfs {
-    /// Begins or goes on to import a volume that this node owns in the first epoch; `None` if the
-    /// same import has made it already.
+    /// Begins or goes on to import a volume that this node owns then; `None` if the same import has
+    /// made it already.
     ///
     /// # Errors
     /// [`Stale`] when any other copy of the volume exists here.
@@ -160,10 +162,8 @@ impl Zfs {
         let records = self.read_all(application).await?;
         let is_same = |record: &Record| record.copy.import.as_ref() == Some(&new.from);
         if let Some(record) = records.volume.or(records.receiving) {
-            let first = VolumeRole::Owned {
-                epoch: Epoch::FIRST,
-            };
-            if record.copy.role == first && is_same(&record) {
+            let epoch = record.copy.owned_epoch();
+            if epoch.is_some_and(Epoch::is_beginning) && is_same(&record) {
                 return Ok(ImportPlace::Finished);
             }
             let expected = "absent".to_owned();
@@ -195,19 +195,15 @@ impl Zfs {
             // A crash may have come between taking and holding it.
             kernel::hold(&format!("{unfinished}@{}", settled.name)).await?;
         } else {
-            let newest = record.and_then(Record::newest_own);
-            let name = SnapshotName {
-                epoch: Epoch::FIRST,
-                counter: newest.map_or(0, |newest| newest.name.counter) + 1,
-            };
-            kernel::snapshot_and_hold(&format!("{unfinished}@{name}")).await?;
+            self.snapshot_import(&unfinished, (new.epoch, record))
+                .await?;
         }
         reach(|| "import-volume.snapshotted".to_owned()).await;
         let deployment = new.deployment.as_ref();
         let mut argv = Argv::new(&["zfs", "set"]);
         argv.push_assignments(&[
             (OWNER, self.settings().node.to_string()),
-            (EPOCH, Epoch::FIRST.to_string()),
+            (EPOCH, new.epoch.to_string()),
             (HANDOFF, NONE.to_owned()),
             (
                 DEPLOYMENT,
@@ -218,6 +214,27 @@ impl Zfs {
         argv.change().await?;
         reach(|| "import-volume.owned".to_owned()).await;
         self.name_import(new).await
+    }
+
+    /// Takes the first snapshot of an import. One of an attempt that was cut right after it is
+    /// destroyed before: no copy and no container was ever given it.
+    async fn snapshot_import(
+        &self,
+        unfinished: &str,
+        (epoch, record): (Epoch, Option<&Record>),
+    ) -> Result<(), ImportError> {
+        let newest = record.and_then(Record::newest_own);
+        let name = SnapshotName {
+            epoch: newest.map_or(epoch, |newest| newest.name.epoch.max(epoch)),
+            counter: newest.map_or(0, |newest| newest.name.counter) + 1,
+        };
+        let cut = record.map_or_else(Vec::new, |record| record.own_names(unfinished));
+        if !cut.is_empty() {
+            kernel::release_holds(&cut).await?;
+            kernel::destroy(&cut).await?;
+        }
+        kernel::snapshot_and_hold(&format!("{unfinished}@{name}")).await?;
+        Ok(())
     }
 
     /// Gives a whole import its name.

@@ -1,9 +1,13 @@
 //! Hands a stream to `zfs receive`, once it is known to be what it should be.
 
 use std::io;
+use std::os::fd::OwnedFd;
 
 use thiserror::Error;
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::io::{
+    AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, AsyncWriteExt as _, BufReader,
+};
+use tokio::process::ChildStdin;
 
 use crate::command::{Argv, CommandFailed, collect_tail, widen};
 use crate::stream_head::read_head;
@@ -32,7 +36,7 @@ pub(crate) async fn pump(
         problem,
     })?;
     match feed(argv, head.as_slice().chain(stream)).await {
-        Ok(()) => Ok(()),
+        Ok(_) => Ok(()),
         Err(FeedError::Interrupted(cause)) => Err(interrupted(cause)),
         Err(FeedError::Command(error)) => Err(error.into()),
     }
@@ -49,15 +53,45 @@ pub(crate) enum FeedError {
     Command(#[from] CommandFailed),
 }
 
-/// Runs a program with a stream as its input.
-pub(crate) async fn feed(argv: &Argv, stream: impl AsyncRead + Unpin) -> Result<(), FeedError> {
+/// A stream after the program that took it has ended.
+#[derive(Debug)]
+pub(crate) struct Rest<S> {
+    /// What never came to the program.
+    stream: BufReader<S>,
+    /// What came to its input, and was not read. Only this end of the pipe is open.
+    pipe: io::PipeReader,
+}
+
+impl<S: AsyncRead + Unpin> Rest<S> {
+    /// Tells whether the program left anything of the stream.
+    ///
+    /// # Errors
+    /// Fails when the stream breaks off.
+    pub(crate) async fn has_more(mut self) -> io::Result<bool> {
+        // Without a writer this does not wait.
+        if io::Read::read(&mut self.pipe, &mut [0])? > 0 {
+            return Ok(true);
+        }
+        Ok(!self.stream.fill_buf().await?.is_empty())
+    }
+}
+
+/// Runs a program with a stream as its input, and returns what it left of that.
+pub(crate) async fn feed<S>(argv: &Argv, stream: S) -> Result<Rest<S>, FeedError>
+where
+    S: AsyncRead + Unpin,
+{
     tracing::debug!(%argv, "run");
+    let not_run = |error| argv.not_run(error);
+    let (pipe, input) = io::pipe().map_err(not_run)?;
     let mut command = argv.command();
-    command.stdin(std::process::Stdio::piped());
-    let mut child = command.spawn().map_err(|error| argv.not_run(error))?;
-    let (Some(mut input), Some(stderr)) = (child.stdin.take(), child.stderr.take()) else {
+    command.stdin(pipe.try_clone().map_err(not_run)?);
+    let mut child = command.spawn().map_err(not_run)?;
+    let Some(stderr) = child.stderr.take() else {
         return Err(argv.not_run(io::ErrorKind::BrokenPipe.into()).into());
     };
+    let input = std::process::ChildStdin::from(OwnedFd::from(input));
+    let mut input = ChildStdin::from_std(input).map_err(not_run)?;
     widen(&input);
     let stderr = collect_tail(stderr);
     let mut stream = BufReader::with_capacity(BUFFER_BYTES, stream);
@@ -72,7 +106,7 @@ pub(crate) async fn feed(argv: &Argv, stream: impl AsyncRead + Unpin) -> Result<
     let status = child.wait().await.map_err(|error| argv.not_run(error))?;
     let stderr = stderr.await.unwrap_or_default();
     if status.success() {
-        return Ok(());
+        return Ok(Rest { stream, pipe });
     }
     match copied {
         Some(Err(cause)) if cause.kind() != io::ErrorKind::BrokenPipe => {
@@ -114,6 +148,24 @@ mod tests {
         let (ended, written) = pumped(&stream).await;
         assert!(ended.is_ok(), "{ended:?}");
         assert!(written.as_deref() == Some(stream.as_slice()));
+    }
+
+    #[tokio::test]
+    async fn a_stream_after_the_first_one_is_noticed() {
+        let argv = Argv::new(&["head", "-c", "4096"]);
+        // In the pipe still, in the buffer, and not read from the source yet.
+        for (more, expected) in [(0, false), (1, true), (5 * BUFFER_BYTES, true)] {
+            let stream = vec![7; 4096 + more];
+            let rest = feed(&argv, stream.as_slice()).await.unwrap();
+            assert_eq!(rest.has_more().await.unwrap(), expected, "{more}");
+        }
+        // A source that takes its time with the second one.
+        let (mut source, stream) = tokio::io::duplex(8192);
+        source.write_all(&[7; 4096]).await.unwrap();
+        let rest = feed(&argv, stream).await.unwrap();
+        let (more, written) = tokio::join!(rest.has_more(), source.write_all(&[7]));
+        written.unwrap();
+        assert!(more.unwrap());
     }
 
     #[tokio::test]

@@ -190,12 +190,14 @@ async fn run_decision(
         }
         Action::ImportVolume {
             application,
+            epoch,
             content,
             deployment,
         } => {
             let new = flocker_zfs::NewImport {
                 application,
                 from: content.to_string(),
+                epoch,
                 deployment,
             };
             Box::pin(importing::import(machine, (&new, &content), progress)).await

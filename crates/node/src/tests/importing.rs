@@ -1,8 +1,15 @@
 //! Data from outside becomes a volume, and moves like any other.
 
+use std::collections::BTreeSet;
+
 use flocker_docker::Writer;
-use flocker_model::{ImportContent, ImportPart, SnapshotGuid, VolumeCopy, VolumeRole};
-use flocker_plan::{BlockedKind, Exporting, Importing, Plan, plan, plan_exporting, plan_importing};
+use flocker_model::{
+    Deployment, Epoch, ImportContent, ImportPart, SnapshotGuid, VolumeCopy, VolumeRole,
+};
+use flocker_plan::{
+    BlockedKind, Exporting, Importing, Plan, WhyNotImported, is_imported, plan, plan_exporting,
+    plan_importing,
+};
 
 use super::cluster::{Cluster, cluster};
 use super::fake::IMPORTED;
@@ -22,6 +29,8 @@ impl Import {
             application: application_name(0),
             node: node_name(0),
             content: ImportContent::try_from(vec![part]).unwrap(),
+            lost: BTreeSet::new(),
+            at: 0,
         }
     }
 }
@@ -41,10 +50,16 @@ impl Script for Import {
     }
 
     async fn again(&self, machines: &mut Cluster) {
-        let decided = self.decide(machines).await;
-        machines.drive(&decided).await.unwrap();
-        let left = self.decide(machines).await;
-        assert!(left.is_empty(), "left to do:\n{left}\nafter\n{decided}");
+        let importing = self.importing();
+        match plan_importing(&importing, &machines.observe().await) {
+            Ok(decided) => machines.drive(&decided).await.unwrap(),
+            // The interruption came after everything was done.
+            Err(refusal) => assert!(
+                matches!(refusal.why, WhyNotImported::ImportedBefore { .. }),
+                "{refusal}"
+            ),
+        }
+        assert!(is_imported(&importing, &machines.observe().await));
         machines.check_owners();
         let copy = copy(machines, 0).await;
         assert_eq!(copy.import.as_deref(), Some(self.0));
@@ -87,6 +102,7 @@ async fn interrupted() -> Cluster {
     let new = flocker_zfs::NewImport {
         application: application_name(0),
         from: DIRECTORY.0.to_owned(),
+        epoch: Epoch::FIRST,
         deployment: None,
     };
     let fill = |_| async { Err(failure_of("the operator is gone")) };
@@ -143,6 +159,19 @@ async fn nothing_is_imported_while_a_container_writes_to_it() {
     let observed = machines.observe().await;
     assert!(observed.node(&node_name(0)).unwrap().volumes.is_empty());
     machines.add_writer(&node_name(0), None);
+    DIRECTORY.again(&mut machines).await;
+}
+
+#[tokio::test]
+async fn a_finished_import_is_set_aside_and_imported_anew() {
+    let mut machines = Cluster::new(NODES);
+    let decided = DIRECTORY.decide(&machines).await;
+    machines.drive(&decided).await.unwrap();
+    let refused = plan_importing(&DIRECTORY.importing(), &machines.observe().await).unwrap_err();
+    assert!(refused.hint().contains("--set-aside"), "{refused}");
+    let aside = set_aside(&machines.observe().await, &node_name(0));
+    machines.drive(&aside).await.unwrap();
+    assert_eq!(machines.kept_aside(&node_name(0)), 1);
     DIRECTORY.again(&mut machines).await;
 }
 

@@ -1,9 +1,11 @@
 //! What must hold of steps that the operator alone can ask for.
 
 use flocker_model::{
-    ApplicationName, ByteCount, Epoch, NodeId, NodeName, SnapshotGuid, VolumeCopy, VolumeRole,
+    ApplicationName, ByteCount, Epoch, NodeId, NodeName, NodeObservation, SnapshotGuid, VolumeCopy,
+    VolumeRole,
 };
 
+use crate::importing::is_unused_import;
 use crate::{Action, Step};
 
 use super::{Checker, Finding, require};
@@ -65,10 +67,19 @@ impl Checker<'_> {
             .or_else(|| require(owns, "the node does not own the volume in that turn"))
     }
 
-    /// Data is brought in only where no copy is and none can be, but for what an import left.
-    pub(super) fn importing(&self, step: &Step, application: &ApplicationName) -> Finding {
+    /// Data is brought in only where no copy is and none can be, but for what an import left. A
+    /// machine that does not answer may have one that the new epoch outranks.
+    pub(super) fn importing(
+        &self,
+        step: &Step,
+        application: &ApplicationName,
+        epoch: Epoch,
+    ) -> Finding {
         let mut nodes = self.observed.nodes.iter();
         let none = nodes.all(|(node, observation)| {
+            if let NodeObservation::Unreachable { .. } = observation {
+                return epoch > Epoch::FIRST;
+            }
             let copy = observation
                 .seen()
                 .map(|state| state.volumes.get(application));
@@ -76,7 +87,11 @@ impl Checker<'_> {
                 |copy: &VolumeCopy| *node == step.node && copy.unfinished_import().is_some();
             copy.is_some_and(|copy| copy.is_none_or(is_left))
         });
-        require(none, "a copy may exist").or_else(|| {
+        require(
+            none && epoch.is_beginning(),
+            "a copy may exist, or the epoch is another's",
+        )
+        .or_else(|| {
             require(
                 self.is_down(&step.node, application),
                 "the application may run",
@@ -84,7 +99,7 @@ impl Checker<'_> {
         })
     }
 
-    /// The only owner's copy stays, and nothing that may still be written is renamed.
+    /// The only owner's copy stays, unless it is an import that is not used, and nothing that may still be written is renamed.
     pub(super) fn setting_aside(&self, step: &Step, application: &ApplicationName) -> Finding {
         let owners: Vec<&NodeName> = self
             .observed
@@ -101,7 +116,19 @@ impl Checker<'_> {
             matches!(action, Action::StopApplication { application: other, .. } if other == application)
         });
         let is_quiet = self.is_quiet_before(step, (&step.node, application));
-        require(!is_owner || others, "it is the only owned copy").or_else(|| {
+        let is_only = self
+            .observed
+            .seen()
+            .all(|(node, state)| *node == step.node || !state.volumes.contains_key(application));
+        let is_import = is_only
+            && self
+                .state(&step.node)
+                .is_some_and(|state| is_unused_import(state, application));
+        require(
+            !is_owner || others || is_import,
+            "it is the only owned copy",
+        )
+        .or_else(|| {
             require(
                 is_quiet && (stopped || self.is_down(&step.node, application)),
                 "an application may still write to it",

@@ -59,7 +59,9 @@ impl Checker<'_> {
                 epoch,
             } => self.recorded_owner(step, application, (*owner, *epoch)),
             Action::SetVolumeAside { name, .. } => self.setting_aside(step, &name.application),
-            Action::ImportVolume { application, .. } => self.importing(step, application),
+            Action::ImportVolume {
+                application, epoch, ..
+            } => self.importing(step, application, *epoch),
             Action::SnapshotVolume { application, epoch } => require(
                 self.is_owned(step, application, *epoch),
                 "the node does not own the volume in that epoch",

@@ -3,13 +3,15 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use flocker_model::{ApplicationName, Epoch, NodeName, NodeObservation, Observed, VolumeRole};
+use flocker_model::{
+    ApplicationName, Epoch, NodeName, NodeObservation, Observed, SnapshotGuid, VolumeRole,
+};
 use thiserror::Error;
 
 use crate::naming::{look_at_pool, machine};
 use crate::steps::Because;
 use crate::survey::{name_of, unseen_reason};
-use crate::{Action, Outcome, OutcomeKind, Plan};
+use crate::{Action, Outcome, OutcomeKind, Plan, Unseen};
 
 /// The operator's word that a volume is written to a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,7 +72,7 @@ pub enum WhyNotExported {
     },
 }
 
-/// Plans the snapshot that is exported.
+/// Plans the snapshot that is exported, and destroys those of earlier exports: at most one is left.
 ///
 /// # Errors
 ///
@@ -95,7 +97,19 @@ pub fn plan_exporting(
         after: &[],
         why: "the export is of this moment",
     };
-    let done_after = BTreeSet::from([plan.add(node, action, because)]);
+    let taken = plan.add(node, action, because);
+    if let Some(keep) = superfluous_but(exporting, observed) {
+        let action = Action::PruneSnapshots {
+            application: application.clone(),
+            keep,
+        };
+        let because = Because {
+            after: &[taken],
+            why: "no push can start from the others",
+        };
+        plan.add(node, action, because);
+    }
+    let done_after = BTreeSet::from([taken]);
     let outcome = Outcome {
         kind: OutcomeKind::Exported,
         node: node.clone(),
@@ -103,6 +117,25 @@ pub fn plan_exporting(
     };
     plan.outcomes.insert(application.clone(), outcome);
     Ok(plan)
+}
+
+/// Returns what to keep of the snapshots that the owner has already, if others are superfluous.
+///
+/// Only with every machine in sight is it known what each replica ends with.
+fn superfluous_but(exporting: &Exporting, observed: &Observed) -> Option<BTreeSet<SnapshotGuid>> {
+    let Exporting { application, node } = exporting;
+    if !Unseen::of(observed).is_empty() {
+        return None;
+    }
+    let copy = observed.node(node)?.volumes.get(application)?;
+    let ends: BTreeSet<SnapshotGuid> = observed
+        .seen()
+        .filter(|(other, _)| *other != node)
+        .filter_map(|(_, state)| state.volumes.get(application)?.newest_own())
+        .filter(|guid| copy.snapshots.contains_key(guid))
+        .collect();
+    let is_superfluous = |guid: &SnapshotGuid| !ends.contains(guid);
+    copy.snapshots.keys().any(is_superfluous).then_some(ends)
 }
 
 /// Returns the epoch in which the node owns the volume.

@@ -3,8 +3,14 @@
 //!
 //! **Import.** The node makes a dataset that is no volume yet (`_importing:NAME`), fills it, compares
 //! it with its source, takes its first snapshot, and writes owner and epoch with one `zfs set`. Only
-//! then the dataset gets the volume's name. The node owns the volume in the first epoch, as if a
-//! deploy had made it there; the next deploy moves it to wherever the application is placed.
+//! then the dataset gets the volume's name. The node owns the volume as if a deploy had made it
+//! there; the next deploy moves it to wherever the application is placed.
+//!
+//! The epoch is the first one, unless the operator says that machines are lost which may have had the
+//! volume: then it is one that outranks them should they come back.
+//!
+//! An import that has made the volume is not repeated: the source may have other data by now, or be
+//! another stream. The operator sets that volume aside first.
 //!
 //! An import that is interrupted keeps what it has. The dataset says where its content comes from:
 //! the same command goes on with it, and another source is refused. Until it is finished, every
@@ -43,6 +49,10 @@ pub struct Importing {
     pub node: NodeName,
     /// Where its content comes from.
     pub content: ImportContent,
+    /// The machines that are lost for good, as the operator says.
+    pub lost: BTreeSet<NodeName>,
+    /// Now, in seconds since 1970.
+    pub at: u64,
 }
 
 /// Data is not imported. Nothing was done.
@@ -73,6 +83,20 @@ pub enum WhyNotImported {
     VolumeUnknown {
         /// The nodes that were not seen.
         unseen: Unseen,
+    },
+    /// A machine that the operator says is lost is there.
+    NotLost {
+        /// The machine.
+        node: NodeName,
+    },
+    /// An import has made the volume, and the application is not on any node since.
+    ImportedBefore {
+        /// The node that has it.
+        node: NodeName,
+        /// Where its content comes from.
+        from: String,
+        /// When its first snapshot was taken, in seconds since 1970.
+        taken: Option<u64>,
     },
     /// There is a copy of the volume.
     VolumeExists {
@@ -106,8 +130,6 @@ pub enum WhyNotImported {
 
 /// Plans how data becomes an application's volume.
 ///
-/// The plan is empty if the same import has already made the volume, and nothing used that since.
-///
 /// # Errors
 ///
 /// Refuses where any copy of the volume exists, or may exist on a machine that was not seen.
@@ -119,33 +141,31 @@ pub fn plan_importing(
         application,
         node,
         content,
+        ..
     } = importing;
-    let ready = ready(importing, observed).map_err(|why| {
+    let (state, goes_on) = ready(importing, observed).map_err(|why| {
         Box::new(NotImported {
             importing: importing.clone(),
             why,
         })
     })?;
-    let mut plan = Plan::default();
-    let from = content.to_string();
-    let (again, done_after) = match ready {
-        Ready::Imported => (true, BTreeSet::new()),
-        Ready::Begin(state) | Ready::GoOn(state) => {
-            let action = Action::ImportVolume {
-                application: application.clone(),
-                content: content.clone(),
-                deployment: state.applied.as_ref().map(|applied| applied.id.clone()),
-            };
-            let why = match ready {
-                Ready::GoOn(_) => "an earlier import of it was interrupted",
-                _ => "the operator brings it in, and no node has a copy of it",
-            };
-            let because = Because { after: &[], why };
-            (false, BTreeSet::from([plan.add(node, action, because)]))
-        }
+    let action = Action::ImportVolume {
+        application: application.clone(),
+        epoch: importing.epoch(),
+        content: content.clone(),
+        deployment: state.applied.as_ref().map(|applied| applied.id.clone()),
     };
+    let why = if goes_on {
+        "an earlier import of it was interrupted"
+    } else {
+        "the operator brings it in, and no node has a copy of it"
+    };
+    let mut plan = Plan::default();
+    let because = Because { after: &[], why };
+    let done_after = BTreeSet::from([plan.add(node, action, because)]);
+    let from = content.to_string();
     let outcome = Outcome {
-        kind: OutcomeKind::Imported { from, again },
+        kind: OutcomeKind::Imported { from },
         node: node.clone(),
         done_after,
     };
@@ -153,19 +173,57 @@ pub fn plan_importing(
     Ok(plan)
 }
 
-/// What an import that may go on finds.
-#[derive(Clone, Copy)]
-enum Ready<'a> {
-    /// Nothing.
-    Begin(&'a NodeState),
-    /// What an earlier attempt left.
-    GoOn(&'a NodeState),
-    /// The volume, as this import has made it.
-    Imported,
+/// Tells whether this import has made the volume, which the application did not run on since.
+pub fn is_imported(importing: &Importing, observed: &Observed) -> bool {
+    let Importing {
+        application,
+        node,
+        content,
+        ..
+    } = importing;
+    observed.node(node).is_some_and(|state| {
+        let copy = state.volumes.get(application);
+        is_unused_import(state, application)
+            && copy.and_then(|copy| copy.import.as_ref()) == Some(&content.to_string())
+    })
 }
 
-/// Makes sure that everything that was seen allows it.
-fn ready<'a>(importing: &Importing, observed: &'a Observed) -> Result<Ready<'a>, WhyNotImported> {
+/// Tells whether a node has the volume as an import has made it, and nothing that may use it.
+///
+/// A volume that has moved is in a later epoch.
+pub(crate) fn is_unused_import(state: &NodeState, application: &ApplicationName) -> bool {
+    let is_import = |copy: &VolumeCopy| {
+        copy.import.is_some()
+            && copy.owned_epoch().is_some_and(Epoch::is_beginning)
+            && copy.mounted.is_none()
+    };
+    state.volumes.get(application).is_some_and(is_import)
+        && !state.containers.contains_key(application)
+        && state.users_of(application).next().is_none()
+}
+
+impl Importing {
+    /// Returns the epoch that the volume begins with.
+    fn epoch(&self) -> Epoch {
+        if self.lost.is_empty() {
+            Epoch::FIRST
+        } else {
+            Epoch::begun_again(self.at)
+        }
+    }
+
+    /// Tells whether a copy is what this very import has left.
+    fn has_left(&self, node: &NodeName, copy: &VolumeCopy) -> bool {
+        *node == self.node && copy.unfinished_import() == Some(self.content.to_string().as_str())
+    }
+}
+
+/// Makes sure that everything that was seen allows it; returns the node's state, and whether an
+/// earlier attempt left something there.
+fn ready<'a>(
+    importing: &Importing,
+    observed: &'a Observed,
+) -> Result<(&'a NodeState, bool), WhyNotImported> {
     let Importing {
         application, node, ..
     } = importing;
@@ -176,22 +234,15 @@ fn ready<'a>(importing: &Importing, observed: &'a Observed) -> Result<Ready<'a>,
             problem: problem.clone(),
         });
     }
-    let here = state.volumes.get(application);
     for (other, theirs) in observed.seen() {
-        let Some(copy) = theirs.volumes.get(application) else {
-            continue;
-        };
-        if other != node || !is_its_own(importing, state, copy) {
-            return Err(in_the_way((other, copy), importing, observed));
+        match theirs.volumes.get(application) {
+            Some(copy) if !importing.has_left(other, copy) => {
+                return Err(in_the_way((other, theirs, copy), application, observed));
+            }
+            Some(_) | None => {}
         }
     }
-    let unseen = Unseen::of(observed);
-    if !unseen.is_empty() {
-        return Err(WhyNotImported::VolumeUnknown { unseen });
-    }
-    if here.is_some_and(|copy| copy.owned_epoch().is_some()) {
-        return Ok(Ready::Imported);
-    }
+    refuse_unseen(importing, observed)?;
     if state.containers.contains_key(application) {
         return Err(WhyNotImported::ContainerExists);
     }
@@ -199,36 +250,45 @@ fn ready<'a>(importing: &Importing, observed: &'a Observed) -> Result<Ready<'a>,
         let obstruction = obstruction.clone();
         return Err(WhyNotImported::Obstructed { obstruction });
     }
-    Ok(match here {
-        Some(_) => Ready::GoOn(state),
-        None => Ready::Begin(state),
-    })
+    Ok((state, state.volumes.contains_key(application)))
 }
 
-/// Tells whether a copy on the node is what this very import has left or made, and nobody used it
-/// since.
-fn is_its_own(importing: &Importing, state: &NodeState, copy: &VolumeCopy) -> bool {
-    let is_same = copy.import.as_deref() == Some(importing.content.to_string().as_str());
-    let is_unused = match copy.role {
-        VolumeRole::Foreign { .. } => true,
-        VolumeRole::Owned { epoch } => {
-            epoch == Epoch::FIRST
-                && copy.mounted.is_none()
-                && copy.snapshots.len() <= 1
-                && !state.containers.contains_key(&importing.application)
+/// Every machine must have been seen, but for those that are lost: they must not answer at all.
+fn refuse_unseen(importing: &Importing, observed: &Observed) -> Result<(), WhyNotImported> {
+    let mut unseen = Unseen::of(observed);
+    for node in &importing.lost {
+        match observed.nodes.get(node) {
+            Some(NodeObservation::Unreachable { .. }) => unseen.away.retain(|away| away != node),
+            Some(NodeObservation::NotAsked) | None => {}
+            Some(
+                NodeObservation::Seen(_)
+                | NodeObservation::WithoutPool(_)
+                | NodeObservation::Unusable { .. },
+            ) => return Err(WhyNotImported::NotLost { node: node.clone() }),
         }
-        VolumeRole::Replica { .. } => false,
-    };
-    is_same && is_unused
+    }
+    if unseen.is_empty() {
+        Ok(())
+    } else {
+        Err(WhyNotImported::VolumeUnknown { unseen })
+    }
 }
 
 /// Says what a copy is that keeps the import from being done.
 fn in_the_way(
-    (node, copy): (&NodeName, &VolumeCopy),
-    importing: &Importing,
+    (node, state, copy): (&NodeName, &NodeState, &VolumeCopy),
+    application: &ApplicationName,
     observed: &Observed,
 ) -> WhyNotImported {
-    let described = describe(observed, (node, &importing.application), copy);
+    if let (true, Some(from)) = (is_unused_import(state, application), &copy.import) {
+        let first = copy.snapshots.values().min_by_key(|it| it.counted());
+        return WhyNotImported::ImportedBefore {
+            node: node.clone(),
+            from: from.clone(),
+            taken: first.map(|snapshot| snapshot.created),
+        };
+    }
+    let described = describe(observed, (node, application), copy);
     match (&copy.role, copy.unfinished_import()) {
         (_, Some(from)) => WhyNotImported::OtherImport {
             node: node.clone(),

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use flocker_model::Obstacle;
+use flocker_model::{Obstacle, render_utc};
 
 use super::{Importing, NotImported, WhyNotImported};
 use crate::naming::{import_command, look_at_pool, set_aside_command};
@@ -25,7 +25,28 @@ impl NotImported {
         match &self.why {
             WhyNotImported::NodeUnseen { .. } => format!("make `ssh {node}` work"),
             WhyNotImported::PoolUnusable { pool, problem } => look_at_pool(node, pool, problem),
-            WhyNotImported::VolumeUnknown { unseen } => unseen.hint(),
+            WhyNotImported::VolumeUnknown { unseen } if unseen.away.is_empty() => unseen.hint(),
+            WhyNotImported::VolumeUnknown { unseen } => {
+                let lost: Vec<String> = unseen
+                    .away
+                    .iter()
+                    .map(|node| format!("--lost {node}"))
+                    .collect();
+                format!(
+                    "{}; if it is lost for good, switched off or destroyed, add `{}`: a copy that comes \
+                     back after all is not started",
+                    unseen.hint(),
+                    lost.join(" ")
+                )
+            }
+            WhyNotImported::NotLost { node } => format!(
+                "import without `--lost {node}`; switch {node} off first if it is to be given up"
+            ),
+            WhyNotImported::ImportedBefore { node, .. } => format!(
+                "a deploy of `{application}` uses that volume; to import anew, {} keeps it under \
+                 another name, then run the same command again",
+                set_aside_command(application, node)
+            ),
             WhyNotImported::VolumeExists { .. } => format!(
                 "a deploy of `{application}` uses that volume; to bring the data in beside it, import \
                  it as the volume of an application with another name"
@@ -62,6 +83,7 @@ impl fmt::Display for NotImported {
             application,
             node,
             content,
+            ..
         } = &self.importing;
         write!(
             formatter,
@@ -78,6 +100,23 @@ impl fmt::Display for NotImported {
                 formatter,
                 "the volume may exist on {unseen}, which was not seen"
             ),
+            WhyNotImported::NotLost { node } => {
+                write!(formatter, "{node} is not lost; it answers")
+            }
+            WhyNotImported::ImportedBefore { node, from, taken } => {
+                write!(
+                    formatter,
+                    "an import from {from} has made the volume on {node} before"
+                )?;
+                match taken {
+                    Some(taken) => write!(
+                        formatter,
+                        "; its first snapshot is of {}",
+                        render_utc(*taken)
+                    ),
+                    None => Ok(()),
+                }
+            }
             WhyNotImported::VolumeExists { copy } => {
                 write!(formatter, "the volume exists; there is {copy}")
             }

@@ -10,6 +10,7 @@ use flocker_model::{
 };
 use thiserror::Error;
 
+use crate::importing::is_unused_import;
 use crate::naming::machine;
 use crate::steps::Because;
 use crate::survey::{age, answers, describe, is_down, name_of, unseen_reason};
@@ -236,6 +237,10 @@ fn check(
     let application = &setting_aside.application;
     match copy.role {
         VolumeRole::Owned { epoch } => {
+            // The operator brought it in, the application is on no node, and the data comes again.
+            if others.copies.is_empty() && is_unused_import(state, application) {
+                return Ok(());
+            }
             check_owned(epoch, is_in_use(state, application, copy), others)
         }
         VolumeRole::Replica { owner, epoch, .. } => check_replica(copy, (owner, epoch), others),

@@ -21,9 +21,10 @@ pub(super) fn on_volume(
     match action {
         Action::ImportVolume {
             application,
+            epoch,
             content,
             deployment,
-        } => import(observed, (node, application), (content, deployment)),
+        } => import(observed, (node, application), (*epoch, content, deployment)),
         Action::SnapshotVolume { application, epoch } => {
             cut(observed, (node, application), (*epoch, PushKind::Ahead)).map(|_| ())
         }
@@ -35,14 +36,12 @@ pub(super) fn on_volume(
 fn import(
     observed: &mut Observed,
     (node, application): (&NodeName, &ApplicationName),
-    (content, deployment): (&ImportContent, &Option<DeploymentId>),
+    (epoch, content, deployment): (Epoch, &ImportContent, &Option<DeploymentId>),
 ) -> Result<(), String> {
     let fresh = fresh_guid(observed);
     let state = seen(observed, node)?;
     let from = content.to_string();
-    let first = VolumeRole::Owned {
-        epoch: Epoch::FIRST,
-    };
+    let first = VolumeRole::Owned { epoch };
     match state.volumes.get(application) {
         Some(copy) if copy.role == first && copy.import.as_ref() == Some(&from) => return Ok(()),
         Some(copy) if copy.unfinished_import() == Some(&from) => {}
@@ -50,7 +49,7 @@ fn import(
         None => {}
     }
     let snapshot = SnapshotState {
-        name: format!("flocker-1-{fresh}"),
+        name: format!("flocker-{epoch}-{fresh}"),
         created: fresh.0,
     };
     let copy = VolumeCopy {

@@ -1,12 +1,19 @@
 //! Data from outside becomes a volume, and volumes are taken out.
 
 use flocker_model::{
-    ContainerStatus, ImportContent, ImportPart, Obstacle, Obstruction, PoolProblem, VolumeRole,
+    ContainerStatus, Epoch, ImportContent, ImportPart, Obstacle, Obstruction, PoolProblem,
+    SnapshotGuid, SnapshotState, VolumeRole,
 };
-use flocker_plan::{Exporting, Importing, Plan, check, plan_exporting, plan_importing};
+use flocker_plan::{
+    Exporting, Importing, Plan, SettingAside, check, is_imported, plan_exporting, plan_importing,
+    plan_setting_aside,
+};
 use insta::assert_snapshot;
 
 use crate::cluster::{Cluster, database, deployment, name, node_name, show};
+
+/// When the operator asks.
+const NOW: u64 = 1_795_402_590;
 
 fn content(sources: &[&str]) -> ImportContent {
     let parts: Result<Vec<ImportPart>, _> = sources.iter().map(|text| text.parse()).collect();
@@ -16,13 +23,28 @@ fn content(sources: &[&str]) -> ImportContent {
 
 /// Plans an import, or says why not as the operator reads it.
 fn import(cluster: &Cluster, node: &str, sources: &[&str]) -> Result<Plan, String> {
+    import_without(cluster, node, (sources, &[]))
+}
+
+/// The same while the operator says that machines are lost.
+fn import_without(
+    cluster: &Cluster,
+    node: &str,
+    (sources, lost): (&[&str], &[&str]),
+) -> Result<Plan, String> {
     let importing = Importing {
         application: name("db"),
         node: node_name(node),
         content: content(sources),
+        lost: lost.iter().map(|node| node_name(node)).collect(),
+        at: NOW,
     };
     match plan_importing(&importing, &cluster.observed) {
         Ok(plan) => {
+            assert!(!is_imported(&importing, &cluster.observed));
+            let mut after = cluster.clone();
+            after.finish(&plan);
+            assert!(is_imported(&importing, &after.observed));
             let violations = check(&plan, &cluster.observed);
             assert!(violations.is_empty(), "{violations:?}\n{plan}");
             Ok(plan)
@@ -36,6 +58,30 @@ fn refused(cluster: &Cluster) -> String {
         Ok(plan) => panic!("{plan}"),
         Err(refusal) => refusal,
     }
+}
+
+/// Plans to set a copy aside, or says why not as the operator reads it.
+fn set_aside(cluster: &Cluster, node: &str) -> Result<Plan, String> {
+    let setting_aside = SettingAside {
+        application: name("db"),
+        node: node_name(node),
+        at: NOW,
+    };
+    match plan_setting_aside(&setting_aside, &cluster.observed) {
+        Ok(plan) => {
+            let violations = check(&plan, &cluster.observed);
+            assert!(violations.is_empty(), "{violations:?}\n{plan}");
+            Ok(plan)
+        }
+        Err(refusal) => Err(format!("error: {refusal}\n  hint: {}", refusal.hint())),
+    }
+}
+
+/// A node that has imported the volume.
+fn imported() -> Cluster {
+    let mut cluster = Cluster::new(2);
+    cluster.finish(&import(&cluster, "1", &["stream:-"]).unwrap());
+    cluster
 }
 
 /// Plans an export, or says why not as the operator reads it.
@@ -65,11 +111,6 @@ fn an_import_makes_a_volume_that_the_next_deploy_moves_to_its_place() {
     Imported docker-volume:db_data as the volume of `db` on 1.1.1.1.
     ");
     cluster.finish(&plan);
-    let again = import(&cluster, "1", &["docker-volume:db_data"]).unwrap();
-    assert!(again.is_empty(), "{again}");
-    let line = again.outcomes[&name("db")].line(&name("db"));
-    assert_snapshot!(line, @"docker-volume:db_data was imported as the volume of `db` on 1.1.1.1 before; nothing was copied again.");
-
     cluster.operator_has("postgres");
     let moved = cluster.plan(&on("2"));
     assert!(moved.blocked.is_empty(), "{moved}");
@@ -77,6 +118,127 @@ fn an_import_makes_a_volume_that_the_next_deploy_moves_to_its_place() {
     cluster.finish(&moved);
     let role = cluster.copy("2", "db").role.clone();
     assert!(matches!(role, VolumeRole::Owned { .. }), "{role:?}");
+}
+
+#[test]
+fn a_finished_import_is_repeated_once_its_volume_is_set_aside() {
+    let mut cluster = imported();
+    // A second attempt took another snapshot after the first was cut short.
+    let copy = cluster.copy("1", "db");
+    let later = SnapshotState {
+        name: "flocker-1-000002".to_owned(),
+        created: NOW,
+    };
+    copy.snapshots.insert(SnapshotGuid(99), later);
+    copy.newest_snapshot = Some(SnapshotGuid(99));
+    for (state, node) in [("an_import_again", "1"), ("an_import_on_another_node", "2")] {
+        assert_snapshot!(state, import(&cluster, node, &["stream:-"]).unwrap_err());
+    }
+    assert_snapshot!(
+        "an_import_is_set_aside",
+        show(&set_aside(&cluster, "1").unwrap())
+    );
+
+    // Its application ran on it, and is not deployed any more.
+    cluster.operator_has("postgres");
+    cluster.deploy(&on("1"));
+    cluster.write();
+    cluster.deploy(&deployment(&[], &[("1", &[]), ("2", &[])]));
+    assert!(import(&cluster, "1", &["stream:-"]).is_err());
+    cluster.finish(&set_aside(&cluster, "1").unwrap());
+    let again = import(&cluster, "1", &["stream:-"]).unwrap();
+    assert_eq!(again.steps().len(), 1);
+}
+
+#[test]
+fn the_only_volume_is_set_aside_only_as_an_unused_import() {
+    type Change<'a> = &'a dyn Fn(&mut Cluster);
+    let changes: [(&str, Change<'_>); 4] = [
+        ("made by a deploy", &|cluster| {
+            cluster.copy("1", "db").import = None
+        }),
+        ("of a later epoch", &|cluster| {
+            cluster.copy("1", "db").role = VolumeRole::Owned { epoch: Epoch(3) };
+        }),
+        ("mounted", &|cluster| {
+            cluster.copy("1", "db").mounted = Some("/flocker/db".to_owned());
+        }),
+        ("copied to another node", &|cluster| {
+            let owner = cluster.machine("1").id;
+            let mut replica = cluster.copy("1", "db").clone();
+            replica.role = VolumeRole::Replica {
+                owner,
+                epoch: Epoch::FIRST,
+                handoff: None,
+            };
+            replica.import = None;
+            cluster.machine("2").volumes.insert(name("db"), replica);
+        }),
+    ];
+    for (what, change) in changes {
+        let mut cluster = imported();
+        change(&mut cluster);
+        let refusal = set_aside(&cluster, "1").unwrap_err();
+        assert!(
+            refusal.contains("no other node owns the volume"),
+            "{what}: {refusal}"
+        );
+    }
+    let mut cluster = imported();
+    cluster.operator_has("postgres");
+    cluster.deploy(&on("1"));
+    assert!(set_aside(&cluster, "1").is_err(), "in use");
+    let container = cluster.machine("1").containers.get_mut(&name("db"));
+    container.unwrap().status = ContainerStatus::Stopped { exit_code: 0 };
+    cluster.copy("1", "db").mounted = None;
+    assert!(set_aside(&cluster, "1").is_err(), "stopped for a while");
+}
+
+#[test]
+fn an_export_is_restored_after_its_machines_are_lost() {
+    let mut cluster = Cluster::running(2, &on("2"));
+    cluster.occupy("2");
+    let sources: &[&str] = &["stream:db.zfs"];
+    let refusal = import_without(&cluster, "1", (sources, &["2"])).unwrap_err();
+    assert_snapshot!("a_node_that_is_not_lost", refusal);
+    let mut cluster = Cluster::running(2, &on("2"));
+    let returning = cluster.observed.nodes[&node_name("2")].clone();
+    cluster.lose("2");
+    assert!(import(&cluster, "1", sources).is_err());
+    let plan = import_without(&cluster, "1", (sources, &["2"])).unwrap();
+    cluster.finish(&plan);
+    let Some(epoch) = cluster.copy("1", "db").owned_epoch() else {
+        panic!("no owner");
+    };
+    assert!(epoch > Epoch(1_000_000));
+    // It may be given up, and imported anew.
+    set_aside(&cluster, "1").unwrap();
+    let alone = deployment(&[("db", database())], &[("1", &["db"])]);
+    let deployed = cluster.plan(&alone);
+    assert!(deployed.blocked.is_empty(), "{deployed}");
+    // Should the lost machine come back, its copy is the one that goes.
+    cluster.observed.nodes.insert(node_name("2"), returning);
+    assert!(!cluster.plan(&on("2")).blocked.is_empty());
+    cluster.finish(&set_aside(&cluster, "2").unwrap());
+    assert!(cluster.plan(&on("1")).blocked.is_empty());
+}
+
+#[test]
+fn exports_do_not_pile_up_snapshots() {
+    let mut cluster = Cluster::running(2, &on("2"));
+    cluster.deploy(&on("1"));
+    for _ in 0..3 {
+        cluster.write();
+        cluster.finish(&export(&cluster, "1").unwrap());
+        // What the replica ends with, and the last export.
+        let kept = cluster.copy("1", "db").snapshots.len();
+        assert!(kept <= 2, "{kept}");
+    }
+    let base = cluster.copy("2", "db").newest_own().unwrap();
+    assert!(cluster.copy("1", "db").snapshots.contains_key(&base));
+    cluster.lose("2");
+    let unseen = export(&cluster, "1").unwrap();
+    assert_eq!(unseen.steps().len(), 1, "{unseen}");
 }
 
 #[test]

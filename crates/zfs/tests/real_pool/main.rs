@@ -12,6 +12,7 @@
 mod encrypting;
 mod handing_over;
 mod hostile;
+mod importing;
 mod intent_log;
 mod making;
 mod mounting;

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use flocker_model::{ApplicationName, ByteCount, Epoch, VolumeRole};
+use flocker_model::{ApplicationName, ByteCount, VolumeRole};
 use flocker_remote::protocol::{Change, StepFailure};
 use flocker_zfs::{NewImport, TreeSize};
 use tokio::io::{AsyncRead, AsyncReadExt as _};
@@ -27,16 +27,16 @@ enum Found {
 /// Looks at the place, and makes sure that nothing else is there.
 fn look(pool: &Pool, new: &NewImport, volumes: &FakeVolumes) -> Result<Found, StepFailure> {
     let from = Some(&new.from);
-    let first = VolumeRole::Owned {
-        epoch: Epoch::FIRST,
+    let is_finished = |found: &Dataset| {
+        let is_ours =
+            matches!(found.role(volumes.node), VolumeRole::Owned { epoch } if epoch.is_beginning());
+        is_ours && found.import.as_ref() == from
     };
     match pool.shown(&new.application) {
         None => Ok(Found::Empty),
         Some(found) if found.is_unfinished && found.import.as_ref() == from => Ok(Found::Partial),
         Some(found) if found.is_unfinished => Err(failure_of("another import is not finished")),
-        Some(found) if found.role(volumes.node) == first && found.import.as_ref() == from => {
-            Ok(Found::Finished)
-        }
+        Some(found) if is_finished(found) => Ok(Found::Finished),
         Some(_) => Err(stale("a dataset is in its place")),
     }
 }
@@ -90,15 +90,13 @@ impl FakeVolumes {
         let begun = self.act(|state| {
             let pool = &mut state.disk.pool;
             if let Found::Finished = look(pool, new, self)? {
-                return Ok(false);
+                return Err(stale("an import has made it"));
             }
             // In the place of whatever an interrupted attempt left.
             pool.importing.insert(name.clone(), self.unfinished(new));
-            Ok(true)
+            Ok(())
         });
-        if !begun.await? {
-            return Ok(Change::Unchanged);
-        }
+        begun.await?;
         let mut contents = Vec::new();
         stream
             .read_to_end(&mut contents)
@@ -118,7 +116,7 @@ impl FakeVolumes {
 
     /// A dataset that is no volume yet.
     fn unfinished(&self, new: &NewImport) -> Dataset {
-        let mut dataset = Dataset::new(self.node, Epoch::FIRST);
+        let mut dataset = Dataset::new(self.node, new.epoch);
         dataset.is_unfinished = true;
         dataset.import = Some(new.from.clone());
         dataset
@@ -130,6 +128,8 @@ impl FakeVolumes {
         let snapshotted = self.act(|state| {
             let dataset = state.disk.pool.importing.get_mut(name).ok_or_else(gone)?;
             if dataset.newest().is_none() || dataset.written() > ByteCount::ZERO {
+                // One that was cut right after its snapshot has written since.
+                dataset.snapshots.clear();
                 dataset.take_snapshot(self.guids.next());
             }
             Ok(())
@@ -139,6 +139,7 @@ impl FakeVolumes {
             let pool = &mut state.disk.pool;
             let mut dataset = pool.importing.remove(name).ok_or_else(gone)?;
             dataset.is_unfinished = false;
+            dataset.epoch = new.epoch;
             dataset.deployment.clone_from(&new.deployment);
             pool.volumes.insert(name.clone(), dataset);
             Ok(Change::Changed)
