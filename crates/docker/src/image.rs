@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use bollard::auth::DockerCredentials;
 use bollard::query_parameters::{CreateImageOptions, ImportImageOptions, TagImageOptions};
 use bytes::Bytes;
 use flocker_model::{ByteCount, ImageDetails, ImageId, ImageReference, RegistryLogins};
@@ -10,7 +11,7 @@ use thiserror::Error;
 
 use crate::connection::{Docker, RequestFailed, found, status_of};
 use crate::observation::details_of;
-use crate::registry::credentials;
+use crate::registry::{credentials, is_about_a_login, refused_login};
 
 /// How far the pull of an image has come.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,6 +44,14 @@ pub enum ImageError {
         /// Docker's message.
         #[source]
         source: bollard::errors::Error,
+    },
+    /// The registry gave it neither with the login there nor without.
+    #[error("image {image} could not be pulled: {refused}")]
+    Login {
+        /// The image.
+        image: ImageReference,
+        /// What the registry said to either.
+        refused: String,
     },
     /// The archive that was read did not hold it.
     #[error("the archive that was loaded does not hold the image {image}")]
@@ -143,7 +152,8 @@ impl Docker {
     }
 
     /// Pulls an image from its registry, telling `progress` what Docker tells. A login there is used
-    /// for this one pull; Docker does not keep it.
+    /// for this one pull; Docker does not keep it. If the registry refuses the login, the image is
+    /// pulled without it: the login may be out of date, and the image public.
     ///
     /// # Errors
     /// When the registry cannot be reached or does not have it.
@@ -153,7 +163,45 @@ impl Docker {
         logins: &RegistryLogins,
         mut progress: impl FnMut(ImageProgress),
     ) -> Result<ImageId, ImageError> {
-        let credentials = credentials(image.domain(), logins);
+        let registry = image.domain();
+        let with = self
+            .run_pull(image, credentials(registry, logins), &mut progress)
+            .await;
+        let refused = |error: &bollard::errors::Error| is_about_a_login(&error.to_string());
+        let pulled = match (with, logins.get(registry)) {
+            (Err(error), Some(login)) if refused(&error) => {
+                let without = self.run_pull(image, None, &mut progress).await;
+                match without {
+                    Err(second) if refused(&second) => {
+                        let said = (&*error.to_string(), &*second.to_string());
+                        return Err(ImageError::Login {
+                            image: image.clone(),
+                            refused: refused_login((registry, login), said),
+                        });
+                    }
+                    without => without,
+                }
+            }
+            (with, _) => with,
+        };
+        pulled.map_err(|source| ImageError::Pull {
+            image: image.clone(),
+            source,
+        })?;
+        self.observe_image(image)
+            .await?
+            .ok_or_else(|| ImageError::Missing {
+                image: image.clone(),
+            })
+    }
+
+    /// Asks Docker for one pull and reads its messages to the end.
+    async fn run_pull(
+        &self,
+        image: &ImageReference,
+        credentials: Option<DockerCredentials>,
+        progress: &mut impl FnMut(ImageProgress),
+    ) -> Result<(), bollard::errors::Error> {
         let options = CreateImageOptions {
             from_image: Some(image.with_tag()),
             ..CreateImageOptions::default()
@@ -161,10 +209,7 @@ impl Docker {
         let client = self.patient_client();
         let mut messages = std::pin::pin!(client.create_image(Some(options), None, credentials));
         while let Some(message) = messages.next().await {
-            let message = message.map_err(|source| ImageError::Pull {
-                image: image.clone(),
-                source,
-            })?;
+            let message = message?;
             let bytes = message.progress_detail.and_then(|detail| {
                 let count = |value: Option<i64>| value.and_then(|value| u64::try_from(value).ok());
                 count(detail.current)
@@ -177,11 +222,7 @@ impl Docker {
                 bytes,
             });
         }
-        self.observe_image(image)
-            .await?
-            .ok_or_else(|| ImageError::Missing {
-                image: image.clone(),
-            })
+        Ok(())
     }
 
     /// Streams an image as `docker save` does; the first item is the error if it is not here.

@@ -53,7 +53,36 @@ impl Docker {
             .list_containers(None::<ListContainersOptions>)
             .await
             .map_err(|source| RequestFailed::new("list containers", source))?;
-        Ok(list.into_iter().filter_map(writer).collect())
+        let mut writers = Vec::new();
+        for container in list {
+            let container = self.with_volume_sources(container).await?;
+            writers.extend(writer(container));
+        }
+        Ok(writers)
+    }
+
+    /// Fills in where a container's volumes are: a list of containers does not say so of anonymous
+    /// ones.
+    async fn with_volume_sources(
+        &self,
+        mut container: ContainerSummary,
+    ) -> Result<ContainerSummary, RequestFailed> {
+        for mount in container.mounts.iter_mut().flatten() {
+            if mount
+                .source
+                .as_deref()
+                .is_some_and(|source| !source.is_empty())
+            {
+                continue;
+            }
+            let Some(name) = mount.name.as_deref().filter(|name| !name.is_empty()) else {
+                continue;
+            };
+            // One that is gone went with its container, which no longer writes.
+            let volume = self.observe_volume(name).await?;
+            mount.source = volume.map(|volume| volume.mountpoint.to_string_lossy().into_owned());
+        }
+        Ok(container)
     }
 }
 

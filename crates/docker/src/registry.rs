@@ -17,6 +17,11 @@ use crate::observation::platform_of;
 /// held.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// The address of Docker Hub in a login, as Docker's own client writes it.
+///
+/// **Source**: Docker's API, "Authentication"; containerd's image store drops a login at `docker.io`.
+const DOCKER_HUB: &str = "https://index.docker.io/v1/";
+
 /// How many images registries are asked about at once.
 const PARALLEL_QUESTIONS: usize = 16;
 
@@ -25,7 +30,8 @@ impl Docker {
     /// certificates are those of a pull. Nothing is downloaded. Docker asks a mirror only after the
     /// registry itself, other than for a pull.
     ///
-    /// A login is used for this one question; Docker does not keep it.
+    /// A login is used for this one question; Docker does not keep it. A registry that refuses the
+    /// login is asked once more without it: it may be out of date, and the image public.
     ///
     /// Takes 10 seconds at most; a registry that has not answered by then is silent.
     pub async fn ask_registries(
@@ -36,27 +42,88 @@ impl Docker {
         let deadline = Instant::now() + PATIENCE;
         stream::iter(images.to_vec())
             .map(|image| async move {
-                let name = image.with_tag();
-                let credentials = credentials(image.domain(), logins);
-                let question = self.client.inspect_registry_image(&name, credentials);
-                let answer = match timeout_at(deadline, question).await {
-                    Ok(answer) => read_answer(answer),
-                    Err(_) => RegistryAnswer::Silent,
-                };
-                (image.identity(), answer)
+                let answer = timeout_at(deadline, self.ask_registry(&image, logins)).await;
+                (image.identity(), answer.unwrap_or(RegistryAnswer::Silent))
             })
             .buffer_unordered(PARALLEL_QUESTIONS)
             .collect()
             .await
     }
+
+    /// Asks about one image, with the login at its registry and then without.
+    async fn ask_registry(
+        &self,
+        image: &ImageReference,
+        logins: &RegistryLogins,
+    ) -> RegistryAnswer {
+        let name = image.with_tag();
+        let ask = async |credentials| {
+            let answer = self.client.inspect_registry_image(&name, credentials).await;
+            read_answer(answer)
+        };
+        let registry = image.domain();
+        let with = ask(credentials(registry, logins)).await;
+        let (RegistryAnswer::Refuses { reason }, Some(login)) = (&with, logins.get(registry))
+        else {
+            return with;
+        };
+        if !is_about_a_login(reason) {
+            return with;
+        }
+        match ask(None).await {
+            RegistryAnswer::Refuses { reason: without } => RegistryAnswer::Refuses {
+                reason: refused_login((registry, login), (reason, &without)),
+            },
+            answer => answer,
+        }
+    }
+}
+
+/// Tells whether a registry's answer may be about the login rather than the image.
+pub(crate) fn is_about_a_login(reason: &str) -> bool {
+    let reason = reason.to_ascii_lowercase();
+    [
+        "unauthorized",
+        "denied",
+        "authentication required",
+        "no basic auth credentials",
+        "incorrect username or password",
+    ]
+    .iter()
+    .any(|words| reason.contains(words))
+}
+
+/// Says that a registry refused a login, and the same request without one.
+pub(crate) fn refused_login(
+    (registry, login): (&str, &RegistryLogin),
+    (with, without): (&str, &str),
+) -> String {
+    let whose = match login {
+        RegistryLogin::Password { username, .. } => format!("as `{username}`"),
+        RegistryLogin::IdentityToken { .. } => "by token".to_owned(),
+    };
+    let server = if registry == "docker.io" {
+        String::new()
+    } else {
+        format!(" {registry}")
+    };
+    format!(
+        "{registry} refuses the login {whose} ({with}), and refuses without a login, too ({without}); \
+         `docker login{server}` renews the login, `docker logout{server}` forgets it"
+    )
 }
 
 /// Writes a login as Docker's API takes it; without one Docker asks as anybody may.
 ///
 /// **Source**: Docker's API, "Authentication", `AuthConfig`.
 pub(crate) fn credentials(registry: &str, logins: &RegistryLogins) -> Option<DockerCredentials> {
+    let server = if registry == "docker.io" {
+        DOCKER_HUB
+    } else {
+        registry
+    };
     let server = DockerCredentials {
-        serveraddress: Some(registry.to_owned()),
+        serveraddress: Some(server.to_owned()),
         ..DockerCredentials::default()
     };
     Some(match logins.get(registry)? {
@@ -151,6 +218,36 @@ mod tests {
             let reason = message.to_owned();
             assert_eq!(error(500, message), RegistryAnswer::Unreachable { reason });
         }
+    }
+
+    #[test]
+    fn docker_hub_is_named_as_dockers_own_client_names_it() {
+        let login = RegistryLogin::IdentityToken { token: "t".into() };
+        let logins =
+            ["docker.io", "registry.example"].map(|registry| (registry.to_owned(), login.clone()));
+        let logins = RegistryLogins::from(logins);
+        let server = |registry| credentials(registry, &logins).unwrap().serveraddress;
+        assert_eq!(
+            server("docker.io").as_deref(),
+            Some("https://index.docker.io/v1/")
+        );
+        assert_eq!(
+            server("registry.example").as_deref(),
+            Some("registry.example")
+        );
+    }
+
+    #[test]
+    fn a_refused_login_is_named_with_what_renews_it() {
+        let login = RegistryLogin::Password {
+            username: "ann".to_owned(),
+            password: "secret".into(),
+        };
+        assert_eq!(
+            refused_login(("docker.io", &login), ("unauthorized", "access denied")),
+            "docker.io refuses the login as `ann` (unauthorized), and refuses without a login, too \
+             (access denied); `docker login` renews the login, `docker logout` forgets it"
+        );
     }
 
     #[test]

@@ -5,10 +5,11 @@ use std::path::Path;
 
 use bollard::models::{ContainerCreateBody, HostConfig, VolumeCreateRequest};
 use bollard::query_parameters::{
-    CreateContainerOptions, RemoveContainerOptions, RemoveVolumeOptions, StartContainerOptions,
+    CreateContainerOptions, InspectContainerOptions, RemoveContainerOptions, RemoveVolumeOptions,
+    StartContainerOptions,
 };
 
-use crate::daemon::{IMAGE, connect, import_shell, stranger};
+use crate::daemon::{IMAGE, connect, import_changed_shell, import_shell, stranger};
 use crate::image_volumes::COUNTING;
 
 /// A container of somebody else.
@@ -33,9 +34,9 @@ async fn remove_volume(name: &str) {
 }
 
 /// Makes the container, which does not run yet.
-async fn make_writer(binds: Vec<String>) {
+async fn make_writer(image: &str, binds: Vec<String>) {
     let body = ContainerCreateBody {
-        image: Some(IMAGE.to_owned()),
+        image: Some(image.to_owned()),
         cmd: Some(["sleep", "1000"].map(str::to_owned).to_vec()),
         host_config: Some(HostConfig {
             binds: Some(binds),
@@ -97,11 +98,11 @@ async fn containers_that_run_and_write_are_found() {
     let read = tempfile::tempdir().unwrap();
     make_volume("import-written", &[]).await;
     let volume = docker.observe_volume("import-written").await.unwrap();
-    make_writer(vec![
+    let binds = vec![
         "import-written:/written".to_owned(),
         format!("{}:/read:ro", read.path().display()),
-    ])
-    .await;
+    ];
+    make_writer(IMAGE, binds).await;
     let directories = async || {
         let writers = docker.observe_writers().await.unwrap();
         let found = writers.into_iter().find(|it| it.container == WRITER);
@@ -113,11 +114,40 @@ async fn containers_that_run_and_write_are_found() {
     stranger.start_container(WRITER, start).await.unwrap();
     let written = volume.map(|volume| vec![volume.mountpoint]);
     assert_eq!(directories().await, written);
+    remove_writer().await;
+    remove_volume("import-written").await;
+}
+
+/// A list of containers does not say where anonymous volumes are.
+#[tokio::test]
+async fn a_container_that_writes_to_a_volume_of_its_image_is_found() {
+    let Some(docker) = connect().await else {
+        return;
+    };
+    let _counting = COUNTING.lock().await;
+    let image = "flocker-test/writing:1";
+    import_changed_shell(image, vec!["VOLUME /data".to_owned()]).await;
+    make_writer(image, Vec::new()).await;
+    let stranger = stranger().await;
+    let start = None::<StartContainerOptions>;
+    stranger.start_container(WRITER, start).await.unwrap();
+    let none = None::<InspectContainerOptions>;
+    let container = stranger.inspect_container(WRITER, none).await.unwrap();
+    let source = container.mounts.unwrap()[0].source.clone().unwrap();
+    let writers = docker.observe_writers().await.unwrap();
+    let found = writers.into_iter().find(|it| it.container == WRITER);
+    remove_writer().await;
+    assert_eq!(found.unwrap().directories, [Path::new(&source)]);
+}
+
+/// Removes the container with its anonymous volumes.
+async fn remove_writer() {
     let remove = RemoveContainerOptions {
         force: true,
+        v: true,
         ..RemoveContainerOptions::default()
     };
+    let stranger = stranger().await;
     let removed = stranger.remove_container(WRITER, Some(remove)).await;
     removed.unwrap();
-    remove_volume("import-written").await;
 }

@@ -19,8 +19,18 @@ use crate::daemon::{connect, namespaces};
 const USER: &str = "ann";
 const PASSWORD: &str = "xyzzy-of-the-registry";
 
+/// Whom a registry gives its image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Access {
+    /// Its users alone.
+    Private,
+    /// Anybody, who asks for a token first, with a valid login or none.
+    Public,
+}
+
 /// What the registry serves: one image with one empty layer.
 struct Content {
+    access: Access,
     manifest: Vec<u8>,
     blobs: [Vec<u8>; 2],
 }
@@ -33,7 +43,7 @@ fn digest(bytes: &[u8]) -> String {
 }
 
 impl Content {
-    fn new() -> Self {
+    fn new(access: Access) -> Self {
         // The end of an archive, and nothing before it.
         let layer = vec![0; 1024];
         let architecture = match std::env::consts::ARCH {
@@ -59,6 +69,7 @@ impl Content {
             }],
         });
         Self {
+            access,
             manifest: manifest.to_string().into_bytes(),
             blobs: [configuration, layer],
         }
@@ -78,10 +89,23 @@ impl Content {
             headers.push('\n');
         }
         let credentials = STANDARD.encode(format!("{USER}:{PASSWORD}"));
-        let is_user = headers.contains(&format!("Basic {credentials}"));
+        let is_user = match self.access {
+            Access::Private => headers.contains(&format!("Basic {credentials}")),
+            Access::Public => headers.contains("Bearer anonymous"),
+        };
+        let is_anybody = self.access == Access::Public && !headers.contains("Basic ");
+        let challenge = match self.access {
+            Access::Private => "Basic realm=\"test\"".to_owned(),
+            Access::Public => {
+                let port = stream.local_addr()?.port();
+                format!("Bearer realm=\"http://localhost:{port}/token\",service=\"test\"")
+            }
+        };
         let is_head = request.starts_with("HEAD");
         let path = request.split(' ').nth(1).unwrap_or_default();
-        let (status, kind, body): (_, _, &[u8]) = if !is_user {
+        let (status, kind, body): (_, _, &[u8]) = if path.starts_with("/token") && is_anybody {
+            ("200 OK", "application/json", br#"{"token":"anonymous"}"#)
+        } else if !is_user {
             let body =
                 br#"{"errors":[{"code":"UNAUTHORIZED","message":"authentication required"}]}"#;
             ("401 Unauthorized", "application/json", body)
@@ -98,7 +122,7 @@ impl Content {
             stream,
             "HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {}\r\n\
              Docker-Distribution-Api-Version: registry/2.0\r\nDocker-Content-Digest: {}\r\n\
-             WWW-Authenticate: Basic realm=\"test\"\r\nConnection: close\r\n\r\n",
+             WWW-Authenticate: {challenge}\r\nConnection: close\r\n\r\n",
             body.len(),
             digest(body),
         )?;
@@ -107,7 +131,7 @@ impl Content {
 }
 
 /// Serves where the daemon finds it, and returns the port. It ends with the tests.
-fn start_registry(process: u32) -> u16 {
+fn start_registry(process: u32, access: Access) -> u16 {
     let network = File::open(format!("/proc/{process}/ns/net")).unwrap();
     let listener = std::thread::spawn(move || {
         setns(network, CloneFlags::CLONE_NEWNET).unwrap();
@@ -115,7 +139,7 @@ fn start_registry(process: u32) -> u16 {
     });
     let listener = listener.join().unwrap();
     let port = listener.local_addr().unwrap().port();
-    let content = Arc::new(Content::new());
+    let content = Arc::new(Content::new(access));
     std::thread::spawn(move || {
         for stream in listener.incoming().map_while(Result::ok) {
             let content = Arc::clone(&content);
@@ -165,7 +189,7 @@ async fn a_private_image_is_pulled_with_a_login_that_docker_does_not_keep() {
         eprintln!("SKIPPED: the daemon is in no namespaces of the tests' own");
         return;
     };
-    let registry = format!("localhost:{}", start_registry(process));
+    let registry = format!("localhost:{}", start_registry(process, Access::Private));
     let image: ImageReference = format!("{registry}/private/image:1").parse().unwrap();
     let (none, wrong) = (RegistryLogins::new(), login(&registry, "wrong"));
     let elsewhere = login("registry.example", PASSWORD);
@@ -178,7 +202,18 @@ async fn a_private_image_is_pulled_with_a_login_that_docker_does_not_keep() {
             "{answer:?}"
         );
         let error = docker.pull_image(&image, logins, |_| {}).await.unwrap_err();
-        assert!(matches!(error, ImageError::Pull { .. }), "{error:?}");
+        if std::ptr::eq(logins, &raw const wrong) {
+            let text = error.to_string();
+            for said in [
+                "as `ann`",
+                "docker login localhost:",
+                "docker logout localhost:",
+            ] {
+                assert!(text.contains(said), "{text}");
+            }
+        } else {
+            assert!(matches!(error, ImageError::Pull { .. }), "{error:?}");
+        }
     }
     let right = login(&registry, PASSWORD);
     let answers = docker.ask_registries(&images, &right).await;
@@ -207,4 +242,24 @@ async fn a_private_image_is_pulled_with_a_login_that_docker_does_not_keep() {
         matches!(answer, RegistryAnswer::Refuses { .. }),
         "{answer:?}"
     );
+}
+
+/// A login that is out of date is worse than none: registries refuse it even for public images.
+#[tokio::test]
+async fn a_stale_login_does_not_keep_a_public_image_away() {
+    let Some(docker) = connect().await else {
+        return;
+    };
+    let Some((process, _)) = namespaces() else {
+        eprintln!("SKIPPED: the daemon is in no namespaces of the tests' own");
+        return;
+    };
+    let registry = format!("localhost:{}", start_registry(process, Access::Public));
+    let image: ImageReference = format!("{registry}/public/image:1").parse().unwrap();
+    let stale = login(&registry, "stale");
+    let answers = docker.ask_registries(&[image.clone()], &stale).await;
+    let answer = &answers[&image.identity()];
+    assert!(matches!(answer, RegistryAnswer::Has { .. }), "{answer:?}");
+    docker.pull_image(&image, &stale, |_| {}).await.unwrap();
+    assert!(docker.observe_image(&image).await.unwrap().is_some());
 }
