@@ -14,13 +14,12 @@ use flocker_remote::protocol::{Change, Progress, StepDone, StepFailure};
 
 use crate::execute::ProgressSender;
 use crate::execute::containers::{check_before_stopping, ensure_container};
-use crate::execute::sharing::{unmount_unused, volume_seen_by};
+use crate::execute::sharing::{mount, unmount_unused, volume_seen_by};
 use crate::failure::OrFailure as _;
 use crate::machine::Machine;
 use crate::places::reach;
 use crate::platform::{
-    Containers as _, Directories as _, OwnedVolume as _, Platform, Routes as _, Units as _,
-    Volumes as _,
+    Containers as _, Directories as _, Platform, Routes as _, Units as _, Volumes as _,
 };
 
 /// How long systemd may take to stop an application, beyond what the application is given.
@@ -49,13 +48,8 @@ pub(crate) async fn make_ready(
     (step, epoch): (&str, Option<Epoch>),
 ) -> Result<(), StepFailure> {
     let name = &record.specification.application;
-    let owned = match (record.specification.volume_owner(), epoch) {
-        (None, _) => None,
-        (Some(owner), Some(epoch)) => Some(machine.volumes.open_owned(owner, epoch).await?),
-        (Some(owner), None) => Some(machine.volumes.open_owned_now(owner).await?),
-    };
-    let mounted = match owned {
-        Some(volume) => Some(volume.mount().await?),
+    let mounted = match record.specification.volume_owner() {
+        Some(owner) => Some(mount(machine, (owner, epoch)).await?),
         None => None,
     };
     reach(|| format!("{step}.mounted")).await;
