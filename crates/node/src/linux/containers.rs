@@ -11,7 +11,7 @@ use flocker_docker::{
 };
 use flocker_model::{
     ApplicationName, CheckOrigin, ContainerSpecification, ImageDetails, ImageName, ImageReference,
-    NetworkIdentity, RegistryAnswer, RegistryLogins,
+    MountPath, NetworkIdentity, RegistryAnswer, RegistryLogins,
 };
 use flocker_remote::protocol::{Change, StepFailure};
 use futures_util::TryStreamExt as _;
@@ -101,6 +101,15 @@ impl Containers for Docker {
         application: &ApplicationName,
     ) -> Result<Vec<PathBuf>, StepFailure> {
         Docker::bind_sources(self, application).await.or_failure()
+    }
+
+    async fn try_container(
+        &self,
+        specification: &ContainerSpecification,
+        targets: &[MountPath],
+    ) -> Result<(), StepFailure> {
+        let tried = Docker::try_container(self, specification, targets).await;
+        tried.or_failure()
     }
 
     async fn ensure_container(

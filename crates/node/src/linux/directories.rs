@@ -15,7 +15,7 @@ use flocker_remote::protocol::{Change, StepFailure};
 use flocker_zfs::TreeSize;
 
 use super::given::{Given, check_sources};
-use super::host_paths::check_host_path;
+use super::host_paths::{check_device, check_host_path};
 use super::marker::write_marker;
 use super::{changed, files, importing};
 use crate::failure::{OrFailure as _, failed_to, failure_of};
@@ -111,6 +111,9 @@ impl Directories for FileSystem {
             if let MountSource::Host { path } = &mount.source {
                 check_host_path(&self.own, wanted.application, path)?;
             }
+        }
+        for device in wanted.devices {
+            check_device(wanted.application, &device.source)?;
         }
         let Some(root) = wanted.volume else {
             return Ok(());

@@ -9,7 +9,7 @@ use std::time::Duration;
 use flocker_docker::{BindMount, ContainerObservation, DockerVolume, EngineObservation, Writer};
 use flocker_model::{
     ApplicationName, ByteCount, CheckOrigin, ContainerSpecification, ImageDetails, ImageName,
-    ImageReference, NetworkIdentity, RegistryAnswer, RegistryLogins,
+    ImageReference, MountPath, NetworkIdentity, RegistryAnswer, RegistryLogins,
 };
 use flocker_remote::protocol::{Change, StepFailure};
 use tokio::io::AsyncRead;
@@ -112,6 +112,13 @@ pub(crate) trait Containers: Clone + Debug + Send + Sync + 'static {
         &self,
         application: &ApplicationName,
     ) -> impl Future<Output = Result<Option<i64>, StepFailure>> + Send;
+
+    /// Looks whether Docker would make a container with mounts at these paths; nothing stays of it.
+    fn try_container(
+        &self,
+        specification: &ContainerSpecification,
+        targets: &[MountPath],
+    ) -> impl Future<Output = Result<(), StepFailure>> + Send;
 
     /// Removes a container if it is there; fails if it runs, or has anonymous volumes.
     fn remove_container(

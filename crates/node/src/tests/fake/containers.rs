@@ -12,7 +12,7 @@ use flocker_docker::{
 };
 use flocker_model::{
     ApplicationName, CheckOrigin, ContainerSpecification, ContainerStatus, Digest, Health,
-    ImageDetails, ImageId, ImageName, ImageReference, NetworkIdentity, RegistryAnswer,
+    ImageDetails, ImageId, ImageName, ImageReference, MountPath, NetworkIdentity, RegistryAnswer,
     RegistryLogins, UnitState,
 };
 use flocker_remote::protocol::{Change, StepFailure};
@@ -229,6 +229,14 @@ pub(crate) fn archive(image: &ImageReference, id: &ImageId) -> Vec<u8> {
 impl Containers for FakeContainers {
     type Watch = ApplicationName;
 
+/// Refuses a container with a runtime, of which this Docker has none.
+fn accept(specification: &ContainerSpecification) -> Result<(), StepFailure> {
+    match &specification.options.isolation.runtime {
+        Some(runtime) => Err(failure_of(format!("unknown runtime {runtime}"))),
+        None => Ok(()),
+    }
+}
+
     async fn observe_containers(
         &self,
     ) -> Result<BTreeMap<ApplicationName, ContainerObservation>, StepFailure> {
@@ -385,6 +393,14 @@ impl Containers for FakeContainers {
     ) -> Result<Change, StepFailure> {
         if self.has_container(specification, volume).await? {
             return Ok(Change::Unchanged);
+    async fn try_container(
+        &self,
+        specification: &ContainerSpecification,
+        _targets: &[MountPath],
+    ) -> Result<(), StepFailure> {
+        self.host.act(|_| accept(specification)).await
+    }
+
         }
         let name = &specification.application;
         self.remove_container(name).await?;
@@ -401,6 +417,7 @@ impl Containers for FakeContainers {
                 volume: volume.map(Path::to_owned),
                 exit_code: 0,
             };
+            accept(specification)?;
             docker.applications.insert(name.clone(), container);
             Ok(Change::Changed)
         });
