@@ -20,7 +20,7 @@ use tokio_util::io::{ReaderStream, StreamReader};
 
 use super::changed;
 use crate::failure::OrFailure as _;
-use crate::platform::{Containers, ImageProgress, Steady};
+use crate::platform::{Containers, Ends, ImageProgress, Steady};
 use crate::receive::ImageStore;
 
 /// Translates Docker's word for whether anything had to be done.
@@ -156,11 +156,11 @@ impl Containers for Docker {
     async fn wait_until_steady(
         &self,
         watch: StartWatch,
-        may_end: bool,
+        ends: Ends,
         (steady, patience): (Duration, Duration),
     ) -> Result<Steady, StepFailure> {
         match watch.wait_until_stable(steady, patience).await {
-            Err(StartError::Ended(ended)) if may_end && ended.succeeded() => Ok(Steady::HasEnded),
+            Err(StartError::Ended(ended)) if ends.allow(ended.succeeded()) => Ok(Steady::HasEnded),
             waited => waited.map(|()| Steady::Runs).or_failure(),
         }
     }
