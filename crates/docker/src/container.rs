@@ -64,6 +64,18 @@ pub enum ContainerError {
         #[source]
         source: RequestFailed,
     },
+    /// Docker would not create it.
+    #[error(
+        "docker would not create the container of {application} with these options; the application \
+         was not stopped for it"
+    )]
+    Refused {
+        /// The application.
+        application: ApplicationName,
+        /// Docker's message.
+        #[source]
+        source: RequestFailed,
+    },
     /// A request failed.
     #[error(transparent)]
     Request(#[from] RequestFailed),

@@ -32,6 +32,7 @@ mod ownership;
 mod pause;
 mod registry;
 mod start_watch;
+mod trial;
 mod unit;
 mod unit_file;
 mod unit_reload;

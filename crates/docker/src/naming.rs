@@ -74,6 +74,11 @@ pub(crate) fn content_name(application: &ApplicationName) -> String {
     format!("flocker.content-{application}")
 }
 
+/// Returns the name of the container that shows whether Docker would make one for `application`.
+pub(crate) fn trial_name(application: &ApplicationName) -> String {
+    format!("flocker.trial-{application}")
+}
+
 /// Returns the name of the systemd unit that runs `application`.
 pub fn unit_name(application: &ApplicationName) -> String {
     format!("flocker-{application}.service")

@@ -34,14 +34,58 @@ const UNLESS_ENDED: &str = r#"[ "$$EXIT_CODE $$SERVICE_RESULT" = "exited success
 /// stop. Systemd runs this after the program has ended by itself, too, without `MAINPID` then.
 ///
 /// **Source**: `systemd.exec(5)`, `$MAINPID`; `systemd.service(5)`, `ExecStop=`.
-const MARK_STOPPED: &str = r#"[ -z "$$MAINPID" ] || : >"$$1""#;
+const MARK_STOPPED: &str = r#"[ -z "$$MAINPID" ] || : >>"$$1""#;
 
 /// Leaves the same mark if the attached program did not end with the container: it was killed, or
 /// lost the daemon.
 ///
 /// **Source**: `systemd.exec(5)`, `$EXIT_CODE`, `$EXIT_STATUS`.
 const MARK_LOST: &str =
-    r#"case "$$EXIT_CODE $$EXIT_STATUS" in "exited 125") ;; "exited "*) exit ;; esac; : >"$$1""#;
+    r#"case "$$EXIT_CODE $$EXIT_STATUS" in "exited 125") ;; "exited "*) exit ;; esac; : >>"$$1""#;
+
+/// Forgets the starts that systemd has counted for the unit, which is the argument, when the unit is
+/// told to stop. Systemd would refuse the next start before anything of it runs.
+///
+/// **Source**: `systemctl(1)`, `reset-failed`: it resets the counter of the limit of starts.
+const FORGET_AT_STOP: &str = r#"[ -z "$$MAINPID" ] || exec systemctl reset-failed "$$1""#;
+
+/// Forgets them when the daemon was lost. After other ends this would hide the failure, for which
+/// systemd starts the unit again.
+const FORGET_AT_LOSS: &str =
+    r#"[ "$$EXIT_CODE $$EXIT_STATUS" != "exited 125" ] || exec systemctl reset-failed "$$1""#;
+
+/// Forgets them if the mark, the second argument, has a text: the last attempt could not be prepared.
+const FORGET_UNPREPARED: &str = r#"[ ! -s "$$2" ] || exec systemctl reset-failed "$$1""#;
+
+/// The lines of a unit that forget starts which were no attempts of the application's own.
+struct ForgetStarts {
+    before_prepare: String,
+    at_stop: String,
+    after_stop: String,
+}
+
+impl ForgetStarts {
+    fn new(unit: &UnitSpecification) -> Self {
+        if !matches!(unit.restart, RestartPolicy::OnFailureUpTo(_)) {
+            let none = String::new;
+            return Self {
+                before_prepare: none(),
+                at_stop: none(),
+                after_stop: none(),
+            };
+        }
+        let name = unit_name(&unit.application);
+        let mark = quoted(&unit.stop_mark.to_string_lossy());
+        let line = |key: &str, script: &str, arguments: &str| {
+            format!("{key}=-/bin/sh -c '{script}' sh {arguments}\n")
+        };
+        Self {
+            before_prepare: line("ExecStartPre", FORGET_UNPREPARED, &format!("{name} {mark}")),
+            at_stop: line("ExecStop", FORGET_AT_STOP, &name),
+            after_stop: line("ExecStopPost", FORGET_AT_LOSS, &name),
+        }
+    }
+}
 
 /// Everything that a unit is rendered from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,8 +98,8 @@ pub struct UnitSpecification {
     pub dependencies: BTreeSet<ApplicationName>,
     /// Where its volume is mounted, if it has one.
     pub volume: Option<PathBuf>,
-    /// The file that says that the application did not end by itself: it was told to. Whoever
-    /// prepares a start removes it.
+    /// The file that says that the application did not end by itself: it was told to. The program
+    /// that prepares a start removes it, or leaves it if the application cannot start.
     pub stop_mark: PathBuf,
     /// How long it may take to stop before it is killed.
     pub stop_grace: Duration,
@@ -96,7 +140,9 @@ impl UnitSpecification {
 /// * Start limits are off and the delay between restarts grows instead, so that an application
 ///   whose node is not ready yet (its pool is being imported) is started as soon as it is. A policy
 ///   with a number of restarts has a limit, and its first start is one more; the time in which they
-///   count is so long that it never ends, as in Docker.
+///   count is so long that it never ends, as in Docker. Systemd counts every start; so the count
+///   begins anew whenever the application did not fail by itself, but was told to stop (Docker was
+///   restarted), lost the daemon or could not be prepared.
 /// * When the program that is attached to the container dies without the container
 ///   (`EXIT_CODE` is not `exited`, or Docker went away), the container is stopped before systemd
 ///   starts it again. After an ordinary end that is left out: it costs time while a volume moves.
@@ -131,6 +177,11 @@ pub fn render_unit(unit: &UnitSpecification) -> String {
         }
         _ => "StartLimitIntervalSec=0".to_owned(),
     };
+    let ForgetStarts {
+        before_prepare,
+        at_stop,
+        after_stop,
+    } = ForgetStarts::new(unit);
     let start_timeout = unit.start_timeout.as_secs();
     let stop_timeout = unit.stop_grace.saturating_add(STOP_MARGIN).as_secs();
     let mut after = "docker.service zfs-mount.service zfs.target".to_owned();
@@ -153,13 +204,13 @@ PartOf=docker.service
 
 [Service]
 Type=exec
-ExecStartPre={node} prepare {application}
+{before_prepare}ExecStartPre={node} prepare {application}
 ExecStart={docker} start --attach {container}
 ExecStop=-/bin/sh -c '{MARK_STOPPED}' sh {mark}
-ExecStop=-{stop} {container}
+{at_stop}ExecStop=-{stop} {container}
 ExecStopPost=-/bin/sh -c '{UNLESS_ENDED}' sh {stop} {container}
 ExecStopPost=-/bin/sh -c '{MARK_LOST}' sh {mark}
-Restart={restart}
+{after_stop}Restart={restart}
 RestartSec=1
 RestartSteps=6
 RestartMaxDelaySec=60
@@ -254,6 +305,7 @@ mod tests {
         for line in [
             "StartLimitIntervalSec=1y",
             "StartLimitBurst=6",
+            r#"ExecStop=-/bin/sh -c '[ -z "$$MAINPID" ] || exec systemctl reset-failed "$$1"' sh flocker-migrate.service"#,
             "Restart=on-failure",
             "After=docker.service zfs-mount.service zfs.target flocker-db.service \
              flocker-web.cache.service",

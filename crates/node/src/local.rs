@@ -50,6 +50,10 @@ pub(crate) async fn prepare(
     reach(|| "prepare.before".to_owned()).await;
     let ready = applications::make_ready(machine, &record, ("prepare", None)).await;
     reach(|| "prepare.after".to_owned()).await;
+    if ready.is_err() {
+        // So that systemd does not count the attempt against the application.
+        machine.store.note_unprepared(application).or_failure()?;
+    }
     ready?;
     machine.store.forget_stop(application).or_failure()
 }

@@ -179,6 +179,12 @@ impl Store {
         self.runtime.join("stopped").join(name.as_str())
     }
 
+    /// Notes in the mark of a stop that an application cannot be prepared: the mark has a text then.
+    pub(crate) fn note_unprepared(&self, name: &ApplicationName) -> Result<(), StoreError> {
+        let path = self.stop_mark(name);
+        fs::write(&path, "unprepared\n").map_err(|source| failed("write", &path, source))
+    }
+
     /// Forgets that an application was told to end: it starts, or has no unit any more.
     pub(crate) fn forget_stop(&self, name: &ApplicationName) -> Result<(), StoreError> {
         remove_file(&self.stop_mark(name))

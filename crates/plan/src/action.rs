@@ -251,6 +251,10 @@ pub enum Action {
         /// The applications that it depends on.
         #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
         dependencies: BTreeSet<ApplicationName>,
+        /// Whether a later step waits until it has ended without an error. That step judges a first
+        /// attempt that fails and is repeated.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        completes: bool,
     },
     /// Sets what `localhost` reaches inside a running container.
     SetLinks {

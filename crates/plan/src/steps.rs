@@ -132,6 +132,15 @@ impl Plan {
         }
     }
 
+    /// Notes in the start of an application that another step waits until it has completed.
+    pub(crate) fn expect_completion(&mut self, start: StepId) {
+        if let Some(step) = self.steps.get_mut(start.index())
+            && let Action::StartApplication { completes, .. } = &mut step.action
+        {
+            *completes = true;
+        }
+    }
+
     /// Adds a step and returns its name. What it waits for already through another is left out.
     pub(crate) fn add(&mut self, node: &NodeName, action: Action, why: Because<'_>) -> StepId {
         let id = StepId(u32::try_from(self.steps.len()).unwrap_or(u32::MAX));

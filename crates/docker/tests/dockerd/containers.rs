@@ -2,11 +2,14 @@
 
 use std::time::Duration;
 
-use bollard::query_parameters::RemoveContainerOptions;
+use bollard::models::ContainerCreateBody;
+use bollard::query_parameters::{
+    CreateContainerOptions, InspectContainerOptions, RemoveContainerOptions,
+};
 use flocker_docker::{Change, ContainerError, namespace_name};
-use flocker_model::{ContainerStatus, Digest, NetworkIdentity};
+use flocker_model::{ContainerStatus, CpuMillis, Digest, NetworkIdentity};
 
-use crate::daemon::{SERVER, application, connect, start, stranger, wait_until_ready};
+use crate::daemon::{IMAGE, SERVER, application, connect, start, stranger, wait_until_ready};
 
 const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -72,6 +75,58 @@ async fn only_a_changed_container_is_replaced_and_never_while_it_runs() {
     assert_eq!(removed, Change::Changed);
     let removed = docker.remove_container(name).await.unwrap();
     assert_eq!(removed, Change::Unchanged);
+}
+
+#[tokio::test]
+async fn docker_refuses_a_container_while_the_one_before_it_runs() {
+    let Some(docker) = connect().await else {
+        return;
+    };
+    let specification = application("tried", SERVER);
+    let name = &specification.application;
+    let identity = NetworkIdentity::default();
+    docker.ensure_namespace(name, &identity).await.unwrap();
+    let ensured = docker.ensure_container(&specification, None, &[]).await;
+    ensured.unwrap();
+    start(name).await;
+    let before = docker.observe_containers().await.unwrap()[name].clone();
+
+    let targets = ["/data", "/etc/file"].map(|path| path.parse().unwrap());
+    let tried = docker.try_container(&specification, &targets).await;
+    tried.unwrap();
+    let twice = ["/data", "/data/"].map(|path| path.parse().unwrap());
+    let refused = docker.try_container(&specification, &twice).await;
+    let refused = refused.unwrap_err();
+    assert!(
+        matches!(refused, ContainerError::Refused { .. }),
+        "{refused:?}"
+    );
+    let mut changed = specification.clone();
+    changed.cpu = Some(CpuMillis::new(256_000_000));
+    let refused = docker.try_container(&changed, &[]).await.unwrap_err();
+    insta::assert_snapshot!(refused, @"docker would not create the container of tried with these options; the application was not stopped for it");
+    // A trial that was interrupted is in nobody's way, and nobody sees it.
+    let left = ContainerCreateBody {
+        image: Some(IMAGE.to_owned()),
+        cmd: Some(vec!["sleep".to_owned()]),
+        ..ContainerCreateBody::default()
+    };
+    let options = CreateContainerOptions {
+        name: Some("flocker.trial-tried".to_owned()),
+        ..CreateContainerOptions::default()
+    };
+    let stranger = stranger().await;
+    stranger
+        .create_container(Some(options), left)
+        .await
+        .unwrap();
+    docker.try_container(&specification, &[]).await.unwrap();
+    assert_eq!(docker.observe_containers().await.unwrap()[name], before);
+    let none = None::<InspectContainerOptions>;
+    let left = stranger
+        .inspect_container("flocker.trial-tried", none)
+        .await;
+    assert!(left.is_err(), "the trial is still there");
 }
 
 #[tokio::test]

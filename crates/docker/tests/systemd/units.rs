@@ -354,6 +354,35 @@ async fn an_application_that_has_used_up_its_restarts_stays_down() {
     bench.down(&unit).await;
 }
 
+/// Systemd counts every start; only those count that follow the application's own failure.
+#[tokio::test]
+async fn restarts_of_docker_use_no_restarts_of_an_application_up() {
+    let Some(bench) = bench().await else { return };
+    let once: RestartPolicy = "on-failure:1".parse().unwrap();
+    let unit = bench.up("kept-up", once).await;
+    for _ in 0..3 {
+        let from = event_count();
+        bench.restart_docker().await;
+        bench.started(&unit, from).await;
+        bench.wait_for_state(&unit, UnitState::Active).await;
+    }
+    // Nor does a node that is not ready for a while.
+    bench.machine.set_ready(&unit.application, false);
+    let from = event_count();
+    bench.restart_docker().await;
+    let mut next = from;
+    for _ in 0..4 {
+        let event = format!("flocker-{} prepare", unit.application);
+        next = tokio::task::spawn_blocking(move || wait_for_event(next, &event))
+            .await
+            .unwrap();
+    }
+    bench.machine.set_ready(&unit.application, true);
+    bench.started(&unit, next).await;
+    bench.wait_for_state(&unit, UnitState::Active).await;
+    bench.down(&unit).await;
+}
+
 #[tokio::test]
 async fn a_container_whose_attached_program_dies_is_stopped_before_it_is_started_again() {
     let Some(bench) = bench().await else { return };

@@ -14,13 +14,12 @@ use flocker_remote::protocol::{Change, Progress, StepDone, StepFailure};
 
 use crate::execute::ProgressSender;
 use crate::execute::containers::{check_before_stopping, ensure_container};
-use crate::execute::sharing::{unmount_unused, volume_seen_by};
+use crate::execute::sharing::{mount, unmount_unused, volume_seen_by};
 use crate::failure::OrFailure as _;
 use crate::machine::Machine;
 use crate::places::reach;
 use crate::platform::{
-    Containers as _, Directories as _, OwnedVolume as _, Platform, Routes as _, Units as _,
-    Volumes as _,
+    Containers as _, Directories as _, Ends, Platform, Routes as _, Units as _, Volumes as _,
 };
 
 /// How long systemd may take to stop an application, beyond what the application is given.
@@ -49,13 +48,8 @@ pub(crate) async fn make_ready(
     (step, epoch): (&str, Option<Epoch>),
 ) -> Result<(), StepFailure> {
     let name = &record.specification.application;
-    let owned = match (record.specification.volume_owner(), epoch) {
-        (None, _) => None,
-        (Some(owner), Some(epoch)) => Some(machine.volumes.open_owned(owner, epoch).await?),
-        (Some(owner), None) => Some(machine.volumes.open_owned_now(owner).await?),
-    };
-    let mounted = match owned {
-        Some(volume) => Some(volume.mount().await?),
+    let mounted = match record.specification.volume_owner() {
+        Some(owner) => Some(mount(machine, (owner, epoch)).await?),
         None => None,
     };
     reach(|| format!("{step}.mounted")).await;
@@ -96,7 +90,7 @@ async fn program_links(
 /// Starts an application, made anew where its configuration differs.
 pub(super) async fn start(
     machine: &Machine<impl Platform>,
-    record: RememberedApplication,
+    (record, completes): (RememberedApplication, bool),
     progress: &ProgressSender,
 ) -> Result<StepDone, StepFailure> {
     let name = record.specification.application.clone();
@@ -121,13 +115,7 @@ pub(super) async fn start(
     machine.units.ensure(&unit).await?;
     tell("start");
     reach(|| "start-application.ready".to_owned()).await;
-    let watch = machine.containers.watch_start(&name).await?;
-    machine.units.start(&name, START_PATIENCE).await?;
-    reach(|| "start-application.started".to_owned()).await;
-    machine
-        .containers
-        .wait_until_steady(watch, may_end(&record), (STEADY, START_PATIENCE))
-        .await?;
+    start_unit(machine, &name, ends_of(&record, completes)).await?;
     reach(|| "start-application.steady".to_owned()).await;
     machine.store.end_change(&name).or_failure()?;
     Ok(StepDone {
@@ -136,9 +124,44 @@ pub(super) async fn start(
     })
 }
 
-/// Tells whether an application may have done all that it is for as soon as it was started.
-pub(super) fn may_end(record: &RememberedApplication) -> bool {
-    record.specification.restart != RestartPolicy::Always
+/// Has systemd start an application's unit, and waits until its container runs or has ended as it may.
+async fn start_unit(
+    machine: &Machine<impl Platform>,
+    name: &ApplicationName,
+    ends: Ends,
+) -> Result<(), StepFailure> {
+    let watch = machine.containers.watch_start(name).await?;
+    let started = machine.units.start(name, START_PATIENCE).await;
+    reach(|| "start-application.started".to_owned()).await;
+    let patience = match &started {
+        Ok(()) => START_PATIENCE,
+        // Systemd may notice an early end before the start.
+        Err(_) if ends == Ends::Anyhow => Duration::ZERO,
+        Err(_) => return started,
+    };
+    let waited = machine
+        .containers
+        .wait_until_steady(watch, ends, (STEADY, patience))
+        .await;
+    match (started, waited) {
+        (Err(failure), Err(_)) => Err(failure),
+        (_, waited) => waited.map(drop),
+    }
+}
+
+/// Tells how an application may end right after its start. If a later step waits until it has done
+/// what it is for, that step judges an attempt that fails and is repeated.
+fn ends_of(record: &RememberedApplication, completes: bool) -> Ends {
+    match record.specification.restart {
+        RestartPolicy::Always => Ends::Never,
+        RestartPolicy::OnFailure | RestartPolicy::OnFailureUpTo(_) if completes => Ends::Anyhow,
+        _ => Ends::WithoutError,
+    }
+}
+
+/// Tells how an application may end that is to stay up, or to do all that it is for.
+pub(super) fn settled_end_of(record: &RememberedApplication) -> Ends {
+    ends_of(record, false)
 }
 
 /// Stops a container that was made from something else, so that it can be made again.

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use flocker_model::ContainerSpecification;
+use flocker_model::{ContainerSpecification, MountPath};
 use flocker_plan::Accounted;
 use flocker_remote::protocol::StepFailure;
 
@@ -65,17 +65,26 @@ fn wanted_directories<'a>(
         volume,
         sees_top: specification.sees_top(),
         mounts: &accounted.mounts,
+        devices: &specification.options.isolation.devices,
     }
 }
 
-/// Looks whether the node has every path of its own that a container is to see.
-pub(super) async fn check_host_mounts(
+/// Looks whether the node has every path and device of its own that a container is to see, and whether
+/// Docker would make it.
+pub(super) async fn check_container(
     machine: &Machine<impl Platform>,
     specification: &ContainerSpecification,
+    volume: Option<&Path>,
     accounted: &Accounted,
 ) -> Result<(), StepFailure> {
-    let wanted = wanted_directories(specification, None, accounted);
-    machine.directories.check(wanted).await
+    let wanted = wanted_directories(specification, volume, accounted);
+    machine.directories.check(wanted).await?;
+    let mounts = accounted.mounts.iter().map(|mount| &mount.target);
+    let targets: Vec<MountPath> = mounts.chain(specification.files.keys()).cloned().collect();
+    machine
+        .containers
+        .try_container(specification, &targets)
+        .await
 }
 
 /// Looks whether another container of a running application could be made, so that it is not stopped
@@ -90,7 +99,5 @@ pub(super) async fn check_before_stopping(
         None => None,
     };
     let mounted = observed.and_then(|copy| copy.mounted).map(PathBuf::from);
-    let volume = mounted.as_deref();
-    let wanted = wanted_directories(specification, volume, &accounted);
-    machine.directories.check(wanted).await
+    check_container(machine, specification, mounted.as_deref(), &accounted).await
 }

@@ -7,7 +7,7 @@ use flocker_plan::{Accounted, Note, about_login, account, is_about_a_login};
 use flocker_remote::protocol::{Change, Progress, StepDone, StepFailure};
 
 use crate::execute::ProgressSender;
-use crate::execute::containers::check_host_mounts;
+use crate::execute::containers::check_container;
 use crate::failure::failure_of;
 use crate::machine::Machine;
 use crate::peer::connect;
@@ -46,14 +46,14 @@ pub(super) async fn pull(
     Ok(Change::Changed)
 }
 
-/// Looks whether every volume that an image declares has a directory of the node, and every path of
-/// the node that the container is given is there.
+/// Looks whether every volume that an image declares has a directory of the node, every path of the
+/// node that the container is given is there, and Docker would make the container.
 pub(super) async fn check(
     machine: &Machine<impl Platform>,
     specification: &ContainerSpecification,
 ) -> Result<StepDone, StepFailure> {
     let accounted = account_for(machine, specification).await?;
-    check_host_mounts(machine, specification, &accounted).await?;
+    check_container(machine, specification, None, &accounted).await?;
     let mut done = StepDone::plain(Change::Unchanged);
     if !accounted.implicit.is_empty() {
         let paths = accounted.implicit.iter().map(ToString::to_string);

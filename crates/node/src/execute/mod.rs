@@ -88,6 +88,7 @@ async fn run(
             links,
             volume,
             dependencies,
+            completes,
         } => {
             let wanted = RememberedApplication {
                 specification: *specification,
@@ -96,7 +97,7 @@ async fn run(
                 retired: false,
                 dependencies,
             };
-            Box::pin(applications::start(machine, wanted, progress)).await
+            Box::pin(applications::start(machine, (wanted, completes), progress)).await
         }
         other => {
             let change = Box::pin(run_on_volume(machine, other, progress)).await?;

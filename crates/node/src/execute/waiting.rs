@@ -6,11 +6,11 @@ use flocker_model::{ApplicationName, CheckOrigin, RestartPolicy};
 use flocker_remote::protocol::{Change, Progress, StepFailure};
 
 use crate::execute::ProgressSender;
-use crate::execute::applications::{START_PATIENCE, may_end};
+use crate::execute::applications::{START_PATIENCE, settled_end_of};
 use crate::failure::{OrFailure as _, failure_of};
 use crate::machine::Machine;
 use crate::places::reach;
-use crate::platform::{Containers as _, Platform, Steady};
+use crate::platform::{Containers as _, Ends, Platform, Steady};
 
 /// How long an application must run once its clients no longer wait, so that what ends in a slower
 /// loop, such as one that first looks for a peer, is told as well.
@@ -27,10 +27,10 @@ pub(super) async fn await_health(
     tell(progress, format!("see {name} stay up"));
     let containers = &machine.containers;
     let record = machine.store.application(name).or_failure()?;
-    let may_end = record.as_ref().is_some_and(may_end);
+    let ends = record.as_ref().map_or(Ends::Never, settled_end_of);
     let watch = containers.watch_run(name);
     let steady = containers
-        .wait_until_steady(watch, may_end, (SETTLED, START_PATIENCE))
+        .wait_until_steady(watch, ends, (SETTLED, START_PATIENCE))
         .await?;
     reach(|| "await-health.steady".to_owned()).await;
     if steady == Steady::Runs {

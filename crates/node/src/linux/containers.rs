@@ -11,7 +11,7 @@ use flocker_docker::{
 };
 use flocker_model::{
     ApplicationName, CheckOrigin, ContainerSpecification, ImageDetails, ImageName, ImageReference,
-    NetworkIdentity, RegistryAnswer, RegistryLogins,
+    MountPath, NetworkIdentity, RegistryAnswer, RegistryLogins,
 };
 use flocker_remote::protocol::{Change, StepFailure};
 use futures_util::TryStreamExt as _;
@@ -20,7 +20,7 @@ use tokio_util::io::{ReaderStream, StreamReader};
 
 use super::changed;
 use crate::failure::OrFailure as _;
-use crate::platform::{Containers, ImageProgress, Steady};
+use crate::platform::{Containers, Ends, ImageProgress, Steady};
 use crate::receive::ImageStore;
 
 /// Translates Docker's word for whether anything had to be done.
@@ -103,6 +103,15 @@ impl Containers for Docker {
         Docker::bind_sources(self, application).await.or_failure()
     }
 
+    async fn try_container(
+        &self,
+        specification: &ContainerSpecification,
+        targets: &[MountPath],
+    ) -> Result<(), StepFailure> {
+        let tried = Docker::try_container(self, specification, targets).await;
+        tried.or_failure()
+    }
+
     async fn ensure_container(
         &self,
         specification: &ContainerSpecification,
@@ -147,11 +156,11 @@ impl Containers for Docker {
     async fn wait_until_steady(
         &self,
         watch: StartWatch,
-        may_end: bool,
+        ends: Ends,
         (steady, patience): (Duration, Duration),
     ) -> Result<Steady, StepFailure> {
         match watch.wait_until_stable(steady, patience).await {
-            Err(StartError::Ended(ended)) if may_end && ended.succeeded() => Ok(Steady::HasEnded),
+            Err(StartError::Ended(ended)) if ends.allow(ended.succeeded()) => Ok(Steady::HasEnded),
             waited => waited.map(|()| Steady::Runs).or_failure(),
         }
     }

@@ -14,7 +14,8 @@ use flocker_model::{
 use flocker_remote::protocol::{Change, StepFailure};
 use flocker_zfs::TreeSize;
 
-use super::host_paths::check_host_path;
+use super::given::{Given, check_sources};
+use super::host_paths::{check_device, check_host_path};
 use super::marker::write_marker;
 use super::{changed, files, importing};
 use crate::failure::{OrFailure as _, failed_to, failure_of};
@@ -111,6 +112,9 @@ impl Directories for FileSystem {
                 check_host_path(&self.own, wanted.application, path)?;
             }
         }
+        for device in wanted.devices {
+            check_device(wanted.application, &device.source)?;
+        }
         let Some(root) = wanted.volume else {
             return Ok(());
         };
@@ -130,26 +134,12 @@ impl Directories for FileSystem {
         volume: Option<&Path>,
         sources: &[PathBuf],
     ) -> Result<(), StepFailure> {
-        let scratch = self.scratch_of(application);
-        for source in sources {
-            let roots = volume.into_iter().chain([scratch.as_path()]);
-            if !roots.clone().any(|root| source.starts_with(root))
-                && let Ok(path) = source.to_string_lossy().parse()
-            {
-                check_host_path(&self.own, application, &path)?;
-            }
-            for root in roots {
-                if let Ok(inner) = source.strip_prefix(root)
-                    && !is_directory_all_the_way(root, inner)?
-                {
-                    return Err(failure_of(format!(
-                        "the directory {} is gone, which the container of `{application}` is given",
-                        source.display()
-                    )));
-                }
-            }
-        }
-        Ok(())
+        let given = Given {
+            volume,
+            scratch: &self.scratch_of(application),
+            files: &self.files.join(application.as_str()),
+        };
+        check_sources(&self.own, (application, given), sources)
     }
 
     async fn ensure_files(
@@ -354,7 +344,7 @@ pub(super) fn is_directory(path: &Path) -> Result<bool, StepFailure> {
 ///
 /// # Errors
 /// Fails where anything else is on the way.
-fn is_directory_all_the_way(root: &Path, inner: &Path) -> Result<bool, StepFailure> {
+pub(super) fn is_directory_all_the_way(root: &Path, inner: &Path) -> Result<bool, StepFailure> {
     let mut path = root.to_owned();
     for name in inner {
         path.push(name);

@@ -3,7 +3,7 @@
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use flocker_model::{ApplicationName, HostPath};
+use flocker_model::{ApplicationName, HostPath, MountPath};
 use flocker_remote::protocol::StepFailure;
 
 use crate::failure::{failed_to, failure_of};
@@ -44,9 +44,38 @@ pub(super) fn check_host_path(
     Ok(path)
 }
 
+/// Makes sure that a device that a container is given exists: Docker looks only when it starts it.
+pub(super) fn check_device(
+    application: &ApplicationName,
+    device: &MountPath,
+) -> Result<(), StepFailure> {
+    match Path::new(device.as_str()).try_exists() {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(StepFailure {
+            hint: Some(format!("place `{application}` on a node that has it")),
+            ..failure_of(format!(
+                "`{application}` is given the device {device}, which does not exist on this node"
+            ))
+        }),
+        Err(error) => Err(failed_to(format!("cannot look at {device}"), &error)),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_device_that_the_node_lacks_is_refused() {
+        let application = "plex".parse().unwrap();
+        let check = |path: &str| check_device(&application, &path.parse().unwrap());
+        check("/dev/null").unwrap();
+        let refused = check("/dev/flocker-test-gone").unwrap_err();
+        assert_eq!(
+            refused.message,
+            "`plex` is given the device /dev/flocker-test-gone, which does not exist on this node"
+        );
+    }
 
     #[test]
     fn a_path_of_the_node_must_exist_and_not_be_flockers() {

@@ -4,6 +4,7 @@
 mod containers;
 mod directories;
 mod files;
+mod given;
 mod host_paths;
 mod importing;
 mod marker;

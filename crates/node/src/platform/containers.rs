@@ -9,7 +9,7 @@ use std::time::Duration;
 use flocker_docker::{BindMount, ContainerObservation, DockerVolume, EngineObservation, Writer};
 use flocker_model::{
     ApplicationName, ByteCount, CheckOrigin, ContainerSpecification, ImageDetails, ImageName,
-    ImageReference, NetworkIdentity, RegistryAnswer, RegistryLogins,
+    ImageReference, MountPath, NetworkIdentity, RegistryAnswer, RegistryLogins,
 };
 use flocker_remote::protocol::{Change, StepFailure};
 use tokio::io::AsyncRead;
@@ -22,8 +22,30 @@ pub(crate) type ImageProgress = (ByteCount, ByteCount);
 pub(crate) enum Steady {
     /// It runs.
     Runs,
-    /// It has done what it is for, and ended without an error.
+    /// It has ended in a way that was allowed.
     HasEnded,
+}
+
+/// How a container may end before it was seen long enough.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ends {
+    /// Not at all.
+    Never,
+    /// Without an error.
+    WithoutError,
+    /// With an error, too.
+    Anyhow,
+}
+
+impl Ends {
+    /// Tells whether it may end so.
+    pub(crate) const fn allow(self, succeeded: bool) -> bool {
+        match self {
+            Self::Never => false,
+            Self::WithoutError => succeeded,
+            Self::Anyhow => true,
+        }
+    }
 }
 
 /// The containers of one machine.
@@ -91,6 +113,13 @@ pub(crate) trait Containers: Clone + Debug + Send + Sync + 'static {
         application: &ApplicationName,
     ) -> impl Future<Output = Result<Vec<PathBuf>, StepFailure>> + Send;
 
+    /// Looks whether Docker would make a container with mounts at these paths; nothing stays of it.
+    fn try_container(
+        &self,
+        specification: &ContainerSpecification,
+        targets: &[MountPath],
+    ) -> impl Future<Output = Result<(), StepFailure>> + Send;
+
     /// Makes sure that a container exists, with its volume at this directory and these mounts; it is
     /// not started. One that differs is replaced unless it runs, or has anonymous volumes.
     fn ensure_container(
@@ -135,11 +164,11 @@ pub(crate) trait Containers: Clone + Debug + Send + Sync + 'static {
     fn watch_run(&self, application: &ApplicationName) -> Self::Watch;
 
     /// Waits until the watched container has run for the first duration, and for that no longer
-    /// than the second; one that may end may also have ended without an error.
+    /// than the second; it may also have ended in a way that `ends` allows.
     fn wait_until_steady(
         &self,
         watch: Self::Watch,
-        may_end: bool,
+        ends: Ends,
         durations: (Duration, Duration),
     ) -> impl Future<Output = Result<Steady, StepFailure>> + Send;
 

@@ -1,13 +1,13 @@
 //! The directories of the node that containers see at their mount points.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 use std::path::{Path, PathBuf};
 
 use flocker_docker::BindMount;
 use flocker_model::{
-    ApplicationName, ByteCount, ContainerFile, ContainerMount, ContainerUser, ImageReference,
-    MountPath, VolumeFill,
+    ApplicationName, ByteCount, ContainerFile, ContainerMount, ContainerUser, DeviceMapping,
+    ImageReference, MountPath, VolumeFill,
 };
 use flocker_remote::protocol::{Change, StepFailure};
 use flocker_zfs::TreeSize;
@@ -31,6 +31,8 @@ pub(crate) struct WantedDirectories<'a> {
     pub(crate) sees_top: bool,
     /// The container's mount points, outer ones first.
     pub(crate) mounts: &'a [ContainerMount],
+    /// The devices of the node that it may use.
+    pub(crate) devices: &'a BTreeSet<DeviceMapping>,
 }
 
 /// The directories of one machine.

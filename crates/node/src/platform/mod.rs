@@ -16,7 +16,7 @@ mod volumes;
 
 use std::fmt::Debug;
 
-pub(crate) use containers::{Containers, ImageProgress, Steady};
+pub(crate) use containers::{Containers, Ends, ImageProgress, Steady};
 pub(crate) use directories::{Directories, WantedDirectories};
 pub(crate) use peers::{PeerConnection, PeerSession, Peers};
 pub(crate) use routes::Routes;

@@ -1,6 +1,8 @@
 //! Applications that may end: those that are done, and those that were told to end.
 
-use flocker_model::{Deployment, RestartPolicy};
+use std::collections::BTreeMap;
+
+use flocker_model::{DependencyCondition, Deployment, RestartPolicy};
 use flocker_plan::{OutcomeKind, plan};
 
 use super::cluster::{Cluster, cluster};
@@ -41,6 +43,29 @@ async fn what_was_told_to_end_is_started_again_and_what_is_done_is_not() {
         let made = plan(&cluster(&wanted), &machines.observe().await);
         assert!(made.is_empty(), "{made}");
     }
+}
+
+#[tokio::test]
+async fn a_job_that_is_waited_for_may_fail_before_it_succeeds() {
+    let mut machines = Cluster::new(1);
+    let (node, job) = (node_name(0), application_name(0));
+    let fail = || {
+        let host = &machines.machine(&node).containers.host;
+        let mut state = host.state();
+        state.running.processes.failing.insert(job.clone());
+    };
+    fail();
+    let alone = wanted(RestartPolicy::OnFailure);
+    let made = plan(&cluster(&alone), &machines.observe().await);
+    let failure = machines.fork().drive(&made).await.unwrap_err();
+    assert!(failure.contains("right after its start"), "{failure}");
+
+    let mut awaited = alone;
+    let other = awaited.applications.get_mut(&application_name(1)).unwrap();
+    let completed = (job.clone(), DependencyCondition::Completed);
+    other.depends_on = BTreeMap::from([completed]);
+    machines.converge(&awaited).await;
+    assert!(machines.runs(&node, &application_name(1)));
 }
 
 #[tokio::test]

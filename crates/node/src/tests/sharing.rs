@@ -87,3 +87,30 @@ async fn a_missing_path_of_the_node_is_seen_before_anything_stops() {
     machines.give_host_path(&new, &path);
     machines.converge(&on(1)).await;
 }
+
+/// Both units are started at once where neither has mounted the volume.
+#[tokio::test]
+async fn owner_and_user_of_a_volume_are_made_ready_at_once() {
+    let mut machines = Cluster::new(2);
+    machines.converge(&shared(0)).await;
+    let node = node_name(0);
+    machines.cut_power(&node);
+    let [owner, user] = [0, 2].map(application_name);
+    let prepare = |application| machines.prepare(&node, application);
+    let (first, second) = tokio::join!(prepare(&owner), prepare(&user));
+    first.and(second).unwrap();
+}
+
+#[tokio::test]
+async fn docker_refuses_a_container_before_the_one_that_runs_is_stopped() {
+    let mut machines = Cluster::new(1);
+    let (node, application) = (node_name(0), application_name(0));
+    let mut wanted = deployment(1, &[Wish::at(0)]);
+    machines.converge(&wanted).await;
+    let changed = wanted.applications.get_mut(&application).unwrap();
+    changed.options.isolation.runtime = Some("runsc".parse().unwrap());
+    let made = plan(&cluster(&wanted), &machines.observe().await);
+    let failure = machines.drive(&made).await.unwrap_err();
+    assert!(failure.contains("unknown runtime runsc"), "{failure}");
+    assert!(machines.runs(&node, &application));
+}

@@ -159,6 +159,9 @@ impl Planner<'_> {
         };
         let application = name.clone();
         let step = self.add(place, Action::AwaitCompletion { application }, because);
+        if let Some(start) = progress.started {
+            self.plan.expect_completion(start);
+        }
         self.progress.entry(name.clone()).or_default().completed = Some(step);
         Some(step)
     }

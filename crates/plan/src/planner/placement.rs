@@ -276,6 +276,7 @@ impl Planner<'_> {
                 .dependencies_of(running.application)
                 .into_keys()
                 .collect(),
+            completes: false,
         };
         let why = match running.need {
             Need::Recreate => "it runs with another configuration",

@@ -246,6 +246,7 @@ impl<'a> Restorer<'a> {
             links: remembered.links.clone(),
             volume: remembered.volume,
             dependencies: remembered.dependencies.clone(),
+            completes: false,
         };
         let why = match need {
             Need::Recreate => "it runs with another configuration",

@@ -17,6 +17,7 @@ pub(super) fn remember(memory: &mut NodeMemory, action: &Action) {
             links,
             volume,
             dependencies,
+            ..
         } => {
             let remembered = RememberedApplication {
                 specification: (**specification).clone(),

@@ -179,6 +179,7 @@ fn create_unknown(goal: &Goal<'_>, mut plan: Plan) -> Made {
             links: BTreeMap::new(),
             volume: Some(Epoch::FIRST),
             dependencies: std::collections::BTreeSet::new(),
+            completes: false,
         };
         steps.push(step(created, create, &[]));
         steps.push(step(started, start, &[created]));

@@ -9,7 +9,7 @@ use flocker_model::{
 };
 use flocker_remote::protocol::Change;
 
-use crate::platform::Containers;
+use crate::platform::{Containers, Ends};
 
 /// An image that runs a shell.
 const IMAGE: &str = "flocker-test/shell:1";
@@ -101,7 +101,7 @@ async fn a_namespace_of_another_identity_is_made_anew(machine: &impl Machine) {
     let watch = containers.watch_start(name).await.unwrap();
     machine.start(name).await;
     containers
-        .wait_until_steady(watch, false, (Duration::ZERO, PATIENCE))
+        .wait_until_steady(watch, Ends::Never, (Duration::ZERO, PATIENCE))
         .await
         .unwrap();
     // Not below a process that uses it.
@@ -155,7 +155,7 @@ async fn what_runs_is_neither_replaced_nor_removed(machine: &impl Machine) {
     let watch = containers.watch_start(&name).await.unwrap();
     machine.start(&name).await;
     containers
-        .wait_until_steady(watch, false, (Duration::ZERO, PATIENCE))
+        .wait_until_steady(watch, Ends::Never, (Duration::ZERO, PATIENCE))
         .await
         .unwrap();
     assert!(runs(&observe(machine, &name).await));

@@ -12,7 +12,7 @@ use flocker_docker::{
 };
 use flocker_model::{
     ApplicationName, CheckOrigin, ContainerSpecification, ContainerStatus, Digest, Health,
-    ImageDetails, ImageId, ImageName, ImageReference, NetworkIdentity, RegistryAnswer,
+    ImageDetails, ImageId, ImageName, ImageReference, MountPath, NetworkIdentity, RegistryAnswer,
     RegistryLogins, UnitState,
 };
 use flocker_remote::protocol::{Change, StepFailure};
@@ -20,7 +20,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _};
 
 use super::{Host, State, changed};
 use crate::failure::failure_of;
-use crate::platform::{Containers, ImageProgress, Steady};
+use crate::platform::{Containers, Ends, ImageProgress, Steady};
 
 /// The bridge's address.
 const GATEWAY: Ipv4Addr = Ipv4Addr::new(172, 20, 0, 1);
@@ -71,6 +71,8 @@ pub(crate) struct Processes {
     /// Those whose health check passed since they were started.
     checked: BTreeSet<ApplicationName>,
     namespaces: BTreeMap<ApplicationName, (u32, Ipv4Addr)>,
+    /// Those whose next attempt ends with an error at once.
+    pub(in crate::tests) failing: BTreeSet<ApplicationName>,
     /// Containers of somebody else that write to the machine's directories.
     pub(crate) writers: Vec<Writer>,
 }
@@ -148,6 +150,12 @@ impl State {
             ));
         }
         let processes = &mut self.running.processes;
+        if processes.failing.contains(application) {
+            if let Some(container) = self.disk.docker.applications.get_mut(application) {
+                container.exit_code = 1;
+            }
+            return Ok(());
+        }
         processes.applications.insert(application.clone());
         processes.checked.remove(application);
         Ok(())
@@ -219,6 +227,14 @@ impl State {
 #[derive(Debug, Clone)]
 pub(crate) struct FakeContainers {
     pub(crate) host: Host,
+}
+
+/// Refuses a container with a runtime, of which this Docker has none.
+fn accept(specification: &ContainerSpecification) -> Result<(), StepFailure> {
+    match &specification.options.isolation.runtime {
+        Some(runtime) => Err(failure_of(format!("unknown runtime {runtime}"))),
+        None => Ok(()),
+    }
 }
 
 /// Writes an image as an archive.
@@ -377,6 +393,14 @@ impl Containers for FakeContainers {
         Ok(Vec::new())
     }
 
+    async fn try_container(
+        &self,
+        specification: &ContainerSpecification,
+        _targets: &[MountPath],
+    ) -> Result<(), StepFailure> {
+        self.host.act(|_| accept(specification)).await
+    }
+
     async fn ensure_container(
         &self,
         specification: &ContainerSpecification,
@@ -393,6 +417,7 @@ impl Containers for FakeContainers {
             if !docker.images.contains_key(&specification.image.identity()) {
                 return Err(failure_of("its image is not here"));
             }
+            accept(specification)?;
             let container = Application {
                 id: docker.next_id(),
                 image: specification.image.clone(),
@@ -472,15 +497,15 @@ impl Containers for FakeContainers {
     async fn wait_until_steady(
         &self,
         watch: ApplicationName,
-        may_end: bool,
+        ends: Ends,
         _durations: (Duration, Duration),
     ) -> Result<Steady, StepFailure> {
         let waited = self.host.act(|state| {
             let container = state.disk.docker.applications.get(&watch);
-            let has_ended = container.is_some_and(|container| container.exit_code == 0);
+            let may_end = container.is_some_and(|container| ends.allow(container.exit_code == 0));
             if state.running.processes.runs(&watch) {
                 Ok(Steady::Runs)
-            } else if may_end && has_ended {
+            } else if may_end {
                 Ok(Steady::HasEnded)
             } else {
                 Err(failure_of("it ended right after its start"))
@@ -514,6 +539,13 @@ impl Containers for FakeContainers {
     ) -> Result<(), StepFailure> {
         let waited = self.host.act(|state| {
             if state.end_container(application) {
+                state.running.units.set(application, UnitState::Inactive);
+            }
+            if state.running.processes.failing.remove(application)
+                && let Some(container) = state.disk.docker.applications.get_mut(application)
+            {
+                // The next attempt succeeds.
+                container.exit_code = 0;
                 state.running.units.set(application, UnitState::Inactive);
             }
             match state.disk.docker.applications.get(application) {

@@ -70,7 +70,13 @@ impl OwnedVolume for FakeOwned {
         if is_obstructed {
             return Err(failure_of("files are in the volume's place"));
         }
+        // Others may do as much meanwhile as they could on a machine.
+        tokio::task::yield_now().await;
+        let was_mounted = self.copy.mounted.is_some();
         self.act(|dataset| {
+            if dataset.is_mounted && !was_mounted {
+                return Err(failure_of("the volume's directory is not empty"));
+            }
             dataset.mount();
             Ok(())
         })
