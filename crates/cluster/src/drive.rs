@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use flocker_failpoint::reach;
-use flocker_model::{ApplicationName, ImportContent, Look, NodeName, NodeObservation};
+use flocker_model::{ApplicationName, Look, NodeName, NodeObservation};
 use flocker_plan::{Action, ImageSource, NodeNote, Plan, Step};
 use flocker_remote::protocol::{Change, Event, LockHolder, Request, StepDone, StepFailure};
 use tokio::sync::mpsc;
@@ -124,21 +124,7 @@ impl Driver<'_> {
             });
             return Ok(());
         }
-        if let Action::ImportVolume {
-            application,
-            epoch,
-            content,
-            deployment,
-        } = &action
-            && let ImportContent::Stream(file) = content
-        {
-            let import = StreamImport {
-                application: application.clone(),
-                epoch: *epoch,
-                content: content.clone(),
-                deployment: deployment.clone(),
-                file: file.clone(),
-            };
+        if let Some(import) = StreamImport::of(&action) {
             let upload = Upload {
                 connection: session.connection().clone(),
                 node: step.node.clone(),

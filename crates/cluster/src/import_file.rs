@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use flocker_failpoint::reach;
 use flocker_model::{ApplicationName, DeploymentId, Epoch, ImportContent, NodeName};
-use flocker_plan::StepId;
+use flocker_plan::{Action, StepId};
 use flocker_remote::protocol::{Change, Event, LivingWriter, Progress, StepDone};
 use flocker_remote::ssh::{CommandError, Connection};
 use thiserror::Error;
@@ -50,6 +50,31 @@ pub(crate) struct StreamImport {
     pub(crate) deployment: Option<DeploymentId>,
     /// The file of this machine that has it.
     pub(crate) file: String,
+}
+
+impl StreamImport {
+    /// Reads an action; `None` for one that needs no stream of this machine.
+    pub(crate) fn of(action: &Action) -> Option<Self> {
+        let Action::ImportVolume {
+            application,
+            epoch,
+            content,
+            deployment,
+        } = action
+        else {
+            return None;
+        };
+        let ImportContent::Stream(file) = content else {
+            return None;
+        };
+        Some(Self {
+            application: application.clone(),
+            epoch: *epoch,
+            content: content.clone(),
+            deployment: deployment.clone(),
+            file: file.clone(),
+        })
+    }
 }
 
 /// A stream of this machine that is sent to a node.

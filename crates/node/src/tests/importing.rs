@@ -3,9 +3,7 @@
 use std::collections::BTreeSet;
 
 use flocker_docker::Writer;
-use flocker_model::{
-    Deployment, Epoch, ImportContent, ImportPart, SnapshotGuid, VolumeCopy, VolumeRole,
-};
+use flocker_model::{Epoch, ImportContent, ImportPart, SnapshotGuid, VolumeCopy, VolumeRole};
 use flocker_plan::{
     BlockedKind, Exporting, Importing, Plan, WhyNotImported, is_imported, plan, plan_exporting,
     plan_importing,

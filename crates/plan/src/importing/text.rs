@@ -103,20 +103,11 @@ impl fmt::Display for NotImported {
             WhyNotImported::NotLost { node } => {
                 write!(formatter, "{node} is not lost; it answers")
             }
-            WhyNotImported::ImportedBefore { node, from, taken } => {
-                write!(
-                    formatter,
-                    "an import from {from} has made the volume on {node} before"
-                )?;
-                match taken {
-                    Some(taken) => write!(
-                        formatter,
-                        "; its first snapshot is of {}",
-                        render_utc(*taken)
-                    ),
-                    None => Ok(()),
-                }
-            }
+            WhyNotImported::ImportedBefore { node, from, taken } => write!(
+                formatter,
+                "an import from {from} has made the volume on {node} before{}",
+                first_snapshot(*taken)
+            ),
             WhyNotImported::VolumeExists { copy } => {
                 write!(formatter, "the volume exists; there is {copy}")
             }
@@ -145,4 +136,11 @@ impl fmt::Display for NotImported {
             },
         }
     }
+}
+
+/// Says when a volume's first snapshot was taken, in seconds since 1970, if that is known.
+fn first_snapshot(taken: Option<u64>) -> String {
+    taken.map_or_else(String::new, |taken| {
+        format!("; its first snapshot is of {}", render_utc(taken))
+    })
 }

@@ -80,7 +80,10 @@ fn set_aside(cluster: &Cluster, node: &str) -> Result<Plan, String> {
 /// A node that has imported the volume.
 fn imported() -> Cluster {
     let mut cluster = Cluster::new(2);
-    cluster.finish(&import(&cluster, "1", &["stream:-"]).unwrap());
+    match import(&cluster, "1", &["stream:-"]) {
+        Ok(plan) => cluster.finish(&plan),
+        Err(refusal) => panic!("{refusal}"),
+    }
     cluster
 }
 
@@ -155,7 +158,7 @@ fn the_only_volume_is_set_aside_only_as_an_unused_import() {
     type Change<'a> = &'a dyn Fn(&mut Cluster);
     let changes: [(&str, Change<'_>); 4] = [
         ("made by a deploy", &|cluster| {
-            cluster.copy("1", "db").import = None
+            cluster.copy("1", "db").import = None;
         }),
         ("of a later epoch", &|cluster| {
             cluster.copy("1", "db").role = VolumeRole::Owned { epoch: Epoch(3) };
