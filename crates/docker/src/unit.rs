@@ -170,13 +170,7 @@ pub fn render_unit(unit: &UnitSpecification) -> String {
         RestartPolicy::OnFailure | RestartPolicy::OnFailureUpTo(_) => "on-failure",
         RestartPolicy::Never => "no",
     };
-    let start_limit = match unit.restart {
-        RestartPolicy::OnFailureUpTo(restarts) => {
-            let starts = u32::from(restarts.get()) + 1;
-            format!("StartLimitIntervalSec={COUNTED}\nStartLimitBurst={starts}")
-        }
-        _ => "StartLimitIntervalSec=0".to_owned(),
-    };
+    let start_limit = start_limit(unit.restart);
     let ForgetStarts {
         before_prepare,
         at_stop,
@@ -222,6 +216,17 @@ SyslogIdentifier={application}
 ",
         documentation = env!("CARGO_PKG_REPOSITORY"),
     )
+}
+
+/// Returns the lines that limit how often systemd starts a unit.
+fn start_limit(restart: RestartPolicy) -> String {
+    match restart {
+        RestartPolicy::OnFailureUpTo(restarts) => {
+            let starts = u32::from(restarts.get()) + 1;
+            format!("StartLimitIntervalSec={COUNTED}\nStartLimitBurst={starts}")
+        }
+        _ => "StartLimitIntervalSec=0".to_owned(),
+    }
 }
 
 /// Quotes an argument of an `Exec…=` line: spaces, quotes, specifiers and variables.

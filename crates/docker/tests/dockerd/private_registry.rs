@@ -257,7 +257,9 @@ async fn a_stale_login_does_not_keep_a_public_image_away() {
     let registry = format!("localhost:{}", start_registry(process, Access::Public));
     let image: ImageReference = format!("{registry}/public/image:1").parse().unwrap();
     let stale = login(&registry, "stale");
-    let answers = docker.ask_registries(&[image.clone()], &stale).await;
+    let answers = docker
+        .ask_registries(std::slice::from_ref(&image), &stale)
+        .await;
     let answer = &answers[&image.identity()];
     assert!(matches!(answer, RegistryAnswer::Has { .. }), "{answer:?}");
     docker.pull_image(&image, &stale, |_| {}).await.unwrap();

@@ -31,7 +31,8 @@ pub(super) async fn pull(
     };
     let pulled = machine.containers.pull_image(image, logins, tell).await;
     pulled.map_err(|failure| {
-        let hint = if failure.causes.iter().any(|cause| is_about_a_login(cause)) {
+        let mut said = std::iter::once(&failure.message).chain(&failure.causes);
+        let hint = if said.any(|text| is_about_a_login(text)) {
             about_login(image)
         } else {
             format!(
