@@ -81,7 +81,7 @@ impl Migration<'_> {
         self.export_and_import_again().await?;
         let name = "no Docker volume is left once its owner removes it";
         self.check(name, async {
-            let remove = "docker rm old-site && docker volume rm old-site";
+            let remove = "docker rm --volumes old-site && docker volume rm old-site";
             self.site.check(Place::First.node(), remove).await?;
             self.expect_no_docker_volumes().await
         })
