@@ -1,7 +1,7 @@
 //! A Compose file of `examples/` is deployed as it is, and what it describes moves.
 //!
 //! Registries are out of reach of the nodes, so that the images' names are replaced by those of images
-//! with the same configuration.
+//! with the same configuration. The nodes have one processor, and Docker refuses a limit above that.
 
 use std::fs;
 use std::path::PathBuf;
@@ -31,10 +31,11 @@ const FILES: [(&str, &str); 3] = [
     ),
 ];
 
-/// The images in the file, and those that the lab has in their place.
-const IMAGES: [(&str, &str); 2] = [
+/// What the file has, and what fits the lab.
+const REPLACED: [(&str, &str); 3] = [
     ("wordpress:6-apache", "flocker/wordpress"),
     ("mariadb:11", "flocker/mariadb"),
+    ("cpus: '1.5'", "cpus: '1.0'"),
 ];
 
 /// The external port of the site.
@@ -43,10 +44,10 @@ const PORT: u16 = 8080;
 /// Where visitors' files are.
 const UPLOADS: &str = "/var/www/html/wp-content/uploads";
 
-/// Replaces the images' names.
-fn with_our_images(text: &str) -> String {
+/// Makes a file fit the lab.
+fn fitted(text: &str) -> String {
     let mut text = text.to_owned();
-    for (theirs, ours) in IMAGES {
+    for (theirs, ours) in REPLACED {
         text = text.replace(theirs, ours);
     }
     text
@@ -124,7 +125,7 @@ impl Migration<'_> {
         let (one, other) = (self.layouts.first, self.layouts.second);
         let deployment = render_deployment(&[(one, first), (other, second)]);
         let mut files = vec![("deployment.yml", deployment)];
-        files.extend(FILES.map(|(name, text)| (name, with_our_images(text))));
+        files.extend(FILES.map(|(name, text)| (name, fitted(text))));
         for (name, text) in files {
             let path = directory.join(name);
             fs::create_dir_all(&directory)
@@ -185,10 +186,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_image_is_replaced() {
+    fn everything_is_replaced() {
         let (_, compose) = FILES[0];
-        let ours = with_our_images(compose);
-        for (theirs, image) in IMAGES {
+        let ours = fitted(compose);
+        for (theirs, image) in REPLACED {
             assert!(
                 compose.contains(theirs) && !ours.contains(theirs),
                 "{theirs}"
