@@ -376,6 +376,7 @@ LAYERS = {
                 "php8.4-cli",
                 "php8.4-common",
                 "php8.4-mysql",
+                "tzdata",
                 "wordpress",
             ],
             dropped=(
@@ -385,6 +386,8 @@ LAYERS = {
                 "usr/lib/*/libpcre2-posix*",
                 "usr/lib/*/ossl-modules/*",
                 "usr/lib/php/*",
+                "usr/share/zoneinfo/right/*",
+                "usr/share/zoneinfo/posix/*",
                 "usr/share/wordpress/.htaccess",
                 "usr/share/wordpress/wp-config*",
                 "usr/share/wordpress/wp-includes/certificates/*",
