@@ -51,7 +51,7 @@ impl Migration<'_> {
 
     /// The file is as it was asked for, and neither secret is in any file of the other node.
     async fn expect_only_on(&self, place: Place) -> Result<(), Failure> {
-        let read = "stat --format \"%u %a\" /etc/keeper/key && cat /etc/keeper/key";
+        let read = "stat -c \"%u %a\" /etc/keeper/key && cat /etc/keeper/key";
         let file = self.inside(place, "keeper", read).await?;
         expect(
             file.trim_end() == format!("65534 444\n{KEY}"),
