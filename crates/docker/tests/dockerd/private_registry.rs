@@ -1,7 +1,7 @@
 //! A registry that gives images to its users alone.
 
 use std::fs::File;
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{BufRead as _, BufReader, ErrorKind, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::sync::Arc;
@@ -28,7 +28,7 @@ enum Access {
     Public,
 }
 
-/// What the registry serves: one image with one empty layer.
+/// The content of the registry: one image with one empty layer.
 struct Content {
     access: Access,
     manifest: Vec<u8>,
@@ -160,24 +160,26 @@ fn login(registry: &str, password: &str) -> RegistryLogins {
 
 /// Tells whether a file below a directory has `text` in it.
 fn has(directory: &Path, text: &str) -> bool {
-    std::fs::read_dir(directory)
-        .unwrap()
-        .flatten()
-        .any(|entry| {
-            let path = entry.path();
-            let kind = entry.file_type().unwrap();
-            if kind.is_dir() {
-                return has(&path, text);
-            }
-            let bytes = if kind.is_file() {
-                std::fs::read(&path)
-            } else {
-                Ok(Vec::new())
-            };
-            let bytes = bytes.unwrap_or_default();
-            let mut windows = bytes.windows(text.len());
-            windows.any(|window| window == text.as_bytes())
-        })
+    let entries = match std::fs::read_dir(directory) {
+        // Containers of other tests come and go meanwhile.
+        Err(error) if error.kind() == ErrorKind::NotFound => return false,
+        entries => entries.unwrap(),
+    };
+    entries.flatten().any(|entry| {
+        let path = entry.path();
+        let kind = entry.file_type().unwrap();
+        if kind.is_dir() {
+            return has(&path, text);
+        }
+        let bytes = if kind.is_file() {
+            std::fs::read(&path)
+        } else {
+            Ok(Vec::new())
+        };
+        let bytes = bytes.unwrap_or_default();
+        let mut windows = bytes.windows(text.len());
+        windows.any(|window| window == text.as_bytes())
+    })
 }
 
 #[tokio::test]
