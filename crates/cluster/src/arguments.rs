@@ -184,10 +184,11 @@ pub(crate) struct Convert {
 /// The options of `deploy` and `plan`.
 #[derive(Debug, Args)]
 pub(crate) struct Deploy {
-    /// What to run: images, volumes, routes and links of each application. A Compose file or a file
-    /// of an earlier release is taken, too, and the two files may come in either order.
+    /// The file that says what to run: images, volumes, routes and links of each application. A
+    /// Compose file or a file of an earlier release is taken, too, and the two files may come in
+    /// either order.
     pub(crate) application_config: PathBuf,
-    /// Where to run it: the applications of each node.
+    /// The file that says where to run it: the applications of each node.
     pub(crate) deployment_config: PathBuf,
     /// Streams images from this archive, made by `docker save`, to nodes that lack them. May be
     /// given several times. This machine's own Docker needs no option: it gives the images that

@@ -143,7 +143,7 @@ impl ExportFile {
                 Ok(copied)
             }
             Self::New(path) => {
-                // What an interrupted export left is written again.
+                // The part that an interrupted export left is overwritten.
                 let mut file = File::create(Self::partial(path)).await?;
                 let copied = copy_counted(stream, &mut file, (&what, tell)).await?;
                 file.flush().await?;

@@ -23,7 +23,7 @@ const REPORT_EVERY: u64 = 4 << 20;
 /// How much is read and sent at once, in bytes.
 const CHUNK: usize = 256 * 1024;
 
-/// What stands for standard input.
+/// The name of standard input.
 const STANDARD_INPUT: &str = "-";
 
 /// A stream was not imported.
@@ -42,7 +42,7 @@ pub(crate) enum ImportFileError {
     Upload(#[from] CommandError),
 }
 
-/// What a stream is to become.
+/// The volume that a stream becomes.
 pub(crate) struct StreamImport {
     pub(crate) application: ApplicationName,
     pub(crate) epoch: Epoch,
@@ -104,7 +104,7 @@ impl Upload {
     }
 
     fn say(&self, event: Event) {
-        // Nobody listens any more when the command has ended.
+        // The command may have ended meanwhile.
         let _ = self
             .local
             .send((self.node.clone(), Incoming::Event(Box::new(event))));

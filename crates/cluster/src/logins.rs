@@ -43,7 +43,7 @@ struct Entry {
     identitytoken: Option<Secret>,
 }
 
-/// What a helper prints.
+/// The output of a helper.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Helped {
@@ -140,7 +140,7 @@ fn host_of(server: &str) -> &str {
     rest.split('/').next().unwrap_or(rest)
 }
 
-/// Asks the program that keeps the logins. It fails where there is none for the server.
+/// Asks the program that keeps the logins; `None` if it has none for the server.
 async fn ask_helper(helper: &str, server: &str) -> Option<RegistryLogin> {
     ask_program(&format!("docker-credential-{helper}"), server).await
 }

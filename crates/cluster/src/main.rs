@@ -5,6 +5,7 @@ mod arguments;
 mod asking;
 mod beside;
 mod convert;
+mod decision;
 mod deploy;
 mod docker_endpoint;
 mod drive;

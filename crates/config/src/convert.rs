@@ -27,7 +27,7 @@ pub struct Converted {
 /// Writes files of any kind that is known as files of ours: at most one application configuration and
 /// one deployment configuration, in any order. Reading them gives the same deployment.
 ///
-/// What had to be decided is said in comments. Values of variables are written out, those of passwords
+/// Comments say each decision. Values of variables are written out, those of passwords
 /// too.
 ///
 /// # Errors

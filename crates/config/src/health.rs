@@ -88,7 +88,7 @@ pub(crate) fn read_health_check(
     })
 }
 
-/// What stands in `test`.
+/// The value of `test`.
 enum Test {
     Run {
         test: CheckTest,

@@ -1,4 +1,4 @@
-//! What a Compose file says as a whole: whose data it is, which files are meant, and what is left out.
+//! Tests of whole Compose files: whose data it is, which files are meant, and what is left out.
 
 use std::collections::BTreeMap;
 

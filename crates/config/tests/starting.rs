@@ -225,7 +225,7 @@ d: {image: x}
     insta::assert_snapshot!(read(file, &[]).unwrap_err());
 }
 
-/// What sees a volume is started after what has it.
+/// An application that sees a volume is started after the one that has it.
 #[test]
 fn a_volume_that_is_seen_is_part_of_a_circle() {
     let file = "\

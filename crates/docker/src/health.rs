@@ -1,4 +1,4 @@
-//! What the health check of a container says, and waiting for it.
+//! The result of a container's health check, and waiting for it.
 
 use std::fmt::Write as _;
 use std::time::Duration;

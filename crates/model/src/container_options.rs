@@ -40,7 +40,7 @@ pub struct ContainerOptions {
     /// How much it may use.
     #[serde(default, skip_serializing_if = "is_default")]
     pub limits: LimitOptions,
-    /// What it may see and do.
+    /// Its rights, and the devices that it sees.
     #[serde(default, skip_serializing_if = "is_default")]
     pub isolation: IsolationOptions,
     /// Its names, and where it looks names up.

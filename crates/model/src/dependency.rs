@@ -1,4 +1,4 @@
-//! What one application waits for another to do before it starts.
+//! The condition on which one application waits for another before it starts.
 
 use serde::{Deserialize, Serialize};
 

@@ -23,7 +23,7 @@ pub enum HealthCheck {
 /// not say either is Docker's own.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct CheckSettings {
-    /// What is run.
+    /// The test that is run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub test: Option<CheckTest>,
     /// How long after one check the next is made.
@@ -43,7 +43,7 @@ pub struct CheckSettings {
     pub start_interval: Option<CheckPeriod>,
 }
 
-/// What a health check runs in the container.
+/// The test that a health check runs in the container.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum CheckTest {

@@ -2,6 +2,7 @@
 
 mod alias;
 mod grammar;
+mod id;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -10,6 +11,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 pub use grammar::{ImageProblem, InvalidImage};
+pub use id::{ImageId, short_digest};
 
 /// The registry of names that have none.
 const DEFAULT_REGISTRY: &str = "docker.io";
@@ -226,33 +228,6 @@ impl From<ImageName> for String {
 impl fmt::Display for ImageName {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.pad(&self.0)
-    }
-}
-
-/// The identity of an image's content, as Docker reports it (`sha256:…`).
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct ImageId(pub String);
-
-impl ImageId {
-    /// Returns as much of it as people need to tell images apart.
-    pub fn short(&self) -> &str {
-        short_digest(&self.0)
-    }
-}
-
-/// How many digits of a digest people are shown, as Docker does.
-const SHOWN_DIGITS: usize = 12;
-
-/// Cuts a digest short for people.
-pub fn short_digest(digest: &str) -> &str {
-    const ALGORITHM: &str = "sha256:";
-    if digest.starts_with(ALGORITHM) {
-        digest
-            .get(..ALGORITHM.len() + SHOWN_DIGITS)
-            .unwrap_or(digest)
-    } else {
-        digest
     }
 }
 

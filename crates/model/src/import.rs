@@ -9,9 +9,9 @@ use thiserror::Error;
 
 use crate::DirectoryName;
 
-/// What begins a source that is a Docker volume.
+/// The beginning of a source that is a Docker volume.
 const DOCKER_VOLUME: &str = "docker-volume:";
-/// What begins a source that is a stream of `zfs send`.
+/// The beginning of a source that is a stream of `zfs send`.
 const STREAM: &str = "stream:";
 
 /// A directory tree of a node.

@@ -6,6 +6,7 @@ mod application;
 mod container_file;
 mod container_mount;
 mod container_options;
+mod container_specification;
 mod dependency;
 mod deployment;
 mod digest;
@@ -37,9 +38,7 @@ mod time;
 mod units;
 mod volume;
 
-pub use application::{
-    Application, ContainerSpecification, Link, VolumeLayout, VolumeSpecification,
-};
+pub use application::{Application, Link, VolumeLayout, VolumeSpecification};
 pub use container_file::{ContainerFile, FileContents, FileMode};
 pub use container_mount::{ContainerMount, DIRECTORIES_MARKER, MountSource, VolumeFill};
 pub use container_options::{
@@ -49,6 +48,7 @@ pub use container_options::{
     NamespaceMode, NetworkIdentity, NetworkSysctl, ProcessOptions, ResolverOption, RuntimeName,
     SearchDomain, SecurityOption, TmpfsOptions, Ulimit, UlimitName, Upmost, WorkingDirectory,
 };
+pub use container_specification::ContainerSpecification;
 pub use dependency::DependencyCondition;
 pub use deployment::{AppliedDeployment, Deployment, DeploymentId};
 pub use digest::Digest;

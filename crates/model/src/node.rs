@@ -113,7 +113,7 @@ pub enum ContainerStatus {
     Running {
         /// Since when, as Docker writes it (RFC 3339).
         since: String,
-        /// What its health check says.
+        /// The result of its health check.
         health: Health,
     },
     /// It exists and does not run.

@@ -12,7 +12,7 @@ use serde::{Serialize, Serializer};
 
 use crate::Port;
 
-/// What a port is a port of.
+/// The protocol of a port.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, serde::Deserialize,
 )]

@@ -1,4 +1,4 @@
-//! What a registry of images wants to know of somebody who pulls.
+//! The login that a registry of images asks for.
 
 use std::collections::BTreeMap;
 

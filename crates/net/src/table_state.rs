@@ -63,7 +63,7 @@ pub(crate) struct SetState {
 pub(crate) struct ElementState {
     /// The last key of a range; empty for a single one.
     pub(crate) end: Vec<u8>,
-    /// What a map has for it; empty in sets.
+    /// Its value in a map; empty in sets.
     pub(crate) data: Vec<u8>,
 }
 

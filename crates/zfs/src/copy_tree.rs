@@ -53,7 +53,7 @@ pub enum CopyTreeError {
 /// Makes the directory `into` a copy of the directory `from`, the directory itself included, and
 /// compares the two. `tell` is told how many bytes were copied.
 ///
-/// What `into` has and `from` has not is removed.
+/// Entries of `into` that `from` lacks are removed.
 ///
 /// # Errors
 /// Fails when anything cannot be copied, or when the source was written to meanwhile.

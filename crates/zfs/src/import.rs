@@ -90,13 +90,13 @@ pub struct Importing {
     path: PathBuf,
 }
 
-/// What is at the place of a volume that is to be imported.
+/// The dataset at the place of a volume that is to be imported.
 pub(crate) enum ImportPlace {
     /// The volume, as the same import has made it.
     Finished,
     /// All of it, but for its name.
     Whole,
-    /// What an earlier attempt left.
+    /// A part that an earlier attempt left.
     Partial,
     /// Nothing.
     Empty,

@@ -1,4 +1,4 @@
-//! What a service depends on.
+//! `depends_on` of a service.
 
 use crate::adopt::project::Service;
 use crate::source::Span;

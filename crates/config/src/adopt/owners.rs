@@ -89,7 +89,7 @@ fn groups<'d>(all: &BTreeMap<&'d Data, Users>) -> Vec<Vec<&'d Data>> {
     groups.into_values().collect()
 }
 
-/// What the services are for each other.
+/// The relations between services.
 struct Relations {
     /// The services that each service depends on, those behind them included.
     needed: Vec<BTreeSet<usize>>,

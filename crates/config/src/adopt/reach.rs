@@ -81,7 +81,7 @@ pub(crate) fn link_services(
     }
 }
 
-/// What one service reaches.
+/// The services that one service reaches.
 struct Reached<'p> {
     service: &'p Service,
     /// The ports at which it answers itself.

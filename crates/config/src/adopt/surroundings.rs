@@ -23,7 +23,7 @@ pub trait Surroundings {
     fn files(&self, beside: &str, path: &str) -> Vec<String>;
 }
 
-/// What is at a path of the operator's machine.
+/// The kind of entry at a path of the operator's machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PathKind {
     /// A file, with its permissions and the numbers of its user and group.

@@ -1,4 +1,4 @@
-//! What a container may see and do.
+//! The rights of a container, and the devices that it sees.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,4 +1,4 @@
-//! What a container may see and do.
+//! The rights of a container, and the devices that it sees.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,7 +8,7 @@ use super::checked::checked_text;
 use super::devices::{CdiDevice, DeviceMapping, DeviceRule, GpuRequest};
 use crate::MountPath;
 
-/// What a container may see and do.
+/// The rights of a container, and the devices that it sees.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct IsolationOptions {
     /// Device files of the node.

@@ -121,7 +121,7 @@ pub(crate) const DESTINATION: &[KeyPart] = &[KeyPart::Destination];
 /// Looking a part of a packet up in a set or map.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Lookup {
-    /// What is looked up.
+    /// The key that is looked up.
     pub(crate) key: &'static [KeyPart],
     /// The set or map.
     pub(crate) set: &'static str,

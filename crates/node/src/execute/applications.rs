@@ -97,7 +97,7 @@ pub(super) async fn start(
     let volume = record.volume;
     let tell = |what: &str| {
         let what = format!("{what} {name}");
-        // Nobody may be listening any more.
+        // The receiver may have ended.
         let _ = progress.send(Progress {
             what,
             done: 0,

@@ -22,7 +22,7 @@ pub(super) async fn pull(
     let what = format!("pull {image}");
     let tell = |(done, total): ImageProgress| {
         let total = (total.get() > 0).then_some(total.get());
-        // Nobody may be listening any more.
+        // The receiver may have ended.
         let _ = progress.send(Progress {
             what: what.clone(),
             done: done.get(),

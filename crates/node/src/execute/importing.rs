@@ -43,7 +43,7 @@ pub(super) async fn import(
     let size = check_room(machine, &new.application, &sources).await?;
     let what = format!("copy {content}");
     let tell = move |done: ByteCount| {
-        // Nobody may be listening any more.
+        // The receiver may have ended.
         let _ = progress.send(Progress {
             what: what.clone(),
             done: done.get(),

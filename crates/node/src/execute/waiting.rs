@@ -71,7 +71,7 @@ pub(super) async fn await_completion(
 
 /// Says what is waited for.
 fn tell(progress: &ProgressSender, what: String) {
-    // Nobody may be listening any more.
+    // The receiver may have ended.
     let _ = progress.send(Progress {
         what,
         done: 0,

@@ -14,7 +14,8 @@ use flocker_model::{ContainerFile, Digest, MountPath};
 use flocker_remote::protocol::{Change, StepFailure};
 
 use super::changed;
-use super::directories::{UNFINISHED, make, make_all, remove_left_over};
+use super::directories::UNFINISHED;
+use super::entries::{make, make_all, remove_left_over};
 use crate::failure::OrFailure as _;
 
 type Files = BTreeMap<MountPath, ContainerFile>;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use flocker_model::ApplicationName;
 use flocker_remote::protocol::StepFailure;
 
-use super::directories::is_directory_all_the_way;
+use super::entries::is_directory_all_the_way;
 use super::host_paths::check_host_path;
 use crate::failure::failure_of;
 

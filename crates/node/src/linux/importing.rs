@@ -6,7 +6,7 @@ use flocker_model::ByteCount;
 use flocker_remote::protocol::StepFailure;
 use flocker_zfs::{TreeSize, copy_tree, measure_tree};
 
-use super::directories::{is_directory, make};
+use super::entries::{is_directory, make};
 use super::marker::write_marker;
 use crate::failure::{OrFailure as _, failure_of};
 use crate::import_source::ImportSource;

@@ -3,6 +3,7 @@
 
 mod containers;
 mod directories;
+mod entries;
 mod files;
 mod given;
 mod host_paths;

@@ -12,7 +12,7 @@ use super::wish::{Wish, application_name, deployment, node_name};
 
 const NODES: usize = 2;
 
-/// What only one application is given, in its environment and in a file.
+/// Secrets of one application, in its environment and in a file.
 fn secrets_of(index: usize) -> [String; 2] {
     [
         format!("environment-xyzzy-{index}"),

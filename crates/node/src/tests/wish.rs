@@ -147,7 +147,7 @@ pub(super) fn deployment(nodes: usize, wishes: &[Wish]) -> Deployment {
     deployment
 }
 
-/// What an application waits for: the one before it.
+/// The application before this one, for which it waits.
 fn dependency(wishes: &[Wish], index: usize) -> Option<(ApplicationName, DependencyCondition)> {
     let before = index.checked_sub(1).filter(|_| wishes[index].dependent)?;
     let condition = if wishes[before].once {

@@ -1,4 +1,4 @@
-//! What must hold of the order of starts.
+//! Rules for the order of starts.
 
 use flocker_model::{ApplicationName, DependencyCondition, Deployment, Observed, RestartPolicy};
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use flocker_model::ApplicationName;
 
-/// What leads from an application to others.
+/// The edges from an application to others.
 type Edges<'e, 'a> = dyn Fn(&ApplicationName) -> Vec<&'a ApplicationName> + 'e;
 
 /// Puts applications in an order in which all that one depends on comes before it. What its links lead

@@ -1,4 +1,4 @@
-//! What becomes of data that is brought in or taken out.
+//! Scenarios of data that is brought in or taken out.
 
 use std::collections::BTreeMap;
 

@@ -306,7 +306,7 @@ impl Run<'_> {
             Some(Mutation::ForgetASharer) => {
                 let yielded = world.act(node, action, yields);
                 if let Action::StopApplication { application, .. } = action {
-                    // Nobody looks whether another sees it.
+                    // The mistake: no look at others that see it.
                     set_mounted(world, (node, application), None);
                 }
                 yielded

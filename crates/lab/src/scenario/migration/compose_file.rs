@@ -31,7 +31,7 @@ const FILES: [(&str, &str); 3] = [
     ),
 ];
 
-/// What the file has, and what fits the lab.
+/// Text of the file, and the text that fits the lab.
 const REPLACED: [(&str, &str); 3] = [
     ("wordpress:6-apache", "flocker/wordpress"),
     ("mariadb:11", "flocker/mariadb"),

@@ -51,7 +51,7 @@ enum Way {
     Connection,
 }
 
-/// What comes of a question.
+/// The result of a question.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Answer {
     /// An answer.
@@ -227,7 +227,7 @@ impl super::super::clients::Clients<'_> {
         let connect = r#"exec 3<>"/dev/tcp/$0/$1""#;
         let arguments = ["5", "bash", "-c", connect, &host, &number];
         let output = self.run("timeout", &arguments).await?;
-        // What `timeout` exits with when it had to end the command.
+        // The status with which `timeout` exits when it had to end the command.
         expect(
             output.status.code() == Some(124),
             format!("no answer at all from {address}:{port}"),

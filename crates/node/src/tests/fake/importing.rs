@@ -14,10 +14,10 @@ use super::volumes::{FakeVolumes, stale};
 use crate::failure::failure_of;
 use crate::platform::Volumes as _;
 
-/// What every directory tree outside of Flocker has in it.
+/// The content of every directory tree outside of Flocker.
 pub(crate) const IMPORTED: &[u8] = b"imported;";
 
-/// What is at the place of an import.
+/// The state of the place of an import.
 enum Found {
     Finished,
     Partial,
