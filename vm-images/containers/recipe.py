@@ -362,6 +362,7 @@ LAYERS = {
         ),
         Layer(name="slow-stop", packages=[], directories={"var/lib/slow-stop": 0o777}),
         Layer(name="echo", packages=[]),
+        Layer(name="miniflux", packages=["miniflux"], dropped=("etc/*", "usr/share/*")),
         Layer(
             name="wordpress",
             packages=[
@@ -535,5 +536,13 @@ IMAGES = [
         environment={"PHP_CLI_SERVER_WORKERS": "2"},
         volumes=["/var/www/html"],
         working_directory="/var/www/html",
+    ),
+    Image(
+        name="miniflux",
+        layers=["base", "miniflux"],
+        user="65534",
+        entrypoint=["/usr/bin/miniflux"],
+        ports=[8080],
+        environment={"LISTEN_ADDR": "0.0.0.0:8080"},
     ),
 ]

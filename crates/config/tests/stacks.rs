@@ -84,6 +84,11 @@ fn mastodon_is_taken_as_it_is() {
 }
 
 #[test]
+fn miniflux_is_taken_as_it_is() {
+    check("miniflux");
+}
+
+#[test]
 fn nextcloud_is_taken_as_it_is() {
     check("nextcloud");
 }

@@ -45,13 +45,15 @@ pub enum Chapter {
     PrivateRegistry,
     /// A Docker volume becomes an application's volume.
     BringingIn,
-    /// A Compose file is deployed, and what it describes moves.
+    /// WordPress is deployed from its Compose file, and moves with its database.
     ComposeFile,
+    /// Miniflux is deployed from its Compose file, and moves with its database.
+    FeedReader,
 }
 
 impl Chapter {
     /// All of them, in order.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::FirstDeploy,
         Self::SecondDeploy,
         Self::Move,
@@ -73,6 +75,7 @@ impl Chapter {
         Self::PrivateRegistry,
         Self::BringingIn,
         Self::ComposeFile,
+        Self::FeedReader,
     ];
 
     /// The heading.
@@ -98,7 +101,8 @@ impl Chapter {
             Self::Limits => "UDP, bind addresses and networks that may connect",
             Self::PrivateRegistry => "a registry that asks for a login",
             Self::BringingIn => "data is brought in, and taken out",
-            Self::ComposeFile => "a Compose file",
+            Self::ComposeFile => "a Compose file of WordPress",
+            Self::FeedReader => "a Compose file of a feed reader",
         }
     }
 }

@@ -1,42 +1,35 @@
-//! A Compose file of `examples/` is deployed as it is, and what it describes moves.
-//!
-//! Registries are out of reach of the nodes, so that the images' names are replaced by those of images
-//! with the same configuration. The nodes have one processor, and Docker refuses a limit above that.
+//! WordPress and MariaDB are deployed from the Compose file in `examples/`, and move.
 
-use std::fs;
-use std::path::PathBuf;
-
-use super::super::cluster::Transcript;
 use super::super::failure::{Failure, expect};
-use super::super::layouts::render_deployment;
 use super::super::report::Stopped;
-use super::super::site::SiteError;
 use super::super::wait::{PATIENCE, eventually};
+use super::Migration;
 use super::official::Place;
-use super::{FIRST, Migration};
+use super::stacks::Stack;
 
-/// The files of the example but its deployment, with their names.
-const FILES: [(&str, &str); 3] = [
-    (
-        "compose.yaml",
-        include_str!("../../../../../examples/wordpress/compose.yaml"),
-    ),
-    (
-        "db_password.txt",
-        include_str!("../../../../../examples/wordpress/db_password.txt"),
-    ),
-    (
-        "uploads.ini",
-        include_str!("../../../../../examples/wordpress/uploads.ini"),
-    ),
-];
-
-/// Text of the file, and the text that fits the lab.
-const REPLACED: [(&str, &str); 3] = [
-    ("wordpress:6-apache", "flocker/wordpress"),
-    ("mariadb:11", "flocker/mariadb"),
-    ("cpus: '1.5'", "cpus: '1.0'"),
-];
+pub(super) const WORDPRESS: Stack = Stack {
+    front: "wordpress",
+    database: "db",
+    files: &[
+        (
+            "compose.yaml",
+            include_str!("../../../../../examples/wordpress/compose.yaml"),
+        ),
+        (
+            "db_password.txt",
+            include_str!("../../../../../examples/wordpress/db_password.txt"),
+        ),
+        (
+            "uploads.ini",
+            include_str!("../../../../../examples/wordpress/uploads.ini"),
+        ),
+    ],
+    replaced: &[
+        ("wordpress:6-apache", "flocker/wordpress"),
+        ("mariadb:11", "flocker/mariadb"),
+        ("cpus: '1.5'", "cpus: '1.0'"),
+    ],
+};
 
 /// The external port of the site.
 const PORT: u16 = 8080;
@@ -44,22 +37,15 @@ const PORT: u16 = 8080;
 /// Where visitors' files are.
 const UPLOADS: &str = "/var/www/html/wp-content/uploads";
 
-/// Makes a file fit the lab.
-fn fitted(text: &str) -> String {
-    let mut text = text.to_owned();
-    for (theirs, ours) in REPLACED {
-        text = text.replace(theirs, ours);
-    }
-    text
-}
-
 impl Migration<'_> {
     pub(super) async fn compose_file(&mut self) -> Result<(), Stopped> {
         let archives = [self.archive("wordpress"), self.archive("mariadb")];
         let name = "a Compose file of WordPress and its database is deployed, with the files in the \
                     other order";
         self.check(name, async {
-            let deploy = self.deploy_compose(Place::First, &archives).await?;
+            let deploy = self
+                .deploy_stack(&WORDPRESS, Place::First, &archives)
+                .await?;
             deploy.expect_exit(0)?;
             let (first, second) = (self.layouts.first, self.layouts.second);
             deploy.expect_line(&format!("Deployed `wordpress` to {first}."))?;
@@ -83,7 +69,9 @@ impl Migration<'_> {
         .await?;
         let name = "both move, each to where the other was";
         self.check(name, async {
-            let deploy = self.deploy_compose(Place::Second, &archives).await?;
+            let deploy = self
+                .deploy_stack(&WORDPRESS, Place::Second, &archives)
+                .await?;
             deploy.expect_exit(0)?;
             deploy.expect_line(&self.moved_line("wordpress", Place::Second))?;
             deploy.expect_line(&self.moved_line("db", Place::First))
@@ -99,40 +87,6 @@ impl Migration<'_> {
         .await?;
         let name = "Docker made no volume of its own";
         self.check(name, self.expect_no_docker_volumes()).await
-    }
-
-    /// Deploys the example: `wordpress` on this node, its database on the other.
-    async fn deploy_compose(
-        &self,
-        wordpress: Place,
-        archives: &[String],
-    ) -> Result<Transcript, Failure> {
-        let directory = self.write_compose(wordpress)?;
-        let path = |name: &str| directory.join(name).to_string_lossy().into_owned();
-        let mut arguments = vec!["deploy".to_owned()];
-        arguments.extend(archives.iter().cloned());
-        arguments.extend([path("deployment.yml"), path("compose.yaml")]);
-        self.cluster.obey(&arguments).await
-    }
-
-    fn write_compose(&self, wordpress: Place) -> Result<PathBuf, SiteError> {
-        let directory = self.site.directory().join("wordpress");
-        let [first, second] = if wordpress.node() == FIRST {
-            [&["wordpress"], &["db"]]
-        } else {
-            [&["db"], &["wordpress"]]
-        };
-        let (one, other) = (self.layouts.first, self.layouts.second);
-        let deployment = render_deployment(&[(one, first), (other, second)]);
-        let mut files = vec![("deployment.yml", deployment)];
-        files.extend(FILES.map(|(name, text)| (name, fitted(text))));
-        for (name, text) in files {
-            let path = directory.join(name);
-            fs::create_dir_all(&directory)
-                .and_then(|()| fs::write(&path, text))
-                .map_err(|source| SiteError::Write { path, source })?;
-        }
-        Ok(directory)
     }
 
     /// Fills in the form with which a new site begins.
@@ -178,23 +132,5 @@ impl Migration<'_> {
             Ok(())
         })
         .await
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn everything_is_replaced() {
-        let (_, compose) = FILES[0];
-        let ours = fitted(compose);
-        for (theirs, image) in REPLACED {
-            assert!(
-                compose.contains(theirs) && !ours.contains(theirs),
-                "{theirs}"
-            );
-            assert!(ours.contains(image), "{image}");
-        }
     }
 }

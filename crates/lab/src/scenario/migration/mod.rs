@@ -7,6 +7,7 @@ mod chapter;
 mod compose_file;
 mod dependencies;
 mod everything;
+mod feed_reader;
 mod first_fill;
 mod image_volumes;
 mod limits;
@@ -18,6 +19,7 @@ mod private_registry;
 mod secrets;
 mod shared_volume;
 mod slow_stop;
+mod stacks;
 
 use std::path::Path;
 
@@ -115,6 +117,7 @@ impl Migration<'_> {
             Chapter::PrivateRegistry => self.private_registry().await,
             Chapter::BringingIn => self.bringing_in().await,
             Chapter::ComposeFile => self.compose_file().await,
+            Chapter::FeedReader => self.feed_reader().await,
         }
     }
 
