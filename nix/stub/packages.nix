@@ -166,14 +166,18 @@ let
         "jq"
         "libmnl"
         "libnftnl"
+        "mariadb_118"
+        "miniflux"
         "nftables"
         "openssh"
+        "php84"
         "postgresql_17"
         "procps"
         "qemu_kvm"
         "redis"
         "systemd"
         "util-linux"
+        "wordpress"
       ]
       // {
         zfs = fake "zfs" // {

@@ -1,5 +1,5 @@
 boot([node1, node2])
-official = ["postgres", "redis", "slow-stop", "web"]
-load_images(node1, ["postgresql", "trac", *official])
-load_images(node2, ["elasticsearch", *official])
+both = ["echo", "postgres", "redis", "slow-stop", "web"]
+load_images(node1, ["postgresql", "trac", *both])
+load_images(node2, ["elasticsearch", *both])
 run_scenario("migration")

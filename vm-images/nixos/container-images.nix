@@ -10,10 +10,14 @@
   busybox,
   distribution,
   groonga,
+  mariadb_118,
+  miniflux,
+  php84,
   postgresql_17,
   python3,
   redis,
   util-linux,
+  wordpress,
 }:
 let
   files = ../containers/images;
@@ -28,7 +32,7 @@ let
     ''
   );
 
-  # Directories that volumes are mounted on, and what is in every image.
+  # The directory that a volume is mounted on, and what is in every image.
   layout = volume: ''
     mkdir -p tmp run usr/bin var .${volume}
     [ -e var/run ] || ln -s ../run var/run
@@ -40,7 +44,8 @@ let
     {
       name,
       contents,
-      volume,
+      # The directory that a volume is mounted on.
+      volume ? "/tmp",
       user ? null,
       entrypoint,
       port ? null,
@@ -156,8 +161,7 @@ let
         python3
         (files + "/echo")
       ];
-      volume = "/tmp";
-      user = 907;
+      user = 908;
       entrypoint = [
         "/bin/python3"
         "/usr/lib/flocker/echo/__main__.py"
@@ -230,6 +234,69 @@ let
         ];
         Volumes."/data" = { };
         WorkingDir = "/data";
+      };
+    }
+    {
+      name = "mariadb";
+      contents = [
+        mariadb_118
+        (files + "/mariadb")
+      ];
+      volume = "/var/lib/mysql";
+      entrypoint = [ "/usr/lib/flocker/mariadb" ];
+      port = 3306;
+      extraCommands = setpriv + ''
+        mkdir -p usr/sbin usr/share
+        ln -s ${mariadb_118}/bin/mariadbd usr/sbin/mariadbd
+        ln -s ${mariadb_118}/share/mysql usr/share/mariadb
+      '';
+      fakeRootCommands = ''
+        chown 907:907 var/lib/mysql
+        chmod 0755 var/lib/mysql
+      '';
+      config = {
+        Cmd = [ "mariadbd" ];
+        Volumes."/var/lib/mysql" = { };
+      };
+    }
+    {
+      name = "miniflux";
+      contents = [ miniflux ];
+      user = 65534;
+      entrypoint = [ "/usr/bin/miniflux" ];
+      port = 8080;
+      environment.LISTEN_ADDR = "0.0.0.0:8080";
+      extraCommands = "ln -s ${miniflux}/bin/miniflux usr/bin/miniflux\n";
+    }
+    {
+      name = "wordpress";
+      contents = [
+        php84
+        (files + "/wordpress")
+      ];
+      volume = "/var/www/html";
+      entrypoint = [ "/usr/lib/flocker/wordpress" ];
+      port = 80;
+      # A page asks its own server while it is made.
+      environment.PHP_CLI_SERVER_WORKERS = "2";
+      # Copied, so that it is writable: the theme stands between the package's own files.
+      extraCommands = setpriv + ''
+        ln -s ${php84}/bin/php usr/bin/php8.4
+        cp -r ${wordpress}/share/wordpress/. usr/share/wordpress/
+        chmod -R u+w usr/share/wordpress
+      '';
+      fakeRootCommands = ''
+        chown 33:33 var/www/html
+        chmod 1777 var/www/html
+      '';
+      config = {
+        Cmd = [
+          "php8.4"
+          "-S"
+          "0.0.0.0:80"
+        ];
+        Volumes."/var/www/html" = { };
+        WorkingDir = "/var/www/html";
       };
     }
     {
