@@ -84,6 +84,6 @@ fn judge(
         user: "operator".to_owned(),
         ..Environment::default()
     };
-    let destination = resolve_destination(host, &options, &environment).ok()?;
+    let destination = at_once(resolve_destination(host, &options, &environment)).ok()?;
     Some(check_host_key(&destination, key))
 }
