@@ -38,12 +38,16 @@ pub(super) struct HostSettings {
 }
 
 impl HostSettings {
-    /// Warns of every `Match` block that is left out, for one reason.
+    /// Warns of the `Match` blocks that are left out, if any are, all for one reason.
     pub(super) fn warn_of_left_out(&mut self, reason: &impl fmt::Display) {
-        for place in self.left_out.drain(..) {
-            let warning = format!("{place}: this Match block is ignored: {reason}");
-            self.warnings.push(warning);
-        }
+        let places: Vec<_> = self.left_out.drain(..).map(|at| at.to_string()).collect();
+        let ignored = match places.len() {
+            0 => return,
+            1 => "this Match block is ignored",
+            _ => "these Match blocks are ignored",
+        };
+        let warning = format!("{}: {ignored}: {reason}", places.join(", "));
+        self.warnings.push(warning);
     }
 }
 

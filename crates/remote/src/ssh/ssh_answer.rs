@@ -44,11 +44,11 @@ pub struct SshAnswer {
 #[derive(Debug, Error)]
 pub(super) enum Unanswered {
     #[error(
-        "only `ssh` evaluates its conditions, and there is no `ssh` in PATH; install the OpenSSH client, or write the settings below `Host` with the node's name"
+        "only `ssh` evaluates conditions, and there is no `ssh` in PATH; install the OpenSSH client, or write the settings below `Host` with the node's name"
     )]
     NoProgram,
     #[error(
-        "only `ssh` evaluates its conditions, and `ssh` reads {}, because it does not look at HOME; name the file with --ssh-config", file.display()
+        "only `ssh` evaluates conditions, and `ssh` reads {}, because it does not look at HOME; name the file with --ssh-config", file.display()
     )]
     OtherHome {
         /// The file that `ssh` reads.

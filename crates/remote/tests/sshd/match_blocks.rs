@@ -135,10 +135,7 @@ async fn without_an_answer_each_block_that_is_left_out_is_named() {
     let server = Server::start();
     let blocks = "Match user kim\n Port 2\nMatch exec \"true\"\n User kim\n";
     let nowhere = resolve_at_once("db1", &options(&server, blocks), &server.environment());
-    assert_snapshot!(warnings(&server, &nowhere), @r"
-    DIR/config:1: this Match block is ignored: only `ssh` evaluates its conditions, and there is no `ssh` in PATH; install the OpenSSH client, or write the settings below `Host` with the node's name
-    DIR/config:3: this Match block is ignored: only `ssh` evaluates its conditions, and there is no `ssh` in PATH; install the OpenSSH client, or write the settings below `Host` with the node's name
-    ");
+    assert_snapshot!(warnings(&server, &nowhere), @"DIR/config:1, DIR/config:3: these Match blocks are ignored: only `ssh` evaluates conditions, and there is no `ssh` in PATH; install the OpenSSH client, or write the settings below `Host` with the node's name");
     assert_eq!(nowhere.port, 22);
 
     let mistaken = format!("{blocks}Host db9\n Bogus yes\n");
@@ -148,10 +145,7 @@ async fn without_an_answer_each_block_that_is_left_out_is_named() {
     assert!(told.contains(problem), "{told}");
     // The rest is the wording of this release of OpenSSH.
     let rest = " DIR/config: terminating, 1 bad configuration options";
-    assert_snapshot!(told.replace(rest, ""), @r"
-    DIR/config:1: this Match block is ignored: `ssh -G -F DIR/config -- db1` fails (DIR/config: line 6: Bad configuration option: bogus); make that command work, or write the settings below `Host` with the node's name
-    DIR/config:3: this Match block is ignored: `ssh -G -F DIR/config -- db1` fails (DIR/config: line 6: Bad configuration option: bogus); make that command work, or write the settings below `Host` with the node's name
-    ");
+    assert_snapshot!(told.replace(rest, ""), @"DIR/config:1, DIR/config:3: these Match blocks are ignored: `ssh -G -F DIR/config -- db1` fails (DIR/config: line 6: Bad configuration option: bogus); make that command work, or write the settings below `Host` with the node's name");
     assert_eq!(mistaken.port, 22);
 }
 

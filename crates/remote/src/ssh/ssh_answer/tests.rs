@@ -135,5 +135,5 @@ async fn ssh_is_not_asked_about_files_that_it_does_not_read() {
     let unanswered = observe_answer(&name, &options, &environment).await;
     let home = super::account_home().unwrap().display().to_string();
     let text = unanswered.unwrap_err().to_string();
-    assert_snapshot!(text.replace(&home, "HOME"), @"only `ssh` evaluates its conditions, and `ssh` reads HOME/.ssh/config, because it does not look at HOME; name the file with --ssh-config");
+    assert_snapshot!(text.replace(&home, "HOME"), @"only `ssh` evaluates conditions, and `ssh` reads HOME/.ssh/config, because it does not look at HOME; name the file with --ssh-config");
 }

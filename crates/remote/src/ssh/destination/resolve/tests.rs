@@ -218,7 +218,7 @@ fn negated_patterns_and_match_blocks() {
     known /etc/ssh/ssh_known_hosts
     known /etc/ssh/ssh_known_hosts2
     unknown: Refuse, alias None
-    warning: config:3: this Match block is ignored: only `ssh` evaluates its conditions, and there is no `ssh` in PATH; install the OpenSSH client, or write the settings below `Host` with the node's name
+    warning: config:3: this Match block is ignored: only `ssh` evaluates conditions, and there is no `ssh` in PATH; install the OpenSSH client, or write the settings below `Host` with the node's name
     ");
     assert_snapshot!(plan("old.lan", config), @r"
     old.lan: ann@old.lan port 3
@@ -231,7 +231,7 @@ fn negated_patterns_and_match_blocks() {
     known /etc/ssh/ssh_known_hosts
     known /etc/ssh/ssh_known_hosts2
     unknown: Refuse, alias None
-    warning: config:3: this Match block is ignored: only `ssh` evaluates its conditions, and there is no `ssh` in PATH; install the OpenSSH client, or write the settings below `Host` with the node's name
+    warning: config:3: this Match block is ignored: only `ssh` evaluates conditions, and there is no `ssh` in PATH; install the OpenSSH client, or write the settings below `Host` with the node's name
     ");
 }
 
@@ -301,10 +301,7 @@ fn every_match_block_that_is_ignored_is_named() {
         .lines()
         .filter(|line| line.starts_with("warning"))
         .collect();
-    assert_snapshot!(warnings.join("\n"), @r"
-    warning: config:1: this Match block is ignored: only `ssh` evaluates its conditions, and there is no `ssh` in PATH; install the OpenSSH client, or write the settings below `Host` with the node's name
-    warning: config:4: this Match block is ignored: only `ssh` evaluates its conditions, and there is no `ssh` in PATH; install the OpenSSH client, or write the settings below `Host` with the node's name
-    ");
+    assert_snapshot!(warnings.join("\n"), @"warning: config:1, config:4: these Match blocks are ignored: only `ssh` evaluates conditions, and there is no `ssh` in PATH; install the OpenSSH client, or write the settings below `Host` with the node's name");
 }
 
 /// The places of the blocks that are left out for `db1`.

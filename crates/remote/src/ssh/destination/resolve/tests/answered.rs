@@ -18,13 +18,8 @@ fn printed(settings: &str) -> String {
             .lines()
             .any(|setting| keyword(setting) == keyword(line))
     };
-    let mut text: String = DEFAULTS
-        .lines()
-        .filter(is_set)
-        .map(|line| format!("{line}\n"))
-        .collect();
-    text.push_str(settings);
-    text
+    let lines = DEFAULTS.lines().filter(is_set).chain(settings.lines());
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 fn resolve(
