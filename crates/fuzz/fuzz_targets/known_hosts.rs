@@ -9,7 +9,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::LazyLock;
 
-use flocker_fuzz::{file, first_line};
+use flocker_fuzz::{at_once, file, first_line};
 use flocker_remote::ssh::{
     Environment, HostKeyError, PublicKey, SshOptions, UnknownHost, check_host_key,
     resolve_destination,
