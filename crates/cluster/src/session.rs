@@ -209,6 +209,7 @@ pub(crate) fn node_command(connection: &Connection, subcommand: &str) -> RemoteC
 async fn connect(node: &NodeName, caller: &Caller) -> Result<Connection, NotBegun> {
     let environment = Environment::observe();
     let destination: Destination = resolve_destination(node.as_str(), &caller.ssh, &environment)
+        .await
         .map_err(|error| {
             let message = format!("{node}: it is not known how to reach it");
             NotBegun {

@@ -9,7 +9,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::LazyLock;
 
-use flocker_fuzz::{file, first_line};
+use flocker_fuzz::{at_once, file, first_line};
 use flocker_remote::ssh::{
     Environment, HostKeyError, PublicKey, SshOptions, UnknownHost, check_host_key,
     resolve_destination,
@@ -84,6 +84,6 @@ fn judge(
         user: "operator".to_owned(),
         ..Environment::default()
     };
-    let destination = resolve_destination(host, &options, &environment).ok()?;
+    let destination = at_once(resolve_destination(host, &options, &environment)).ok()?;
     Some(check_host_key(&destination, key))
 }

@@ -24,7 +24,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         config_file: arguments.next().map(Into::into),
         ..SshOptions::default()
     };
-    let destination = resolve_destination(&node, &options, &Environment::observe())?;
+    let destination = resolve_destination(&node, &options, &Environment::observe()).await?;
     let started = Instant::now();
     let connection = Connection::connect(&destination, &ConnectOptions::default()).await?;
     println!("connect  {:>8.1} ms", started.elapsed().as_secs_f64() * 1e3);

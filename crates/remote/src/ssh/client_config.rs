@@ -18,12 +18,30 @@ impl fmt::Display for Location {
     }
 }
 
+/// Where an entry was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Place {
+    /// In a file.
+    Line(Location),
+    /// In the output of this command.
+    Output(String),
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Line(location) => location.fmt(formatter),
+            Self::Output(command) => write!(formatter, "`{command}`"),
+        }
+    }
+}
+
 /// What one line of an `ssh_config` file says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Entry {
     /// `Host`: what follows holds for names matching these patterns.
     Host(Vec<String>),
-    /// `Match`: what follows holds under conditions Flocker does not evaluate,
+    /// `Match`: what follows holds under conditions that only `ssh` evaluates,
     /// unless they are just `all`.
     Match { always: bool },
     /// `Include`: other files stand here. Resolved by the reader of files.
@@ -42,7 +60,7 @@ pub(super) enum Entry {
 /// An entry and its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Placed {
-    pub(super) location: Location,
+    pub(super) place: Place,
     pub(super) entry: Entry,
 }
 
@@ -73,10 +91,10 @@ pub(super) fn parse_client_config(file: &Path, text: &str) -> Vec<Placed> {
             _ => Entry::Setting { keyword, arguments },
         };
         entries.push(Placed {
-            location: Location {
+            place: Place::Line(Location {
                 file: file.to_owned(),
                 line: index + 1,
-            },
+            }),
             entry,
         });
     }

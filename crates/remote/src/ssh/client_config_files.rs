@@ -57,12 +57,12 @@ fn read_at_depth(
         for pattern in patterns {
             for included in included_files(pattern, root) {
                 entries.push(Placed {
-                    location: placed.location.clone(),
+                    place: placed.place.clone(),
                     entry: Entry::IncludeBegin,
                 });
                 entries.extend(read_at_depth(&included, root, depth + 1)?);
                 entries.push(Placed {
-                    location: placed.location.clone(),
+                    place: placed.place.clone(),
                     entry: Entry::IncludeEnd,
                 });
             }

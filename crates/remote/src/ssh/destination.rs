@@ -16,7 +16,8 @@ mod name;
 mod proxied;
 mod resolve;
 
-pub use resolve::resolve_destination;
+pub(super) use name::WrittenName;
+pub use resolve::{resolve_answered, resolve_destination};
 
 /// What the command line says about SSH, for all nodes alike.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -163,7 +164,7 @@ pub enum DestinationError {
     BadProxy {
         /// The node.
         name: String,
-        /// File and line.
+        /// File and line, or the command whose output it is.
         location: String,
         /// The setting as written.
         setting: String,

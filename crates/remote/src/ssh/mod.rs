@@ -1,7 +1,8 @@
 //! Reaches a node over SSH the way the `ssh` command would.
 //!
 //! * Who to reach: [`resolve_destination`] turns what the operator wrote into
-//!   a [`Destination`], reading the same configuration files as `ssh`.
+//!   a [`Destination`], reading the same configuration files as `ssh`. It asks
+//!   `ssh` itself only where a file has a `Match` block with conditions.
 //! * Reaching it: [`Connection::connect`] verifies the host key, then logs in
 //!   with the agent or with key files.
 //! * Working there: [`Connection::exec`] starts commands, any number of them
@@ -17,6 +18,7 @@ mod command;
 mod connect_error;
 mod connection;
 mod destination;
+mod error_output;
 mod exit;
 mod handler;
 mod host_key;
@@ -29,6 +31,7 @@ mod proxy;
 mod server_rules;
 mod session;
 mod settings;
+mod ssh_answer;
 mod stall_guard;
 mod streams;
 mod transfer;
@@ -42,7 +45,7 @@ pub use command::{RemoteCommand, shell_quote};
 pub use connect_error::{ConnectCause, ConnectError, ConnectStep};
 pub use connection::{ConnectOptions, Connection};
 pub use destination::{
-    Destination, DestinationError, Environment, SshOptions, resolve_destination,
+    Destination, DestinationError, Environment, SshOptions, resolve_answered, resolve_destination,
 };
 pub use exit::{ConnectionLost, ExecError, Exit, ExitStatus, SessionError};
 pub use host_key::{HostKeyError, HostKeyPolicy, KnownHostsFiles, UnknownHost, check_host_key};
@@ -56,5 +59,6 @@ pub use russh::keys::PublicKey;
 pub use server_rules::{Login, SshServer, find_refusal};
 pub use session::Session;
 pub use settings::ConfigError;
+pub use ssh_answer::SshAnswer;
 pub use streams::{Output, Stdin};
 pub use transfer::{CommandError, Completed};

@@ -4,17 +4,11 @@ use std::io;
 use std::pin::Pin;
 use std::process::Stdio;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, Join, ReadBuf, join};
-use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
-use tokio::task::JoinHandle;
+use tokio::io::{AsyncRead, AsyncWrite, Join, ReadBuf, join};
+use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
-/// How much of what the program writes to standard error is kept.
-const KEPT: usize = 2048;
-
-/// How long the program may take to end once it leads nowhere.
-const PATIENCE: Duration = Duration::from_secs(1);
+use super::error_output::ErrorOutput;
 
 /// A program that leads to a host.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,18 +21,6 @@ pub struct Proxy {
     pub arguments: Vec<String>,
 }
 
-/// What the program writes to standard error.
-pub(super) struct ProxyErrors(JoinHandle<String>);
-
-impl ProxyErrors {
-    /// Returns what the program wrote, if it ends soon.
-    pub(super) async fn read(self) -> String {
-        let text = tokio::time::timeout(PATIENCE, self.0).await;
-        let text = text.ok().and_then(Result::ok).unwrap_or_default();
-        text.split_whitespace().collect::<Vec<_>>().join(" ")
-    }
-}
-
 /// The way to the host. The program is killed with it.
 pub(super) struct ProxyStream {
     _program: Child,
@@ -47,7 +29,7 @@ pub(super) struct ProxyStream {
 
 impl Proxy {
     /// Starts the program.
-    pub(super) fn start(&self) -> io::Result<(ProxyStream, ProxyErrors)> {
+    pub(super) fn start(&self) -> io::Result<(ProxyStream, ErrorOutput)> {
         let mut program = Command::new(&self.program)
             .args(&self.arguments)
             .stdin(Stdio::piped())
@@ -63,19 +45,8 @@ impl Proxy {
             _program: program,
             pipe: join(stdout, stdin),
         };
-        Ok((stream, ProxyErrors(tokio::spawn(collect(stderr)))))
+        Ok((stream, ErrorOutput::keep(stderr)))
     }
-}
-
-/// Reads to the end, so that the program never waits, and keeps the last of it.
-async fn collect(mut stderr: ChildStderr) -> String {
-    let mut kept = Vec::new();
-    let mut buffer = [0; 1024];
-    while let Ok(count @ 1..) = stderr.read(&mut buffer).await {
-        kept.extend_from_slice(&buffer[..count]);
-        kept.drain(..kept.len().saturating_sub(KEPT));
-    }
-    String::from_utf8_lossy(&kept).into_owned()
 }
 
 impl AsyncRead for ProxyStream {

@@ -4,14 +4,14 @@ use std::fmt;
 
 use thiserror::Error;
 
-use super::client_config::{Entry, Location, Placed};
+use super::client_config::{Entry, Place, Placed};
 use super::pattern::matches_pattern_list;
 
 /// A value and where it was set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Located<T> {
     pub(super) value: T,
-    pub(super) location: Location,
+    pub(super) place: Place,
 }
 
 /// What the configuration says about one host, before defaults. Paths are as
@@ -31,8 +31,24 @@ pub(super) struct HostSettings {
     pub(super) certificate_files: Vec<String>,
     /// The way to the host, if it is not a connection of our own.
     pub(super) proxy: Option<Located<ProxySetting>>,
+    /// The `Match` blocks whose settings are not among these, as only `ssh` evaluates their conditions.
+    pub(super) left_out: Vec<Place>,
     /// Things the reader should know, one sentence each.
     pub(super) warnings: Vec<String>,
+}
+
+impl HostSettings {
+    /// Warns of the `Match` blocks that are left out, if any are, all for one reason.
+    pub(super) fn warn_of_left_out(&mut self, reason: &impl fmt::Display) {
+        let places: Vec<_> = self.left_out.drain(..).map(|at| at.to_string()).collect();
+        let ignored = match places.len() {
+            0 => return,
+            1 => "this Match block is ignored",
+            _ => "these Match blocks are ignored",
+        };
+        let warning = format!("{}: {ignored}: {reason}", places.join(", "));
+        self.warnings.push(warning);
+    }
 }
 
 /// `ProxyJump` or `ProxyCommand`, whichever is first.
@@ -78,7 +94,7 @@ pub(super) enum StrictHostKeys {
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("{location}: {keyword} cannot be `{value}`: it must be {expected}")]
 pub struct ConfigError {
-    /// File and line.
+    /// File and line, or the command whose output it is.
     pub location: String,
     /// The keyword as `ssh_config(5)` writes it.
     pub keyword: &'static str,
@@ -89,7 +105,7 @@ pub struct ConfigError {
 }
 
 /// The keywords that [`apply_setting`] acts on.
-const UNDERSTOOD: [&str; 13] = [
+pub(super) const UNDERSTOOD: [&str; 13] = [
     "hostname",
     "user",
     "port",
@@ -105,39 +121,62 @@ const UNDERSTOOD: [&str; 13] = [
     "proxycommand",
 ];
 
+/// Whether the settings at one place of a file hold.
+#[derive(Debug, Clone, Copy)]
+struct Scope<'a> {
+    active: bool,
+    /// The `Match` block that may be the only reason why they do not.
+    left_out: Option<&'a Place>,
+}
+
+impl Scope<'_> {
+    /// Outside all blocks.
+    const OUTERMOST: Self = Self {
+        active: true,
+        left_out: None,
+    };
+}
+
 /// Gathers the settings of `name`. The first value of each keyword wins,
 /// except that `IdentityFile` and `CertificateFile` collect.
 ///
 /// Source: `ssh_config(5)`.
 pub(super) fn gather_settings(entries: &[Placed], name: &str) -> Result<HostSettings, ConfigError> {
     let mut settings = HostSettings::default();
-    let mut active = true;
-    // What was in force around each file being included.
-    let mut around: Vec<bool> = Vec::new();
-    // A Match block that is being skipped, until that is known to matter.
-    let mut skipping: Option<&Location> = None;
-    for Placed { location, entry } in entries {
+    let mut scope = Scope::OUTERMOST;
+    // The scopes of the lines that include the files being read.
+    let mut around: Vec<Scope<'_>> = Vec::new();
+    for Placed { place, entry } in entries {
+        let outer = around.last().copied().unwrap_or(Scope::OUTERMOST);
         match entry {
             Entry::Host(patterns) => {
-                skipping = None;
-                active = around.last().copied().unwrap_or(true)
-                    && matches_pattern_list(patterns.iter().map(String::as_str), name);
+                let matches = matches_pattern_list(patterns.iter().map(String::as_str), name);
+                scope = if matches {
+                    outer
+                } else {
+                    Scope {
+                        active: false,
+                        left_out: None,
+                    }
+                };
             }
-            Entry::Match { always } => {
-                let outside = around.last().copied().unwrap_or(true);
-                skipping = (outside && !always).then_some(location);
-                active = outside && *always;
+            Entry::Match { always: false } if outer.active => {
+                scope = Scope {
+                    active: false,
+                    left_out: Some(place),
+                };
             }
-            Entry::IncludeBegin => around.push(active),
-            Entry::IncludeEnd => active = around.pop().unwrap_or(true),
-            Entry::Setting { keyword, arguments } if active => {
-                apply_setting(&mut settings, keyword, arguments, location)?;
+            Entry::Match { .. } => scope = outer,
+            Entry::IncludeBegin => around.push(scope),
+            Entry::IncludeEnd => scope = around.pop().unwrap_or(Scope::OUTERMOST),
+            Entry::Setting { keyword, arguments } if scope.active => {
+                apply_setting(&mut settings, keyword, arguments, place)?;
             }
             Entry::Setting { keyword, .. } if UNDERSTOOD.contains(&keyword.as_str()) => {
-                if let Some(place) = skipping.take() {
-                    settings.warnings.push(format!(
-                        "{place}: Flocker does not evaluate the conditions of Match and ignores this block; write its settings below `Host` with the node's name"
-                    ));
+                if let Some(block) = scope.left_out
+                    && !settings.left_out.contains(block)
+                {
+                    settings.left_out.push(block.clone());
                 }
             }
             Entry::Include(_) | Entry::Setting { .. } => {}
@@ -150,13 +189,13 @@ fn apply_setting(
     settings: &mut HostSettings,
     keyword: &str,
     arguments: &[String],
-    location: &Location,
+    place: &Place,
 ) -> Result<(), ConfigError> {
     let Some(first) = arguments.first() else {
         return Ok(());
     };
     let wrong = |keyword, expected| ConfigError {
-        location: location.to_string(),
+        location: place.to_string(),
         keyword,
         value: arguments.join(" "),
         expected,
@@ -190,7 +229,7 @@ fn apply_setting(
                 parse_strictness(first).ok_or_else(|| wrong("StrictHostKeyChecking", expected))?;
             keep_first(&mut settings.strict_host_keys, || Located {
                 value,
-                location: location.clone(),
+                place: place.clone(),
             });
         }
         "proxyjump" | "proxycommand" => {
@@ -202,7 +241,7 @@ fn apply_setting(
             };
             keep_first(&mut settings.proxy, || Located {
                 value,
-                location: location.clone(),
+                place: place.clone(),
             });
         }
         _ => {}

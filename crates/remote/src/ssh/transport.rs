@@ -12,10 +12,10 @@ use tokio::time::{Instant, timeout_at};
 use super::connect_error::{ConnectCause, ConnectStep};
 use super::connection::{ConnectOptions, HOST_KEY_ALGORITHMS};
 use super::destination::Destination;
+use super::error_output::ErrorOutput;
 use super::exit::LossRecord;
 use super::handler::{ClientHandler, HandlerError, describe_loss};
 use super::host_key::observe_known_hosts;
-use super::proxy::ProxyErrors;
 use super::stall_guard::StallGuard;
 
 /// Connects to a host, directly or through a program, and verifies its key. Returns the address of this
@@ -73,7 +73,7 @@ struct Wire {
     /// This machine's address on it.
     from: Option<IpAddr>,
     /// The setting that asks for a program, and what that program writes.
-    proxy: Option<(String, ProxyErrors)>,
+    proxy: Option<(String, ErrorOutput)>,
 }
 
 async fn open_wire(destination: &Destination) -> Result<Wire, (ConnectStep, ConnectCause)> {

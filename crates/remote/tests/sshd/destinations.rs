@@ -2,10 +2,10 @@
 
 use std::fs;
 
-use flocker_remote::ssh::{ConnectOptions, Connection, SshOptions, resolve_destination};
+use flocker_remote::ssh::{ConnectOptions, Connection, SshOptions};
 use insta::assert_snapshot;
 
-use crate::fixture::{Server, rendered, within_deadline};
+use crate::fixture::{Server, rendered, resolve_at_once, within_deadline};
 
 #[tokio::test]
 async fn an_alias_from_the_configuration_leads_to_the_host() {
@@ -27,7 +27,7 @@ async fn an_alias_from_the_configuration_leads_to_the_host() {
         ),
     )
     .unwrap();
-    let destination = resolve_destination("db1", &SshOptions::default(), &environment).unwrap();
+    let destination = resolve_at_once("db1", &SshOptions::default(), &environment);
     within_deadline(Connection::connect(
         &destination,
         &ConnectOptions::default(),

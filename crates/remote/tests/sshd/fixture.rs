@@ -14,6 +14,7 @@ use flocker_remote::ssh::{
     ConnectError, ConnectOptions, Connection, Destination, Environment, PublicKey, RemoteCommand,
     SshOptions, resolve_destination,
 };
+use futures_util::FutureExt as _;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tempfile::TempDir;
@@ -141,7 +142,8 @@ impl Server {
         options: &SshOptions,
         environment: &Environment,
     ) -> Destination {
-        resolve_destination(&format!("127.0.0.1:{}", self.port), options, environment).unwrap()
+        let name = format!("127.0.0.1:{}", self.port);
+        resolve_at_once(&name, options, environment)
     }
 
     pub(crate) async fn connect(&self) -> Connection {
@@ -222,6 +224,16 @@ impl Drop for Server {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
+}
+
+/// Resolves a name whose configuration leaves nothing to ask `ssh`, so that there is no waiting.
+pub(crate) fn resolve_at_once(
+    name: &str,
+    options: &SshOptions,
+    environment: &Environment,
+) -> Destination {
+    let resolved = resolve_destination(name, options, environment).now_or_never();
+    resolved.expect("a program is run").unwrap()
 }
 
 fn processes_and_parents() -> Vec<(u32, u32)> {

@@ -1,7 +1,7 @@
 //! The SSH transport against OpenSSH's own server and agent.
 //!
 //! Every test starts a server of its own on 127.0.0.1. Needed on the machine:
-//! `sshd`, `ssh-keygen` and `ssh-agent` (Debian packages openssh-server and
+//! `sshd`, `ssh`, `ssh-keygen` and `ssh-agent` (Debian packages openssh-server and
 //! openssh-client) and `setpriv` (util-linux).
 
 #![expect(
@@ -18,6 +18,7 @@ mod destinations;
 mod forced_commands;
 mod host_keys;
 mod losses;
+mod match_blocks;
 mod proxies;
 mod sessions;
 mod transfers;

@@ -2,12 +2,12 @@
 
 use std::fs;
 
-use flocker_remote::ssh::{
-    ConnectOptions, Connection, Destination, SshOptions, resolve_destination,
-};
+use flocker_remote::ssh::{ConnectOptions, Connection, Destination, SshOptions};
 use insta::assert_snapshot;
 
-use crate::fixture::{Agent, Server, ServerSettings, rendered, shell, within_deadline};
+use crate::fixture::{
+    Agent, Server, ServerSettings, rendered, resolve_at_once, shell, within_deadline,
+};
 
 /// Passes bytes on, where no `nc` may be.
 const PIPE: &str = "bash -c 'exec 3<>/dev/tcp/%h/%p; cat <&3 & exec cat >&3'";
@@ -19,7 +19,7 @@ fn through(server: &Server, configuration: &str) -> Destination {
     server.destination_with(&options, &server.environment())
 }
 
-async fn works(destination: &Destination) {
+pub(crate) async fn works(destination: &Destination) {
     let options = ConnectOptions::default();
     let connection = within_deadline(Connection::connect(destination, &options))
         .await
@@ -58,7 +58,7 @@ async fn a_jump_host_leads_to_the_host() {
     let options = server.options();
     fs::write(server.path("config"), configuration).unwrap();
     let environment = server.environment();
-    let destination = resolve_destination("db1", &options, &environment).unwrap();
+    let destination = resolve_at_once("db1", &options, &environment);
     works(&destination).await;
 
     // The gate is what is asked: without it, there is no way.

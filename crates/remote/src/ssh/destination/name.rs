@@ -2,10 +2,10 @@
 
 /// A node's name taken apart.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct WrittenName {
-    pub(super) user: Option<String>,
-    pub(super) host: String,
-    pub(super) port: Option<u16>,
+pub(in super::super) struct WrittenName {
+    pub(in super::super) user: Option<String>,
+    pub(in super::super) host: String,
+    pub(in super::super) port: Option<u16>,
 }
 
 /// Takes `[ssh://][user@]host[:port]` apart. An IPv6 address may stand alone,

@@ -3,13 +3,14 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::super::client_config::{Entry, Location, Placed};
+use super::super::client_config::{Entry, Location, Place, Placed};
 use super::super::client_config_files::{ConfigRoot, observe_client_config};
 use super::super::host_key::{HostKeyPolicy, KnownHostsFiles, UnknownHost};
 use super::super::identity::Identity;
 use super::super::settings::{HostSettings, Located, StrictHostKeys, gather_settings};
+use super::super::ssh_answer::{SshAnswer, observe_answer, read_answer};
 use super::expand::{Tokens, expand};
-use super::name::parse_name;
+use super::name::{WrittenName, parse_name};
 use super::proxied::plan_proxy;
 use super::{Destination, DestinationError, Environment, SshOptions};
 
@@ -30,20 +31,63 @@ const DEFAULT_IDENTITIES: [&str; 3] = ["id_rsa", "id_ecdsa", "id_ed25519"];
 /// What the name itself says wins over `options`, these over the
 /// configuration files, and these over the defaults of `ssh`.
 ///
+/// If the files have a `Match` block with conditions, the program `ssh` is
+/// asked for the host's settings, as it evaluates them. Without an `ssh` in
+/// the `PATH` of `environment`, or if it fails, there is a warning of each
+/// such block. If there is no such block, no program is started.
+///
 /// Source: `ssh(1)`, `ssh_config(5)`.
 ///
 /// # Errors
 ///
 /// [`DestinationError`] when the name makes no sense, or the configuration
 /// cannot be read or followed.
-pub fn resolve_destination(
+pub async fn resolve_destination(
     name: &str,
     options: &SshOptions,
     environment: &Environment,
 ) -> Result<Destination, DestinationError> {
+    let written = read_name(name)?;
     let entries = observe_entries(options, environment)
         .map_err(|(file, source)| DestinationError::UnreadableConfig { file, source })?;
-    plan_destination(name, &entries, options, environment)
+    let mut settings = gather(name, &entries, &written.host)?;
+    if !settings.left_out.is_empty() {
+        match observe_answer(&written, options, environment).await {
+            Ok(answer) => return resolve_answered(name, &answer, options, environment),
+            Err(reason) => settings.warn_of_left_out(&reason),
+        }
+    }
+    plan_destination((name, written), settings, options, environment)
+}
+
+/// The part of [`resolve_destination`] that follows what `ssh` answers. It
+/// reads no files, and starts no programs.
+///
+/// # Errors
+///
+/// As for [`resolve_destination`].
+pub fn resolve_answered(
+    name: &str,
+    answer: &SshAnswer,
+    options: &SshOptions,
+    environment: &Environment,
+) -> Result<Destination, DestinationError> {
+    let written = read_name(name)?;
+    let settings = gather(name, &read_answer(answer), &written.host)?;
+    plan_destination((name, written), settings, options, environment)
+}
+
+fn read_name(name: &str) -> Result<WrittenName, DestinationError> {
+    parse_name(name).ok_or_else(|| DestinationError::BadName {
+        name: name.to_owned(),
+    })
+}
+
+fn gather(name: &str, entries: &[Placed], host: &str) -> Result<HostSettings, DestinationError> {
+    gather_settings(entries, host).map_err(|source| DestinationError::BadConfig {
+        name: name.to_owned(),
+        source,
+    })
 }
 
 fn observe_entries(
@@ -68,10 +112,10 @@ fn observe_entries(
     let mut entries = observe_client_config(&user_directory.join("config"), user_root)?;
     // The system's file begins outside any Host block of the user's.
     entries.push(Placed {
-        location: Location {
+        place: Place::Line(Location {
             file: system_file.to_owned(),
             line: 0,
-        },
+        }),
         entry: Entry::Match { always: true },
     });
     entries.extend(observe_client_config(system_file, system_root)?);
@@ -80,19 +124,11 @@ fn observe_entries(
 
 /// The pure part of [`resolve_destination`].
 fn plan_destination(
-    name: &str,
-    entries: &[Placed],
+    (name, written): (&str, WrittenName),
+    mut settings: HostSettings,
     options: &SshOptions,
     environment: &Environment,
 ) -> Result<Destination, DestinationError> {
-    let written = parse_name(name).ok_or_else(|| DestinationError::BadName {
-        name: name.to_owned(),
-    })?;
-    let mut settings =
-        gather_settings(entries, &written.host).map_err(|source| DestinationError::BadConfig {
-            name: name.to_owned(),
-            source,
-        })?;
     let port = written
         .port
         .or(options.port)
@@ -117,7 +153,7 @@ fn plan_destination(
         Some(setting) => plan_proxy(&setting.value, options.config_file.as_deref(), &tokens)
             .map_err(|reason| DestinationError::BadProxy {
                 name: name.to_owned(),
-                location: setting.location.to_string(),
+                location: setting.place.to_string(),
                 setting: setting.value.to_string(),
                 reason,
             })?,
@@ -195,12 +231,12 @@ fn host_key_policy(
     let configured = settings.strict_host_keys.take();
     if let Some(Located {
         value: StrictHostKeys::No,
-        location,
+        place,
     }) = &configured
         && options.unknown_host.is_none()
     {
         settings.warnings.push(format!(
-            "{location}: StrictHostKeyChecking no is treated as accept-new: a changed host key is still refused"
+            "{place}: StrictHostKeyChecking no is treated as accept-new: a changed host key is still refused"
         ));
     }
     let unknown =

@@ -4,9 +4,15 @@ use std::path::Path;
 
 use insta::assert_snapshot;
 
-use super::super::super::client_config::parse_client_config;
+use super::super::super::client_config::{Entry, Placed, parse_client_config};
+use super::super::super::ssh_answer::{SshAnswer, Unanswered};
 use super::super::name::parse_name;
-use super::{Destination, Environment, HostKeyPolicy, SshOptions, UnknownHost, plan_destination};
+use super::{
+    Destination, DestinationError, Environment, HostKeyPolicy, SshOptions, UnknownHost, gather,
+    plan_destination, read_name, resolve_answered,
+};
+
+mod answered;
 
 fn environment() -> Environment {
     Environment {
@@ -23,8 +29,24 @@ fn environment() -> Environment {
 }
 
 fn plan_with(name: &str, config: &str, options: &SshOptions) -> String {
+    rendered(plan_from_file(name, config, options))
+}
+
+/// Where there is no `ssh`.
+fn plan_from_file(
+    name: &str,
+    config: &str,
+    options: &SshOptions,
+) -> Result<Destination, DestinationError> {
+    let written = read_name(name)?;
     let entries = parse_client_config(Path::new("config"), config);
-    match plan_destination(name, &entries, options, &environment()) {
+    let mut settings = gather(name, &entries, &written.host)?;
+    settings.warn_of_left_out(&Unanswered::NoProgram);
+    plan_destination((name, written), settings, options, &environment())
+}
+
+fn rendered(resolved: Result<Destination, DestinationError>) -> String {
+    match resolved {
         Ok(destination) => show(&destination),
         Err(error) => {
             let mut text = format!("error: {error}");
@@ -196,7 +218,7 @@ fn negated_patterns_and_match_blocks() {
     known /etc/ssh/ssh_known_hosts
     known /etc/ssh/ssh_known_hosts2
     unknown: Refuse, alias None
-    warning: config:3: Flocker does not evaluate the conditions of Match and ignores this block; write its settings below `Host` with the node's name
+    warning: config:3: this Match block is ignored: only `ssh` evaluates conditions, and there is no `ssh` in PATH; install the OpenSSH client, or write the settings below `Host` with the node's name
     ");
     assert_snapshot!(plan("old.lan", config), @r"
     old.lan: ann@old.lan port 3
@@ -209,7 +231,7 @@ fn negated_patterns_and_match_blocks() {
     known /etc/ssh/ssh_known_hosts
     known /etc/ssh/ssh_known_hosts2
     unknown: Refuse, alias None
-    warning: config:3: Flocker does not evaluate the conditions of Match and ignores this block; write its settings below `Host` with the node's name
+    warning: config:3: this Match block is ignored: only `ssh` evaluates conditions, and there is no `ssh` in PATH; install the OpenSSH client, or write the settings below `Host` with the node's name
     ");
 }
 
@@ -279,10 +301,46 @@ fn every_match_block_that_is_ignored_is_named() {
         .lines()
         .filter(|line| line.starts_with("warning"))
         .collect();
-    assert_snapshot!(warnings.join("\n"), @r"
-    warning: config:1: Flocker does not evaluate the conditions of Match and ignores this block; write its settings below `Host` with the node's name
-    warning: config:4: Flocker does not evaluate the conditions of Match and ignores this block; write its settings below `Host` with the node's name
-    ");
+    assert_snapshot!(warnings.join("\n"), @"warning: config:1, config:4: these Match blocks are ignored: only `ssh` evaluates conditions, and there is no `ssh` in PATH; install the OpenSSH client, or write the settings below `Host` with the node's name");
+}
+
+/// The places of the blocks that are left out for `db1`.
+fn left_out(entries: &[Placed]) -> String {
+    let settings = gather("db1", entries, "db1").unwrap();
+    let places: Vec<_> = settings.left_out.iter().map(ToString::to_string).collect();
+    places.join(" ")
+}
+
+#[test]
+fn a_file_included_below_match_is_left_out_with_it() {
+    let included = |text: &str| {
+        let mut entries = parse_client_config(Path::new("outer"), "Match user kim\n");
+        let place = entries[0].place.clone();
+        let border = |entry| Placed {
+            place: place.clone(),
+            entry,
+        };
+        entries.push(border(Entry::IncludeBegin));
+        entries.extend(parse_client_config(Path::new("inner"), text));
+        entries.push(border(Entry::IncludeEnd));
+        entries
+    };
+    for (text, expected) in [
+        ("User a\n", "outer:1"),
+        ("Host db1\n User a\n", "outer:1"),
+        (
+            "Host db2\n User a\nHost db1\nMatch exec x\n User b\n",
+            "outer:1",
+        ),
+        // Nothing in it is for this host, or matters to Flocker.
+        ("Host db2\n User a\n", ""),
+        ("Compression no\n", ""),
+    ] {
+        assert_eq!(left_out(&included(text)), expected, "{text}");
+    }
+    let mut after = included("Host db2\n");
+    after.extend(parse_client_config(Path::new("outer"), "Port 2\n"));
+    assert_eq!(left_out(&after), "outer:1");
 }
 
 #[test]
