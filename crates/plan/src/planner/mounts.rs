@@ -184,31 +184,24 @@ impl Planner<'_> {
                 "only now it is known which volumes the image declares",
             );
         };
-        match account(specification, &details.volumes) {
-            Err(unaccounted) => Err(Box::new(BlockedKind::ImageVolumes {
+        let accounted = account(specification, &details.volumes).map_err(|unaccounted| {
+            Box::new(BlockedKind::ImageVolumes {
                 node: node.clone(),
                 image: image.clone(),
                 unaccounted,
-            })),
-            Ok(_) if specification.is_judged_by_node() => look(
+            })
+        })?;
+        let notes = accounted.notes(specification).into_iter();
+        self.plan.notes.extend(notes.map(|note| NodeNote {
+            node: node.clone(),
+            note,
+        }));
+        if specification.is_judged_by_node() {
+            return look(
                 self,
                 "only the node knows whether it can make the container",
-            ),
-            Ok(accounted) => {
-                if !accounted.implicit.is_empty() {
-                    let paths = accounted.implicit.iter().map(ToString::to_string);
-                    let paths = paths.collect();
-                    self.plan.notes.push(NodeNote {
-                        node: node.clone(),
-                        note: Note::ImplicitScratch {
-                            application: specification.application.clone(),
-                            image: image.clone(),
-                            paths,
-                        },
-                    });
-                }
-                Ok(None)
-            }
+            );
         }
+        Ok(None)
     }
 }
