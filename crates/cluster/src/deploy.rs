@@ -279,7 +279,7 @@ async fn verify(driver: &mut Driver<'_>, goal: &Goal<'_>, done: &Plan) -> Exit {
         for failure in &ended.failures {
             driver.printer.failure(failure);
         }
-        show_standings(driver, ended.unfinished.iter());
+        show_standings(driver, done, ended.unfinished.iter());
         show_ways_back(driver, done, ended.unfinished.iter());
         return Exit::StepFailed;
     }
@@ -306,7 +306,7 @@ async fn verify(driver: &mut Driver<'_>, goal: &Goal<'_>, done: &Plan) -> Exit {
         let observed = &driver.gathered.observed;
         let outcomes = done.outcomes.iter();
         let unseen = outcomes.filter(|(_, outcome)| observed.node(&outcome.node).is_none());
-        show_standings(driver, unseen.map(|(name, _)| name));
+        show_standings(driver, done, unseen.map(|(name, _)| name));
     }
     Exit::StepFailed
 }

@@ -169,7 +169,11 @@ impl Driver<'_> {
                 schedule.end(step, Status::Done(done.yielded));
                 for note in done.notes {
                     let node = node.clone();
-                    self.printer.note(&NodeNote { node, note });
+                    let note = NodeNote { node, note };
+                    // A node that looks at an image may note what the plan does already.
+                    if !plan.notes.contains(&note) {
+                        self.printer.note(&note);
+                    }
                 }
                 self.printer.step_ends(step);
                 None

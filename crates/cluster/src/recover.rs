@@ -9,7 +9,7 @@ use flocker_plan::{Action, Outcome, OutcomeKind, Plan, plan_return};
 use crate::drive::{Driven, Driver};
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::standing::standing;
+use crate::standing::{data_name, standing, volume_owner};
 
 /// What came of starting applications again where they ran.
 #[derive(Debug, Default)]
@@ -57,7 +57,8 @@ pub(crate) async fn recover(driver: &mut Driver<'_>, plan: &Plan, ended: Driven)
         let text = if let Some(node) = returned.running.get(name) {
             format!("`{name}` was not changed; it runs on {node} as before")
         } else {
-            let standing = standing(name, &driver.gathered.observed);
+            let observed = &driver.gathered.observed;
+            let standing = standing(name, volume_owner(name, plan, observed), observed);
             let waiting = waits_for(name, plan, &ended.unfinished);
             format!("{standing}{waiting}; deploying again goes on")
         };
@@ -132,10 +133,12 @@ async fn return_all(
 /// Says of each of these applications whether it runs, and where its data is.
 pub(crate) fn show_standings<'a>(
     driver: &Driver<'_>,
+    plan: &Plan,
     names: impl Iterator<Item = &'a ApplicationName>,
 ) {
     for name in names {
-        let text = standing(name, &driver.gathered.observed);
+        let observed = &driver.gathered.observed;
+        let text = standing(name, volume_owner(name, plan, observed), observed);
         driver.printer.narrate(&text);
     }
 }
@@ -147,22 +150,34 @@ pub(crate) fn show_ways_back<'a>(
     failing: impl Iterator<Item = &'a ApplicationName>,
 ) {
     for name in failing {
+        let observed = &driver.gathered.observed;
+        let owner = volume_owner(name, plan, observed);
         let outcome = plan.outcomes.get(name);
-        if let Some(text) = outcome.and_then(|it| way_back(name, it, &driver.gathered.observed)) {
+        if let Some(text) = outcome.and_then(|it| way_back((name, owner), it, observed)) {
             driver.printer.narrate(&text);
         }
     }
 }
 
 /// Says how an application gets back to the node that it came from, if its data has left that.
-fn way_back(name: &ApplicationName, outcome: &Outcome, observed: &Observed) -> Option<String> {
+fn way_back(
+    (name, owner): (&ApplicationName, &ApplicationName),
+    outcome: &Outcome,
+    observed: &Observed,
+) -> Option<String> {
     let OutcomeKind::Redeployed { from } = &outcome.kind else {
         return None;
     };
     let node = &outcome.node;
-    observed.node(node)?.volumes.get(name)?.owned_epoch()?;
+    observed.node(node)?.volumes.get(owner)?.owned_epoch()?;
+    let data = data_name(name, owner);
+    let (it, written) = if owner == name {
+        ("it", "it has")
+    } else {
+        ("them", "they have")
+    };
     Some(format!(
-        "`{name}` and its data are on {node} now; to run it on {from} again, with all that it has \
-         written, deploy the configuration that placed it there"
+        "`{name}` and {data} are on {node} now; to run {it} on {from} again, with all that {written} \
+         written, deploy the configuration that placed {it} there"
     ))
 }

@@ -4,34 +4,93 @@ use flocker_model::{
     ApplicationName, ContainerState, ContainerStatus, Health, NodeId, NodeName, Observed,
     UnitState, VolumeCopy, VolumeRole,
 };
+use flocker_plan::{Action, Plan};
 
-/// Says of an application whether it runs, and where its data is, as far as that was seen.
-pub(crate) fn standing(name: &ApplicationName, observed: &Observed) -> String {
+/// The application whose volume an application sees: itself, or the one that shares its volume with it.
+///
+/// The plan says what it is started with. Otherwise its container does, wherever there is one.
+pub(crate) fn volume_owner<'a>(
+    name: &'a ApplicationName,
+    plan: &'a Plan,
+    observed: &'a Observed,
+) -> &'a ApplicationName {
+    let planned = plan.steps().iter().find_map(|step| match &step.action {
+        Action::StartApplication { specification, .. } if specification.application == *name => {
+            Some(specification.volume_owner())
+        }
+        _ => None,
+    });
+    let seen = || {
+        let mut states = observed.seen().map(|(_, state)| state);
+        states.find_map(|state| state.volume_seen_by(name))
+    };
+    planned.unwrap_or_else(seen).unwrap_or(name)
+}
+
+/// Says of an application whether it runs, and where the volume that it sees is, as far as that was
+/// seen. `owner` is the application whose volume that is.
+pub(crate) fn standing(
+    name: &ApplicationName,
+    owner: &ApplicationName,
+    observed: &Observed,
+) -> String {
     let running = nodes_with(name, observed, ContainerState::is_up);
     if !running.is_empty() {
         let health = health_of(name, &running, observed);
         return format!("`{name}` runs on {}{health}", list(&running));
     }
-    match data_of(name, observed) {
-        Data::Unseen(owner) => {
-            let owner = match owner {
-                Some(owner) => format!("{owner}, which owns its data,"),
-                None => "the node that owns its data".to_owned(),
+    let shared = (owner != name).then_some(owner);
+    let data = data_name(name, owner);
+    match data_of(owner, observed) {
+        Data::Unseen(node) => {
+            let node = match node {
+                Some(node) => format!("{node}, which owns {data},"),
+                None => format!("the node that owns {data}"),
             };
-            format!("it is not known whether `{name}` runs: {owner} could not be seen")
+            format!("it is not known whether `{name}` runs: {node} could not be seen")
         }
         Data::Owned(node) => {
             let how = how_it_is_down(name, node, observed);
-            format!("`{name}` {how} {node}, which owns its data")
+            format!("`{name}` {how} {node}, which owns {data}")
         }
-        Data::HandedOff { from, to } => format!(
-            "`{name}` does not run: {from} has given its data up to {to}, which has not taken it \
-             yet"
-        ),
-        Data::Unclear => format!(
-            "`{name}` does not run where it was seen, and its copies disagree on who owns its data"
-        ),
-        Data::NoCopy => without_data(name, observed),
+        Data::HandedOff { from, to } => match shared {
+            None => format!(
+                "`{name}` does not run: {from} has given its data up to {to}, which has not taken \
+                 it yet"
+            ),
+            Some(owner) => format!(
+                "`{name}` does not run: it sees the volume of `{owner}`, which {from} has given up \
+                 to {to}, and {to} has not taken it yet"
+            ),
+        },
+        Data::Unclear => match shared {
+            None => format!(
+                "`{name}` does not run where it was seen, and its copies disagree on who owns its \
+                 data"
+            ),
+            Some(owner) => format!(
+                "`{name}` does not run where it was seen: it sees the volume of `{owner}`, whose \
+                 copies disagree on who owns it"
+            ),
+        },
+        Data::NoCopy => {
+            let text = without_data(name, observed);
+            match shared {
+                None => text,
+                Some(owner) => {
+                    format!("{text}; it sees the volume of `{owner}`, of which no copy was seen")
+                }
+            }
+        }
+    }
+}
+
+/// Names the data of an application, as a part of a sentence about it.
+pub(crate) fn data_name(name: &ApplicationName, owner: &ApplicationName) -> String {
+    if owner == name {
+        "its data".to_owned()
+    } else {
+        format!("the volume of `{owner}` that it sees")
     }
 }
 
@@ -71,7 +130,7 @@ enum Data<'a> {
     Unclear,
 }
 
-/// Works out who owns an application's data: whoever the copy of the latest turn says.
+/// Works out who owns an application's data: the node that the copy of the latest epoch names.
 fn data_of<'a>(name: &ApplicationName, observed: &'a Observed) -> Data<'a> {
     let copies: Vec<(&NodeName, NodeId, &VolumeCopy)> = observed
         .seen()

@@ -10,7 +10,9 @@ use flocker_model::{ApplicationName, ContainerSpecification, ImageReference};
 use thiserror::Error;
 
 use crate::connection::{Docker, RequestFailed, found, status_of};
-use crate::container_body::{BindMount, Placement, render_container, render_labels};
+use crate::container_body::{
+    ContainerMounts, Placement, add_memory, render_container, render_labels,
+};
 use crate::naming::{Change, Role, container_name};
 use crate::observation::anonymous_volumes_of;
 use crate::ownership::{LookupError, is_running, labels_of};
@@ -139,8 +141,9 @@ impl Docker {
         &self,
         specification: &ContainerSpecification,
         volume: Option<&Path>,
-        mounts: &[BindMount],
+        mounts: impl Into<ContainerMounts<'_>>,
     ) -> Result<Change, ContainerError> {
+        let ContainerMounts { binds, memory } = mounts.into();
         if self.has_container(specification, volume).await? {
             return Ok(Change::Unchanged);
         }
@@ -150,10 +153,10 @@ impl Docker {
         let placement = Placement {
             namespace: &namespace,
             volume,
-            mounts,
+            mounts: binds,
         };
         let name = container_name(application);
-        let mut body = render_container(specification, placement);
+        let mut body = add_memory(memory, render_container(specification, placement));
         if let Some(here) = self.name_here(&specification.image).await? {
             body.image = Some(here);
         }

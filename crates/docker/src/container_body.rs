@@ -7,7 +7,9 @@ use bollard::models::{
     ContainerCreateBody, HostConfig, HostConfigLogConfig, Mount, MountBindOptions, MountType,
     RestartPolicy, RestartPolicyNameEnum,
 };
-use flocker_model::{ApplicationName, ContainerSpecification, Digest, MountPath, NetworkIdentity};
+use flocker_model::{
+    ApplicationName, ContainerSpecification, Digest, MountPath, NetworkIdentity, TmpfsOptions,
+};
 
 use crate::container_options::{add_identity, add_options};
 use crate::health_body::render_check;
@@ -43,6 +45,38 @@ pub struct BindMount {
     pub target: MountPath,
     /// Whether the container cannot change it.
     pub read_only: bool,
+}
+
+/// What the mount points of a container show, beside the file systems in memory among its options.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct ContainerMounts<'a> {
+    /// What the node has, outer ones first.
+    pub binds: &'a [BindMount],
+    /// Further file systems in memory.
+    pub memory: &'a [(MountPath, TmpfsOptions)],
+}
+
+impl<'a, const COUNT: usize> From<&'a [BindMount; COUNT]> for ContainerMounts<'a> {
+    fn from(binds: &'a [BindMount; COUNT]) -> Self {
+        Self {
+            binds,
+            ..Self::default()
+        }
+    }
+}
+
+/// Gives a container further file systems in memory.
+pub(crate) fn add_memory(
+    memory: &[(MountPath, TmpfsOptions)],
+    mut body: ContainerCreateBody,
+) -> ContainerCreateBody {
+    if !memory.is_empty() {
+        let host = body.host_config.get_or_insert_default();
+        let more = memory.iter();
+        let more = more.map(|(path, options)| (path.to_string(), options.to_string()));
+        host.tmpfs.get_or_insert_default().extend(more);
+    }
+    body
 }
 
 /// Makes the labels that tell whether an application container is the one that is wanted.

@@ -43,7 +43,7 @@ mod unpack;
 pub use completion::CompletionError;
 pub use connection::{ConnectError, Docker, DockerSettings, RequestFailed};
 pub use container::ContainerError;
-pub use container_body::BindMount;
+pub use container_body::{BindMount, ContainerMounts};
 pub use health::HealthError;
 pub use hosts::HostsError;
 pub use image::{ImageError, ImageProgress};

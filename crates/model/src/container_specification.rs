@@ -6,8 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Application, ApplicationName, ByteCount, ContainerFile, ContainerOptions, CpuMillis, Digest,
-    DirectoryName, FileContents, HealthCheck, HostMount, ImageReference, Link, MountPath,
-    RestartPolicy, Secret, SharedVolume, StopGracePeriod, StopSignal, VolumeLayout,
+    DirectoryName, FileContents, HealthCheck, HostMount, ImageReference, IsolationOptions,
+    LimitOptions, Link, MountPath, ProcessOptions, RestartPolicy, Secret, SharedVolume,
+    StopGracePeriod, StopSignal, VolumeLayout,
 };
 
 /// Everything that a container is created from; its digest tells whether one must be re-created.
@@ -102,6 +103,28 @@ impl ContainerSpecification {
     /// Tells whether the container sees a volume of its own application, whole or in directories.
     pub fn has_volume(&self) -> bool {
         self.mountpoint.is_some() || !self.directories.is_empty()
+    }
+
+    /// Tells whether only the node can say if it makes the container: by its paths, devices and
+    /// processors, and by what its Docker takes.
+    ///
+    /// Names belong to the container that holds the network, and Docker takes any label.
+    pub fn is_judged_by_node(&self) -> bool {
+        let ContainerOptions {
+            process,
+            limits,
+            isolation,
+            network: _,
+            labels: _,
+            annotations,
+        } = &*self.options;
+        self.memory.is_some()
+            || self.cpu.is_some()
+            || !self.host_mounts.is_empty()
+            || !annotations.is_empty()
+            || *process != ProcessOptions::default()
+            || *limits != LimitOptions::default()
+            || *isolation != IsolationOptions::default()
     }
 
     /// Replaces values of the environment and contents of files by what may be shown to people.

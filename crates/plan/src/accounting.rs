@@ -3,13 +3,16 @@
 //! Docker gives a container an anonymous volume at each such path that no mount covers exactly. What
 //! is written there stays on the node when the application moves, and is lost with the container.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use flocker_model::{
     ApplicationName, ContainerMount, ContainerSpecification, DirectoryName, MountPath, MountSource,
+    TmpfsOptions,
 };
 use serde::{Deserialize, Serialize};
+
+use crate::Note;
 
 /// Every mount point that a container gets.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,6 +21,11 @@ pub struct Accounted {
     pub mounts: Vec<ContainerMount>,
     /// Paths that only the image declares. They are scratch, because the application has no volume.
     pub implicit: BTreeSet<MountPath>,
+    /// File systems in memory beside those of the application: at paths inside of these that the
+    /// image declares.
+    pub memory: BTreeMap<MountPath, TmpfsOptions>,
+    /// Paths that the image declares and that are in memory, though the application has a volume.
+    pub forgotten: BTreeSet<MountPath>,
 }
 
 /// Paths that an image declares as volumes and that no key of the application covers.
@@ -32,7 +40,8 @@ pub struct Unaccounted {
 /// Finds a directory for every mount point of the application and for every volume of its image.
 ///
 /// A volume of the image below a mount point of the application is a directory of what is mounted
-/// there. Outside of all mount points it is scratch if the application has no volume.
+/// there. Below a file system in memory it is another one, with the same options. Outside of all
+/// mount points it is scratch if the application has no volume.
 ///
 /// # Errors
 ///
@@ -44,6 +53,8 @@ pub fn account(
 ) -> Result<Accounted, Unaccounted> {
     let mut mounts = declared(specification);
     let mut implicit = BTreeSet::new();
+    let mut memory = BTreeMap::new();
+    let mut forgotten = BTreeSet::new();
     let mut unaccounted = BTreeSet::new();
     for text in image_volumes {
         let Ok(path) = text.parse::<MountPath>() else {
@@ -51,10 +62,16 @@ pub fn account(
             continue;
         };
         let path = path.cleaned();
-        if in_memory(specification, &path) {
+        if specification.files.contains_key(&path) {
             continue;
         }
-        if specification.files.contains_key(&path) {
+        if let Some((depth, options)) = in_memory(specification, &mounts, &path) {
+            if depth > 0 {
+                memory.insert(path.clone(), options.clone());
+            }
+            if specification.volume_owner().is_some() {
+                forgotten.insert(path);
+            }
             continue;
         }
         match enclosing(&mounts, &path) {
@@ -90,14 +107,30 @@ pub fn account(
     }
     // A path sorts before every path inside it.
     mounts.sort();
-    Ok(Accounted { mounts, implicit })
+    Ok(Accounted {
+        mounts,
+        implicit,
+        memory,
+        forgotten,
+    })
 }
 
-/// Tells whether the application has a file system in memory at `path`: its own word that what is
-/// written there can be lost.
-fn in_memory(specification: &ContainerSpecification, path: &MountPath) -> bool {
-    let tmpfs = &specification.options.isolation.tmpfs;
-    tmpfs.keys().any(|mountpoint| mountpoint.cleaned() == *path)
+/// Finds the file system in memory that a path is at or below, and how far below: the application's
+/// own word that what is written there can be lost. A mount point between the two goes before it.
+fn in_memory<'s>(
+    specification: &'s ContainerSpecification,
+    mounts: &[ContainerMount],
+    path: &MountPath,
+) -> Option<(usize, &'s TmpfsOptions)> {
+    let depth_in = |outer: &MountPath| outer.relative(path).map(|inner| inner.len());
+    let tmpfs = specification.options.isolation.tmpfs.iter();
+    let (depth, options) = tmpfs
+        .filter_map(|(outer, options)| Some((depth_in(&outer.cleaned())?, options)))
+        .min_by_key(|(depth, _)| *depth)?;
+    let mut mounts = mounts.iter().filter_map(|mount| depth_in(&mount.target));
+    mounts
+        .all(|other| other > depth)
+        .then_some((depth, options))
 }
 
 /// Lists the mount points that the application configuration names.
@@ -179,6 +212,33 @@ fn below(source: &MountSource, inner: &str) -> Option<MountSource> {
             path: format!("{path}/{inner}").parse().ok()?,
         },
     })
+}
+
+impl Accounted {
+    /// Says what the operator may not expect of where the image's volumes are.
+    pub fn notes(&self, specification: &ContainerSpecification) -> Vec<Note> {
+        let application = &specification.application;
+        let image = &specification.image;
+        let texts = |paths: &BTreeSet<MountPath>| -> BTreeSet<String> {
+            paths.iter().map(ToString::to_string).collect()
+        };
+        let mut notes = Vec::new();
+        if !self.implicit.is_empty() {
+            notes.push(Note::ImplicitScratch {
+                application: application.clone(),
+                image: image.clone(),
+                paths: texts(&self.implicit),
+            });
+        }
+        if !self.forgotten.is_empty() {
+            notes.push(Note::VolumeInMemory {
+                application: application.clone(),
+                image: image.clone(),
+                paths: texts(&self.forgotten),
+            });
+        }
+        notes
+    }
 }
 
 impl Unaccounted {

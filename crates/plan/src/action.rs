@@ -111,7 +111,8 @@ pub enum Action {
         from: ImageSource,
     },
     /// Looks whether the node has a directory for every volume that the image declares, now that it
-    /// is known, and every path of the node that the container is given. Nothing is changed.
+    /// is known, every path and device that the container is given, and a Docker that makes it.
+    /// Nothing is changed.
     CheckImage {
         /// The container that will be made from it.
         specification: Box<ContainerSpecification>,

@@ -205,12 +205,12 @@ fn write_check(
         formatter,
         "account for the volumes that image {image} declares"
     )?;
-    if specification.host_mounts.is_empty() {
-        return Ok(());
+    if specification.is_judged_by_node() {
+        let name = &specification.application;
+        write!(
+            formatter,
+            ", and see that the node can make the container of {name}"
+        )?;
     }
-    let name = &specification.application;
-    write!(
-        formatter,
-        ", and look for the paths of the node that {name} is given"
-    )
+    Ok(())
 }

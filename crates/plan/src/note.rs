@@ -21,6 +21,15 @@ pub enum Note {
         /// The paths.
         paths: BTreeSet<String>,
     },
+    /// The image declares volumes that the application, which has a volume, keeps in memory.
+    VolumeInMemory {
+        /// The application.
+        application: ApplicationName,
+        /// Its image.
+        image: ImageReference,
+        /// The paths.
+        paths: BTreeSet<String>,
+    },
     /// The configuration no longer gives the application the volume that it had.
     WithoutItsVolume {
         /// The application.
@@ -51,6 +60,19 @@ impl fmt::Display for Note {
                     "`{application}`: image {image} declares {paths} as {are}, and the application \
                      has no volume: what it writes there stays on the node and does not move with \
                      it (write `volume` or `scratch` to choose)"
+                )
+            }
+            Self::VolumeInMemory {
+                application,
+                image,
+                paths,
+            } => {
+                let (paths, are) = listed(paths);
+                write!(
+                    formatter,
+                    "`{application}`: image {image} declares {paths} as {are}, and `tmpfs` keeps that \
+                     in memory: what it writes there is lost at each stop (list it in `volumes` \
+                     instead if it is data)"
                 )
             }
             Self::WithoutItsVolume {

@@ -135,7 +135,15 @@ fn lose(observed: &mut Observed, number: u8) {
 }
 
 fn told(observed: &Observed) -> String {
-    standing(&name("db"), observed)
+    standing(&name("db"), &name("db"), observed)
+}
+
+/// What is said of an application that sees the volume of `db`.
+fn told_of_sharer(observed: &Observed) -> String {
+    let backup = name("backup");
+    let plan = Plan::default();
+    let owner = volume_owner(&backup, &plan, observed);
+    standing(&backup, owner, observed)
 }
 
 #[test]
@@ -253,5 +261,49 @@ fn without_data_all_nodes_must_have_been_seen() {
     assert_eq!(
         told(&observed),
         "it is not known whether `db` runs: node2 and node3 could not be seen"
+    );
+}
+
+#[test]
+fn a_sharer_is_told_with_where_the_volume_is() {
+    let mut observed = nodes(2);
+    give_container(&mut observed, 1, (STOPPED, UnitState::Missing));
+    let containers = &mut state(&mut observed, 1).containers;
+    let mut container = containers.remove(&name::<ApplicationName>("db")).unwrap();
+    container.volume = Some(name("db"));
+    containers.insert(name("backup"), container);
+    assert_eq!(
+        told_of_sharer(&observed),
+        "`backup` is stopped on node1; it sees the volume of `db`, of which no copy was seen"
+    );
+    give_copy(&mut observed, 1, owned(1));
+    assert_eq!(
+        told_of_sharer(&observed),
+        "`backup` is stopped on node1, which owns the volume of `db` that it sees"
+    );
+    give_copy(&mut observed, 1, handed_to(2, 2));
+    give_copy(&mut observed, 2, replica(1, 1));
+    assert_eq!(
+        told_of_sharer(&observed),
+        "`backup` does not run: it sees the volume of `db`, which node1 has given up to node2, and \
+         node2 has not taken it yet"
+    );
+    give_copy(&mut observed, 2, owned(2));
+    assert_eq!(
+        told_of_sharer(&observed),
+        "`backup` does not run on node2, which owns the volume of `db` that it sees"
+    );
+    give_copy(&mut observed, 1, owned(2));
+    assert_eq!(
+        told_of_sharer(&observed),
+        "`backup` does not run where it was seen: it sees the volume of `db`, whose copies disagree \
+         on who owns it"
+    );
+    give_copy(&mut observed, 1, handed_to(2, 2));
+    lose(&mut observed, 2);
+    assert_eq!(
+        told_of_sharer(&observed),
+        "it is not known whether `backup` runs: node2, which owns the volume of `db` that it sees, \
+         could not be seen"
     );
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bollard::models::ContainerInspectResponse;
 use bollard::query_parameters::InspectContainerOptions;
-use flocker_docker::{Change, Docker, container_name, namespace_name};
+use flocker_docker::{Change, ContainerMounts, Docker, container_name, namespace_name};
 use flocker_model::{
     ApplicationName, ByteCount, ContainerOptions, ContainerSpecification, ExtraHost,
     IsolationOptions, LimitOptions, NetworkIdentity, ProcessOptions, Ulimit, Upmost,
@@ -256,6 +256,34 @@ async fn a_tmpfs_stands_for_a_volume_of_the_image() {
     specification.options.isolation.read_only = true;
     run(&docker, &specification).await;
     let name = &specification.application;
+    let observed = docker.observe_containers().await.unwrap();
+    let container = observed[name].application.as_ref().unwrap();
+    assert!(container.anonymous_volumes.is_empty(), "{container:?}");
+    remove(&docker, name).await;
+}
+
+/// Docker makes a volume at each path that no mount covers exactly.
+#[tokio::test]
+async fn a_tmpfs_above_a_volume_of_the_image_stands_for_it() {
+    let Some(docker) = connect().await else {
+        return;
+    };
+    let image = "flocker-test/memory-above:1";
+    import_image(image, vec!["VOLUME /cache/db".to_owned()], |_| ()).await;
+    let mut specification = application("memory-above", SERVER);
+    specification.image = read(image);
+    specification.options.isolation.tmpfs = [(read("/cache"), read("size=1m"))].into();
+    let name = &specification.application;
+    let identity = NetworkIdentity::default();
+    docker.ensure_namespace(name, &identity).await.unwrap();
+    let memory = [(read("/cache/db"), read("size=1m"))];
+    let mounts = ContainerMounts {
+        memory: &memory,
+        ..ContainerMounts::default()
+    };
+    let ensured = docker.ensure_container(&specification, None, mounts).await;
+    ensured.unwrap();
+    start(name).await;
     let observed = docker.observe_containers().await.unwrap();
     let container = observed[name].application.as_ref().unwrap();
     assert!(container.anonymous_volumes.is_empty(), "{container:?}");

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use flocker_docker::ContainerMounts;
 use flocker_model::{ContainerSpecification, MountPath};
 use flocker_plan::Accounted;
 use flocker_remote::protocol::StepFailure;
@@ -39,8 +40,13 @@ pub(super) async fn ensure_container(
     mounts.extend(files);
     // A path sorts before every path inside it.
     mounts.sort_by(|one, other| one.target.cmp(&other.target));
+    let memory: Vec<_> = accounted.memory.into_iter().collect();
+    let mounts = ContainerMounts {
+        binds: &mounts,
+        memory: &memory,
+    };
     containers
-        .ensure_container(specification, volume, &mounts)
+        .ensure_container(specification, volume, mounts)
         .await?;
     // The container that saw them is gone.
     directories
@@ -80,7 +86,8 @@ pub(super) async fn check_container(
     let wanted = wanted_directories(specification, volume, accounted);
     machine.directories.check(wanted).await?;
     let mounts = accounted.mounts.iter().map(|mount| &mount.target);
-    let targets: Vec<MountPath> = mounts.chain(specification.files.keys()).cloned().collect();
+    let others = specification.files.keys().chain(accounted.memory.keys());
+    let targets: Vec<MountPath> = mounts.chain(others).cloned().collect();
     machine
         .containers
         .try_container(specification, &targets)

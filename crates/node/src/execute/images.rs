@@ -3,7 +3,7 @@
 use flocker_model::{
     ContainerSpecification, ImageDetails, ImageReference, NodeName, RegistryLogins,
 };
-use flocker_plan::{Accounted, Note, about_login, account, is_about_a_login};
+use flocker_plan::{Accounted, about_login, account, is_about_a_login};
 use flocker_remote::protocol::{Change, Progress, StepDone, StepFailure};
 
 use crate::execute::ProgressSender;
@@ -55,16 +55,10 @@ pub(super) async fn check(
 ) -> Result<StepDone, StepFailure> {
     let accounted = account_for(machine, specification).await?;
     check_container(machine, specification, None, &accounted).await?;
-    let mut done = StepDone::plain(Change::Unchanged);
-    if !accounted.implicit.is_empty() {
-        let paths = accounted.implicit.iter().map(ToString::to_string);
-        done.notes.push(Note::ImplicitScratch {
-            application: specification.application.clone(),
-            image: specification.image.clone(),
-            paths: paths.collect(),
-        });
-    }
-    Ok(done)
+    Ok(StepDone {
+        notes: accounted.notes(specification),
+        ..StepDone::plain(Change::Unchanged)
+    })
 }
 
 /// Finds a directory for every mount point of a container, those of its image included.

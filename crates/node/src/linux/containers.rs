@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use flocker_docker::{
-    BindMount, ContainerObservation, Docker, DockerSettings, DockerVolume, EngineObservation,
+    ContainerMounts, ContainerObservation, Docker, DockerSettings, DockerVolume, EngineObservation,
     StartError, StartWatch, Writer,
 };
 use flocker_model::{
@@ -116,7 +116,7 @@ impl Containers for Docker {
         &self,
         specification: &ContainerSpecification,
         volume: Option<&Path>,
-        mounts: &[BindMount],
+        mounts: ContainerMounts<'_>,
     ) -> Result<Change, StepFailure> {
         let ensured = Docker::ensure_container(self, specification, volume, mounts).await;
         ensured.map(change).or_failure()

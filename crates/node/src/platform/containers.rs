@@ -6,7 +6,9 @@ use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use flocker_docker::{BindMount, ContainerObservation, DockerVolume, EngineObservation, Writer};
+use flocker_docker::{
+    ContainerMounts, ContainerObservation, DockerVolume, EngineObservation, Writer,
+};
 use flocker_model::{
     ApplicationName, ByteCount, CheckOrigin, ContainerSpecification, ImageDetails, ImageName,
     ImageReference, MountPath, NetworkIdentity, RegistryAnswer, RegistryLogins,
@@ -126,7 +128,7 @@ pub(crate) trait Containers: Clone + Debug + Send + Sync + 'static {
         &self,
         specification: &ContainerSpecification,
         volume: Option<&Path>,
-        mounts: &[BindMount],
+        mounts: ContainerMounts<'_>,
     ) -> impl Future<Output = Result<Change, StepFailure>> + Send;
 
     /// Stops a container if it runs: with its stop signal, after `grace` by force.

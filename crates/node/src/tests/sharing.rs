@@ -114,3 +114,20 @@ async fn docker_refuses_a_container_before_the_one_that_runs_is_stopped() {
     assert!(failure.contains("unknown runtime runsc"), "{failure}");
     assert!(machines.runs(&node, &application));
 }
+
+/// Both nodes have the image, so only the option calls for a look.
+#[tokio::test]
+async fn a_refused_option_is_seen_before_a_move_stops_anything() {
+    let mut machines = Cluster::new(2);
+    let (node, application) = (node_name(0), application_name(0));
+    let at = |place| deployment(2, &[Wish::at(place)]);
+    machines.converge(&at(1)).await;
+    machines.converge(&at(0)).await;
+    let mut wanted = at(1);
+    let changed = wanted.applications.get_mut(&application).unwrap();
+    changed.options.isolation.runtime = Some("runsc".parse().unwrap());
+    let made = plan(&cluster(&wanted), &machines.observe().await);
+    let failure = machines.drive(&made).await.unwrap_err();
+    assert!(failure.contains("unknown runtime runsc"), "{failure}");
+    assert!(machines.runs(&node, &application));
+}

@@ -193,14 +193,29 @@ fn a_volume_of_the_image_may_be_in_memory() {
     database.options.isolation.tmpfs = [("/run/x/".parse().unwrap(), "".parse().unwrap())].into();
     let accounted = account(&database, &declares(&["/run/x", "/data/x"])).unwrap();
     assert_eq!(shown(&accounted), ["/data volume/", "/data/x volume/x"]);
-    // A volume of its own inside of that is not: Docker would make one.
-    let refused = account(&database, &declares(&["/run/x/y"])).unwrap_err();
-    assert_eq!(refused.paths, declares(&["/run/x/y"]));
+    assert_eq!(accounted.notes(&database).len(), 1);
+    // Docker would make a volume at a path inside of that.
+    let accounted = account(&database, &declares(&["/run/x/y", "/run/x/y/z"])).unwrap();
+    assert_eq!(shown(&accounted), ["/data volume/"]);
+    let inside: Vec<String> = accounted.memory.keys().map(ToString::to_string).collect();
+    assert_eq!(inside, ["/run/x/y", "/run/x/y/z"]);
+    insta::assert_snapshot!(
+        accounted.notes(&database)[0],
+        @"`db`: image postgres:16 declares /run/x/y, /run/x/y/z as volumes, and `tmpfs` keeps that in memory: what it writes there is lost at each stop (list it in `volumes` instead if it is data)"
+    );
+    // One that is only inside of the path says nothing about all of it.
+    let refused = account(&database, &declares(&["/run"])).unwrap_err();
+    assert_eq!(refused.paths, declares(&["/run"]));
+    // What is mounted inside of the memory is kept.
+    database.scratch.insert("/run/x/kept".parse().unwrap());
+    let accounted = account(&database, &declares(&["/run/x/kept/y"])).unwrap();
+    assert!(accounted.memory.is_empty() && accounted.forgotten.is_empty());
 }
 
 proptest! {
     /// The data-loss case: nothing that the image or the user calls a volume may be outside of the
-    /// dataset, but for what is scratch; and Docker must find nothing to make a volume for.
+    /// dataset, but for what is scratch or in memory; and Docker must find nothing to make a volume
+    /// for.
     #[test]
     fn no_volume_is_outside_of_the_dataset_unless_it_is_scratch(
         whole in prop::option::of(path()),
@@ -244,16 +259,16 @@ proptest! {
             .map(|mount| mount.target)
             .collect();
         let covered = |path: &MountPath| user.iter().any(|outer| outer.relative(path).is_some());
-        let image_paths: Vec<MountPath> = image
+        let (lost, image_paths): (Vec<MountPath>, Vec<MountPath>) = image
             .iter()
             .map(|path| path.parse().unwrap())
-            .filter(|path| !memory.contains(path))
-            .collect();
+            .partition(|path: &MountPath| memory.iter().any(|outer| outer.relative(path).is_some()));
         match account(&specification, &image) {
             Err(refused) => {
                 prop_assert!(has_volume);
                 for path in &refused.paths {
-                    prop_assert!(!covered(&path.parse().unwrap()));
+                    let path: MountPath = path.parse().unwrap();
+                    prop_assert!(!covered(&path) && !lost.contains(&path));
                 }
             }
             Ok(accounted) => {
@@ -265,6 +280,13 @@ proptest! {
                     // Exactly covered: Docker makes no volume of its own there.
                     prop_assert!(targets.contains(&path));
                 }
+                for path in &lost {
+                    // Exactly covered, too, and the operator is told if there is data.
+                    prop_assert!(memory.contains(path) || accounted.memory.contains_key(path));
+                    prop_assert!(!targets.contains(&path));
+                    prop_assert_eq!(accounted.forgotten.contains(path), has_volume);
+                }
+                prop_assert!(accounted.memory.keys().all(|path| lost.contains(path)));
                 // Whatever is written to below a volume is in the dataset, or in scratch that was
                 // asked for, or in scratch of an application without data.
                 for path in &image_paths {

@@ -158,7 +158,11 @@ impl Planner<'_> {
     }
 
     /// Accounts for the volumes that the image declares: here if the image is known, else by a step
-    /// once it is on the node, which is returned.
+    /// once it is on the node, which is returned. Such a step also has the node judge what only it can.
+    ///
+    /// The step costs one round trip and a container that Docker makes and removes. It runs beside the
+    /// first push and never while anything is stopped. An application without options has nothing to
+    /// judge: its plan stays without the step, because a small volume is pushed faster than that.
     pub(super) fn account_for_image(
         &mut self,
         node: &NodeName,
@@ -180,30 +184,24 @@ impl Planner<'_> {
                 "only now it is known which volumes the image declares",
             );
         };
-        match account(specification, &details.volumes) {
-            Err(unaccounted) => Err(Box::new(BlockedKind::ImageVolumes {
+        let accounted = account(specification, &details.volumes).map_err(|unaccounted| {
+            Box::new(BlockedKind::ImageVolumes {
                 node: node.clone(),
                 image: image.clone(),
                 unaccounted,
-            })),
-            Ok(_) if !specification.host_mounts.is_empty() => {
-                look(self, "only the node knows whether it has these paths")
-            }
-            Ok(accounted) => {
-                if !accounted.implicit.is_empty() {
-                    let paths = accounted.implicit.iter().map(ToString::to_string);
-                    let paths = paths.collect();
-                    self.plan.notes.push(NodeNote {
-                        node: node.clone(),
-                        note: Note::ImplicitScratch {
-                            application: specification.application.clone(),
-                            image: image.clone(),
-                            paths,
-                        },
-                    });
-                }
-                Ok(None)
-            }
+            })
+        })?;
+        let notes = accounted.notes(specification).into_iter();
+        self.plan.notes.extend(notes.map(|note| NodeNote {
+            node: node.clone(),
+            note,
+        }));
+        if specification.is_judged_by_node() {
+            return look(
+                self,
+                "only the node knows whether it can make the container",
+            );
         }
+        Ok(None)
     }
 }

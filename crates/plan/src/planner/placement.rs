@@ -97,7 +97,7 @@ impl Planner<'_> {
         let need = need(self.observed.node(place), &wanted, &links);
         let need = self.need_of_job(name, place, need);
         let mut ready = self.answering_targets(application, place);
-        if matches!(need, Need::Create | Need::Recreate) {
+        if self.is_to_be_checked(&wanted, place, need) {
             ready.extend(self.make_image_ready(&wanted, place)?);
         }
         ready.extend(self.prepared.get(place));
@@ -206,6 +206,21 @@ impl Planner<'_> {
         ready.extend(self.account_for_image(place, wanted, brought)?);
         self.images_ready.insert(name.clone(), ready.clone());
         Ok(ready)
+    }
+
+    /// Tells whether the place must have the image, and see that it can make the container, before
+    /// anything is stopped: it makes one, or the volume comes from a node where it is stopped. A
+    /// container that the place has from before was made when it may have had other devices and paths.
+    pub(super) fn is_to_be_checked(
+        &self,
+        wanted: &ContainerSpecification,
+        place: &NodeName,
+        need: Need,
+    ) -> bool {
+        let comes = wanted.volume_owner().is_some_and(|owner| {
+            matches!(locate(owner, self.observed), Whereabouts::Owned { node, .. } if node != *place)
+        });
+        comes || matches!(need, Need::Create | Need::Recreate)
     }
 
     /// Waits for the health of an application that is to stay as it is.

@@ -9,7 +9,7 @@ use crate::steps::Because;
 use crate::{Action, Blocked, BlockedKind, StepId, StopKind};
 
 use super::arrival::Arrival;
-use super::need::{Need, need};
+use super::need::need;
 use super::state::Planner;
 
 impl<'a> Planner<'a> {
@@ -70,7 +70,7 @@ impl<'a> Planner<'a> {
             let wanted = ContainerSpecification::new(name, application);
             let links = self.link_ports.of_source(application);
             let need = need(Some(state), &wanted, &links);
-            if matches!(need, Need::Create | Need::Recreate)
+            if self.is_to_be_checked(&wanted, place, need)
                 && let Ok(steps) = self.make_image_ready(&wanted, place)
             {
                 ready.extend(steps);

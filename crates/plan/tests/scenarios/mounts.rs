@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 
 use flocker_model::{
-    Application, ApplicationName, Deployment, ImageDetails, ImageId, ImagePlatform, NodeName,
-    SharedMount, SharedVolume, VolumeLayout, VolumeSpecification,
+    Application, ApplicationName, ContainerStatus, CpuMillis, Deployment, ImageDetails, ImageId,
+    ImagePlatform, NodeName, SharedMount, SharedVolume, UnitState, VolumeLayout,
+    VolumeSpecification,
 };
 use flocker_plan::Action;
 use insta::assert_snapshot;
 
-use crate::cluster::{Cluster, application, database, deployment, name, show, web};
+use crate::cluster::{Cluster, application, database, deployment, name, node_name, show, web};
 
 /// An image that a machine has, and that declares volumes.
 fn declaring(volumes: &[&str]) -> ImageDetails {
@@ -92,6 +93,64 @@ fn an_unknown_image_is_accounted_for_before_anything_is_made() {
     let created = position(|action| matches!(action, Action::CreateVolume { .. }));
     let after = &plan.steps()[created].after;
     assert!(after.contains(&plan.steps()[checked].id), "{plan}");
+}
+
+/// Both nodes have the image. A node has no say in an application without options.
+#[test]
+fn a_move_with_options_is_checked_before_the_stop() {
+    let at = |place: &'static str, application: &Application| {
+        let both = [("1", &["db"][..]), ("2", &["db"][..])];
+        let nodes = both.map(|(node, placed)| (node, if node == place { placed } else { &[] }));
+        deployment(&[("db", application.clone())], &nodes)
+    };
+    let plan = |wanted: &Application| {
+        let mut cluster = Cluster::running(2, &at("2", &database()));
+        cluster.deploy(&at("1", &database()));
+        cluster.plan(&at("2", wanted))
+    };
+    let mut limited = database();
+    limited.cpu = Some(CpuMillis::new(64_000));
+    let plan_of_limited = plan(&limited);
+    let find = |wanted: fn(&Action) -> bool| {
+        let mut steps = plan_of_limited.steps().iter();
+        steps.find(|step| wanted(&step.action)).unwrap()
+    };
+    let checked = find(|action| matches!(action, Action::CheckImage { .. }));
+    let stopped = find(|action| matches!(action, Action::StopApplication { .. }));
+    assert_eq!(checked.node, node_name("2"));
+    let mut before = stopped.after.clone();
+    for step in plan_of_limited.steps().iter().rev() {
+        if before.contains(&step.id) {
+            before.extend(&step.after);
+        }
+    }
+    assert!(before.contains(&checked.id), "{plan_of_limited}");
+    let plain = plan(&database());
+    let is_check = |action: &Action| matches!(action, Action::CheckImage { .. });
+    assert!(
+        !plain.steps().iter().any(|step| is_check(&step.action)),
+        "{plain}"
+    );
+}
+
+/// The container that the node kept may lack by now what it was given.
+#[test]
+fn a_kept_container_is_checked_before_a_move_to_it() {
+    let mut limited = database();
+    limited.cpu = Some(CpuMillis::new(64_000));
+    let before = one(limited.clone());
+    let moved = deployment(&[("db", limited)], &[("1", &[]), ("2", &["db"])]);
+    let mut cluster = Cluster::running(2, &before);
+    let mut kept = cluster.machine("1").containers[&name("db")].clone();
+    kept.status = ContainerStatus::Stopped { exit_code: 0 };
+    kept.unit = UnitState::Missing;
+    cluster.machine("2").containers.insert(name("db"), kept);
+    let images = cluster.machine("1").images.clone();
+    cluster.machine("2").images = images;
+    let plan = cluster.plan(&moved);
+    let mut checks = plan.steps().iter();
+    let checked = checks.find(|step| matches!(step.action, Action::CheckImage { .. }));
+    assert_eq!(checked.unwrap().node, node_name("2"), "{plan}");
 }
 
 /// Docker made volumes for it, and their data is nowhere else.

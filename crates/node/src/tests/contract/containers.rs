@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use flocker_docker::ContainerObservation;
+use flocker_docker::{ContainerMounts, ContainerObservation};
 use flocker_model::{
     Application, ApplicationName, ContainerSpecification, ContainerStatus, ImageReference,
     NetworkIdentity,
@@ -55,7 +55,7 @@ async fn a_container_is_made_once_and_again_when_it_differs(machine: &impl Machi
     let mut specification = application("made");
     let name = specification.application.clone();
     containers
-        .ensure_container(&specification, None, &[])
+        .ensure_container(&specification, None, ContainerMounts::default())
         .await
         .unwrap_err();
     let process = containers
@@ -70,7 +70,9 @@ async fn a_container_is_made_once_and_again_when_it_differs(machine: &impl Machi
         process
     );
     for change in [Change::Changed, Change::Unchanged] {
-        let ensured = containers.ensure_container(&specification, None, &[]).await;
+        let ensured = containers
+            .ensure_container(&specification, None, ContainerMounts::default())
+            .await;
         assert_eq!(ensured.unwrap(), change);
     }
     let first = observe(machine, &name).await;
@@ -79,7 +81,9 @@ async fn a_container_is_made_once_and_again_when_it_differs(machine: &impl Machi
     let container = first.application.unwrap();
     assert_eq!(container.configuration, specification.digest());
     specification.environment.insert("A".to_owned(), "b".into());
-    let ensured = containers.ensure_container(&specification, None, &[]).await;
+    let ensured = containers
+        .ensure_container(&specification, None, ContainerMounts::default())
+        .await;
     assert_eq!(ensured.unwrap(), Change::Changed);
     let second = observe(machine, &name).await.application.unwrap();
     assert_ne!(second.id, container.id);
@@ -96,7 +100,9 @@ async fn a_namespace_of_another_identity_is_made_anew(machine: &impl Machine) {
         ..NetworkIdentity::default()
     };
     let process = containers.ensure_namespace(name, &identity).await.unwrap();
-    let ensured = containers.ensure_container(&specification, None, &[]).await;
+    let ensured = containers
+        .ensure_container(&specification, None, ContainerMounts::default())
+        .await;
     assert_eq!(ensured.unwrap(), Change::Changed);
     let watch = containers.watch_start(name).await.unwrap();
     machine.start(name).await;
@@ -113,7 +119,9 @@ async fn a_namespace_of_another_identity_is_made_anew(machine: &impl Machine) {
         containers.ensure_namespace(name, &named).await.unwrap(),
         renamed
     );
-    let ensured = containers.ensure_container(&specification, None, &[]).await;
+    let ensured = containers
+        .ensure_container(&specification, None, ContainerMounts::default())
+        .await;
     assert_eq!(ensured.unwrap(), Change::Changed, "it joined what is gone");
 }
 
@@ -126,16 +134,16 @@ async fn a_volume_is_given_exactly_where_there_is_a_mountpoint(machine: &impl Ma
         .unwrap();
     let place = Some(std::path::Path::new("/tmp"));
     containers
-        .ensure_container(&specification, place, &[])
+        .ensure_container(&specification, place, ContainerMounts::default())
         .await
         .unwrap_err();
     specification.mountpoint = Some("/data".parse().unwrap());
     containers
-        .ensure_container(&specification, None, &[])
+        .ensure_container(&specification, None, ContainerMounts::default())
         .await
         .unwrap_err();
     containers
-        .ensure_container(&specification, place, &[])
+        .ensure_container(&specification, place, ContainerMounts::default())
         .await
         .unwrap();
 }
@@ -149,7 +157,7 @@ async fn what_runs_is_neither_replaced_nor_removed(machine: &impl Machine) {
         .await
         .unwrap();
     containers
-        .ensure_container(&specification, None, &[])
+        .ensure_container(&specification, None, ContainerMounts::default())
         .await
         .unwrap();
     let watch = containers.watch_start(&name).await.unwrap();
@@ -161,7 +169,7 @@ async fn what_runs_is_neither_replaced_nor_removed(machine: &impl Machine) {
     assert!(runs(&observe(machine, &name).await));
     specification.environment.insert("A".to_owned(), "b".into());
     containers
-        .ensure_container(&specification, None, &[])
+        .ensure_container(&specification, None, ContainerMounts::default())
         .await
         .unwrap_err();
     containers.remove_container(&name).await.unwrap_err();
@@ -192,7 +200,7 @@ async fn no_container_is_made_of_an_image_that_is_not_here(machine: &impl Machin
         .await
         .unwrap();
     containers
-        .ensure_container(&specification, None, &[])
+        .ensure_container(&specification, None, ContainerMounts::default())
         .await
         .unwrap_err();
     let missing: ImageReference = "flocker-test/nothing:1".parse().unwrap();

@@ -95,7 +95,7 @@ macro_rules! units_suite {
 
 /// In memory.
 mod fake {
-    use flocker_docker::UnitSpecification;
+    use flocker_docker::{ContainerMounts, UnitSpecification};
     use flocker_model::{
         Application, ApplicationName, ContainerSpecification, ImageId, NetworkIdentity,
         RestartPolicy,
@@ -122,7 +122,9 @@ mod fake {
                 .ensure_namespace(name, &NetworkIdentity::default())
                 .await
                 .unwrap();
-            let ensured = containers.ensure_container(&specification, None, &[]).await;
+            let ensured = containers
+                .ensure_container(&specification, None, ContainerMounts::default())
+                .await;
             ensured.unwrap();
         }
         let marks = tempfile::tempdir().unwrap();

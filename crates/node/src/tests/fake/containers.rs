@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use flocker_docker::{
-    ApplicationContainer, BindMount, ContainerObservation, DockerVolume, EngineObservation,
+    ApplicationContainer, ContainerMounts, ContainerObservation, DockerVolume, EngineObservation,
     NamespaceContainer, Writer,
 };
 use flocker_model::{
@@ -405,7 +405,7 @@ impl Containers for FakeContainers {
         &self,
         specification: &ContainerSpecification,
         volume: Option<&Path>,
-        _mounts: &[BindMount],
+        _mounts: ContainerMounts<'_>,
     ) -> Result<Change, StepFailure> {
         if self.has_container(specification, volume).await? {
             return Ok(Change::Unchanged);
