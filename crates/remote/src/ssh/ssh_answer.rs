@@ -95,8 +95,10 @@ fn find_program(path: &str) -> Option<PathBuf> {
         fs::metadata(file)
             .is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
     };
-    let mut files = std::env::split_paths(path).map(|directory| directory.join("ssh"));
-    files.find(is_program)
+    std::env::split_paths(path)
+        .filter(|directory| directory.is_absolute())
+        .map(|directory| directory.join("ssh"))
+        .find(is_program)
 }
 
 /// The home directory that `ssh` uses: the one in the password database.
