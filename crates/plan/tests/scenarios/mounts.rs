@@ -125,11 +125,11 @@ fn a_move_with_options_is_checked_before_the_stop() {
         }
     }
     assert!(before.contains(&checked.id), "{plan_of_limited}");
-    let plain = plan(&database());
+    let unlimited = plan(&database());
     let is_check = |action: &Action| matches!(action, Action::CheckImage { .. });
     assert!(
-        !plain.steps().iter().any(|step| is_check(&step.action)),
-        "{plain}"
+        !unlimited.steps().iter().any(|step| is_check(&step.action)),
+        "{unlimited}"
     );
 }
 
