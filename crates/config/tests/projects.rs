@@ -255,7 +255,7 @@ volumes: {o: , s: }
     );
     assert_eq!(
         shown("web"),
-        ["orders: 127.1.7.91:5432", "127.1.0.1 orders"]
+        ["orders: 127.1.7.91:5432", "127.1.7.91 orders"]
     );
     let converted = machine.convert(text).unwrap().application.unwrap();
     let again = machine.read(&converted, &names);
