@@ -15,6 +15,7 @@ mod emit;
 mod environment;
 mod first_release;
 mod kind;
+mod loopback;
 mod mention;
 mod mount;
 mod owners;

@@ -237,8 +237,9 @@ impl Draft {
             Some(Link {
                 target: link.target.value.parse().ok()?,
                 port: link.port.port,
-                local_port: link.local_port.value.port,
+                local_port: link.local_port.value.port.port,
                 protocol: link.port.protocol,
+                address: link.local_port.value.address,
             })
         });
         let depends_on = self.depends_on.iter().map(|dependency| {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use flocker_model::{RoutePort, ServicePort};
+use flocker_model::{LocalPort, RoutePort, ServicePort};
 
 use crate::application::Draft;
 use crate::depends::{check_dependencies, check_placed_dependencies};
@@ -81,11 +81,11 @@ fn at_addresses(port: RoutePort) -> String {
     }
 }
 
-/// The ports of one container's `localhost` that something is on.
+/// The ports of one container's loopback addresses that something is on.
 struct LocalPorts<'d> {
     /// What the application itself serves, as far as its routes tell.
     served: BTreeMap<ServicePort, Span>,
-    links: BTreeMap<ServicePort, &'d DraftLink>,
+    links: BTreeMap<LocalPort, &'d DraftLink>,
 }
 
 fn check_links(draft: &Draft, names: &Names<'_>, report: &mut Report) {
@@ -122,25 +122,35 @@ fn check_links(draft: &Draft, names: &Names<'_>, report: &mut Report) {
     }
 }
 
-/// Checks that nothing else is on the port of `localhost` that a link takes.
+/// Checks that nothing else is on the port that a link takes. The application's own ports are only
+/// in the way at 127.0.0.1: a link at another address is for programs that ask for that one.
 fn check_local_port(link: &DraftLink, owner: &str, taken: &LocalPorts<'_>, report: &mut Report) {
     let port = link.local_port.value;
     let other_port = || {
         let (target, own) = (&link.target.value, link.port);
-        format!("choose another: `{{application: {target}, port: {own}, local_port: ...}}`")
+        let free = if port.address.is_localhost() {
+            "127.0.0.2"
+        } else {
+            "127.0.0.3"
+        };
+        format!(
+            "give it an `address` or a `local_port` of its own: \
+             `{{application: {target}, port: {own}, address: {free}}}`"
+        )
     };
     if let Some(first) = taken.links.get(&port) {
         report.error(|| {
             Finding::at(
                 link.local_port.span,
-                format!("two links of {owner} are on its localhost:{port}"),
+                format!("two links of {owner} are on its {}", at_loopback(port)),
             )
             .also(first.local_port.span, "the first one is here")
             .hint(other_port())
         });
         return;
     }
-    if let Some(served) = taken.served.get(&port)
+    if let Some(served) = taken.served.get(&port.port)
+        && port.address.is_localhost()
         && !link.hides_own
     {
         report.error(|| {
@@ -153,6 +163,15 @@ fn check_local_port(link: &DraftLink, owner: &str, taken: &LocalPorts<'_>, repor
                     other_port()
                 ))
         });
+    }
+}
+
+/// Writes a port of a container as programs in it know it.
+fn at_loopback(port: LocalPort) -> String {
+    if port.address.is_localhost() {
+        format!("localhost:{}", port.port)
+    } else {
+        port.to_string()
     }
 }
 

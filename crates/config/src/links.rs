@@ -1,18 +1,28 @@
-//! The key `links`: ports of other applications that this one reaches on `localhost`.
+//! The key `links`: ports of other applications that this one reaches at its loopback addresses.
 
-use flocker_model::{Protocol, ServicePort};
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use flocker_model::{LocalPort, LoopbackAddress, Protocol, ServicePort};
 
 use crate::fields::Field;
 use crate::keys::{Foreign, KnownKeys, no_value};
 use crate::mounts::read_flag;
 use crate::phrase::quote;
 use crate::port_form::{parse_protocol, parse_service_port};
+use crate::quantity::Refusal;
 use crate::report::{Finding, Report};
 use crate::source::Located;
 use crate::tree::{Entry, ScalarKind, Value};
 
 const KEYS: KnownKeys = KnownKeys {
-    keys: &["application", "port", "local_port", "protocol", "hide_own"],
+    keys: &[
+        "application",
+        "port",
+        "local_port",
+        "protocol",
+        "address",
+        "hide_own",
+    ],
     foreign: &[
         Foreign::converted(
             "alias",
@@ -34,8 +44,8 @@ const FORM: &str = "write `[pgsql-trac, 5432]`";
 pub(crate) struct DraftLink {
     pub(crate) target: Located<String>,
     pub(crate) port: ServicePort,
-    pub(crate) local_port: Located<ServicePort>,
-    /// Whether it may take a port of `localhost` that the application serves itself.
+    pub(crate) local_port: Located<LocalPort>,
+    /// Whether it may take a port of 127.0.0.1 that the application serves itself.
     pub(crate) hides_own: bool,
 }
 
@@ -106,7 +116,10 @@ fn read_link(item: Value<'_>, owner: &str, report: &mut Report) -> Option<DraftL
     Some(DraftLink {
         target,
         port: port.value,
-        local_port: port,
+        local_port: Located {
+            value: port.value.into(),
+            span: port.span,
+        },
         hides_own: false,
     })
 }
@@ -174,10 +187,7 @@ fn read_mapping(
         }
         None => None,
     };
-    let hides_own = match item.get("hide_own") {
-        Some(entry) => read_flag(&Field::of(entry, name), report),
-        None => Some(false),
-    };
+    let place = read_place(item, name, report);
     let (target, port, local_port) = (target?, port?, local_port?);
     let written = port.value.protocol;
     let local_span = local.map_or(port.span, |entry| entry.value.span());
@@ -193,19 +203,58 @@ fn read_mapping(
         return None;
     }
     let protocol = protocol.map_or(written, |protocol| protocol.value);
+    let (address, hides_own) = place?;
+    let of_protocol = |port| ServicePort { protocol, port };
     Some(DraftLink {
         target,
-        port: ServicePort {
-            protocol,
-            port: port.value.port,
-        },
+        port: of_protocol(port.value.port),
         local_port: Located {
-            value: ServicePort {
-                protocol,
-                port: local_port,
+            value: LocalPort {
+                address,
+                port: of_protocol(local_port),
             },
             span: local_span,
         },
-        hides_own: hides_own?,
+        hides_own,
     })
+}
+
+/// Reads the address of a link, and whether it may hide a port that the application serves itself.
+fn read_place(item: Value<'_>, name: &str, report: &mut Report) -> Option<(LoopbackAddress, bool)> {
+    let address = match item.get("address") {
+        Some(entry) => Field::of(entry, name)
+            .parsed("a loopback address", parse_address, report)
+            .map(|address| address.value),
+        None => Some(LoopbackAddress::LOCALHOST),
+    };
+    let (flag, hides_own) = match item.get("hide_own") {
+        Some(entry) => {
+            let field = Field::of(entry, name);
+            (Some(field.span()), read_flag(&field, report))
+        }
+        None => (None, Some(false)),
+    };
+    let (address, hides_own) = (address?, hides_own?);
+    if let Some(span) = flag
+        && hides_own
+        && !address.is_localhost()
+    {
+        report.error(|| {
+            let message = format!("{name} hides no port of the application, as it is at {address}");
+            Finding::at(span, message).hint("leave `hide_own` out")
+        });
+        return None;
+    }
+    Some((address, hides_own))
+}
+
+/// Reads the address inside the container.
+fn parse_address(text: &str) -> Result<LoopbackAddress, Refusal> {
+    let hint = "write one of 127.0.0.0/8, like `127.0.0.2`";
+    if text.parse::<Ipv6Addr>().is_ok() {
+        return Err(Refusal::new("is an address of IPv6", hint));
+    }
+    let address = text.parse::<Ipv4Addr>();
+    let address = address.map_err(|_| Refusal::new("is not an IPv4 address", hint))?;
+    LoopbackAddress::try_from(address).map_err(|invalid| Refusal::new(&invalid.to_string(), hint))
 }

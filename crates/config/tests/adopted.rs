@@ -323,6 +323,20 @@ applications:
 }
 
 #[test]
+fn a_link_with_keys_of_two_releases_is_refused() {
+    let text = "
+version: 1
+applications:
+  web:
+    image: example/web
+    links: [{alias: db, port: 1, remote_port: 2}]
+  db: {image: example/db, ports: [{internal: 3, external: 2}]}
+";
+    let said = refused(text).to_string();
+    assert!(said.contains("unknown key `alias`"), "{said}");
+}
+
+#[test]
 fn the_output_of_convert_is_read_as_the_same_deployment() {
     let compose = "
 services:

@@ -294,6 +294,38 @@ d: {image: x, routes: [192.0.2.1:80:81]}
 }
 
 #[test]
+fn a_link_has_an_address() {
+    let application = "\
+web:
+  image: x
+  routes: [80]
+  links:
+    - {application: api, port: 80, address: 127.1.0.5}
+    - {application: api, port: 80, address: 127.1.0.6}
+    - {application: api, port: 81/udp, local_port: 80, address: 127.1.0.5}
+    - {application: api, port: 82, address: 127.0.0.1, hide_own: true}
+    - {application: api, port: 83, address: 127.1.0.5, hide_own: false}
+api: {image: x}
+";
+    let parsed = read(application, &on_one_node(&["web", "api"])).unwrap();
+    let links = &parsed.deployment.applications[&"web".parse().unwrap()].links;
+    let links = links.iter();
+    let links: Vec<_> = links
+        .map(|link| format!("{} to {}", link.local(), link.inside()))
+        .collect();
+    assert_eq!(
+        links,
+        [
+            "127.1.0.5:80 to 80",
+            "127.1.0.6:80 to 80",
+            "127.1.0.5:80/udp to 81/udp",
+            "82 to 82",
+            "127.1.0.5:83 to 83",
+        ]
+    );
+}
+
+#[test]
 fn a_link_has_a_protocol() {
     let application = "\
 web:

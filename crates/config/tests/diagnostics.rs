@@ -313,6 +313,22 @@ fn links() {
             trac("[[pgsql-trac, 1], {application: pgsql-trac, port: 2, local_port: 1}]"),
         ),
         application("on its own port", trac("[[pgsql-trac, 443]]")),
+        application(
+            "two on one port of another address",
+            trac(
+                "[{application: pgsql-trac, port: 1, address: 127.0.0.2}, {application: pgsql-trac, port: 2, local_port: 1, address: 127.0.0.2}]",
+            ),
+        ),
+        application(
+            "at an address that is none of the loopback network",
+            trac(
+                "[{application: pgsql-trac, port: 1, address: 10.0.0.1}, {application: pgsql-trac, port: 2, address: '::1'}, {application: pgsql-trac, port: 3, address: 127.0.0.0}, {application: pgsql-trac, port: 4, address: localhost}]",
+            ),
+        ),
+        application(
+            "hiding at another address",
+            trac("[{application: pgsql-trac, port: 443, address: 127.0.0.2, hide_own: true}]"),
+        ),
         application("out of range", trac("[[pgsql-trac, 70000]]")),
     ]);
     insta::assert_snapshot!(text);

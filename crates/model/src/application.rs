@@ -6,9 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     ApplicationName, ByteCount, ContainerFile, ContainerOptions, CpuMillis, DependencyCondition,
-    DirectoryName, HealthCheck, HostMount, ImageReference, MountPath, Port, Protocol,
-    RestartPolicy, Route, RoutePort, Secret, ServicePort, SharedVolume, StopGracePeriod,
-    StopSignal,
+    DirectoryName, HealthCheck, HostMount, ImageReference, LocalPort, LoopbackAddress, MountPath,
+    Port, Protocol, RestartPolicy, Route, RoutePort, Secret, ServicePort, SharedVolume,
+    StopGracePeriod, StopSignal,
 };
 
 /// Where a container sees its volume.
@@ -37,18 +37,21 @@ pub struct VolumeSpecification {
     pub maximum_size: Option<ByteCount>,
 }
 
-/// A promise that `localhost:local_port` inside the container is `port` inside `target`.
+/// A promise that `address:local_port` inside the container is `port` inside `target`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Link {
     /// The application that is reached.
     pub target: ApplicationName,
     /// The port inside the target's container.
     pub port: Port,
-    /// The port on `localhost` inside the source's container; equal to `port` in the short form.
+    /// The port at `address` inside the source's container; equal to `port` in the short form.
     pub local_port: Port,
     /// The protocol of both ports.
     #[serde(default, skip_serializing_if = "Protocol::is_tcp")]
     pub protocol: Protocol,
+    /// The address inside the source's container.
+    #[serde(default, skip_serializing_if = "LoopbackAddress::is_default")]
+    pub address: LoopbackAddress,
 }
 
 impl Link {
@@ -60,11 +63,14 @@ impl Link {
         }
     }
 
-    /// Returns the port on `localhost`.
-    pub const fn local(&self) -> ServicePort {
-        ServicePort {
-            protocol: self.protocol,
-            port: self.local_port,
+    /// Returns the port inside the source's container.
+    pub const fn local(&self) -> LocalPort {
+        LocalPort {
+            address: self.address,
+            port: ServicePort {
+                protocol: self.protocol,
+                port: self.local_port,
+            },
         }
     }
 }
@@ -82,7 +88,7 @@ pub struct Application {
     pub volume: Option<VolumeSpecification>,
     /// External port, answered on every node, to where it leads inside the container.
     pub routes: BTreeMap<RoutePort, Route>,
-    /// Ports of other applications that this one reaches on `localhost`.
+    /// Ports of other applications that this one reaches at loopback addresses.
     pub links: BTreeSet<Link>,
     /// The most memory that the container may use.
     pub memory: Option<ByteCount>,

@@ -146,7 +146,7 @@ impl ContainerSpecification {
 /// Renders the variables by which Docker announced a link: `<ALIAS>_PORT_<port>_TCP_ADDR` and so on,
 /// with `UDP` in the place of `TCP` for a link of UDP.
 ///
-/// The address is always the loopback one, because that is where a link answers.
+/// The address is the loopback one at which the link answers.
 fn link_variables(links: &BTreeSet<Link>) -> BTreeMap<String, Secret> {
     let mut variables = BTreeMap::new();
     for link in links {
@@ -162,13 +162,13 @@ fn link_variables(links: &BTreeSet<Link>) -> BTreeMap<String, Secret> {
                 }
             })
             .collect();
-        let port = link.local_port;
+        let (address, port) = (link.address, link.local_port);
         let protocol = link.protocol.name();
         let prefix = format!("{alias}_PORT_{port}_{}", protocol.to_ascii_uppercase());
-        let url = format!("{protocol}://127.0.0.1:{port}");
+        let url = format!("{protocol}://{address}:{port}");
         variables.insert(prefix.clone(), url.into());
         variables.insert(format!("{prefix}_PROTO"), protocol.into());
-        variables.insert(format!("{prefix}_ADDR"), "127.0.0.1".into());
+        variables.insert(format!("{prefix}_ADDR"), address.to_string().into());
         variables.insert(format!("{prefix}_PORT"), port.to_string().into());
     }
     variables
@@ -176,12 +176,20 @@ fn link_variables(links: &BTreeSet<Link>) -> BTreeMap<String, Secret> {
 
 #[cfg(test)]
 mod tests {
-    use crate::{Port, Protocol, VolumeSpecification};
+    use crate::{LoopbackAddress, Port, Protocol, VolumeSpecification};
 
     use super::*;
 
     /// The environment of the container of an application with a link, one variable a line.
     fn environment_with_link(protocol: Protocol, own: &[(&str, &str)]) -> Vec<String> {
+        environment_with_link_at(LoopbackAddress::LOCALHOST, protocol, own)
+    }
+
+    fn environment_with_link_at(
+        address: LoopbackAddress,
+        protocol: Protocol,
+        own: &[(&str, &str)],
+    ) -> Vec<String> {
         let port = Port::new(5432).unwrap();
         let application = Application {
             environment: own
@@ -193,6 +201,7 @@ mod tests {
                 port: Port::new(5433).unwrap(),
                 local_port: port,
                 protocol,
+                address,
             }]),
             ..Application::new("trac".parse().unwrap())
         };
@@ -226,6 +235,20 @@ mod tests {
                 "PGSQL_TRAC_PORT_5432_UDP_ADDR=127.0.0.1",
                 "PGSQL_TRAC_PORT_5432_UDP_PORT=5432",
                 "PGSQL_TRAC_PORT_5432_UDP_PROTO=udp",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_link_is_announced_at_its_own_address() {
+        let address = std::net::Ipv4Addr::new(127, 1, 0, 5).try_into().unwrap();
+        assert_eq!(
+            environment_with_link_at(address, Protocol::Tcp, &[]),
+            [
+                "PGSQL_TRAC_PORT_5432_TCP=tcp://127.1.0.5:5432",
+                "PGSQL_TRAC_PORT_5432_TCP_ADDR=127.1.0.5",
+                "PGSQL_TRAC_PORT_5432_TCP_PORT=5432",
+                "PGSQL_TRAC_PORT_5432_TCP_PROTO=tcp",
             ]
         );
     }

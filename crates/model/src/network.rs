@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{ApplicationName, Port, RoutePort, ServicePort, SourceNetwork};
+use crate::{ApplicationName, LocalPort, Port, RoutePort, ServicePort, SourceNetwork};
 
 /// Where traffic for one port goes. It stays in its protocol.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -156,8 +156,8 @@ impl NodeNetwork {
     }
 }
 
-/// Inside one container: port on `localhost` to the link port of the same protocol on the node.
-pub type ContainerLinks = BTreeMap<ServicePort, Port>;
+/// Inside one container: port at a loopback address to the link port of the same protocol on the node.
+pub type ContainerLinks = BTreeMap<LocalPort, Port>;
 
 #[cfg(test)]
 mod tests {
@@ -174,8 +174,17 @@ mod tests {
         assert_eq!(network.ports.keys().count(), 3);
         assert!(network.held.is_subset(&network.ports.keys().collect()));
         assert_eq!(serde_json::to_string(&network).unwrap(), text);
-        let links: ContainerLinks = serde_json::from_str(r#"{"5432":24001}"#).unwrap();
-        assert_eq!(serde_json::to_string(&links).unwrap(), r#"{"5432":24001}"#);
+        let text = r#"{"5432":24001,"53/udp":24002}"#;
+        let links: ContainerLinks = serde_json::from_str(text).unwrap();
+        assert_eq!(serde_json::to_string(&links).unwrap(), text);
+    }
+
+    #[test]
+    fn links_at_other_addresses_are_stored_with_them() {
+        let text = r#"{"5432":24001,"127.1.0.5:5432":24002,"127.1.0.6:53/udp":24003}"#;
+        let links: ContainerLinks = serde_json::from_str(text).unwrap();
+        assert_eq!(serde_json::to_string(&links).unwrap(), text);
+        serde_json::from_str::<ContainerLinks>(r#"{"192.0.2.1:5432":24001}"#).unwrap_err();
     }
 
     #[test]

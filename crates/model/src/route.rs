@@ -60,7 +60,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::{Application, Link, Protocol};
+    use crate::{Application, Link, LoopbackAddress, Protocol};
 
     /// Nodes keep what an earlier release wrote, and know a deployment by its digest.
     #[test]
@@ -73,6 +73,7 @@ mod tests {
             port: port(5432),
             local_port: port(5432),
             protocol: Protocol::Tcp,
+            address: LoopbackAddress::LOCALHOST,
         }]);
         let text = serde_json::to_string(&application).unwrap();
         assert!(text.contains(r#""routes":{"80":8080}"#), "{text}");

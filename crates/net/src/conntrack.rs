@@ -6,7 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::Ipv4Addr;
 
-use flocker_model::{Port, Protocol, RoutePort, ServicePort, SourceNetwork};
+use flocker_model::{
+    LocalPort, LoopbackAddress, Port, Protocol, RoutePort, ServicePort, SourceNetwork,
+};
 use nix::ifaddrs::getifaddrs;
 use nix::libc;
 
@@ -128,18 +130,21 @@ pub fn forget_strays(ports: &BTreeSet<RoutePort>) -> Result<usize, ForgetConnect
     forget_with(is_stray).map_err(ForgetConnectionsError::Kernel)
 }
 
-/// Makes the kernel forget flows of UDP to these ports of 127.0.0.1, redirected or not.
+/// Makes the kernel forget flows of UDP to these ports, redirected or not.
 ///
 /// # Errors
 /// When the kernel refuses.
-pub(crate) fn forget_loopback_flows(ports: &BTreeSet<ServicePort>) -> Result<usize, NetlinkError> {
-    if !ports.iter().any(|port| port.protocol == Protocol::Udp) {
+pub(crate) fn forget_loopback_flows(ports: &BTreeSet<LocalPort>) -> Result<usize, NetlinkError> {
+    let of_udp = |port: &LocalPort| port.port.protocol == Protocol::Udp;
+    if !ports.iter().any(of_udp) {
         return Ok(0);
     }
     forget_with(|connection| {
-        connection.destination == Ipv4Addr::LOCALHOST
-            && connection.port.protocol == Protocol::Udp
-            && ports.contains(&connection.port)
+        let asked = LoopbackAddress::try_from(connection.destination).map(|address| LocalPort {
+            address,
+            port: connection.port,
+        });
+        asked.is_ok_and(|port| of_udp(&port) && ports.contains(&port))
     })
 }
 

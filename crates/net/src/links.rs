@@ -1,9 +1,9 @@
-//! Links: `localhost` ports inside a container.
+//! Links: ports at loopback addresses inside a container.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 
-use flocker_model::{ContainerLinks, ServicePort};
+use flocker_model::{ContainerLinks, LocalPort, LoopbackAddress};
 
 use crate::conntrack::forget_loopback_flows;
 use crate::interfaces::InterfaceError;
@@ -12,8 +12,9 @@ use crate::mtu::{lower_all, observe_uplink_mtu};
 use crate::namespace::{NamespaceError, NetworkNamespace};
 use crate::netlink::{Netlink, NetlinkError, observe_table};
 use crate::program::run_operations;
-use crate::routing_table::Change;
-use crate::ruleset::{TABLE, parse_container_marker, plan_container_ruleset};
+use crate::routing_table::{Change, Target};
+use crate::ruleset::{LINKS, LINKS_AT, TABLE, parse_container_marker, plan_container_ruleset};
+use crate::set_encoding::{parse_service, parse_service_at};
 use crate::table_state::TableState;
 use crate::transaction::plan_transaction;
 
@@ -45,10 +46,11 @@ pub enum ObserveLinksError {
     Firewall(#[source] NetlinkError),
 }
 
-/// Makes ports on 127.0.0.1 inside a container lead to link ports on the node, at `gateway`, and
-/// does nothing when they do so already.
+/// Makes ports at loopback addresses inside a container lead to link ports on the node, at
+/// `gateway`, and does nothing when they do so already.
 ///
-/// Connections to a linked port of `::1` are refused, so that clients try 127.0.0.1 next. The
+/// A link at 127.0.0.1 hides what the container serves at that port; one at another address hides
+/// nothing at 127.0.0.1. Connections to a linked port of `::1` are refused, so that clients try 127.0.0.1 next. The
 /// container's MTU becomes that of the node's default route, if it is higher.
 ///
 /// # Errors
@@ -88,8 +90,8 @@ fn ensure_links_here(
     let mut change = Change::Unchanged;
     if !operations.is_empty() {
         run_operations(&netlink, &operations).map_err(EnsureLinksError::Firewall)?;
-        let before = found.and_then(|found| found.targets("links"));
-        let mut ports: BTreeSet<ServicePort> = before.unwrap_or_default().into_keys().collect();
+        let before = found.and_then(|found| parse_targets(&found));
+        let mut ports: BTreeSet<LocalPort> = before.unwrap_or_default().into_keys().collect();
         ports.extend(links.keys());
         forget_loopback_flows(&ports).map_err(EnsureLinksError::Firewall)?;
         change = Change::Changed;
@@ -126,10 +128,24 @@ pub fn observe_links(
 /// Reads a table back; `None` if it is not whole.
 pub(crate) fn parse_links(found: &TableState) -> Option<ContainerLinks> {
     let gateway = parse_container_marker(found.marker()?)?;
-    let targets = found.targets("links")?;
+    let targets = parse_targets(found)?.into_iter();
     let links = targets
-        .into_iter()
         .map(|(local, target)| (local, target.port))
         .collect();
     (plan_container_ruleset(gateway, &links).expected_state() == *found).then_some(links)
+}
+
+/// Reads where each port leads; `None` if a set has something else in it.
+fn parse_targets(found: &TableState) -> Option<BTreeMap<LocalPort, Target>> {
+    let at_localhost = found.targets_of(LINKS, |key| parse_service(key).map(LocalPort::from))?;
+    if !found.sets.contains_key(LINKS_AT) {
+        return Some(at_localhost);
+    }
+    let mut targets = found.targets_of(LINKS_AT, |key| {
+        let (address, port) = parse_service_at(key)?;
+        let address = LoopbackAddress::try_from(address).ok()?;
+        Some(LocalPort { address, port })
+    })?;
+    targets.extend(at_localhost);
+    Some(targets)
 }

@@ -245,7 +245,7 @@ pub enum Action {
     StartApplication {
         /// What the container is made from.
         specification: Box<ContainerSpecification>,
-        /// What `localhost` reaches inside it.
+        /// What its loopback addresses reach.
         links: ContainerLinks,
         /// The epoch in which the node must own the volume that the container sees, if it sees one.
         volume: Option<Epoch>,
@@ -257,11 +257,11 @@ pub enum Action {
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         completes: bool,
     },
-    /// Sets what `localhost` reaches inside a running container.
+    /// Sets what the loopback addresses inside a running container reach.
     SetLinks {
         /// The application.
         application: ApplicationName,
-        /// Port on `localhost` to link port.
+        /// Port inside the container to link port.
         links: ContainerLinks,
     },
     /// Waits until a container has stayed up for a while and its health check passes, if it has one.

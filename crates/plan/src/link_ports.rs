@@ -5,6 +5,7 @@ use std::ops::RangeInclusive;
 
 use flocker_model::{
     Application, ApplicationName, ContainerLinks, Deployment, Port, Protocol, ServicePort,
+    stable_hash,
 };
 
 use crate::network::is_open;
@@ -69,7 +70,7 @@ impl LinkPorts {
         wires_to(&self.wires, application)
     }
 
-    /// Lists what `localhost` must reach inside `application`'s container.
+    /// Lists what the loopback addresses inside `application`'s container must reach.
     pub fn of_source(&self, application: &Application) -> ContainerLinks {
         application
             .links
@@ -117,27 +118,19 @@ fn allocate(
 /// Finds the first free port from the target's own place in the range on, around its end.
 fn first_free(text: &str, is_free: impl Fn(Port) -> bool) -> Option<Port> {
     let size = LINK_PORT_RANGE.end() - LINK_PORT_RANGE.start() + 1;
-    let start = u16::try_from(fnv1a(text.as_bytes()) % u64::from(size)).unwrap_or(0);
+    let start = u16::try_from(stable_hash(text.as_bytes()) % u64::from(size)).unwrap_or(0);
     (0..size)
         .map(|step| LINK_PORT_RANGE.start() + (start + step) % size)
         .filter_map(Port::new)
         .find(|port| is_free(*port))
 }
 
-/// The FNV-1a hash: stable for ever, which the standard library's hasher does not promise.
-///
-/// **Source**: draft-eastlake-fnv, 64-bit parameters.
-fn fnv1a(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
+    use std::net::Ipv4Addr;
 
-    use flocker_model::{Link, Route, RoutePort};
+    use flocker_model::{Link, LoopbackAddress, Route, RoutePort};
 
     use super::*;
 
@@ -157,6 +150,7 @@ mod tests {
             port: port(5432),
             local_port: port(5432),
             protocol,
+            address: LoopbackAddress::LOCALHOST,
         };
         web.links = Protocol::ALL.map(link).into();
         let mut db = Application::new("db".parse().unwrap());
@@ -179,7 +173,7 @@ mod tests {
     #[test]
     fn a_link_keeps_the_port_that_it_always_had() {
         let ours = links(&deployment(&[]));
-        let start = 24000 + u16::try_from(fnv1a(b"db:5432") % 5000).unwrap();
+        let start = 24000 + u16::try_from(stable_hash(b"db:5432") % 5000).unwrap();
         assert_eq!(ours.get(&port(5432).into()), Some(&port(start)));
         assert_eq!(ours.len(), 2, "one for each protocol");
         let limited = Route {
@@ -187,6 +181,29 @@ mod tests {
             ..port(5432).into()
         };
         assert_eq!(links(&deployment(&[("5432", limited)])), ours);
+    }
+
+    #[test]
+    fn applications_are_reached_at_one_port_of_two_addresses() {
+        let mut deployment = deployment(&[]);
+        let archive = deployment.applications[&"db".parse().unwrap()].clone();
+        deployment
+            .applications
+            .insert("archive".parse().unwrap(), archive);
+        let before = links(&deployment);
+        let web = deployment.applications.get_mut(&"web".parse().unwrap());
+        web.unwrap().links.insert(Link {
+            target: "archive".parse().unwrap(),
+            port: port(5432),
+            local_port: port(5432),
+            protocol: Protocol::Tcp,
+            address: Ipv4Addr::new(127, 1, 0, 5).try_into().unwrap(),
+        });
+        let mut after = links(&deployment);
+        let at_address = "127.1.0.5:5432".parse::<RoutePort>().unwrap();
+        let wire = after.remove(&at_address.try_into().unwrap()).unwrap();
+        assert!(!before.values().any(|other| *other == wire));
+        assert_eq!(after, before);
     }
 
     #[test]

@@ -112,6 +112,10 @@ fn rewrite_link(
     else {
         return Some(item.clone());
     };
+    if item.get("application").is_some() || item.get("port").is_some() {
+        // It has our keys, too: our readers refuse one of the two.
+        return Some(item.clone());
+    }
     let target = alias.text().unwrap_or_default();
     let found = applications.iter().find(|(name, _)| name.value == target);
     let Some((_, found)) = found else {

@@ -1,12 +1,15 @@
 //! The services that reach each other by name.
 //!
 //! In Compose, services of one network reach each other at every port. Here an application reaches
-//! what its `links` say, at `localhost`. So each service gets links to those that it speaks of, and a
-//! line of `/etc/hosts` that makes the other's name mean `localhost`.
+//! what its `links` say, at loopback addresses. So each service gets links to those that it speaks of,
+//! at an address for each, and a line of `/etc/hosts` that makes the other's name mean that address.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use flocker_model::LoopbackAddress;
+
 use crate::adopt::adoption::Adoption;
+use crate::adopt::loopback::loopback_addresses;
 use crate::adopt::mention::{Mention, Names, Strength, mentions};
 use crate::adopt::ports::{ContainerPort, container_ports};
 use crate::adopt::ports_of_images::ports_of_image;
@@ -36,6 +39,7 @@ pub(crate) fn link_services(
         .iter()
         .map(|(name, one)| (name.as_str(), *one))
         .collect();
+    let addresses = loopback_addresses(names.iter().copied());
     let networks: Vec<BTreeSet<&str>> = project.services.iter().map(networks).collect();
     let spoken: Vec<Vec<Mention>> = project
         .services
@@ -47,7 +51,7 @@ pub(crate) fn link_services(
     let is_spoken_of: BTreeSet<usize> = spoken.iter().flatten().map(|one| one.target).collect();
     for (source, service) in project.services.iter().enumerate() {
         check_other_names(source, (project, &others), &applications[source], adoption);
-        let mut reached = Reached::new(service, &ports[&source]);
+        let mut reached = Reached::new(service);
         for target in 0..project.services.len() {
             let is_linked = !project.is_linked || explicit_link(service, names[target]).is_some();
             let shares_network = !networks[source].is_disjoint(&networks[target]);
@@ -70,12 +74,18 @@ pub(crate) fn link_services(
                 None => continue,
             };
             let ports = &ports[&target];
-            reached.add((span, names[target]), ports, adoption);
+            reached.add((span, names[target]), addresses[names[target]], ports);
             if ports.is_empty()
                 && let Some(mention) = mention
             {
                 report_without_port(mention, (&service.name.value, names[target]), adoption);
             }
+        }
+        if spoken[source]
+            .iter()
+            .any(|mention| mention.target == source)
+        {
+            reached.add_own_name();
         }
         reached.give_to(&mut applications[source]);
     }
@@ -84,23 +94,17 @@ pub(crate) fn link_services(
 /// The services that one service reaches.
 struct Reached<'p> {
     service: &'p Service,
-    /// The ports at which it answers itself.
-    own: &'p BTreeSet<ContainerPort>,
     links: Vec<Yaml>,
-    /// The services that are reached.
-    names: Vec<&'p str>,
-    /// The service behind each port of `localhost`.
-    taken: BTreeMap<ContainerPort, &'p str>,
+    /// The names that it has to find, and what they mean.
+    hosts: Vec<(&'p str, LoopbackAddress)>,
 }
 
 impl<'p> Reached<'p> {
-    const fn new(service: &'p Service, own: &'p BTreeSet<ContainerPort>) -> Self {
+    const fn new(service: &'p Service) -> Self {
         Self {
             service,
-            own,
             links: Vec::new(),
-            names: Vec::new(),
-            taken: BTreeMap::new(),
+            hosts: Vec::new(),
         }
     }
 
@@ -108,57 +112,45 @@ impl<'p> Reached<'p> {
     fn add(
         &mut self,
         (span, target): (Span, &'p str),
+        address: LoopbackAddress,
         ports: &BTreeSet<ContainerPort>,
-        adoption: &mut Adoption<'_>,
     ) {
-        let owner = quote(&self.service.name.value);
-        let shown = quote(target);
-        for port in ports {
-            if let Some(other) = self.taken.insert(*port, target) {
-                let other = quote(other);
-                adoption.error(
-                    span,
-                    format!("{owner} reaches {other} and {shown} at the same port {}", port.written()),
-                    format!(
-                        "a link is a port of `localhost`, which leads to one application; let one of \
-                         them answer at another port, or leave out which of them {owner} does not use"
-                    ),
-                );
-            } else if self.own.contains(port) {
-                adoption.warn(
-                    span,
-                    format!("{owner} reaches {shown} at a port at which it answers itself: {}", port.written()),
-                    format!(
-                        "in its container, `localhost:{}` is {shown}; have its own health check ask \
-                         another port",
-                        port.number
-                    ),
-                );
-            }
-            let hides_own = self.own.contains(port);
-            self.links.push(link(span, target, *port, hides_own));
-        }
+        let links = ports
+            .iter()
+            .map(|port| link((span, target), address, *port));
+        self.links.extend(links);
         if !ports.is_empty() {
-            self.names.push(target);
+            self.hosts.push((target, address));
+        }
+    }
+
+    /// Lets the service find itself: a container knows its host name alone, which is the service's
+    /// own name only where the file sets no other.
+    fn add_own_name(&mut self) {
+        let name = self.service.name.value.as_str();
+        let hostname = self.service.get("hostname").and_then(Yaml::text);
+        if hostname.is_some_and(|hostname| hostname != name) {
+            self.hosts.push((name, LoopbackAddress::LOCALHOST));
         }
     }
 
     fn give_to(self, application: &mut Application) {
         let span = self.service.name.span;
         application.extend("links", span, self.links);
-        application.add_hosts(span, &self.names, "127.0.0.1");
+        application.add_hosts(span, &self.hosts);
     }
 }
 
-/// Writes a link; `hides_own` says that the application serves the same port itself.
-fn link(span: Span, target: &str, port: ContainerPort, hides_own: bool) -> Yaml {
-    let mut entries = vec![
+/// Writes a link.
+fn link((span, target): (Span, &str), address: LoopbackAddress, port: ContainerPort) -> Yaml {
+    let entries = vec![
         (key(span, "application"), Yaml::string(span, target)),
         (key(span, "port"), Yaml::plain(span, port.written())),
+        (
+            key(span, "address"),
+            Yaml::string(span, address.to_string()),
+        ),
     ];
-    if hides_own {
-        entries.push((key(span, "hide_own"), Yaml::plain(span, "true")));
-    }
     Yaml::mapping(span, entries)
 }
 

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use flocker_model::LoopbackAddress;
+
 use crate::adopt::adoption::Adoption;
 use crate::adopt::deploy::rewrite_deploy;
 use crate::adopt::environment::rewrite_environment;
@@ -110,20 +112,21 @@ impl Application {
         *value = Yaml::list(value.span, all);
     }
 
-    /// Adds names of an address to `extra_hosts`, which is a list or a mapping.
-    pub(crate) fn add_hosts(&mut self, span: Span, names: &[&str], address: &str) {
+    /// Adds names and their addresses to `extra_hosts`, which is a list or a mapping.
+    pub(crate) fn add_hosts(&mut self, span: Span, hosts: &[(&str, LoopbackAddress)]) {
         let place = self.places.get("extra_hosts").copied();
         if let Some(place) = place
             && let Some(entries) = self.entries[place].1.entries()
         {
-            let added = names.iter();
-            let added = added.map(|name| (key(span, name), Yaml::string(span, address)));
+            let added = hosts
+                .iter()
+                .map(|(name, address)| (key(span, name), Yaml::string(span, address.to_string())));
             let all = entries.iter().cloned().chain(added).collect();
             self.entries[place].1 = Yaml::mapping(self.entries[place].1.span, all);
             return;
         }
-        let lines = names.iter();
-        let lines = lines.map(|name| Yaml::string(span, format!("{name}:{address}")));
+        let lines = hosts.iter();
+        let lines = lines.map(|(name, address)| Yaml::string(span, format!("{name}:{address}")));
         self.extend("extra_hosts", span, lines.collect());
     }
 

@@ -103,7 +103,8 @@ fn read_hosts(keys: &Keys<'_>, report: &mut Report) -> Vec<ExtraHost> {
 
 fn parse_host(name: &str, address: &str) -> Result<ExtraHost, Refusal> {
     if name.eq_ignore_ascii_case("localhost") {
-        let hint = "leave it out; links are on `localhost`, which is 127.0.0.1";
+        let hint =
+            "leave it out; links without an `address` are on `localhost`, which is 127.0.0.1";
         return Err(Refusal::new("would give `localhost` another address", hint));
     }
     let name = name.parse::<HostName>().map_err(|invalid| {

@@ -166,9 +166,14 @@ fn a_table_that_could_not_be_written_again_is_not_read() {
 
 #[test]
 fn a_containers_table_is_read_back() {
-    let links = ContainerLinks::from([(port(5432).into(), port(30_001))]);
-    let ruleset = plan_container_ruleset([172, 30, 0, 1].into(), &links);
-    let answers = answers(&ruleset);
-    assert_eq!(read_links(&answers), Some(links));
-    assert_eq!(read_routing(&answers), None);
+    let at_localhost = ContainerLinks::from([(port(5432).into(), port(30_001))]);
+    let mut elsewhere_too = at_localhost.clone();
+    let elsewhere = route("127.1.0.5:5432").try_into().unwrap();
+    elsewhere_too.insert(elsewhere, port(30_002));
+    for links in [at_localhost, elsewhere_too] {
+        let ruleset = plan_container_ruleset([172, 30, 0, 1].into(), &links);
+        let answers = answers(&ruleset);
+        assert_eq!(read_links(&answers), Some(links));
+        assert_eq!(read_routing(&answers), None);
+    }
 }

@@ -15,8 +15,7 @@ use flocker_model::{Protocol, ServicePort, SourceNetwork};
 
 use crate::routing_table::Target;
 
-pub(crate) use container::parse_container_marker;
-pub(crate) use container::plan_container_ruleset;
+pub(crate) use container::{LINKS, LINKS_AT, parse_container_marker, plan_container_ruleset};
 pub(crate) use node::OWN_MARK;
 pub(crate) use node::parse_node_marker;
 pub(crate) use node::plan_node_ruleset;

@@ -1,4 +1,4 @@
-use flocker_model::{ContainerLinks, Port};
+use flocker_model::{ContainerLinks, LocalPort, Port};
 
 use super::*;
 use crate::routing_table::RoutingTable;
@@ -14,6 +14,10 @@ fn service(text: &str) -> ServicePort {
 
 fn route(text: &str) -> flocker_model::RoutePort {
     text.parse().unwrap()
+}
+
+fn local(text: &str) -> LocalPort {
+    route(text).try_into().unwrap()
 }
 
 fn networks(texts: &[&str]) -> BTreeSet<SourceNetwork> {
@@ -72,9 +76,17 @@ fn a_node_without_anything() {
 
 #[test]
 fn a_container() {
+    let links =
+        ContainerLinks::from([(local("5432"), port(40001)), (local("53/udp"), port(40002))]);
+    insta::assert_snapshot!(plan_container_ruleset([172, 20, 0, 1].into(), &links));
+}
+
+#[test]
+fn a_container_with_links_at_other_addresses() {
     let links = ContainerLinks::from([
-        (service("5432"), port(40001)),
-        (service("53/udp"), port(40002)),
+        (local("5432"), port(40001)),
+        (local("127.1.0.5:5432"), port(40002)),
+        (local("127.1.0.6:53/udp"), port(40003)),
     ]);
     insta::assert_snapshot!(plan_container_ruleset([172, 20, 0, 1].into(), &links));
 }
@@ -148,7 +160,7 @@ fn nothing_is_done_to_a_table_that_is_right() {
 
 #[test]
 fn chains_are_kept_and_never_the_table_deleted() {
-    let links = ContainerLinks::from([(service("5432"), port(40001))]);
+    let links = ContainerLinks::from([(local("5432"), port(40001))]);
     let desired = plan_container_ruleset([172, 20, 0, 1].into(), &links);
     let mut found =
         plan_container_ruleset([172, 20, 0, 1].into(), &ContainerLinks::new()).expected_state();

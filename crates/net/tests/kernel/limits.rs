@@ -197,7 +197,9 @@ fn a_route_at_localhost_answers_each_node_itself() {
         refused_udp(&world.client, node.address, 5432);
     }
     refused(&beside.machine, GATEWAY, 5432);
-    world.client.disguise_localhost_of(world.one.address);
+    world
+        .client
+        .disguise_loopback_of(world.one.address, LOCALHOST);
     assert!(!answers_soon(&world.client, super::world::DISGUISE, 5432));
 }
 

@@ -1,14 +1,30 @@
-//! Links: `localhost` in one container leads to another, wherever that runs.
+//! Links: loopback addresses in one container lead to others, wherever those run.
 
+use std::net::Ipv4Addr;
 use std::thread;
 
-use flocker_model::ContainerLinks;
+use flocker_model::{ContainerLinks, LocalPort, RoutePort, ServicePort};
 use flocker_net::{Change, ensure_links, observe_links};
 
 use super::traffic::{answers_soon, ask, await_retry, refused, serve, serve_at};
+use super::udp_traffic::{Client, serve_udp};
 use super::world::{DISGUISE, GATEWAY, LOCALHOST, World, port, target};
 
 const LINK: u16 = 40001;
+
+/// Loopback addresses of containers beside 127.0.0.1.
+const ONE: Ipv4Addr = Ipv4Addr::new(127, 1, 0, 5);
+const OTHER: Ipv4Addr = Ipv4Addr::new(127, 1, 0, 6);
+
+/// The port of both protocols at an address.
+fn both_at(address: Ipv4Addr, number: u16) -> [LocalPort; 2] {
+    let service = ServicePort::from(port(number));
+    let udp: ServicePort = format!("{number}/udp").parse().unwrap();
+    [service, udp].map(|port| {
+        let address = Some(address);
+        RoutePort { address, port }.try_into().unwrap()
+    })
+}
 
 #[test]
 fn a_link_follows_its_target_and_is_closed_to_others() {
@@ -88,6 +104,50 @@ fn a_container_can_link_to_itself_and_keeps_its_own_ports() {
 }
 
 #[test]
+fn applications_at_one_port_have_an_address_each() {
+    let Some(world) = World::new() else { return };
+    let source = world.one.container();
+    let inside = &source.machine;
+    serve(inside, "own", 5432);
+    serve_udp(inside, "own", 5432);
+    let mut links = ContainerLinks::new();
+    let (mut one, mut two) = (world.table(&world.one), world.table(&world.two));
+    for (wire, (address, name)) in (LINK..).zip([(ONE, "first"), (OTHER, "second")]) {
+        let target_there = world.two.container();
+        serve(&target_there.machine, name, 5432);
+        serve_udp(&target_there.machine, name, 5432);
+        for local in both_at(address, 5432) {
+            links.insert(local, port(wire));
+            let protocol = local.port.protocol;
+            let wire = ServicePort {
+                protocol,
+                port: port(wire),
+            };
+            let (here, there) = (world.two.address, target_there.address);
+            one.links.insert(wire, target(here, wire.port.get()));
+            two.links.insert(wire, target(there, 5432));
+        }
+    }
+    // A program that asks before its link is there. The container's own server answers it from
+    // 127.0.0.1, which it did not ask.
+    let early = Client::new(inside, ONE, 5432);
+    early.ask_once("too early").unwrap_err();
+    world.one.program(&one);
+    world.two.program(&two);
+    ensure_links(&inside.namespace, GATEWAY, &links).unwrap();
+    assert_eq!(early.ask("found").server, "first");
+    for (address, name) in [(LOCALHOST, "own"), (ONE, "first"), (OTHER, "second")] {
+        assert_eq!(ask(inside, address, 5432).0, name);
+        let client = Client::new(inside, address, 5432);
+        assert_eq!(client.ask("who is there?").server, name);
+    }
+    assert_eq!(observe_links(&inside.namespace).unwrap(), Some(links));
+    // Ports and addresses without a link are the container's own.
+    assert_eq!(ask(inside, Ipv4Addr::new(127, 1, 0, 7), 5432).0, "own");
+    refused(inside, ONE, 5433);
+}
+
+#[test]
 fn ipv6_localhost_is_refused_so_that_clients_fall_back() {
     let Some(world) = World::new() else { return };
     let container = world.one.container();
@@ -118,8 +178,14 @@ fn links_are_programmed_once_and_read_back() {
         (port(443).into(), port(LINK + 1)),
     ]);
     assert_eq!(observe_links(namespace).unwrap(), Some(none.clone()));
+    let mut elsewhere = some.clone();
+    elsewhere.extend(both_at(ONE, 80).map(|local| (local, port(LINK + 2))));
     let steps = [
         (&none, Change::Unchanged),
+        (&some, Change::Changed),
+        (&some, Change::Unchanged),
+        (&elsewhere, Change::Changed),
+        (&elsewhere, Change::Unchanged),
         (&some, Change::Changed),
         (&some, Change::Unchanged),
         (&none, Change::Changed),
@@ -138,18 +204,23 @@ fn links_are_programmed_once_and_read_back() {
 }
 
 #[test]
-fn links_do_not_open_localhost_to_other_containers() {
+fn links_do_not_open_loopback_addresses_to_other_containers() {
     let Some(world) = World::new() else { return };
-    let container = world.one.container();
-    let beside = world.one.container();
-    let inside = &container.machine;
-    serve_at(inside, "private", (LOCALHOST, 7000));
-    inside.command("sysctl -qw net.ipv4.conf.all.route_localnet=1");
-    beside.machine.disguise_localhost_of(container.address);
-    let attack = || answers_soon(&beside.machine, DISGUISE, 7000);
-    assert!(attack(), "without the table, the disguise works");
-    let links = ContainerLinks::from([(port(80).into(), port(LINK))]);
-    ensure_links(&inside.namespace, GATEWAY, &links).unwrap();
-    assert!(!attack());
-    assert_eq!(ask(inside, LOCALHOST, 7000).0, "private");
+    for address in [LOCALHOST, ONE] {
+        let container = world.one.container();
+        let beside = world.one.container();
+        let inside = &container.machine;
+        serve_at(inside, "private", (address, 7000));
+        inside.command("sysctl -qw net.ipv4.conf.all.route_localnet=1");
+        beside
+            .machine
+            .disguise_loopback_of(container.address, address);
+        let attack = || answers_soon(&beside.machine, DISGUISE, 7000);
+        assert!(attack(), "without the table, the disguise works");
+        let mut links = ContainerLinks::from([(port(80).into(), port(LINK))]);
+        links.extend(both_at(ONE, 80).map(|local| (local, port(LINK))));
+        ensure_links(&inside.namespace, GATEWAY, &links).unwrap();
+        assert!(!attack());
+        assert_eq!(ask(inside, address, 7000).0, "private");
+    }
 }

@@ -111,7 +111,7 @@ fn nobody_else_is_localhost() {
     serve_at(&node.machine, "private", (LOCALHOST, 7000));
     node.machine
         .command("sysctl -qw net.ipv4.conf.all.route_localnet=1");
-    world.client.disguise_localhost_of(node.address);
+    world.client.disguise_loopback_of(node.address, LOCALHOST);
     let attack = || answers_soon(&world.client, DISGUISE, 7000);
     assert!(attack(), "without the table, the disguise works");
     node.program(&world.table(node));

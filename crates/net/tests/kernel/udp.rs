@@ -198,7 +198,7 @@ fn a_link_of_udp_is_closed_to_others() {
     }
     let dns = world.one.container();
     serve_udp(&dns.machine, "dns", 53);
-    let links = ContainerLinks::from([(udp(53), port(LINK))]);
+    let links = ContainerLinks::from([(udp(53).into(), port(LINK))]);
     let sources = [world.one.container(), world.two.container()];
     link(&world, &dns);
     for source in &sources {

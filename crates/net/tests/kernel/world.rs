@@ -105,16 +105,16 @@ impl Machine {
         assert!(output.status.success(), "{errors}");
     }
 
-    /// Makes packets to [`DISGUISE`] leave for 127.0.0.1 at a neighbour, as a hostile program with
+    /// Makes packets to [`DISGUISE`] leave for a loopback address of a neighbour, as a hostile program with
     /// raw sockets would send them.
-    pub(crate) fn disguise_localhost_of(&self, neighbour: Ipv4Addr) {
+    pub(crate) fn disguise_loopback_of(&self, neighbour: Ipv4Addr, address: Ipv4Addr) {
         for line in [
             &format!("ip route add {DISGUISE}/32 via {neighbour}"),
             "nft add table ip spoof",
             "nft add chain ip spoof out { type filter hook postrouting priority 300; }",
-            &format!("nft add rule ip spoof out ip daddr {DISGUISE} ip daddr set 127.0.0.1"),
+            &format!("nft add rule ip spoof out ip daddr {DISGUISE} ip daddr set {address}"),
             "nft add chain ip spoof in { type filter hook prerouting priority -400; }",
-            &format!("nft add rule ip spoof in ip saddr 127.0.0.1 ip saddr set {DISGUISE}"),
+            &format!("nft add rule ip spoof in ip saddr {address} ip saddr set {DISGUISE}"),
         ] {
             self.command(line);
         }

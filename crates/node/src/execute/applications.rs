@@ -327,7 +327,7 @@ pub(super) async fn remove(
     Ok(Change::Changed)
 }
 
-/// Sets what `localhost` reaches inside a running container.
+/// Sets what the loopback addresses inside a running container reach.
 pub(super) async fn set_links(
     machine: &Machine<impl Platform>,
     name: &ApplicationName,

@@ -42,7 +42,8 @@ pub(crate) trait Routes: Clone + Debug + Send + Sync + 'static {
         ports: &BTreeSet<RoutePort>,
     ) -> impl Future<Output = Result<(), StepFailure>> + Send;
 
-    /// Makes these ports on `localhost`, in the namespace that `process` holds, lead to `gateway`.
+    /// Makes these ports at loopback addresses, in the namespace that `process` holds, lead to
+    /// `gateway`.
     fn ensure_links(
         &self,
         process: u32,

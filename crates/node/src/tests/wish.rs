@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use flocker_model::{
     Application, ApplicationName, ByteCount, DependencyCondition, Deployment, ImageReference, Link,
-    NodeName, Port, Protocol, RestartPolicy, SharedMount, SharedVolume, VolumeLayout,
-    VolumeSpecification,
+    LoopbackAddress, NodeName, Port, Protocol, RestartPolicy, SharedMount, SharedVolume,
+    VolumeLayout, VolumeSpecification,
 };
 use proptest::prelude::{Strategy, any};
 use proptest::{collection, option};
@@ -124,6 +124,7 @@ pub(super) fn deployment(nodes: usize, wishes: &[Wish]) -> Deployment {
                     port: port(80),
                     local_port: port(81),
                     protocol: Protocol::Udp,
+                    address: LoopbackAddress::LOCALHOST,
                 })
                 .into_iter()
                 .collect(),

@@ -319,7 +319,7 @@ fn in_start_order(memory: &NodeMemory) -> Vec<&ApplicationName> {
         let remembered = memory.applications.get(name);
         let links = remembered.into_iter().flat_map(|it| &it.links);
         let ports = links.map(|(local, port)| ServicePort {
-            protocol: local.protocol,
+            protocol: local.port.protocol,
             port: *port,
         });
         let target = |port| match memory.network.as_ref()?.ports.links.get(&port)? {

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 
 use flocker_model::{
-    Application, ApplicationName, ByteCount, DependencyCondition, Deployment, Link, NodeName, Port,
-    Protocol, RestartPolicy, Route, RoutePort, ServicePort, SharedMount, SharedVolume,
-    VolumeLayout, VolumeSpecification,
+    Application, ApplicationName, ByteCount, DependencyCondition, Deployment, Link,
+    LoopbackAddress, NodeName, Port, Protocol, RestartPolicy, Route, RoutePort, ServicePort,
+    SharedMount, SharedVolume, VolumeLayout, VolumeSpecification,
 };
 use proptest::collection::vec;
 use proptest::prelude::{Strategy, any};
@@ -230,6 +230,7 @@ impl Case {
                     port: port(inside),
                     local_port: port(inside),
                     protocol: random.of(&Protocol::ALL).copied().unwrap_or_default(),
+                    address: loopback(random),
                 });
             }
         }
@@ -290,6 +291,13 @@ fn leads_to(deployment: &Deployment, from: &ApplicationName, to: &ApplicationNam
 }
 
 /// Makes up what answers on a port: mostly a service of TCP for everybody.
+/// An address for a link, most often the one that has no need to be written.
+fn loopback(random: &mut Random) -> LoopbackAddress {
+    let other = LoopbackAddress::try_from(Ipv4Addr::new(127, 1, 0, 5));
+    let other = other.ok().filter(|_| random.once_in(4));
+    other.unwrap_or_default()
+}
+
 fn route(port: Port, random: &mut Random) -> (RoutePort, Route) {
     let protocol = if random.once_in(4) {
         Protocol::Udp

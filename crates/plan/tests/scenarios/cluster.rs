@@ -53,6 +53,7 @@ pub(crate) fn with_link(mut application: Application, target: &str, number: u16)
         port: port(number),
         local_port: port(number),
         protocol: flocker_model::Protocol::Tcp,
+        address: flocker_model::LoopbackAddress::LOCALHOST,
     });
     application
 }

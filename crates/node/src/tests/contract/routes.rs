@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 
-use flocker_model::{ContainerLinks, Port};
+use flocker_model::{ContainerLinks, LocalPort, Port, RoutePort};
 use flocker_net::{RoutingTable, Target};
 use flocker_remote::protocol::Change;
 
@@ -69,6 +69,10 @@ async fn a_table_that_cannot_be_is_refused_whole(machine: &impl Machine) {
     assert_eq!(routes.observe_routing().await.unwrap(), None);
 }
 
+fn local(text: &str) -> LocalPort {
+    text.parse::<RoutePort>().unwrap().try_into().unwrap()
+}
+
 async fn links_are_set_replaced_and_removed(machine: &impl Machine) {
     let (routes, process) = (machine.routes(), machine.process());
     let nothing = ContainerLinks::new();
@@ -76,7 +80,8 @@ async fn links_are_set_replaced_and_removed(machine: &impl Machine) {
     let first = ContainerLinks::from([(port(5432).into(), port(27000))]);
     let second = ContainerLinks::from([
         (port(5432).into(), port(27001)),
-        ("53/udp".parse().unwrap(), port(27002)),
+        (local("53/udp"), port(27002)),
+        (local("127.1.0.5:5432"), port(27003)),
     ]);
     for links in [first, second, nothing] {
         for change in [Change::Changed, Change::Unchanged] {
