@@ -11,6 +11,7 @@ mod data;
 mod dependencies;
 mod deploy;
 mod dotenv;
+mod earlier;
 mod emit;
 mod environment;
 mod first_release;
@@ -33,20 +34,24 @@ mod variables;
 mod yaml;
 
 pub(crate) use adoption::Decision;
+pub use earlier::EarlierData;
 pub(crate) use emit::{comment, write_document};
 pub(crate) use kind::{Kind, kind_of};
 pub use surroundings::{NoSurroundings, PathKind, Surroundings};
 pub(crate) use yaml::{Pair, Yaml, of_tree};
 
+use std::collections::BTreeSet;
+
 use adoption::Adoption;
+use earlier::Earlier;
 use first_release::rewrite_first_release;
 use project::Project;
-use resolve::resolve;
+use resolve::{Replaced, resolve};
 use unread::warn_of_unread_files;
 use variables::Variables;
 
 use crate::report::{Finding, Report};
-use crate::source::File;
+use crate::source::{File, Span};
 use crate::tree::Tree;
 
 /// A file that our readers read, and what was decided on the way.
@@ -54,6 +59,8 @@ use crate::tree::Tree;
 pub(crate) struct Adopted {
     pub(crate) tree: Tree,
     pub(crate) decisions: Vec<Decision>,
+    /// Data that other programs keep, which new volumes begin without.
+    pub(crate) earlier: Vec<Earlier>,
 }
 
 /// Rewrites a file that says what to run; `None` if it was refused. One of ours stays as it is.
@@ -67,8 +74,11 @@ pub(crate) fn adopt(
     let kind = kind_of(tree.root()).unwrap_or(Kind::Application);
     let variables = match kind {
         Kind::Application | Kind::Deployment => {
-            let decisions = Vec::new();
-            return Some(Adopted { tree, decisions });
+            return Some(Adopted {
+                tree,
+                decisions: Vec::new(),
+                earlier: Vec::new(),
+            });
         }
         Kind::FirstRelease => Variables::none(surroundings),
         Kind::Fig | Kind::Compose => Variables::read(surroundings, beside, report),
@@ -84,6 +94,8 @@ pub(crate) fn adopt(
         variables: &variables,
         report,
         decisions: Vec::new(),
+        earlier: Vec::new(),
+        with_home: with_home(&replaced),
     };
     for (span, name) in replaced {
         adoption.decide(
@@ -97,11 +109,18 @@ pub(crate) fn adopt(
         Kind::Fig => Project::of_fig(&root, &mut adoption).rewrite(&mut adoption),
         _ => Project::read(&root, &mut adoption).rewrite(&mut adoption),
     };
-    let decisions = adoption.decisions;
+    let (decisions, earlier) = (adoption.decisions, adoption.earlier);
     Some(Adopted {
         tree: root.into_tree(source),
         decisions,
+        earlier,
     })
+}
+
+/// Returns the places of the texts that name the operator's home directory.
+fn with_home(replaced: &[Replaced]) -> BTreeSet<Span> {
+    let of_home = replaced.iter().filter(|(_, name)| name == "HOME");
+    of_home.map(|(span, _)| *span).collect()
 }
 
 /// Says as what a file is read, if it could have been meant as one of ours, and what differs; for a

@@ -166,7 +166,7 @@ fn read_file(item: &Yaml, environment: &mut Environment, adoption: &mut Adoption
     let is_required = item.text_of("required") != Some("false");
     let bytes = match adoption
         .surroundings
-        .read(adoption.beside, &unescaped(path))
+        .read(adoption.beside, &unescaped(&adoption.expanded(path)))
     {
         Ok(Some(bytes)) => bytes,
         Ok(None) if is_required => {

@@ -25,6 +25,8 @@ pub(crate) struct Project {
     pub(crate) volumes: Option<Vec<Pair>>,
     pub(crate) secrets: BTreeMap<String, Yaml>,
     pub(crate) configs: BTreeMap<String, Yaml>,
+    /// The name that the file gives the project.
+    pub(crate) name: Option<String>,
     /// Whether services reach only those that their `links` name, as in Fig.
     pub(crate) is_linked: bool,
 }
@@ -54,6 +56,7 @@ impl Project {
             volumes: Some(Vec::new()),
             secrets: BTreeMap::new(),
             configs: BTreeMap::new(),
+            name: None,
             is_linked: false,
         };
         for (name, value) in root.entries().into_iter().flatten() {
@@ -64,7 +67,8 @@ impl Project {
                 "secrets" => project.secrets = named(entries()),
                 "configs" => project.configs = named(entries()),
                 "networks" => check_networks(&entries(), adoption),
-                "name" | "version" => {}
+                "name" => project.name = value.text().map(str::to_owned),
+                "version" => {}
                 extension if extension.starts_with("x-") => {}
                 other => refuse_key(other, name.span, adoption),
             }
@@ -80,6 +84,7 @@ impl Project {
             volumes: None,
             secrets: BTreeMap::new(),
             configs: BTreeMap::new(),
+            name: None,
             is_linked: true,
         }
     }
