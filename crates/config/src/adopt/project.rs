@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use crate::adopt::adoption::Adoption;
 use crate::adopt::data::{Store, arrange_data};
+use crate::adopt::docker_labels::warn_of_docker_labels;
+use crate::adopt::mention_in_files::warn_of_names_in_files;
 use crate::adopt::reach::link_services;
 use crate::adopt::service::rewrite_service;
 use crate::adopt::yaml::{Pair, Yaml};
@@ -99,6 +101,8 @@ impl Project {
         let stores = Store::read_all(self, adoption);
         arrange_data(self, &stores, &mut applications, adoption);
         link_services(self, &mut applications, adoption);
+        warn_of_names_in_files(self, &applications, adoption);
+        warn_of_docker_labels(self, adoption);
         let entries = self.services.iter().zip(applications);
         let entries = entries.map(|(service, application)| {
             let mapping = Yaml::mapping(service.span, application.entries);

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::adopt::adoption::Adoption;
 use crate::adopt::mention::{Mention, Names, Strength, mentions};
+use crate::adopt::mention_in_files::add_mentions_in_files;
 use crate::adopt::ports::{ContainerPort, container_ports};
 use crate::adopt::ports_of_images::ports_of_image;
 use crate::adopt::project::{Project, Service};
@@ -37,12 +38,13 @@ pub(crate) fn link_services(
         .map(|(name, one)| (name.as_str(), *one))
         .collect();
     let networks: Vec<BTreeSet<&str>> = project.services.iter().map(networks).collect();
-    let spoken: Vec<Vec<Mention>> = project
+    let mut spoken: Vec<Vec<Mention>> = project
         .services
         .iter()
         .zip(&*applications)
         .map(|(service, application)| mentions(service, application, &numbers))
         .collect();
+    add_mentions_in_files(&mut spoken, applications, &numbers, adoption);
     let ports = known_ports(project, &spoken);
     let is_spoken_of: BTreeSet<usize> = spoken.iter().flatten().map(|one| one.target).collect();
     for (source, service) in project.services.iter().enumerate() {
