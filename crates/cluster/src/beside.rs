@@ -42,6 +42,11 @@ impl Surroundings for Beside {
         files.sort();
         files
     }
+
+    fn directory(&self, beside: &str) -> Option<String> {
+        let directory = fs::canonicalize(resolve(beside, ".")).ok()?;
+        directory.into_os_string().into_string().ok()
+    }
 }
 
 /// The directories inside of each other that are looked into.

@@ -4,14 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
-use flocker_config::{Diagnostics, Source, in_order, parse_beside, wanted_beside};
+use flocker_config::{Diagnostics, Parsed, Source, in_order, parse_beside, wanted_beside};
 use flocker_failpoint::reach;
-use flocker_model::{ApplicationName, Deployment};
+use flocker_model::ApplicationName;
 use flocker_plan::{Blocked, BlockedKind, Goal, Outcome, OutcomeKind, Plan, Scope, plan};
 
 use crate::arguments::Deploy;
 use crate::beside::Beside;
 use crate::drive::Driver;
+use crate::earlier::warn_of_earlier_data;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::gather::{Gathered, gather};
@@ -35,10 +36,10 @@ pub(crate) enum Mode {
 pub(crate) async fn run(arguments: &Deploy, mode: Mode) -> Exit {
     let mut printer = Printer::new(arguments.common.json, arguments.common.verbose > 0);
     match prepare(arguments, mode, &printer).await {
-        Ok((deployment, mut gathered, images)) => {
+        Ok((parsed, mut gathered, images)) => {
             let exit = match mode {
-                Mode::Deploy => deploy(&deployment, &mut gathered, images, &mut printer).await,
-                Mode::Show => show(&deployment, &gathered, &printer),
+                Mode::Deploy => deploy(&parsed, &mut gathered, images, &mut printer).await,
+                Mode::Show => show(&parsed, &gathered, &printer),
             };
             for (node, requests) in gathered.end().await {
                 printer.detail(&format!("{node}: {requests} requests"));
@@ -54,9 +55,10 @@ async fn prepare(
     arguments: &Deploy,
     mode: Mode,
     printer: &Printer,
-) -> Result<(Deployment, Gathered, OperatorImages), Exit> {
-    let deployment = read_configuration(arguments, printer).await?;
-    let images = OperatorImages::observe(&deployment, &arguments.image_archives)
+) -> Result<(Parsed, Gathered, OperatorImages), Exit> {
+    let parsed = read_configuration(arguments, printer).await?;
+    let deployment = &parsed.deployment;
+    let images = OperatorImages::observe(deployment, &arguments.image_archives)
         .await
         .map_err(|error| {
             let failure = Failure::new(Exit::Configuration, error.to_string());
@@ -76,11 +78,11 @@ async fn prepare(
     .map_err(|lost| give_way(&lost, printer))?;
     gathered.observed.operator_images = images.list();
     let goal = Goal {
-        deployment: &deployment,
+        deployment,
         scope: Scope::Cluster,
     };
     gathered.ask_registries(&goal).await;
-    Ok((deployment, gathered, images))
+    Ok((parsed, gathered, images))
 }
 
 /// Says to whom way was given.
@@ -91,7 +93,7 @@ pub(crate) fn give_way(lost: &Failure, printer: &Printer) -> Exit {
 }
 
 /// Reads both files and the values that they name, and prints everything that is wrong with them.
-async fn read_configuration(arguments: &Deploy, printer: &Printer) -> Result<Deployment, Exit> {
+async fn read_configuration(arguments: &Deploy, printer: &Printer) -> Result<Parsed, Exit> {
     let read = |path: &Path| {
         std::fs::read(path).map_err(|error| {
             let message = format!("cannot read {}", path.display());
@@ -129,19 +131,20 @@ async fn read_configuration(arguments: &Deploy, printer: &Printer) -> Result<Dep
     if !parsed.warnings.is_empty() {
         printer.narrate(parsed.warnings.to_string().trim_end());
     }
-    Ok(parsed.deployment)
+    Ok(parsed)
 }
 
 /// Shows the plan and what stands in its way.
-fn show(deployment: &Deployment, gathered: &Gathered, printer: &Printer) -> Exit {
+fn show(parsed: &Parsed, gathered: &Gathered, printer: &Printer) -> Exit {
     let goal = Goal {
-        deployment,
+        deployment: &parsed.deployment,
         scope: Scope::Cluster,
     };
     let plan = plan(&goal, &gathered.observed);
     if let Some(exit) = refuse(&plan.blocked, gathered, printer) {
         return exit;
     }
+    warn_of_earlier_data(&plan, &parsed.earlier_data, printer);
     if !printer.is_json() {
         // As JSON they are a part of the plan.
         for note in &plan.notes {
@@ -160,13 +163,13 @@ fn show(deployment: &Deployment, gathered: &Gathered, printer: &Printer) -> Exit
 
 /// Carries the plan out and looks whether everything desired is true.
 async fn deploy(
-    deployment: &Deployment,
+    parsed: &Parsed,
     gathered: &mut Gathered,
     images: OperatorImages,
     printer: &mut Printer,
 ) -> Exit {
     let goal = Goal {
-        deployment,
+        deployment: &parsed.deployment,
         scope: Scope::Cluster,
     };
     reach(|| "deploy.observed".to_owned()).await;
@@ -183,6 +186,7 @@ async fn deploy(
     for note in &plan.notes {
         printer.note(note);
     }
+    warn_of_earlier_data(&plan, &parsed.earlier_data, printer);
     reach(|| "deploy.planned".to_owned()).await;
     let unchanged = unchanged(&plan);
     if plan.steps().is_empty() {

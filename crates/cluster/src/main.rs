@@ -9,6 +9,7 @@ mod decision;
 mod deploy;
 mod docker_endpoint;
 mod drive;
+mod earlier;
 mod ending;
 mod exit;
 mod export_file;

@@ -10,13 +10,16 @@ mod adoption;
 mod data;
 mod dependencies;
 mod deploy;
+mod docker_labels;
 mod dotenv;
+mod earlier;
 mod emit;
 mod environment;
 mod first_release;
 mod kind;
 mod loopback;
 mod mention;
+mod mention_in_files;
 mod mount;
 mod owners;
 mod paths;
@@ -34,27 +37,35 @@ mod variables;
 mod yaml;
 
 pub(crate) use adoption::Decision;
+pub use earlier::EarlierData;
 pub(crate) use emit::{comment, write_document};
 pub(crate) use kind::{Kind, kind_of};
 pub use surroundings::{NoSurroundings, PathKind, Surroundings};
 pub(crate) use yaml::{Pair, Yaml, of_tree};
 
+use std::collections::BTreeSet;
+
 use adoption::Adoption;
+use earlier::Earlier;
 use first_release::rewrite_first_release;
+use kind::form_of_fig;
 use project::Project;
-use resolve::resolve;
+use resolve::{Replaced, resolve};
 use unread::warn_of_unread_files;
 use variables::Variables;
 
+use crate::phrase::enumerate;
 use crate::report::{Finding, Report};
-use crate::source::File;
-use crate::tree::Tree;
+use crate::source::{File, Span};
+use crate::tree::{Tree, Value};
 
 /// A file that our readers read, and what was decided on the way.
 #[derive(Debug)]
 pub(crate) struct Adopted {
     pub(crate) tree: Tree,
     pub(crate) decisions: Vec<Decision>,
+    /// Data that other programs keep, which new volumes begin without.
+    pub(crate) earlier: Vec<Earlier>,
 }
 
 /// Rewrites a file that says what to run; `None` if it was refused. One of ours stays as it is.
@@ -66,10 +77,14 @@ pub(crate) fn adopt(
 ) -> Option<Adopted> {
     let source = tree.source.clone();
     let kind = kind_of(tree.root()).unwrap_or(Kind::Application);
+    let decided = decided_by(kind, tree.root());
     let variables = match kind {
         Kind::Application | Kind::Deployment => {
-            let decisions = Vec::new();
-            return Some(Adopted { tree, decisions });
+            return Some(Adopted {
+                tree,
+                decisions: Vec::new(),
+                earlier: Vec::new(),
+            });
         }
         Kind::FirstRelease => Variables::none(surroundings),
         Kind::Fig | Kind::Compose => Variables::read(surroundings, beside, report),
@@ -85,6 +100,8 @@ pub(crate) fn adopt(
         variables: &variables,
         report,
         decisions: Vec::new(),
+        earlier: Vec::new(),
+        with_home: with_home(&replaced),
     };
     for (span, name) in replaced {
         adoption.decide(
@@ -92,37 +109,72 @@ pub(crate) fn adopt(
             format!("the variable `{name}` is replaced by its value"),
         );
     }
-    warn_of_kind(kind, &mut adoption);
+    warn_of_kind(kind, (&root, decided), &mut adoption);
     let root = match kind {
         Kind::FirstRelease => rewrite_first_release(&root, &mut adoption),
         Kind::Fig => Project::of_fig(&root, &mut adoption).rewrite(&mut adoption),
         _ => Project::read(&root, &mut adoption).rewrite(&mut adoption),
     };
-    let decisions = adoption.decisions;
+    let (decisions, earlier) = (adoption.decisions, adoption.earlier);
     Some(Adopted {
         tree: root.into_tree(source),
         decisions,
+        earlier,
     })
 }
 
+/// Returns the place that decided of what kind a file is.
+fn decided_by(kind: Kind, root: Value<'_>) -> Option<Span> {
+    match kind {
+        Kind::Fig => form_of_fig(root),
+        Kind::FirstRelease => root.get("version").map(|version| version.key.span),
+        Kind::Application | Kind::Compose | Kind::Deployment => None,
+    }
+}
+
+/// Returns the places of the texts that name the operator's home directory.
+fn with_home(replaced: &[Replaced]) -> BTreeSet<Span> {
+    let of_home = replaced.iter().filter(|(_, name)| name == "HOME");
+    of_home.map(|(span, _)| *span).collect()
+}
+
 /// Says as what a file is read, if it could have been meant as one of ours, and what differs; for a
-/// Compose file, which files beside it are not read.
-fn warn_of_kind(kind: Kind, adoption: &mut Adoption<'_>) {
-    let (title, differs) = match kind {
+/// Compose file, which files beside it are not read. `decided` is the place that decided the kind.
+fn warn_of_kind(kind: Kind, (root, decided): (&Yaml, Option<Span>), adoption: &mut Adoption<'_>) {
+    let (title, reason, (applications, restart, always)) = match kind {
         Kind::Fig => (
             "a Fig file",
-            "a service without `restart` is not started again",
+            "only Fig has a list of this form",
+            (Some(root), "restart", "`restart: always`"),
         ),
         Kind::FirstRelease => (
             "one of Flocker 0.1 to 1.15",
-            "an application without `restart_policy` is not started again",
+            "it has `version: 1`",
+            (
+                root.get("applications"),
+                "restart_policy",
+                "`restart_policy: {name: always}`",
+            ),
         ),
         Kind::Compose => return warn_of_unread_files(adoption),
         Kind::Application | Kind::Deployment => return,
     };
+    let applications = applications.and_then(Yaml::entries).into_iter().flatten();
+    let never: Vec<&str> = applications
+        .filter(|(_, value)| value.entries().is_some() && value.get(restart).is_none())
+        .map(|(name, _)| name.value.as_str())
+        .collect();
     adoption.report.warning(|| {
-        let message = format!("this file is read as {title}: {differs}");
-        Finding::whole_file(File::Application, message)
-            .hint("`flocker-cluster convert` writes it as a file of this release")
+        let read_as = format!("this file is read as {title}");
+        if never.is_empty() {
+            return Finding::whole_file(File::Application, read_as)
+                .hint("`flocker-cluster convert` writes it as a file of this release");
+        }
+        let names = enumerate(&never, "and");
+        let message = format!(
+            "{read_as}, because {reason}; so nothing starts {names} again, without `{restart}`"
+        );
+        Finding::at(decided.unwrap_or(root.span), message)
+            .hint(format!("write {always} where a node should do that"))
     });
 }

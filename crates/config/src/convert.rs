@@ -108,6 +108,9 @@ fn convert_application(
     let (text, tree) = read(source, File::Application, &mut report);
     let adopted = tree.and_then(|tree| adopt(tree, source.name, surroundings, &mut report));
     let root = adopted.as_ref().and_then(|adopted| {
+        for earlier in &adopted.earlier {
+            report.warning(|| earlier.finding());
+        }
         read_adopted(adopted, &mut report);
         of_tree(&adopted.tree, &mut report)
     });

@@ -64,7 +64,6 @@ impl Foreign {
     }
 
     /// Returns our key, if there is one, and what is said about the key in any case.
-    #[cfg(test)]
     pub(crate) const fn counterpart(&self) -> (Option<&'static str>, &'static str) {
         match self.here {
             Here::Nothing(hint) => (None, hint),

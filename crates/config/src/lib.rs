@@ -51,7 +51,7 @@ mod unreadable;
 mod volume;
 mod volumes;
 
-pub use adopt::{NoSurroundings, PathKind, Surroundings};
+pub use adopt::{EarlierData, NoSurroundings, PathKind, Surroundings};
 pub use convert::{Converted, convert};
 pub use diagnostic::{Diagnostic, Diagnostics, Place, Severity};
 pub use outside::{NoValue, ValueSource, Values};

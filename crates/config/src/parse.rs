@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use flocker_model::Deployment;
 
-use crate::adopt::{Adopted, NoSurroundings, Surroundings, adopt};
+use crate::adopt::{Adopted, EarlierData, NoSurroundings, Surroundings, adopt};
 use crate::application::{Draft, read_applications};
 use crate::cross::{check_applications, check_placed_once, check_places};
 use crate::diagnostic::Diagnostics;
@@ -26,6 +26,8 @@ pub struct Parsed {
     pub deployment: Deployment,
     /// What is allowed and probably not meant; often empty.
     pub warnings: Diagnostics,
+    /// Data that applications of a Compose file had before. It concerns those whose volumes are new.
+    pub earlier_data: Vec<EarlierData>,
 }
 
 /// Reads both files, leaving out warnings.
@@ -135,6 +137,8 @@ fn parse_both(
     let (application_text, application) = read(application, File::Application, &mut report);
     let (deployment_text, deployment) = read(deployment, File::Deployment, &mut report);
     let application = application.and_then(|tree| adopt(tree, name, surroundings, &mut report));
+    let earlier_data = application.iter().flat_map(|adopted| &adopted.earlier);
+    let earlier_data = earlier_data.map(|earlier| earlier.data.clone()).collect();
     let drafts = application.map(|adopted| read_adopted(&adopted, &mut report));
     let nodes = deployment.map(|tree| read_nodes(tree.root(), &mut report));
     match (&drafts, &nodes) {
@@ -154,6 +158,7 @@ fn parse_both(
         (Some(drafts), Some(nodes)) if !has_errors => Ok(Parsed {
             deployment: assemble(drafts, nodes),
             warnings: diagnostics,
+            earlier_data,
         }),
         _ => Err(diagnostics),
     };

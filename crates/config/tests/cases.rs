@@ -56,8 +56,8 @@ applications:
     assert_eq!(
         said,
         [
-            "this file is read as one of Flocker 0.1 to 1.15: an application without `restart_policy` is \
-          not started again"
+            "this file is read as one of Flocker 0.1 to 1.15, because it has `version: 1`; so nothing \
+             starts `mongo` again, without `restart_policy`"
         ]
     );
     let ours = "mongo: {image: \"mongo:4.4\", routes: [{external: 27018, internal: 27017}], restart: never}";
@@ -109,10 +109,11 @@ store:
     let diagnostics = refused(application, &["counter", "store"]);
     let messages: Vec<_> = diagnostics.list.iter().map(|one| &one.message).collect();
     assert_eq!(
-        messages[0],
-        "this file is read as a Fig file: a service without `restart` is not started again"
+        messages[1],
+        "this file is read as a Fig file, because only Fig has a list of this form; so nothing starts \
+         `counter` and `store` again, without `restart`"
     );
-    assert_eq!(messages[1], "`counter` knows `store` as `database`");
+    assert_eq!(messages[0], "`counter` knows `store` as `database`");
 }
 
 #[test]

@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 use flocker_model::FileMode;
 
 use crate::adopt::adoption::{Adoption, unescaped};
-use crate::adopt::mount::{Data, Item, Mount, Origin, read_mount, warn_of_directory};
+use crate::adopt::earlier::note_earlier_data;
+use crate::adopt::mount::{Data, Item, Mount, Origin, read_mount};
 use crate::adopt::owners::{Owners, owners};
 use crate::adopt::paths::decide;
 use crate::adopt::project::{Project, Service, is_false};
@@ -22,9 +23,22 @@ use crate::source::Span;
 /// A volume that the file defines.
 #[derive(Debug, Default)]
 pub(crate) struct Store {
-    is_external: Option<Span>,
+    /// Whether the project uses the volume and did not make it.
+    pub(crate) is_external: bool,
+    /// Its name in Docker, if the file says that.
+    pub(crate) docker_name: Option<String>,
+    /// Whether an earlier release of Flocker keeps it.
+    pub(crate) is_of_flocker: bool,
     /// The size that an earlier release of Flocker gave it.
     size: Option<Yaml>,
+}
+
+/// Returns the name that a volume has in Docker by `name`, or by `external: {name: …}` as it was.
+fn name_in_docker(definition: &Yaml) -> Option<String> {
+    let external = definition.get("external");
+    let name = definition.text_of("name");
+    let name = name.or_else(|| external?.text_of("name"));
+    name.map(unescaped)
 }
 
 impl Store {
@@ -44,7 +58,9 @@ impl Store {
             .entry("external")
             .filter(|(_, value)| !is_false(value));
         let mut store = Self {
-            is_external: external.map(|(key, _)| key.span),
+            is_external: external.is_some(),
+            docker_name: name_in_docker(value),
+            is_of_flocker: value.text_of("driver") == Some("flocker"),
             size: None,
         };
         let options = value.get("driver_opts");
@@ -83,6 +99,7 @@ pub(crate) fn arrange_data(
     let mounts = decide(project, items, adoption);
     let owners = owners(project, &mounts);
     check_stores(project, stores, &mounts, adoption);
+    note_earlier_data(project, stores, &owners, adoption);
     for (index, service) in project.services.iter().enumerate() {
         let Some(volumes) = service.get("volumes") else {
             continue;
@@ -94,7 +111,8 @@ pub(crate) fn arrange_data(
                 Origin::Data(data) => {
                     let owner = owners.get(data).copied().unwrap_or(index);
                     let item = if owner == index {
-                        own(mount, data, service, adoption)
+                        let is_once = is_mounted_once(&mounts[index], &mount.origin);
+                        own(mount, data, (service, is_once), adoption)
                     } else {
                         shared(mount, data, &project.services[owner], adoption)
                     };
@@ -155,26 +173,26 @@ fn check_stores(
                     quote(&format!("{name}:"))
                 ),
             ),
-            Some(Store {
-                is_external: Some(span),
-                ..
-            }) => adoption.warn(
-                *span,
-                format!("the volume {} is new and empty for Flocker", quote(name)),
-                "bring its data in with `flocker-cluster volume import`, before the first deploy",
-            ),
             Some(_) => {}
         }
     }
 }
 
-/// Writes a directory of the application's own volume.
-fn own(mount: &Mount, data: &Data, service: &Service, adoption: &mut Adoption<'_>) -> Yaml {
+/// Tells whether no other item of a service is the same data.
+fn is_mounted_once(mounts: &[Mount], origin: &Origin) -> bool {
+    mounts.iter().filter(|one| one.origin == *origin).count() == 1
+}
+
+/// Writes a directory of the application's own volume. One that the service has twice is refused by
+/// the readers of our own files, so that it needs no warning.
+fn own(
+    mount: &Mount,
+    data: &Data,
+    (service, is_once): (&Service, bool),
+    adoption: &mut Adoption<'_>,
+) -> Yaml {
     let owner = quote(&service.name.value);
-    if let Data::Directory(path) = data {
-        warn_of_directory(path, mount.span, &owner, adoption);
-    }
-    if mount.read_only {
+    if mount.read_only && is_once {
         adoption.warn(
             mount.span,
             format!("{owner} can write at {}, too", quote(&mount.target)),
@@ -219,22 +237,26 @@ fn node_path(mount: &Mount, path: &str) -> String {
 fn files(mount: &Mount, path: &str, adoption: &mut Adoption<'_>) -> Vec<Yaml> {
     let kind = adoption.kind(path);
     if kind != PathKind::Directory {
-        return vec![file(mount.span, (path, kind), &mount.target)];
+        return vec![file(
+            mount.span,
+            (&adoption.expanded(path), kind),
+            &mount.target,
+        )];
     }
+    let shown = quote(path);
+    let path = adoption.expanded(path);
     let names = adoption
         .surroundings
-        .files(adoption.beside, &unescaped(path));
+        .files(adoption.beside, &unescaped(&path));
     if names.is_empty() {
-        let message = format!("the directory {} has no files", quote(path));
-        adoption.error(mount.span, message, "put the files there, or leave it out");
+        let message = format!("the directory {shown} has no files, and is left out");
+        let hint = "if something writes files there later, deploy again then";
+        adoption.warn(mount.span, message, hint);
     } else {
         let target = quote(&mount.target);
         adoption.warn(
             mount.span,
-            format!(
-                "files of the image in {target} stay beside those of {}",
-                quote(path)
-            ),
+            format!("files of the image in {target} stay beside those of {shown}"),
             "Compose would hide them; Flocker puts each file in place by itself",
         );
     }

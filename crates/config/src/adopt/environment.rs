@@ -9,7 +9,8 @@ use crate::adopt::service::Application;
 use crate::adopt::template::escape_dollars;
 use crate::adopt::variables::{read_file as read_variables, text_of};
 use crate::adopt::yaml::{Pair, Shape, Yaml, key};
-use crate::phrase::quote;
+use crate::phrase::{enumerate, quote};
+use crate::report::Finding;
 use crate::source::Located;
 use crate::tree::ScalarKind;
 
@@ -17,6 +18,8 @@ use crate::tree::ScalarKind;
 #[derive(Default)]
 struct Environment {
     pairs: Vec<Pair>,
+    /// Variables without a value anywhere.
+    missing: Vec<Located<String>>,
     /// Where each of them is in the order.
     places: BTreeMap<String, usize>,
 }
@@ -44,7 +47,8 @@ pub(crate) fn rewrite_environment(
             read_file(item, &mut environment, adoption);
         }
     }
-    let Some(written) = service.get("environment") else {
+    let written = service.get("environment");
+    let Some(written) = written.filter(|written| !written.is_null()) else {
         if !environment.pairs.is_empty() {
             let span = service.name.span;
             let mapping = Yaml::mapping(span, environment.pairs);
@@ -69,6 +73,7 @@ pub(crate) fn rewrite_environment(
             return application.set(name, written.clone(), adoption);
         }
     }
+    report_missing(&environment.missing, &service.name.value, adoption);
     let mapping = Yaml::mapping(written.span, environment.pairs);
     application.set(key(written.span, "environment"), mapping, adoption);
 }
@@ -136,16 +141,40 @@ fn from_outside(
     adoption: &mut Adoption<'_>,
 ) {
     let Some(value) = adoption.variables.get(&name.value) else {
-        let (message, _) = unset(&name.value);
-        let hint = "set it in the file `.env` beside this one or in the environment, or write a value \
-                    here";
-        return adoption.error(name.span, message, hint);
+        return environment.missing.push(name.clone());
     };
     let shown = quote(&name.value);
     let text = format!("the value of {shown} comes from outside of the file");
     adoption.decide(name.span, text);
     let value = Yaml::string(name.span, escape_dollars(&value));
     environment.set(name.clone(), value);
+}
+
+/// Says which variables have no value. Compose leaves them out; here they may be passwords.
+fn report_missing(missing: &[Located<String>], service: &str, adoption: &mut Adoption<'_>) {
+    let Some((first, others)) = missing.split_first() else {
+        return;
+    };
+    let names: Vec<&str> = missing.iter().map(|name| name.value.as_str()).collect();
+    let (message, hint) = if others.is_empty() {
+        let (message, _) = unset(&first.value);
+        let hint = "set it in the file `.env` beside this one or in the environment, or write a value \
+                    here; or delete the line, if the program needs none: Compose leaves it out";
+        (message, hint)
+    } else {
+        let names = enumerate(&names, "and");
+        let message = format!("the variables {names} of {} are not set", quote(service));
+        let hint = "set them in the file `.env` beside this one or in the environment, or write values \
+                    here; or delete the lines, if the program needs none: Compose leaves them out";
+        (message, hint)
+    };
+    adoption.report.error(|| {
+        let finding = Finding::at(first.span, message).hint(hint);
+        let places = others.iter();
+        places.fold(finding, |finding, name| {
+            finding.also(name.span, "this one, too")
+        })
+    });
 }
 
 /// Reads one item of `env_file`.
@@ -166,7 +195,7 @@ fn read_file(item: &Yaml, environment: &mut Environment, adoption: &mut Adoption
     let is_required = item.text_of("required") != Some("false");
     let bytes = match adoption
         .surroundings
-        .read(adoption.beside, &unescaped(path))
+        .read(adoption.beside, &unescaped(&adoption.expanded(path)))
     {
         Ok(Some(bytes)) => bytes,
         Ok(None) if is_required => {

@@ -1,5 +1,6 @@
 //! Tells by a file's content what kind of file it is.
 
+use crate::source::Span;
 use crate::tree::{Entry, ScalarKind, Value};
 
 /// The kinds of files that can be told apart.
@@ -41,7 +42,7 @@ pub(crate) fn kind_of(root: Value<'_>) -> Option<Kind> {
     if has_version && applications.is_some_and(|entry| holds_mappings(entry.value)) {
         return Some(Kind::FirstRelease);
     }
-    if is_fig(&entries) {
+    if form_of_fig(root).is_some() {
         return Some(Kind::Fig);
     }
     let is_application = |entry: &Entry<'_>| {
@@ -67,26 +68,49 @@ fn holds_mappings(value: Value<'_>) -> bool {
     entries.iter().any(|entry| entry.value.entries().is_some())
 }
 
-/// Tells whether there is a form in the file that only Fig has, and none that Fig does not have.
-fn is_fig(entries: &[Entry<'_>]) -> bool {
+/// Returns the place that decides that a file is one of Fig: a form that no file of ours has. There is
+/// none if the file has a form that Fig does not have.
+///
+/// A list of variables alone decides nothing: it is the most usual mistake in a file of ours.
+pub(crate) fn form_of_fig(root: Value<'_>) -> Option<Span> {
+    let entries = root.entries()?;
     let applications = || entries.iter().map(|entry| entry.value);
-    applications().any(has_form_of_fig) && !applications().any(has_form_of_ours)
+    if applications().any(has_form_of_ours) {
+        return None;
+    }
+    let with_strings = |application: Value<'_>, key: &str| {
+        let entry = application.get(key)?;
+        let items = entry.value.items()?;
+        items.iter().any(is_text).then_some(entry.key.span)
+    };
+    let decided = applications().find_map(|application| {
+        with_strings(application, "ports").or_else(|| with_strings(application, "links"))
+    });
+    let has_key_of_fig = |application: Value<'_>| {
+        let has = |key: &&str| application.get(key).is_some();
+        KEYS_OF_FIG.iter().any(has)
+    };
+    decided.or_else(|| {
+        let variables =
+            applications().find_map(|application| with_strings(application, "environment"))?;
+        applications().any(has_key_of_fig).then_some(variables)
+    })
 }
 
-fn has_form_of_fig(application: Value<'_>) -> bool {
-    let items = |key: &str| {
-        let entry = application.get(key);
-        entry
-            .and_then(|entry| entry.value.items())
-            .unwrap_or_default()
-    };
-    let is_text = |item: &Value<'_>| {
-        let scalar = item.scalar();
-        scalar.is_some_and(|scalar| scalar.kind == ScalarKind::String)
-    };
-    items("ports").iter().any(is_text)
-        || items("links").iter().any(is_text)
-        || items("environment").iter().any(is_text)
+/// Keys that Fig has, and no file of ours.
+const KEYS_OF_FIG: [&str; 7] = [
+    "build",
+    "container_name",
+    "expose",
+    "external_links",
+    "log_driver",
+    "mem_limit",
+    "net",
+];
+
+fn is_text(item: &Value<'_>) -> bool {
+    let scalar = item.scalar();
+    scalar.is_some_and(|scalar| scalar.kind == ScalarKind::String)
 }
 
 fn has_form_of_ours(application: Value<'_>) -> bool {

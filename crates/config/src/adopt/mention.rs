@@ -66,11 +66,12 @@ pub(crate) fn mentions(
             found.extend(here);
         }
     }
-    for key in ["command", "entrypoint", "healthcheck"] {
+    for key in ["command", "entrypoint"] {
         for (text, span) in service.get(key).map(Yaml::texts).unwrap_or_default() {
             found.extend(find(text, span, names, Strength::Part));
         }
     }
+    found.extend(in_health_check(service, names));
     let mention = |name: &str, strength, span| {
         let target = *names.get(name)?;
         Some(Mention {
@@ -97,8 +98,67 @@ pub(crate) fn mentions(
     found
 }
 
+/// Finds the services that a health check asks. It asks its own, and names users and databases that
+/// are called like others: a name counts as an address, or behind the option for a host.
+fn in_health_check(service: &Service, names: &Names<'_>) -> Vec<Mention> {
+    let Some(check) = service.get("healthcheck") else {
+        return Vec::new();
+    };
+    let texts: Vec<&str> = check.texts().into_iter().map(|(text, _)| text).collect();
+    let line = texts.join(" ");
+    let words = words(&line, names).into_iter();
+    let asked = words.filter(|word| {
+        let before = line[..word.begin].trim_end_matches([' ', '=', '\'', '"']);
+        word.is_address || [" -h", " --host"].iter().any(|end| before.ends_with(end))
+    });
+    asked
+        .map(|word| Mention {
+            target: word.target,
+            port: word.port,
+            strength: if word.is_address {
+                Strength::Address
+            } else {
+                Strength::Part
+            },
+            span: check.span,
+        })
+        .collect()
+}
+
 /// Finds names in a text; `alone` is what a name means that is the whole text, or an item of it.
 fn find(text: &str, span: Span, names: &Names<'_>, alone: Strength) -> Vec<Mention> {
+    let words = words(text, names).into_iter();
+    words
+        .map(|word| Mention {
+            target: word.target,
+            port: word.port,
+            strength: match (word.is_address, word.stands_alone) {
+                (true, _) => Strength::Address,
+                (false, true) => alone,
+                (false, false) => Strength::Part,
+            },
+            span,
+        })
+        .collect()
+}
+
+/// A name in a text.
+#[derive(Debug)]
+pub(crate) struct Word {
+    /// Where it begins.
+    pub(crate) begin: usize,
+    /// The number of the service that it means.
+    pub(crate) target: usize,
+    /// The port behind it.
+    pub(crate) port: Option<u16>,
+    /// Whether it has the form of an address.
+    pub(crate) is_address: bool,
+    /// Whether it is the whole text, or an item of it.
+    stands_alone: bool,
+}
+
+/// Finds names in a text, but for those that are a part of a path or of another name.
+pub(crate) fn words(text: &str, names: &Names<'_>) -> Vec<Word> {
     let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
     let mut found = Vec::new();
     let mut start = 0;
@@ -119,16 +179,12 @@ fn find(text: &str, span: Span, names: &Names<'_>, alone: Strength) -> Vec<Menti
         let is_address = before.ends_with("//") || before.ends_with('@') || port.is_some();
         let stands_alone = matches!(before.chars().next_back(), None | Some(',' | ' ' | ';'))
             && matches!(after.chars().next(), None | Some(',' | ' ' | ';'));
-        let strength = match (is_address, stands_alone) {
-            (true, _) => Strength::Address,
-            (false, true) => alone,
-            (false, false) => Strength::Part,
-        };
-        found.push(Mention {
+        found.push(Word {
+            begin,
             target,
             port,
-            strength,
-            span,
+            is_address,
+            stands_alone,
         });
     }
     found

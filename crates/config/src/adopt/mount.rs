@@ -1,7 +1,6 @@
 //! An item of `volumes` of a service, in the short or the long form.
 
 use crate::adopt::adoption::Adoption;
-use crate::adopt::surroundings::PathKind;
 use crate::adopt::yaml::Yaml;
 use crate::phrase::quote;
 use crate::source::Span;
@@ -61,6 +60,8 @@ pub(crate) enum Data {
 struct Parts<'y> {
     kind: Option<&'y str>,
     source: Option<&'y str>,
+    /// The place of the text that the source is in.
+    source_span: Span,
     target: &'y str,
     read_only: bool,
     /// The other options, by the names of the short form.
@@ -74,7 +75,7 @@ pub(crate) fn read_mount(
     adoption: &mut Adoption<'_>,
 ) -> Option<Item> {
     let parts = match item.text() {
-        Some(text) => short_form(text),
+        Some(text) => short_form(text, item.span),
         None => long_form(item, owner, adoption)?,
     };
     let mut are_sound = true;
@@ -88,7 +89,10 @@ pub(crate) fn read_mount(
         (None | Some("volume"), None) => data(Data::Anonymous(service, target.clone())),
         (Some("volume"), Some(name)) => data(Data::Volume(name.to_owned())),
         (None, Some(name)) if !is_path(name) => data(Data::Volume(name.to_owned())),
-        (None | Some("bind"), Some(path)) => outside(path, (item.span, owner), adoption)?,
+        (None | Some("bind"), Some(path)) => {
+            let place = (item.span, parts.source_span);
+            outside(path, (place, owner), adoption)?
+        }
         (other, _) => {
             let kind = quote(other.unwrap_or_default());
             adoption.error(
@@ -113,7 +117,7 @@ fn is_path(source: &str) -> bool {
 }
 
 /// Reads `source:target:options`, `source:target` and `target`.
-fn short_form(text: &str) -> Parts<'_> {
+fn short_form(text: &str, span: Span) -> Parts<'_> {
     let mut parts = text.splitn(3, ':');
     let (first, second, options) = (parts.next().unwrap_or(text), parts.next(), parts.next());
     let (source, target) = match second {
@@ -125,6 +129,7 @@ fn short_form(text: &str) -> Parts<'_> {
     Parts {
         kind: None,
         source: source.filter(|source| !source.is_empty()),
+        source_span: span,
         target,
         read_only: options.contains(&"ro"),
         options,
@@ -194,6 +199,7 @@ fn long_form<'y>(item: &'y Yaml, owner: &str, adoption: &mut Adoption<'_>) -> Op
     Some(Parts {
         kind: item.text_of("type"),
         source: item.text_of("source"),
+        source_span: item.get("source").map_or(item.span, |source| source.span),
         target,
         read_only: item.get("read_only").is_some_and(Yaml::is_true),
         options: propagation.into_iter().chain(nocopy).collect(),
@@ -217,60 +223,48 @@ fn memory_options(item: &Yaml) -> String {
     }
 }
 
-/// Says what becomes of a directory of the operator's that holds data.
-pub(crate) fn warn_of_directory(path: &str, span: Span, owner: &str, adoption: &mut Adoption<'_>) {
-    let (what, hint) = match adoption.kind(path) {
-        PathKind::Missing => (
-            "a new, empty directory of the volume",
-            "if there is data on another machine, bring it in with `flocker-cluster volume import`",
-        ),
-        _ => (
-            "a directory of the volume, which does not have its content",
-            "bring what is there in with `flocker-cluster volume import`, before the first deploy",
-        ),
-    };
-    let message = format!("the data of {owner} at {} is kept in {what}", quote(path));
-    adoption.warn(span, message, hint);
-}
-
 /// Reads a path outside of the container.
-fn outside(path: &str, (span, owner): (Span, &str), adoption: &mut Adoption<'_>) -> Option<Source> {
+fn outside(
+    path: &str,
+    ((span, source_span), owner): ((Span, Span), &str),
+    adoption: &mut Adoption<'_>,
+) -> Option<Source> {
+    if let Some(path) = adoption.below_home(path, source_span)
+        && adoption.expanded(&path) != path
+    {
+        return Some(Source::Beside(normalized(&path)));
+    }
     if path.starts_with('/') {
         return Some(Source::Known(Origin::Node(path.to_owned())));
     }
-    let found = beside(path, adoption);
-    if found.is_none() {
+    if path.starts_with('~') {
         adoption.error(
             span,
             format!("{} of {owner} is in a home directory", quote(path)),
             "write the path from `/` on, if it is a path of the node",
         );
+        return None;
     }
-    found.map(Source::Beside)
+    Some(Source::Beside(normalized(path)))
 }
 
-/// Writes a path relative to the file in one way; `None` for a home directory that is not known.
-fn beside(path: &str, adoption: &Adoption<'_>) -> Option<String> {
-    let path = if path.starts_with('~') {
-        let home = adoption.variables.get("HOME")?;
-        format!("{home}{}", path.strip_prefix('~')?)
-    } else {
-        path.to_owned()
+/// Writes a path relative to the file, or below `~`, in one way.
+fn normalized(path: &str) -> String {
+    let (prefix, rest) = match path.strip_prefix('~') {
+        Some(rest) => ("~/", rest),
+        None => ("./", path),
     };
-    let is_absolute = path.starts_with('/');
     let mut parts: Vec<&str> = Vec::new();
-    for part in path.split('/') {
+    for part in rest.split('/') {
         match part {
             "" | "." => {}
             ".." if parts.last().is_some_and(|last| *last != "..") => {
                 parts.pop();
             }
-            ".." if is_absolute => {}
             part => parts.push(part),
         }
     }
-    let prefix = if is_absolute { "/" } else { "./" };
-    Some(format!("{prefix}{}", parts.join("/")))
+    format!("{prefix}{}", parts.join("/"))
 }
 
 impl Data {

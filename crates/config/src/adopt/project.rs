@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use crate::adopt::adoption::Adoption;
 use crate::adopt::data::{Store, arrange_data};
+use crate::adopt::docker_labels::warn_of_docker_labels;
+use crate::adopt::mention_in_files::warn_of_names_in_files;
 use crate::adopt::reach::link_services;
 use crate::adopt::service::rewrite_service;
 use crate::adopt::yaml::{Pair, Yaml};
@@ -25,6 +27,8 @@ pub(crate) struct Project {
     pub(crate) volumes: Option<Vec<Pair>>,
     pub(crate) secrets: BTreeMap<String, Yaml>,
     pub(crate) configs: BTreeMap<String, Yaml>,
+    /// The name that the file gives the project.
+    pub(crate) name: Option<String>,
     /// Whether services reach only those that their `links` name, as in Fig.
     pub(crate) is_linked: bool,
 }
@@ -54,6 +58,7 @@ impl Project {
             volumes: Some(Vec::new()),
             secrets: BTreeMap::new(),
             configs: BTreeMap::new(),
+            name: None,
             is_linked: false,
         };
         for (name, value) in root.entries().into_iter().flatten() {
@@ -64,7 +69,8 @@ impl Project {
                 "secrets" => project.secrets = named(entries()),
                 "configs" => project.configs = named(entries()),
                 "networks" => check_networks(&entries(), adoption),
-                "name" | "version" => {}
+                "name" => project.name = value.text().map(str::to_owned),
+                "version" => {}
                 extension if extension.starts_with("x-") => {}
                 other => refuse_key(other, name.span, adoption),
             }
@@ -80,6 +86,7 @@ impl Project {
             volumes: None,
             secrets: BTreeMap::new(),
             configs: BTreeMap::new(),
+            name: None,
             is_linked: true,
         }
     }
@@ -94,6 +101,8 @@ impl Project {
         let stores = Store::read_all(self, adoption);
         arrange_data(self, &stores, &mut applications, adoption);
         link_services(self, &mut applications, adoption);
+        warn_of_names_in_files(self, &applications, adoption);
+        warn_of_docker_labels(self, adoption);
         let entries = self.services.iter().zip(applications);
         let entries = entries.map(|(service, application)| {
             let mapping = Yaml::mapping(service.span, application.entries);

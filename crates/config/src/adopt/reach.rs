@@ -11,6 +11,7 @@ use flocker_model::LoopbackAddress;
 use crate::adopt::adoption::Adoption;
 use crate::adopt::loopback::loopback_addresses;
 use crate::adopt::mention::{Mention, Names, Strength, mentions};
+use crate::adopt::mention_in_files::add_mentions_in_files;
 use crate::adopt::ports::{ContainerPort, container_ports};
 use crate::adopt::ports_of_images::ports_of_image;
 use crate::adopt::project::{Project, Service};
@@ -41,12 +42,13 @@ pub(crate) fn link_services(
         .collect();
     let addresses = loopback_addresses(names.iter().copied());
     let networks: Vec<BTreeSet<&str>> = project.services.iter().map(networks).collect();
-    let spoken: Vec<Vec<Mention>> = project
+    let mut spoken: Vec<Vec<Mention>> = project
         .services
         .iter()
         .zip(&*applications)
         .map(|(service, application)| mentions(service, application, &numbers))
         .collect();
+    add_mentions_in_files(&mut spoken, applications, &numbers, adoption);
     let ports = known_ports(project, &spoken);
     let is_spoken_of: BTreeSet<usize> = spoken.iter().flatten().map(|one| one.target).collect();
     for (source, service) in project.services.iter().enumerate() {

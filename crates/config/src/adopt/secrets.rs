@@ -90,6 +90,15 @@ fn file(kind: Kind, name: &str, item: &Yaml, content: Pair) -> Yaml {
     Yaml::mapping(item.span, entries)
 }
 
+/// Writes a path without a directory as one beside the file.
+fn relative(path: &str) -> String {
+    if path.starts_with(['/', '.']) {
+        path.to_owned()
+    } else {
+        format!("./{path}")
+    }
+}
+
 /// Finds the content, as a key of a file of ours.
 fn content(
     (kind, name): (Kind, &str),
@@ -99,8 +108,7 @@ fn content(
 ) -> Option<Pair> {
     if let Some((place, path)) = definition.entry("file") {
         let path = match path.text() {
-            Some(path) if path.starts_with(['/', '.']) => path.to_owned(),
-            Some(path) => format!("./{path}"),
+            Some(path) => relative(&adoption.expanded(path)),
             None => return None,
         };
         return Some((key(place.span, "source"), Yaml::string(span, path)));

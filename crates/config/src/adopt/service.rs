@@ -11,6 +11,7 @@ use crate::adopt::ports::rewrite_ports;
 use crate::adopt::project::{Project, Service};
 use crate::adopt::secrets::{Kind, rewrite_files};
 use crate::adopt::yaml::{Pair, Shape, Yaml, key};
+use crate::application::KEYS;
 use crate::phrase::quote;
 use crate::source::{Located, Span};
 use crate::tree::ScalarKind;
@@ -53,6 +54,21 @@ const REFUSED: &[(&str, &str)] = &[
     ("pre_stop", "let the program do it when it is asked to stop"),
     ("provider", "Flocker runs containers only"),
     ("use_api_socket", "mount the socket in `volumes`"),
+];
+
+/// Keys that Compose has and Flocker does not, with the hints of our own files.
+const UNSUPPORTED: &[&str] = &[
+    "cpu_count",
+    "cpu_percent",
+    "cpu_period",
+    "cpu_quota",
+    "cpu_rt_period",
+    "cpu_rt_runtime",
+    "credential_spec",
+    "isolation",
+    "label_file",
+    "mac_address",
+    "uts",
 ];
 
 /// Keys whose values are numbers or booleans, also where a variable or quotes made them a text.
@@ -170,6 +186,10 @@ fn rewrite_key(
     application: &mut Application,
     adoption: &mut Adoption<'_>,
 ) {
+    if value.is_null() && KEYS.keys.contains(&name.value.as_str()) {
+        // Compose takes a key without a value as if it were absent.
+        return;
+    }
     let owner = quote(&service.name.value);
     let renamed = |ours: &str| key(name.span, ours);
     match name.value.as_str() {
@@ -197,26 +217,42 @@ fn rewrite_key(
         "build" => check_build(name, service, application, adoption),
         "restart" => application.set(name.clone(), restart(value), adoption),
         extension if extension.starts_with("x-") => {}
-        other => {
-            let reason = |table: &[(&str, &'static str)]| {
-                let found = table.iter().find(|(key, _)| *key == other);
-                found.map(|(_, reason)| *reason)
-            };
-            if let Some(reason) = reason(LEFT_OUT) {
-                let message = format!("{} of {owner} is left out", quote(other));
-                adoption.warn(name.span, message, reason);
-            } else if let Some(reason) = reason(REFUSED) {
-                let message = format!("{owner} has {}, which Flocker cannot do", quote(other));
-                adoption.error(name.span, message, reason);
-            } else {
-                let value = if TYPED.contains(&other) {
-                    typed(value)
-                } else {
-                    value.clone()
-                };
-                application.set(name.clone(), value, adoption);
-            }
-        }
+        _ => rewrite_other_key((name, value), &owner, application, adoption),
+    }
+}
+
+/// Rewrites a key that is the same here, or has no counterpart.
+fn rewrite_other_key(
+    (name, value): (&Located<String>, &Yaml),
+    owner: &str,
+    application: &mut Application,
+    adoption: &mut Adoption<'_>,
+) {
+    let other = name.value.as_str();
+    let shown = quote(other);
+    let reason = |table: &[(&str, &'static str)]| {
+        let found = table.iter().find(|(key, _)| *key == other);
+        found.map(|(_, reason)| *reason)
+    };
+    if let Some(reason) = reason(LEFT_OUT) {
+        adoption.warn(name.span, format!("{shown} of {owner} is left out"), reason);
+    } else if let Some(reason) = reason(REFUSED) {
+        let message = format!("{owner} has {shown}, which Flocker cannot do");
+        adoption.error(name.span, message, reason);
+    } else if UNSUPPORTED.contains(&other) {
+        let message = format!(
+            "the service {owner} has {shown}, a key of Compose that Flocker does not support"
+        );
+        let foreign = KEYS.foreign.iter().find(|foreign| foreign.key() == other);
+        let hint = foreign.map_or("leave it out", |foreign| foreign.counterpart().1);
+        adoption.error(name.span, message, hint);
+    } else {
+        let value = if TYPED.contains(&other) {
+            typed(value)
+        } else {
+            value.clone()
+        };
+        application.set(name.clone(), value, adoption);
     }
 }
 
@@ -252,7 +288,11 @@ pub(crate) fn check_replicas(value: &Yaml, owner: &str, adoption: &mut Adoption<
                 "{owner} has {} containers, and an application has one",
                 value.text().unwrap_or("several")
             ),
-            "write a service for each",
+            if value.text() == Some("0") {
+                "leave the service out of the deployment configuration: it does not run then"
+            } else {
+                "write a service for each"
+            },
         );
     }
 }
@@ -311,14 +351,33 @@ fn check_network_mode(
     adoption: &mut Adoption<'_>,
 ) {
     let mode = value.text().unwrap_or_default();
-    if !matches!(mode, "bridge" | "default") {
-        adoption.error(
+    if matches!(mode, "bridge" | "default") {
+        return;
+    }
+    if mode.starts_with("service:") || mode.starts_with("container:") {
+        return adoption.error(
             name.span,
-            format!("{owner} has the network mode {}, which Flocker does not have", quote(mode)),
-            "leave the key out, and write in `ports` what others are to reach: an application has a \
-             network of its own",
+            format!("{owner} uses the network of another container ({}), which Flocker does not support", quote(mode)),
+            "do not just remove the key: the traffic would go past the other container, such as a VPN. \
+             Run both in one image, or keep them outside of Flocker",
         );
     }
+    let hint = match mode {
+        "host" => {
+            "leave the key out, and write in `ports` what others are to reach: an application has a \
+             network of its own. Discovery by broadcast (mDNS, DLNA) does not reach it"
+        }
+        "none" => "leave the key out; an application has a network of its own, always",
+        _ => {
+            "leave the key out, and write in `ports` what others are to reach: an application has a \
+             network of its own"
+        }
+    };
+    let message = format!(
+        "{owner} has the network mode {}, which Flocker does not have",
+        quote(mode)
+    );
+    adoption.error(name.span, message, hint);
 }
 
 /// Reads texts as the numbers and booleans that they are; the words of a health check stay.

@@ -21,6 +21,12 @@ pub trait Surroundings {
 
     /// Lists the files in a directory and in the directories below it, relative to it and in order.
     fn files(&self, beside: &str, path: &str) -> Vec<String>;
+
+    /// Returns the absolute path of the directory that the file `beside` is in, if it is known.
+    fn directory(&self, beside: &str) -> Option<String> {
+        let _ = beside;
+        None
+    }
 }
 
 /// The kind of entry at a path of the operator's machine.

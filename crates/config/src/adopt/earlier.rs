@@ -1,0 +1,225 @@
+//! Data that Docker and Compose keep, and that a new volume begins without.
+//!
+//! The application configuration says nothing of it. Whoever makes the volume tells the operator, who
+//! may bring the data in before.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use crate::adopt::adoption::{Adoption, unescaped};
+use crate::adopt::data::Store;
+use crate::adopt::mount::Data;
+use crate::adopt::owners::Owners;
+use crate::adopt::project::Project;
+use crate::phrase::quote;
+use crate::report::Finding;
+use crate::source::Span;
+
+/// The data that an application had in Compose. Its volume, while it is new, has nothing of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EarlierData {
+    /// The name of the application.
+    pub application: String,
+    /// Says that the volume begins without the data, and where the data is.
+    pub message: String,
+    /// The command that brings the data in, and what to put in for its placeholders.
+    pub hint: String,
+}
+
+impl fmt::Display for EarlierData {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "warning: {}\nhint: {}", self.message, self.hint)
+    }
+}
+
+/// Such data, and the place of the service that owns it.
+#[derive(Debug, Clone)]
+pub(crate) struct Earlier {
+    pub(crate) span: Span,
+    pub(crate) data: EarlierData,
+}
+
+impl Earlier {
+    /// Writes it as a warning of the file.
+    pub(crate) fn finding(&self) -> Finding {
+        Finding::at(self.span, self.data.message.clone()).hint(self.data.hint.clone())
+    }
+}
+
+/// Stands for the project's name where the directory of the file is not known.
+const UNKNOWN_PROJECT: &str = "PROJECT";
+
+/// Stands for the directory of the file where it is not known.
+const UNKNOWN_DIRECTORY: &str = "/DIRECTORY/OF/THIS/FILE";
+
+/// Notes for each application where the data of its volume is so far.
+pub(crate) fn note_earlier_data(
+    project: &Project,
+    stores: &BTreeMap<String, Store>,
+    owners: &Owners,
+    adoption: &mut Adoption<'_>,
+) {
+    let mut found: BTreeMap<usize, Sources> = BTreeMap::new();
+    for (data, owner) in owners {
+        let Some(directory) = data.directory() else {
+            continue;
+        };
+        let sources = found.entry(*owner).or_default();
+        match data {
+            Data::Volume(name) => {
+                let Some(volume) = docker_volume(name, project, stores, adoption) else {
+                    continue;
+                };
+                sources
+                    .places
+                    .push(format!("the Docker volume {}", quote(&volume)));
+                sources.add(&directory, &format!("docker-volume:{volume}"));
+            }
+            Data::Directory(path) => {
+                let path = absolute(path, adoption);
+                sources
+                    .places
+                    .push(format!("the directory {}", quote(&path)));
+                sources.add(&directory, &path);
+            }
+            Data::Anonymous(..) => {}
+        }
+    }
+    for (owner, sources) in found {
+        if sources.places.is_empty() {
+            continue;
+        }
+        let name = &project.services[owner].name;
+        let data = sources.describe(&name.value);
+        let span = name.span;
+        adoption.earlier.push(Earlier { span, data });
+    }
+}
+
+/// The places that hold the data of one application.
+#[derive(Default)]
+struct Sources {
+    /// In words.
+    places: Vec<String>,
+    /// As options of the command.
+    options: Vec<String>,
+}
+
+impl Sources {
+    fn add(&mut self, directory: &str, source: &str) {
+        let word = shell_word(&format!("{directory}={source}"));
+        self.options.push(format!("--from {word}"));
+    }
+
+    fn describe(&self, application: &str) -> EarlierData {
+        let places = match self.places.split_last() {
+            Some((last, others)) if !others.is_empty() => {
+                format!("{} and {last}", others.join(", "))
+            }
+            _ => self.places.join(""),
+        };
+        let options = self.options.join(" ");
+        EarlierData {
+            application: application.to_owned(),
+            message: format!(
+                "the volume of {} begins empty, without the data of {places}",
+                quote(application)
+            ),
+            hint: format!(
+                "if there is data, stop Compose and bring it in before the first deploy: \
+                 `flocker-cluster volume import {application} {options} --on NODE`, where NODE is \
+                 the node that has it"
+            ),
+        }
+    }
+}
+
+/// Quotes a word for a shell where it has to be.
+fn shell_word(word: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@%+,".contains(c);
+    if word.chars().all(is_plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
+}
+
+/// Returns what Docker calls a volume of the file; `None` for one that Docker does not keep.
+fn docker_volume(
+    name: &str,
+    project: &Project,
+    stores: &BTreeMap<String, Store>,
+    adoption: &Adoption<'_>,
+) -> Option<String> {
+    if project.volumes.is_none() {
+        // Fig did not put the project's name before it.
+        return Some(name.to_owned());
+    }
+    let store = stores.get(name)?;
+    if store.is_of_flocker {
+        return None;
+    }
+    if let Some(name) = &store.docker_name {
+        return Some(name.clone());
+    }
+    if store.is_external {
+        return Some(name.to_owned());
+    }
+    Some(format!("{}_{name}", project_name(project, adoption)))
+}
+
+/// Returns the project's name by the rules of Compose.
+///
+/// **Source**: Docker's documentation, "Specify a project name".
+fn project_name(project: &Project, adoption: &Adoption<'_>) -> String {
+    let named = adoption.variables.get("COMPOSE_PROJECT_NAME");
+    let named = named.or_else(|| project.name.as_deref().map(unescaped));
+    let named = named.or_else(|| {
+        let directory = adoption.surroundings.directory(adoption.beside)?;
+        directory.rsplit('/').next().map(normalized)
+    });
+    named
+        .filter(|name| !name.is_empty())
+        .unwrap_or_else(|| UNKNOWN_PROJECT.to_owned())
+}
+
+/// Leaves out what no project's name has.
+fn normalized(directory: &str) -> String {
+    let is_kept = |c: &char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '_' | '-');
+    let name: String = directory.to_lowercase().chars().filter(is_kept).collect();
+    name.trim_start_matches(['_', '-']).to_owned()
+}
+
+/// Returns the absolute path of a directory beside the file, or below `~`.
+fn absolute(path: &str, adoption: &Adoption<'_>) -> String {
+    let path = unescaped(&adoption.expanded(path));
+    let whole = if path.starts_with('/') {
+        path
+    } else {
+        let directory = adoption.surroundings.directory(adoption.beside);
+        let directory = directory.unwrap_or_else(|| UNKNOWN_DIRECTORY.to_owned());
+        format!("{directory}/{path}")
+    };
+    let mut parts: Vec<&str> = Vec::new();
+    for part in whole.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => {
+                parts.pop();
+            }
+            part => parts.push(part),
+        }
+    }
+    format!("/{}", parts.join("/"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::normalized;
+
+    #[test]
+    fn a_project_is_named_after_its_directory_as_in_compose() {
+        assert_eq!(normalized("My Shop.v2"), "myshopv2");
+        assert_eq!(normalized("_a-b_c"), "a-b_c");
+    }
+}

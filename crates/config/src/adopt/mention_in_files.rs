@@ -1,0 +1,174 @@
+//! The services of which a service speaks in files that Flocker puts into its container, such as the
+//! configuration of a reverse proxy.
+//!
+//! Such files are prose, too, in part. An address counts as one. A name alone gives no link: the
+//! operator hears of it where a program reads an address.
+
+use std::collections::BTreeMap;
+
+use crate::adopt::adoption::{Adoption, unescaped};
+use crate::adopt::mention::{Mention, Names, Strength, Word, words};
+use crate::adopt::project::Project;
+use crate::adopt::service::Application;
+use crate::adopt::yaml::Yaml;
+use crate::phrase::quote;
+use crate::source::Span;
+
+/// The most bytes of a file that are looked at.
+const MAXIMUM_BYTES: usize = 64 * 1024;
+
+/// Words behind which configurations of reverse proxies and clients have an address.
+const BEFORE_ADDRESSES: &[&str] = &[
+    "addr",
+    "address",
+    "fastcgi_pass",
+    "grpc_pass",
+    "host",
+    "hostname",
+    "php_fastcgi",
+    "proxy_pass",
+    "reverse_proxy",
+    "server",
+    "upstream",
+    "url",
+    "uwsgi_pass",
+];
+
+/// Adds what each application's files say to what its service says.
+pub(crate) fn add_mentions_in_files(
+    spoken: &mut [Vec<Mention>],
+    applications: &[Application],
+    names: &Names<'_>,
+    adoption: &Adoption<'_>,
+) {
+    for (spoken, application) in spoken.iter_mut().zip(applications) {
+        for file in files(application, adoption) {
+            for line in lines(&file.text) {
+                let addresses = words(line, names).into_iter();
+                let addresses = addresses.filter(|word| word.is_address);
+                spoken.extend(addresses.map(|word| mention(line, &word, file.span)));
+            }
+        }
+    }
+}
+
+/// Makes a mention of an address. One without a port may be a part of a text.
+fn mention(line: &str, word: &Word, span: Span) -> Mention {
+    let before = &line[..word.begin];
+    let of_scheme = if before.ends_with("https://") {
+        Some(443)
+    } else if before.ends_with("http://") {
+        Some(80)
+    } else {
+        None
+    };
+    let port = word.port.or(of_scheme);
+    Mention {
+        target: word.target,
+        port,
+        strength: if port.is_some() {
+            Strength::Address
+        } else {
+            Strength::Word
+        },
+        span,
+    }
+}
+
+/// Warns of names in files that stand where an address does, of services that are not reached.
+pub(crate) fn warn_of_names_in_files(
+    project: &Project,
+    applications: &[Application],
+    adoption: &mut Adoption<'_>,
+) {
+    let services = project.services.iter().zip(0..);
+    let names: Names<'_> = services
+        .map(|(service, index)| (service.name.value.as_str(), index))
+        .collect();
+    for (source, application) in applications.iter().enumerate() {
+        let mut missing: BTreeMap<usize, (Span, String)> = BTreeMap::new();
+        for file in files(application, adoption) {
+            for line in lines(&file.text) {
+                let named = words(line, &names).into_iter();
+                let named = named.filter(|word| {
+                    word.target != source && (word.is_address || is_behind_key(line, word))
+                });
+                for word in named {
+                    let place = (file.span, file.path.clone());
+                    missing.entry(word.target).or_insert(place);
+                }
+            }
+        }
+        let owner = quote(&project.services[source].name.value);
+        for (target, (span, path)) in missing {
+            let target = &project.services[target].name.value;
+            if !reaches(application, target) {
+                let shown = quote(target);
+                let message = format!(
+                    "{} names {shown}, which {owner} does not reach",
+                    quote(&path)
+                );
+                let hint = format!(
+                    "write its port in the file, `{target}:PORT`; or write `depends_on: [{target}]` at \
+                     {owner}, and at {shown} which port it answers at: `expose: [\"PORT\"]`"
+                );
+                adoption.warn(span, message, hint);
+            }
+        }
+    }
+}
+
+/// Tells whether a word stands behind one of the words before addresses.
+fn is_behind_key(line: &str, word: &Word) -> bool {
+    let is_sign = |c: char| c.is_whitespace() || matches!(c, ':' | '=' | '"' | '\'');
+    let before = &line[..word.begin];
+    let rest = before.trim_end_matches(is_sign);
+    let key = rest.rsplit(is_sign).next().unwrap_or(rest);
+    rest.len() < before.len() && BEFORE_ADDRESSES.contains(&key.to_ascii_lowercase().as_str())
+}
+
+/// Tells whether an application has a link to another one.
+fn reaches(application: &Application, target: &str) -> bool {
+    let links = application.get("links").and_then(Yaml::items);
+    let mut links = links.into_iter().flatten();
+    links.any(|link| link.text_of("application") == Some(target))
+}
+
+/// A text that the container sees.
+struct TextFile {
+    /// The path on the operator's machine.
+    path: String,
+    text: String,
+    /// The place that gives it to the service.
+    span: Span,
+}
+
+/// Reads the files of an application as far as they are text.
+fn files(application: &Application, adoption: &Adoption<'_>) -> Vec<TextFile> {
+    let files = application.get("files").and_then(Yaml::items);
+    let files = files.into_iter().flatten();
+    files
+        .filter_map(|file| {
+            let path = unescaped(file.text_of("source")?);
+            let read = adoption.surroundings.read(adoption.beside, &path);
+            let bytes = read.ok().flatten()?;
+            if bytes.len() > MAXIMUM_BYTES {
+                return None;
+            }
+            Some(TextFile {
+                text: String::from_utf8(bytes).ok()?,
+                path,
+                span: file.span,
+            })
+        })
+        .collect()
+}
+
+/// Returns the lines of a text that are no comments.
+fn lines(text: &str) -> impl Iterator<Item = &str> {
+    let is_comment = |line: &&str| line.trim_start().starts_with(['#', ';', '!']);
+    text.lines().filter(move |line| {
+        let is_slashed = line.trim_start().starts_with("//");
+        !is_comment(line) && !is_slashed
+    })
+}

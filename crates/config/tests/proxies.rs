@@ -1,0 +1,177 @@
+//! Compose files in which one service speaks of others in its files, its labels or its health check.
+
+use std::collections::BTreeMap;
+
+use flocker_config::{Diagnostics, Parsed, PathKind, Source, Surroundings};
+use flocker_config::{parse_beside, wanted_beside};
+
+/// An operator's machine that has these files beside the Compose file.
+struct Machine(BTreeMap<&'static str, &'static str>);
+
+impl Surroundings for Machine {
+    fn variable(&self, _: &str) -> Option<String> {
+        None
+    }
+
+    fn read(&self, _: &str, path: &str) -> Result<Option<Vec<u8>>, String> {
+        Ok(self.0.get(path).map(|text| text.as_bytes().to_vec()))
+    }
+
+    fn kind(&self, _: &str, path: &str) -> PathKind {
+        if self.0.contains_key(path) {
+            PathKind::File {
+                mode: 0o644,
+                uid: 0,
+                gid: 0,
+            }
+        } else {
+            PathKind::Missing
+        }
+    }
+
+    fn files(&self, _: &str, _: &str) -> Vec<String> {
+        Vec::new()
+    }
+}
+
+fn try_read(text: &str, files: &[(&'static str, &'static str)]) -> Result<Parsed, Diagnostics> {
+    let machine = Machine(files.iter().copied().collect());
+    let source = |name, text: &'static str| Source {
+        name,
+        bytes: text.as_bytes(),
+    };
+    let one = Source {
+        name: "compose.yaml",
+        bytes: text.as_bytes(),
+    };
+    let other = source("deployment.yml", "nodes: {1.1.1.1: []}");
+    let wanted = wanted_beside(one, other, &machine)?;
+    let value = |source| (source, Ok(b"value".to_vec().into()));
+    parse_beside(
+        one,
+        other,
+        &machine,
+        wanted.into_iter().map(value).collect(),
+    )
+}
+
+fn read(text: &str, files: &[(&'static str, &'static str)]) -> Parsed {
+    try_read(text, files).unwrap_or_else(|wrong| panic!("{text}\n{wrong}"))
+}
+
+/// Lists the applications and ports to which the links of one application lead.
+fn links(parsed: &Parsed, name: &str) -> Vec<String> {
+    let name = name.parse().unwrap();
+    let links = parsed.deployment.applications[&name].links.iter();
+    let links = links.map(|link| format!("{}:{}", link.target, link.port));
+    links.collect()
+}
+
+const CADDY: &str = "
+services:
+  caddy:
+    image: caddy
+    restart: always
+    ports: [\"443:443\"]
+    volumes: [./Caddyfile:/etc/caddy/Caddyfile:ro]
+  vaultwarden:
+    image: vaultwarden/server
+    restart: always
+  app:
+    image: example/app
+    restart: always
+";
+
+#[test]
+fn an_address_in_a_file_of_a_proxy_is_a_link() {
+    for content in [
+        "example.com {\n  reverse_proxy vaultwarden:80\n}\n",
+        "upstream api { server vaultwarden:80; }",
+        "proxy_pass http://vaultwarden/;",
+        "services: [{url: 'http://vaultwarden:80'}]",
+    ] {
+        let parsed = read(CADDY, &[("./Caddyfile", content)]);
+        assert_eq!(links(&parsed, "caddy"), ["vaultwarden:80"], "{content}");
+        let said = parsed.warnings.to_string();
+        assert!(!said.contains("does not reach"), "{said}");
+    }
+}
+
+#[test]
+fn a_name_in_a_file_that_is_no_address_gives_no_link() {
+    for content in [
+        "# the app is behind vaultwarden:80\n",
+        "title: app vaultwarden\nroot: /srv/app\napp = vaultwarden\n",
+        "app.example.com { respond ok }",
+    ] {
+        let parsed = read(CADDY, &[("./Caddyfile", content)]);
+        assert!(links(&parsed, "caddy").is_empty(), "{content}");
+        assert!(parsed.warnings.is_empty(), "{content}\n{}", parsed.warnings);
+    }
+}
+
+#[test]
+fn a_backend_without_a_port_is_asked_for() {
+    let content = "example.com {\n  reverse_proxy vaultwarden\n}\n";
+    insta::assert_snapshot!(read(CADDY, &[("./Caddyfile", content)]).warnings);
+    let depends = CADDY.replace(
+        "image: caddy",
+        "image: caddy\n    depends_on: [vaultwarden]",
+    );
+    let depends = depends.replace("vaultwarden/server", "x\n    expose: ['80']");
+    let parsed = read(&depends, &[("./Caddyfile", content)]);
+    let said = parsed.warnings.to_string();
+    assert!(!said.contains("does not reach"), "{said}");
+}
+
+#[test]
+fn traefik_does_not_find_containers_by_their_labels() {
+    let text = "
+services:
+  proxy:
+    image: traefik:v3
+    restart: always
+    volumes: [/var/run/docker.sock:/var/run/docker.sock:ro]
+  web:
+    image: x
+    restart: always
+    labels: [traefik.enable=true]
+  api:
+    image: x
+    restart: always
+    labels: {traefik.enable: 'true'}
+";
+    let said = read(text, &[]).warnings.to_string();
+    assert!(
+        said.contains("`proxy` does not reach `web` and `api`, which it knows by Docker's labels"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_health_check_names_other_services_by_address_only() {
+    let text = |check: &str| {
+        format!(
+            "
+services:
+  db: {{image: postgres, restart: always, healthcheck: {{test: {check}}}}}
+  keycloak: {{image: x, restart: always, expose: [8080]}}
+"
+        )
+    };
+    for check in [
+        "[CMD, pg_isready, -d, keycloak, -U, keycloak]",
+        "pg_isready -d keycloak",
+    ] {
+        assert!(links(&read(&text(check), &[]), "db").is_empty(), "{check}");
+    }
+    for check in [
+        "[CMD, pg_isready, -h, keycloak]",
+        "pg_isready --host=keycloak",
+        "curl http://keycloak/",
+        "nc keycloak:8080",
+    ] {
+        let found = links(&read(&text(check), &[]), "db");
+        assert_eq!(found, ["keycloak:8080"], "{check}");
+    }
+}
