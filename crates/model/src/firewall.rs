@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::Protocol;
+
 /// A firewall on a node that drops connections to routes and links before they reach a container.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -19,5 +21,21 @@ pub enum FirewallObstacle {
         table: String,
         /// The chain.
         chain: String,
+        /// The only protocol that it drops, if it lets the other pass.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        protocol: Option<Protocol>,
     },
+}
+
+impl FirewallObstacle {
+    /// Tells whether it drops packets of a protocol.
+    pub fn drops(&self, wanted: Protocol) -> bool {
+        match self {
+            Self::Chain {
+                protocol: Some(only),
+                ..
+            } => *only == wanted,
+            _ => true,
+        }
+    }
 }

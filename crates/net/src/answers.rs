@@ -5,7 +5,7 @@
 //!
 //! **Source**: `netlink(7)`, `linux/netfilter/nf_tables.h`.
 
-use flocker_model::ContainerLinks;
+use flocker_model::{ContainerLinks, Protocol};
 
 use crate::RoutingTable;
 use crate::docker_firewall::is_ours;
@@ -32,7 +32,7 @@ pub fn accepts_redirected(datagram: &[u8]) -> bool {
     rules.any(|rule| is_ours(&rule))
 }
 
-/// Tells whether a chain at the hook `forward` certainly drops connections to containers on a
+/// Tells whether a chain at the hook `forward` certainly drops all connections to containers on a
 /// bridge, by the rules of its table.
 pub fn drops_forwarded(datagram: &[u8], chain: &str, bridge: &str) -> bool {
     let replies = parse_replies(datagram);
@@ -41,7 +41,8 @@ pub fn drops_forwarded(datagram: &[u8], chain: &str, bridge: &str) -> bool {
         rules: rules.collect(),
         ..TableRules::default()
     };
-    certainly_drops(&table, (chain, false), bridge)
+    let drops = |protocol| certainly_drops(&table, (chain, false), (bridge, protocol));
+    Protocol::ALL.into_iter().all(drops)
 }
 
 #[cfg(test)]

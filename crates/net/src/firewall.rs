@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 
-use flocker_model::FirewallObstacle;
+use flocker_model::{FirewallObstacle, Protocol};
 
 use crate::docker_firewall::{FAMILY, FORWARD, TABLE, accepts_our_mark};
 use crate::forwarding::{TableRules, certainly_drops, sets_to_read};
@@ -105,17 +105,24 @@ fn obstacle(chain: &DumpedBaseChain, table: &TableRules, bridge: &str) -> Option
         return (!accepts).then_some(FirewallObstacle::DockerDropsMark);
     }
     let drops_by_policy = chain.base.policy == DROP;
-    if !certainly_drops(table, (&chain.name, drops_by_policy), bridge) {
-        return None;
-    }
+    let named = (chain.name.as_str(), drops_by_policy);
+    let drops = |protocol: &Protocol| certainly_drops(table, named, (bridge, *protocol));
+    let dropped: Vec<Protocol> = Protocol::ALL.into_iter().filter(drops).collect();
+    let protocol = match *dropped {
+        [] => return None,
+        [only] => Some(only),
+        _ => None,
+    };
     let is_iptables = chain.family == FAMILY && chain.table == TABLE && chain.name == FORWARD;
-    if is_iptables {
+    // A chain that drops one protocol alone has a rule about protocols, and needs another one.
+    if is_iptables && protocol.is_none() {
         return Some(FirewallObstacle::DockerChainsMissing);
     }
     let family = if chain.family == INET { "inet" } else { "ip" };
     Some(FirewallObstacle::Chain {
         table: format!("{family} {}", chain.table),
         chain: chain.name.clone(),
+        protocol,
     })
 }
 

@@ -7,14 +7,14 @@
 
 use std::collections::BTreeMap;
 
+use flocker_model::Protocol;
+
 use crate::docker_firewall::{CHAIN as DOCKER_USER, Decision, decision, value};
 use crate::netlink::{DumpedRule, find};
 use crate::ruleset::OWN_MARK;
 
 /// How deep chains may call each other before that is not followed any further.
 const DEEPEST: u32 = 16;
-/// `IPPROTO_TCP`.
-const TCP: u8 = 6;
 /// `NF_CT_STATE_BIT(IP_CT_NEW)`.
 const STATE_NEW: u32 = 8;
 /// `IPS_DST_NAT`.
@@ -49,12 +49,12 @@ struct Outcomes {
     returns: bool,
 }
 
-/// Tells whether a base chain with this policy certainly drops the packet that opens a connection
-/// to a container on `bridge`.
+/// Tells whether a base chain with this policy certainly drops the packet of a protocol that opens a
+/// connection to a container on `bridge`.
 pub(crate) fn certainly_drops(
     table: &TableRules,
     (chain, drops_by_policy): (&str, bool),
-    bridge: &str,
+    (bridge, protocol): (&str, Protocol),
 ) -> bool {
     let mut chains: BTreeMap<&str, Vec<&DumpedRule>> = BTreeMap::new();
     for rule in &table.rules {
@@ -63,6 +63,7 @@ pub(crate) fn certainly_drops(
     let mut walk = Walk {
         table,
         bridge,
+        protocol: number_of(protocol),
         chains,
         known: BTreeMap::new(),
     };
@@ -143,6 +144,8 @@ impl Loaded {
 struct Walk<'a> {
     table: &'a TableRules,
     bridge: &'a str,
+    /// The number of the packet's protocol.
+    protocol: u8,
     chains: BTreeMap<&'a str, Vec<&'a DumpedRule>>,
     /// What may come of the chains that were looked at: many rules may call the same.
     known: BTreeMap<String, Outcomes>,
@@ -252,7 +255,7 @@ impl Walk<'_> {
                 let is_other = is_named("lo", data) || is_named(self.bridge, data);
                 (is_exact && is_other).then_some(false)
             }
-            Loaded::Protocol => Some(data == [TCP]),
+            Loaded::Protocol => Some(data == [self.protocol]),
             Loaded::Family => Some(data == [2]),
             Loaded::State => masked(mask, data, STATE_NEW, u32::MAX),
             Loaded::Status => masked(mask, data, STATUS_REDIRECTED, STATUS_REDIRECTED),
@@ -275,7 +278,7 @@ impl Walk<'_> {
         let set = text(payload, LOOKUP_SET).and_then(|name| self.table.sets.get(&name));
         let known = match loaded {
             Some(Loaded::State) => STATE_NEW.to_ne_bytes().to_vec(),
-            Some(Loaded::Protocol) => vec![TCP],
+            Some(Loaded::Protocol) => vec![self.protocol],
             _ => return Match::Maybe,
         };
         match set {
@@ -283,6 +286,14 @@ impl Walk<'_> {
             Some(_) if is_plain => Match::No,
             _ => Match::Maybe,
         }
+    }
+}
+
+/// Returns `IPPROTO_TCP` or `IPPROTO_UDP`.
+const fn number_of(protocol: Protocol) -> u8 {
+    match protocol {
+        Protocol::Tcp => 6,
+        Protocol::Udp => 17,
     }
 }
 

@@ -13,7 +13,13 @@ fn table(rules: Vec<DumpedRule>) -> TableRules {
 }
 
 fn drops(table: &TableRules, by_policy: bool) -> bool {
-    certainly_drops(table, ("forward", by_policy), "flocker0")
+    let drops = Protocol::ALL.map(|protocol| drops_of(table, by_policy, protocol));
+    assert_eq!(drops[0], drops[1], "no rule here is about protocols");
+    drops[0]
+}
+
+fn drops_of(table: &TableRules, by_policy: bool, protocol: Protocol) -> bool {
+    certainly_drops(table, ("forward", by_policy), ("flocker0", protocol))
 }
 
 #[test]

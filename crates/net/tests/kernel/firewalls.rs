@@ -1,6 +1,6 @@
 //! Administrators' rules, and the firewalls that other programs keep on a node.
 
-use flocker_model::FirewallObstacle;
+use flocker_model::{FirewallObstacle, Protocol};
 use flocker_net::{Change, RoutingTable, has_legacy_filter, legacy_rules_obstruct};
 
 use super::traffic::{answers_soon, ask, serve};
@@ -212,6 +212,7 @@ fn firewalld_lets_redirected_connections_pass_unless_it_is_strict() {
     let strict = FirewallObstacle::Chain {
         table: "inet firewalld".to_owned(),
         chain: "filter_FORWARD".to_owned(),
+        protocol: None,
     };
     assert_eq!(node.obstacles(), [strict]);
     assert!(client_is_dropped(&world));
@@ -248,7 +249,12 @@ fn ufw_lets_pass_what_docker_user_accepted() {
     assert!(client_is_dropped(&world));
     let allowed = "iptables -A ufw-user-forward -p tcp --dport 8000 -j ACCEPT";
     node.machine.command(allowed);
-    assert_eq!(node.obstacles(), [], "it may well pass");
+    let drops_udp = FirewallObstacle::Chain {
+        table: "ip filter".to_owned(),
+        chain: "FORWARD".to_owned(),
+        protocol: Some(Protocol::Udp),
+    };
+    assert_eq!(node.obstacles(), [drops_udp], "TCP may well pass");
     client_gets_through(&world);
     for line in ["-F", "-X", "-P FORWARD ACCEPT"] {
         node.machine.command(&format!("iptables {line}"));
@@ -274,7 +280,9 @@ fn a_chain_that_drops_is_an_obstacle_unless_it_may_accept() {
             }}
             }}"
         ));
-        node.obstacles()
+        let mut obstacles = node.obstacles();
+        obstacles.retain(|obstacle| obstacle.drops(Protocol::Tcp));
+        obstacles
     };
     for rule in [
         "ct status dnat accept",
@@ -313,9 +321,39 @@ fn a_chain_that_drops_everything_new_is_an_obstacle() {
         let drops = FirewallObstacle::Chain {
             table: "inet mine".to_owned(),
             chain: "forward".to_owned(),
+            protocol: None,
         };
         assert_eq!(node.obstacles(), [drops], "{rules}");
         assert!(client_is_dropped(&world), "{rules}");
+    }
+}
+
+#[test]
+fn a_chain_may_drop_one_protocol_alone() {
+    let Some(world) = World::new() else { return };
+    let node = &world.one;
+    node.program(&routed(&world));
+    for (rules, dropped) in [
+        ("meta l4proto udp drop", Protocol::Udp),
+        ("ip protocol udp drop", Protocol::Udp),
+        ("meta l4proto { udp, icmp } drop", Protocol::Udp),
+        ("meta l4proto tcp drop", Protocol::Tcp),
+    ] {
+        node.machine
+            .rules("add table inet mine; delete table inet mine");
+        node.machine.rules(&format!(
+            "table inet mine {{ chain forward {{
+                type filter hook forward priority filter; policy accept;
+                {rules}
+            }}
+            }}"
+        ));
+        let drops = FirewallObstacle::Chain {
+            table: "inet mine".to_owned(),
+            chain: "forward".to_owned(),
+            protocol: Some(dropped),
+        };
+        assert_eq!(node.obstacles(), [drops], "{rules}");
     }
 }
 

@@ -1,6 +1,8 @@
 //! What must hold of the nodes before anything is planned.
 
-use flocker_model::{Application, NodeObservation};
+use std::collections::BTreeSet;
+
+use flocker_model::{Application, FirewallObstacle, NodeObservation, Protocol};
 
 use crate::BlockedKind;
 use crate::survey::{machines_with_several_names, unseen_reason, unusable_pool};
@@ -101,15 +103,16 @@ impl Planner<'_> {
     /// No firewall of a node may drop connections to routes and links: every port answers on every
     /// node.
     fn check_firewalls(&mut self) {
-        let has_ports = |application: &Application| {
-            !application.routes.is_empty() || !application.links.is_empty()
+        let protocols_of = |application: &Application| -> BTreeSet<Protocol> {
+            let routes = application.routes.keys().map(|port| port.port.protocol);
+            let links = application.links.iter().map(|link| link.protocol);
+            routes.chain(links).collect()
         };
-        let deployment = self.goal.deployment;
-        if !deployment.placed().any(|(_, it, _)| has_ports(it)) {
-            return;
-        }
+        let placed = self.goal.deployment.placed();
+        let used: BTreeSet<Protocol> = placed.flat_map(|(_, it, _)| protocols_of(it)).collect();
         for (node, state) in self.serving() {
-            for obstacle in &state.firewall {
+            let hinders = |it: &&FirewallObstacle| used.iter().any(|protocol| it.drops(*protocol));
+            for obstacle in state.firewall.iter().filter(hinders) {
                 self.block(BlockedKind::FirewallDrops {
                     node: node.clone(),
                     obstacle: obstacle.clone(),

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use flocker_model::{
-    ApplicationName, Endpoint, ImageReference, LeadingPorts, NodeMemory, NodeName, NodeNetwork,
-    NodeObservation, NodeState, Observed, RememberedApplication, ServicePort, VolumeRole,
+    ApplicationName, Endpoint, FirewallObstacle, ImageReference, LeadingPorts, NodeMemory,
+    NodeName, NodeNetwork, NodeObservation, NodeState, Observed, RememberedApplication,
+    ServicePort, VolumeRole,
 };
 
 use crate::steps::Because;
@@ -110,12 +111,9 @@ impl<'a> Restorer<'a> {
     /// Reports firewalls that drop connections to the table's ports. They keep nothing from being
     /// started.
     fn tell_of_firewalls(&mut self, memory: &NodeMemory) {
-        let table = memory.network.as_ref();
-        let has_ports = |table: &NodeNetwork| !table.ports.is_empty();
-        if !table.is_some_and(has_ports) {
-            return;
-        }
-        let obstacles = self.state.firewall.iter();
+        let ports = || memory.network.iter().flat_map(|table| table.ports.keys());
+        let hinders = |it: &&FirewallObstacle| ports().any(|port| it.drops(port.port.protocol));
+        let obstacles = self.state.firewall.iter().filter(hinders);
         let blocked = obstacles.map(|obstacle| Blocked {
             application: None,
             kind: BlockedKind::FirewallDrops {

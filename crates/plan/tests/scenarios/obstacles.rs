@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use flocker_model::{
-    ByteCount, Epoch, FirewallObstacle, Obstacle, Obstruction, PoolHealth, PoolProblem,
-    SnapshotGuid, SnapshotState, VolumeHolder, VolumeRole,
+    ByteCount, Epoch, FirewallObstacle, Obstacle, Obstruction, PoolHealth, PoolProblem, Protocol,
+    ServicePort, SnapshotGuid, SnapshotState, VolumeHolder, VolumeRole,
 };
 use insta::assert_snapshot;
 
@@ -137,6 +137,7 @@ fn a_firewall_drops_routes() {
     let chain = |table: &str, chain: &str| FirewallObstacle::Chain {
         table: table.to_owned(),
         chain: chain.to_owned(),
+        protocol: None,
     };
     cluster.machine("1").firewall = [
         FirewallObstacle::LegacyIptables,
@@ -147,6 +148,31 @@ fn a_firewall_drops_routes() {
     ]
     .into();
     assert_snapshot!(show(&cluster.plan(&wanted)));
+}
+
+#[test]
+fn a_firewall_that_drops_udp_matters_to_routes_of_udp() {
+    let on = |application| deployment(&[("db", application)], &[("1", &["db"])]);
+    let mut cluster = Cluster::new(1);
+    let drops_udp = |table: &str, chain: &str| FirewallObstacle::Chain {
+        table: table.to_owned(),
+        chain: chain.to_owned(),
+        protocol: Some(Protocol::Udp),
+    };
+    cluster.machine("1").firewall = [
+        drops_udp("inet filter", "forward"),
+        drops_udp("ip filter", "FORWARD"),
+    ]
+    .into();
+    let plan = cluster.plan(&on(with_route(database(), 5432)));
+    assert!(plan.blocked.is_empty(), "{plan}");
+    let mut name_server = database();
+    let udp = ServicePort {
+        protocol: Protocol::Udp,
+        port: port(53),
+    };
+    name_server.routes.insert(udp.into(), port(53).into());
+    assert_snapshot!(show(&cluster.plan(&on(name_server))));
 }
 
 #[test]
