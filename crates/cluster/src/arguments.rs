@@ -6,16 +6,13 @@ use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 use flocker_model::{ApplicationName, ImportPart, NodeName, parse_utc};
 
+use crate::exit::Exit;
 use crate::export_file::ExportFile;
 
 /// Runs applications on the nodes of a cluster, and moves them together with their data.
 #[derive(Debug, Parser)]
 #[command(name = "flocker-cluster", version, arg_required_else_help = true)]
-#[command(
-    after_help = "Exit codes: 0 everything is as wanted, 1 internal error, 2 wrong command \
-line, 3 configuration error, 4 blocked (nothing was touched), 5 a step failed, 6 a node cannot be \
-reached."
-)]
+#[command(after_help = Exit::help(&Exit::ALL))]
 pub(crate) struct Arguments {
     /// What to do.
     #[command(subcommand)]
@@ -25,18 +22,25 @@ pub(crate) struct Arguments {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Makes the cluster be as the two files say.
+    /// Brings the cluster into the state that the two files describe.
+    #[command(after_help = Exit::help(&Exit::ALL))]
     Deploy(Deploy),
-    /// Shows what `deploy` would do, and does nothing.
+    /// Shows the steps that `deploy` would take, and changes nothing.
+    #[command(after_help = Exit::help(&Exit::OF_PLAN))]
     Plan(Deploy),
-    /// Brings volumes in and out, and resolves what no deploy may decide: a lost owner, and copies that
-    /// contradict each other.
+    /// Imports and exports volumes, and carries out decisions that `deploy` leaves to you: about a lost
+    /// owner, and about copies that contradict each other.
+    #[command(after_help = Exit::help(&Exit::ALL))]
     Volume {
-        /// What to do.
+        /// The command for volumes.
         #[command(subcommand)]
         command: Volume,
     },
-    /// Writes files of Compose, Fig or an earlier release of Flocker as our two files.
+    /// Converts files of Compose, Fig or an earlier release of Flocker into Flocker's two files.
+    ///
+    /// A comment explains each decision that the files leave open. Values of variables are written out,
+    /// passwords included.
+    #[command(after_help = Exit::help(&Exit::OF_CONVERT))]
     Convert(Convert),
     /// Writes completions for a shell to standard output.
     Completions {
@@ -47,51 +51,55 @@ pub(crate) enum Command {
     Manual,
 }
 
-/// What only the operator can decide about a volume. Nothing is ever destroyed or rolled back.
+/// The commands for volumes. They never destroy data and never roll it back.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Volume {
-    /// Makes a node's replica the volume, because the owner is lost and what it alone had with it.
+    /// Makes a node's replica the owner after the old owner is lost.
     ///
-    /// Refused while the owner can be reached (`deploy` moves the volume without loss), while
-    /// another node has a newer replica, and when the replica is older than the given time. Switch
-    /// the lost machine off first if it may still run where it cannot be reached. Deploy again
-    /// afterwards, with the application placed on that node.
+    /// Writes that only the old owner had are lost. Refused while the owner answers (`deploy` moves the
+    /// volume without loss), while another node has a newer replica, and when the replica is older than
+    /// the given time. A lost machine may still run where you cannot reach it: switch it off first.
+    /// Afterwards, deploy again with the application placed on this node.
+    #[command(after_help = Exit::help(&Exit::ALL))]
     Promote(Promote),
-    /// Sets a copy aside that stands in the way: it is renamed and kept, and used no more.
+    /// Sets aside a copy that blocks a deploy: Flocker renames and keeps it, and no longer uses it.
     ///
-    /// For a second owner, a replica that was written to or has no snapshot in common with the
-    /// volume, a dataset that is not Flocker's, part of a copy, and an imported volume whose
-    /// application is on no node, to import anew. The application is stopped on
-    /// that node first. Refused when it may be the copy that has everything. `flocker-node observe`
-    /// on the node lists what was set aside.
+    /// The copy may be a second owner, a replica that was written to or that shares no snapshot with the
+    /// volume, a dataset that Flocker did not make, or part of a copy. It may also be an imported volume
+    /// that is to be imported again, while its application is on no node. Flocker stops the application
+    /// on this node first. Refused when this copy may be the only complete one. `flocker-node observe` on
+    /// the node lists the copies that were set aside.
+    #[command(after_help = Exit::help(&Exit::ALL))]
     Resolve(Resolve),
-    /// Brings data in as an application's volume, which the node owns from then on.
+    /// Imports data as an application's volume, which the node then owns.
     ///
-    /// Run it for an application that has no volume yet; the next deploy moves the volume to where
-    /// the application is placed. The data keeps owners, modes, times, links, extended attributes and
-    /// access control lists. An import that was interrupted is continued by the same command; one that
-    /// has made the volume is repeated once `volume resolve` has set that aside. Refused where any node
-    /// has a copy of the volume or cannot be looked at, and while a container runs that may write to
-    /// the data.
+    /// Run it for an application that has no volume yet. The next deploy moves the volume to the node
+    /// where the application is placed. Owners, modes, times, links, extended attributes and access
+    /// control lists are kept. If an import is interrupted, run the same command again to continue it. To
+    /// repeat an import that has made the volume, set that volume aside with `volume resolve` first.
+    /// Refused while any node has a copy of the volume or cannot be looked at, and while a running
+    /// container may write to the data.
+    #[command(after_help = Exit::help(&Exit::ALL))]
     Import(Import),
-    /// Writes an application's volume to a file on this machine, as a full `zfs send` stream.
+    /// Exports an application's volume to a file on this machine, as a full `zfs send` stream.
     ///
-    /// The application may run: the stream is of one moment, and looks to it like a disk after a power
-    /// cut. `volume import` with `stream:FILE`, or `zfs receive`, reads it.
+    /// The application may run meanwhile. The stream shows one moment, as a disk does after a power cut.
+    /// `volume import` with `stream:FILE`, or `zfs receive`, reads it.
+    #[command(after_help = Exit::help(&Exit::ALL))]
     Export(Export),
 }
 
 /// The options of `volume promote`.
 #[derive(Debug, Args)]
 pub(crate) struct Promote {
-    /// The application whose volume it is.
+    /// The application that the volume belongs to.
     pub(crate) application: ApplicationName,
-    /// The node whose replica becomes the volume.
+    /// The node whose replica becomes the owner.
     #[arg(long = "on", value_name = "NODE")]
     pub(crate) node: NodeName,
-    /// Accepts that what was written from this time on is lost; in UTC, as 2026-11-23T02:56:30Z or
-    /// '2026-11-23 02:56'. It must not be later than the replica's newest snapshot; a refusal shows
-    /// that time.
+    /// Accepts the loss of everything that was written from this time on; in UTC, as
+    /// 2026-11-23T02:56:30Z or '2026-11-23 02:56'. It must not be later than the replica's newest
+    /// snapshot; a refusal shows the snapshot's time.
     #[arg(long, value_name = "TIME", value_parser = parse_utc)]
     pub(crate) accept_loss_since: u64,
     /// How to report and to reach the nodes.
@@ -102,7 +110,7 @@ pub(crate) struct Promote {
 /// The options of `volume resolve`.
 #[derive(Debug, Args)]
 pub(crate) struct Resolve {
-    /// The application whose volume it is.
+    /// The application that the volume belongs to.
     pub(crate) application: ApplicationName,
     /// The node whose copy is set aside.
     #[arg(long = "set-aside", value_name = "NODE")]
@@ -115,20 +123,20 @@ pub(crate) struct Resolve {
 /// The options of `volume import`.
 #[derive(Debug, Args)]
 pub(crate) struct Import {
-    /// The application whose volume it becomes.
+    /// The application that the new volume belongs to.
     pub(crate) application: ApplicationName,
-    /// Where the data is: a directory of the node by its absolute path, docker-volume:NAME for a Docker
+    /// Where the data is: the absolute path of a directory on the node, docker-volume:NAME for a Docker
     /// volume of the node, or stream:FILE for a full `zfs send` stream on this machine (stream:- for
-    /// standard input). DIRECTORY=/PATH and DIRECTORY=docker-volume:NAME, which may be given several
-    /// times, put it into a directory of a volume with several mount points.
+    /// standard input). For a volume with several mount points, give DIRECTORY=/PATH or
+    /// DIRECTORY=docker-volume:NAME once for each directory.
     #[arg(long = "from", value_name = "SOURCE", required = true)]
     pub(crate) from: Vec<ImportPart>,
-    /// The node that has the data, and owns the volume then.
+    /// The node that has the data, and then owns the volume.
     #[arg(long = "on", value_name = "NODE")]
     pub(crate) node: NodeName,
-    /// Accepts that this machine does not answer, because it is lost for good, and its copy of the
-    /// volume with it. May be given several times. A machine that answers is not lost: switch it off
-    /// first. Should it come back, its copy is not started.
+    /// Accepts that this node is lost for good, together with its copy of the volume. May be given
+    /// several times. A node that answers is not lost: switch it off first. If it comes back, its copy
+    /// is not started.
     #[arg(long, value_name = "NODE")]
     pub(crate) lost: Vec<NodeName>,
     /// How to report and to reach the nodes.
@@ -139,12 +147,12 @@ pub(crate) struct Import {
 /// The options of `volume export`.
 #[derive(Debug, Args)]
 pub(crate) struct Export {
-    /// The application whose volume it is.
+    /// The application that the volume belongs to.
     pub(crate) application: ApplicationName,
-    /// The node that owns it.
+    /// The node that owns the volume.
     #[arg(long = "from", value_name = "NODE")]
     pub(crate) node: NodeName,
-    /// A file of this machine that does not exist yet; `-` for standard output.
+    /// A file on this machine that does not exist yet; `-` for standard output.
     #[arg(long = "to", value_name = "FILE")]
     pub(crate) to: ExportFile,
     /// How to report and to reach the nodes.
@@ -155,10 +163,10 @@ pub(crate) struct Export {
 /// The options of commands that speak to nodes.
 #[derive(Debug, Args)]
 pub(crate) struct Common {
-    /// Prints the result as JSON.
+    /// Prints results and errors as JSON.
     #[arg(long)]
     pub(crate) json: bool,
-    /// Tells more on standard error; twice for the SSH transport's log.
+    /// Prints more on standard error; give it twice for the log of the SSH transport.
     #[arg(short, long, action = clap::ArgAction::Count)]
     pub(crate) verbose: u8,
     /// How the nodes are reached.
@@ -167,16 +175,13 @@ pub(crate) struct Common {
 }
 
 /// The options of `convert`.
-///
-/// Each decision that the files leave open is explained in a comment. Values of variables are written
-/// out, those of passwords too.
 #[derive(Debug, Args)]
 pub(crate) struct Convert {
-    /// The files: one that says what to run, one that says where, or both, in any order.
+    /// A file that says what to run, a file that says where, or both in any order.
     #[arg(required = true, num_args = 1..=2, value_name = "FILE")]
     pub(crate) files: Vec<PathBuf>,
-    /// Writes `application.yml` and `deployment.yml` into this directory, and replaces no file there.
-    /// Otherwise both go to standard output.
+    /// Writes `application.yml` and `deployment.yml` into this directory, and overwrites no file there.
+    /// Makes the directory if its parent exists. Without this option, both go to standard output.
     #[arg(long, value_name = "DIRECTORY")]
     pub(crate) output: Option<PathBuf>,
 }
@@ -185,14 +190,14 @@ pub(crate) struct Convert {
 #[derive(Debug, Args)]
 pub(crate) struct Deploy {
     /// The file that says what to run: images, volumes, routes and links of each application. A
-    /// Compose file or a file of an earlier release is taken, too, and the two files may come in
-    /// either order.
+    /// Compose file, or a file of an earlier release, works as well. The two files may come in either
+    /// order.
     pub(crate) application_config: PathBuf,
     /// The file that says where to run it: the applications of each node.
     pub(crate) deployment_config: PathBuf,
     /// Streams images from this archive, made by `docker save`, to nodes that lack them. May be
-    /// given several times. This machine's own Docker needs no option: it gives the images that
-    /// no node has and no registry gives.
+    /// given several times. Without this option, Flocker streams images of this machine's own Docker
+    /// that neither a node nor a registry has.
     #[arg(long = "image-archive", value_name = "FILE")]
     pub(crate) image_archives: Vec<PathBuf>,
     /// How to report and to reach the nodes.
@@ -200,20 +205,20 @@ pub(crate) struct Deploy {
     pub(crate) common: Common,
 }
 
-/// How the nodes are reached; what is not given here is taken from `ssh`'s own configuration.
+/// How the nodes are reached. The configuration of `ssh` supplies everything that is not given here.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "SSH")]
 pub(crate) struct Ssh {
-    /// Reads this instead of `~/.ssh/config` and `/etc/ssh/ssh_config`.
+    /// Reads this file instead of `~/.ssh/config` and `/etc/ssh/ssh_config`.
     #[arg(short = 'F', long = "ssh-config", value_name = "FILE")]
     pub(crate) config_file: Option<PathBuf>,
     /// Offers this key before any other. May be given several times.
     #[arg(short = 'i', long = "identity", value_name = "FILE")]
     pub(crate) identity_files: Vec<PathBuf>,
-    /// Reads and extends this instead of `~/.ssh/known_hosts`.
+    /// Uses this file instead of `~/.ssh/known_hosts`, and adds new hosts to it.
     #[arg(long, value_name = "FILE")]
     pub(crate) known_hosts: Option<PathBuf>,
-    /// Logs in as this user; one other than root needs `sudo` without a password.
+    /// Logs in as this user. A user other than root needs `sudo` without a password.
     #[arg(short = 'l', long, value_name = "NAME")]
     pub(crate) user: Option<String>,
     /// Connects to this port.

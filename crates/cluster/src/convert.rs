@@ -1,7 +1,7 @@
 //! `flocker-cluster convert`: files that people have, as files of ours.
 
 use std::fs;
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
@@ -44,7 +44,7 @@ fn try_run(arguments: &Convert, printer: &Printer) -> Result<(), Exit> {
         .map(|(name, bytes)| Source { name, bytes })
         .collect();
     let converted = convert(&sources, &Beside).map_err(|diagnostics| {
-        printer.diagnostics(diagnostics.to_string().trim_end());
+        printer.diagnostics(&diagnostics);
         Exit::Configuration
     })?;
     if !converted.warnings.is_empty() {
@@ -67,11 +67,11 @@ fn files(converted: &Converted) -> impl Iterator<Item = (&'static str, &String)>
 }
 
 /// Writes the files to standard output, as documents of one stream.
-fn print(converted: &Converted) -> std::io::Result<()> {
+fn print(converted: &Converted) -> io::Result<()> {
     let documents: Vec<String> = files(converted)
         .map(|(name, text)| format!("# {name}\n{text}"))
         .collect();
-    let mut output = std::io::stdout().lock();
+    let mut output = io::stdout().lock();
     output.write_all(documents.join("---\n").as_bytes())?;
     output.flush()
 }
@@ -79,25 +79,50 @@ fn print(converted: &Converted) -> std::io::Result<()> {
 /// Writes the files into a directory. None that exists is replaced. They may have passwords in them, so
 /// that only their owner can read them.
 fn write(converted: &Converted, directory: &Path, printer: &Printer) -> Result<(), Failure> {
-    let cannot = |path: &Path, error: &std::io::Error| {
-        let message = format!("cannot write {}", path.display());
-        Failure::new(Exit::Configuration, message).caused_by(error)
-    };
-    fs::create_dir_all(directory).map_err(|error| cannot(directory, &error))?;
-    for (name, text) in files(converted) {
-        let path = directory.join(name);
+    make(directory)?;
+    let paths = || files(converted).map(|(name, text)| (directory.join(name), text));
+    // One of two files would be of no use.
+    if let Some((path, _)) = paths().find(|(path, _)| path.symlink_metadata().is_ok()) {
+        return Err(exists(&path));
+    }
+    for (path, text) in paths() {
         let mut options = fs::OpenOptions::new();
-        let mut file = options
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&path)
-            .map_err(|error| cannot(&path, &error))?;
-        file.write_all(text.as_bytes())
-            .map_err(|error| cannot(&path, &error))?;
+        let opened = options.write(true).create_new(true).mode(0o600).open(&path);
+        let mut file = opened.map_err(|error| match error.kind() {
+            io::ErrorKind::AlreadyExists => exists(&path),
+            _ => cannot("write", &path, &error),
+        })?;
+        file.write_all(text.as_bytes()).map_err(|error| Failure {
+            exit: Exit::Internal,
+            ..cannot("write", &path, &error)
+        })?;
         printer.narrate(&format!("wrote {}", path.display()));
     }
     Ok(())
+}
+
+/// Makes the directory, but none above it: a wrong path is not made true.
+fn make(directory: &Path) -> Result<(), Failure> {
+    match fs::create_dir(directory) {
+        Err(_) if directory.is_dir() => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let failure = cannot("make", directory, &error);
+            Err(failure.hint("make the directory above it first, or name another one"))
+        }
+        made => made.map_err(|error| cannot("make", directory, &error)),
+    }
+}
+
+fn cannot(verb: &str, path: &Path, error: &io::Error) -> Failure {
+    let message = format!("cannot {verb} {}", path.display());
+    Failure::new(Exit::Blocked, message).caused_by(error)
+}
+
+/// Says that a file would be overwritten.
+fn exists(path: &Path) -> Failure {
+    let message = format!("{} exists, and is not overwritten", path.display());
+    Failure::new(Exit::Blocked, message)
+        .hint("name another directory after --output, or remove this file")
 }
 
 #[cfg(test)]
@@ -124,10 +149,39 @@ mod tests {
         assert!(!output.join(DEPLOYMENT).exists());
         let mode = fs::metadata(output.join(APPLICATION)).unwrap().mode();
         assert_eq!(mode & 0o777, 0o600);
-        assert_eq!(run(&arguments), Exit::Configuration);
+        assert_eq!(run(&arguments), Exit::Blocked);
         assert_eq!(
             fs::read_to_string(output.join(APPLICATION)).unwrap(),
             written
         );
+        let refusal = exists(Path::new("./application.yml")).to_string();
+        insta::assert_snapshot!(refusal, @r"
+        error: ./application.yml exists, and is not overwritten
+          hint: name another directory after --output, or remove this file
+        ");
+    }
+
+    #[test]
+    fn no_directory_is_made_above_the_output() {
+        let directory = tempfile::tempdir().unwrap();
+        let above = directory.path().join("missing");
+        let refusal = make(&above.join("out")).unwrap_err();
+        assert_eq!(refusal.exit, Exit::Blocked);
+        assert!(refusal.hint.is_some() && !above.exists());
+    }
+
+    #[test]
+    fn nothing_is_written_when_one_of_the_files_exists() {
+        let directory = tempfile::tempdir().unwrap();
+        fs::write(directory.path().join(DEPLOYMENT), "").unwrap();
+        let converted = Converted {
+            application: Some("a".to_owned()),
+            deployment: Some("b".to_owned()),
+            ..Converted::default()
+        };
+        let printer = Printer::new(false, false);
+        let refusal = write(&converted, directory.path(), &printer).unwrap_err();
+        assert_eq!(refusal.exit, Exit::Blocked);
+        assert!(!directory.path().join(APPLICATION).exists());
     }
 }

@@ -117,7 +117,7 @@ async fn read_configuration(arguments: &Deploy, printer: &Printer) -> Result<Par
         bytes: &deployment,
     };
     let wrong = |diagnostics: Diagnostics| {
-        printer.diagnostics(diagnostics.to_string().trim_end());
+        printer.diagnostics(&diagnostics);
         Exit::Configuration
     };
     let (application, deployment) = in_order(application, deployment);

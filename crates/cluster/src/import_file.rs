@@ -15,6 +15,8 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
 use tokio::sync::mpsc;
 
 use crate::drive::failure_of;
+use crate::exit::Exit;
+use crate::failure::Failure;
 use crate::session::{Incoming, node_command};
 
 /// How many bytes pass between two reports of progress.
@@ -25,6 +27,27 @@ const CHUNK: usize = 256 * 1024;
 
 /// The name of standard input.
 const STANDARD_INPUT: &str = "-";
+
+/// Makes sure that a stream can be read, before any node is contacted.
+pub(crate) fn check_readable(file: &str) -> Result<(), Failure> {
+    if file == STANDARD_INPUT {
+        return Ok(());
+    }
+    let looked = std::fs::metadata(file).and_then(|found| {
+        if found.is_dir() {
+            return Err(io::ErrorKind::IsADirectory.into());
+        }
+        // To open a pipe twice would end its writer.
+        if found.is_file() {
+            std::fs::File::open(file)?;
+        }
+        Ok(())
+    });
+    looked.map_err(|error| {
+        let message = format!("cannot read {file} on this machine");
+        Failure::new(Exit::Configuration, message).caused_by(&error)
+    })
+}
 
 /// A stream was not imported.
 #[derive(Debug, Error)]

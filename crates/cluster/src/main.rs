@@ -1,5 +1,5 @@
-//! `flocker-cluster`: one command on the operator's machine that makes a cluster be as two files
-//! say.
+//! `flocker-cluster`: one command on the operator's machine that brings a cluster into the state that
+//! two files describe.
 
 mod arguments;
 mod asking;

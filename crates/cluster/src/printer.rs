@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::time::Duration;
 
+use flocker_config::{Diagnostic, Diagnostics, Severity};
 use flocker_model::{ApplicationName, NodeName, one_line, printable};
 use flocker_plan::{NodeNote, Outcome, OutcomeKind, Plan, Step, StepId};
 use flocker_remote::protocol::Progress;
@@ -180,13 +181,14 @@ impl Printer {
         self.narrate(&failure.to_string());
     }
 
-    /// Prints what is wrong with the configuration files. For people it is written out already.
-    pub(crate) fn diagnostics(&self, text: &str) {
+    /// Prints what is wrong with the configuration files; as JSON, a line for each mistake.
+    pub(crate) fn diagnostics(&self, diagnostics: &Diagnostics) {
         if self.json {
-            let failure = Failure::new(Exit::Configuration, text);
-            self.line(&failure_json(&failure).to_string());
+            for line in diagnostics_json(diagnostics) {
+                self.line(&line.to_string());
+            }
         }
-        self.narrate(text);
+        self.narrate(diagnostics.to_string().trim_end());
     }
 
     /// Tells people who want to know more.
@@ -229,6 +231,51 @@ fn failure_json(failure: &Failure) -> serde_json::Value {
         "hint": failure.hint.as_deref().map(printable), "exit_code": failure.exit.code(),
     });
     json!({ "error": error })
+}
+
+/// Writes the mistakes of configuration files, each with its place. The lines of the files are left out,
+/// because there may be passwords in them.
+fn diagnostics_json(diagnostics: &Diagnostics) -> Vec<serde_json::Value> {
+    let mut lines: Vec<_> = diagnostics.list.iter().map(diagnostic_json).collect();
+    if diagnostics.omitted > 0 {
+        let message = format!("{} more mistakes are not shown", diagnostics.omitted);
+        lines.push(failure_json(&Failure::new(Exit::Configuration, message)));
+    }
+    lines
+}
+
+fn diagnostic_json(diagnostic: &Diagnostic) -> serde_json::Value {
+    let Diagnostic {
+        severity,
+        message,
+        file,
+        place,
+        related,
+        hint,
+    } = diagnostic;
+    let related: Vec<_> = related
+        .iter()
+        .map(|place| {
+            json!({
+                "file": printable(&place.file), "line": place.line, "column": place.column,
+                "note": place.note.as_deref().map(printable),
+            })
+        })
+        .collect();
+    let mut mistake = json!({
+        "severity": severity, "message": printable(message),
+        "file": printable(place.as_ref().map_or(file, |place| &place.file)),
+        "line": place.as_ref().map(|place| place.line),
+        "column": place.as_ref().map(|place| place.column),
+        "related": related, "hint": hint.as_deref().map(printable),
+    });
+    match severity {
+        Severity::Error => {
+            mistake["exit_code"] = json!(Exit::Configuration.code());
+            json!({ "error": mistake })
+        }
+        Severity::Warning => json!({ "warning": mistake }),
+    }
 }
 
 /// Writes a note: what it is about as data, and in words.

@@ -13,6 +13,7 @@ use crate::decision::{Decision, run};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::gather::now;
+use crate::import_file::check_readable;
 use crate::printer::Printer;
 
 /// Runs `flocker-cluster volume promote`.
@@ -62,10 +63,15 @@ pub(crate) async fn import(arguments: &Import) -> Exit {
     let content = match ImportContent::try_from(arguments.from.clone()) {
         Ok(content) => content,
         Err(error) => {
-            let failure = Failure::new(Exit::Blocked, error.to_string());
+            let failure = Failure::new(Exit::CommandLine, error.to_string());
             return refuse(&failure, &arguments.common);
         }
     };
+    if let ImportContent::Stream(file) = &content
+        && let Err(failure) = check_readable(file)
+    {
+        return refuse(&failure, &arguments.common);
+    }
     let importing = Importing {
         application: arguments.application.clone(),
         node: arguments.node.clone(),

@@ -4,6 +4,7 @@
 //!
 //! **Source**: Compose Specification, "command" and "entrypoint".
 
+use crate::dollar::escape;
 use crate::fields::Field;
 use crate::phrase::{double_quoted, quote_line};
 use crate::report::{Finding, Report};
@@ -93,7 +94,10 @@ fn read_words(
 /// Shows how a shell is asked for; `None` is a text that is not shown.
 fn shell_hint(text: Option<&str>) -> String {
     let script = match text.filter(|text| !text.contains('\n')) {
-        Some(text) => quote_line(&format!("[/bin/sh, -c, {}]", double_quoted(text))),
+        Some(text) => {
+            let text = double_quoted(&escape(text));
+            quote_line(&format!("[/bin/sh, -c, {text}]"))
+        }
         None => quote_line("[/bin/sh, -c, TEXT]"),
     };
     format!("no shell runs it; write {script}, or put what is meant as it is in single quotes")

@@ -1,6 +1,6 @@
-//! Dollars in text: `$$` is one, and `${NAME}` is refused.
+//! Dollars in text: `$$` is one, and `${NAME}` and `$NAME` are refused.
 //!
-//! Compose replaces `${NAME}`. Taken literally, a value from a Compose file would be the same public
+//! Compose replaces both. Taken literally, a value from a Compose file would be the same public
 //! password on every installation.
 
 use std::ops::Range;
@@ -9,16 +9,19 @@ use crate::fields::Field;
 use crate::phrase::{QUOTED_CHARACTERS, quote};
 use crate::report::{Finding, Report};
 
-/// A `${` in a text, and its place.
+/// A variable in a text, and its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Variable {
+pub(crate) enum Variable {
+    /// `${NAME}`.
     Whole(Range<usize>),
+    /// `$NAME`.
+    Bare(Range<usize>),
     /// The closing brace is missing.
     Open(Range<usize>),
 }
 
 /// Reads text: two dollars are one, and any other dollar stays, unless it begins a variable.
-fn unescape(text: &str) -> Result<String, Vec<Variable>> {
+pub(crate) fn unescape(text: &str) -> Result<String, Vec<Variable>> {
     let mut read = String::with_capacity(text.len());
     let mut variables = Vec::new();
     let mut rest = text;
@@ -35,6 +38,10 @@ fn unescape(text: &str) -> Result<String, Vec<Variable>> {
             };
             variables.push(Variable::Whole(start..start + 1 + end));
             &after[end..]
+        } else if begins_variable(after) {
+            let end = after.find(|c| !is_sign(c)).unwrap_or(after.len());
+            variables.push(Variable::Bare(start..start + 1 + end));
+            &after[end..]
         } else {
             read.push('$');
             after
@@ -46,6 +53,29 @@ fn unescape(text: &str) -> Result<String, Vec<Variable>> {
     } else {
         Err(variables)
     }
+}
+
+/// Tells whether a variable begins at a dollar, by what follows the dollar.
+pub(crate) fn begins_variable(after: &str) -> bool {
+    after.starts_with(|c: char| c == '{' || c == '_' || c.is_ascii_alphabetic())
+}
+
+/// Tells whether a name of a variable goes on with a character.
+const fn is_sign(character: char) -> bool {
+    character.is_ascii_alphanumeric() || character == '_'
+}
+
+/// Writes text so that [`Field::read_dollars`] returns it as it is.
+pub(crate) fn escape(text: &str) -> String {
+    let mut written = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('$') {
+        written.push_str(before);
+        let is_special = after.starts_with('$') || begins_variable(after);
+        written.push_str(if is_special { "$$" } else { "$" });
+        rest = after;
+    }
+    written + rest
 }
 
 /// Finds the end of `{…}`, in which there may be other `${…}`.
@@ -85,13 +115,20 @@ impl Field<'_> {
             Ok(read) => return Some(read),
             Err(variables) => variables,
         };
+        let mut has_bare = false;
         for variable in variables {
+            // A hash has several, and one answer.
+            if matches!(variable, Variable::Bare(_)) && std::mem::replace(&mut has_bare, true) {
+                continue;
+            }
             report.error(|| {
-                let (Variable::Whole(range) | Variable::Open(range)) = &variable;
+                let (Variable::Whole(range) | Variable::Bare(range) | Variable::Open(range)) =
+                    &variable;
                 let span = self.span_of(text, range.clone());
                 let piece = &text[range.clone()];
                 let (message, hint) = match variable {
                     Variable::Whole(_) => describe(&self.what, piece, purpose),
+                    Variable::Bare(_) => describe_bare(&self.what),
                     Variable::Open(_) => {
                         let message = format!("{} has a `${{` that is never closed", self.what);
                         (
@@ -110,7 +147,6 @@ impl Field<'_> {
 /// Says that a variable is not replaced, and what to write.
 fn describe(what: &str, piece: &str, purpose: Purpose) -> (String, String) {
     let inner = &piece[2..piece.len() - 1];
-    let is_sign = |c: char| c.is_ascii_alphanumeric() || c == '_';
     let end = inner.find(|c| !is_sign(c)).unwrap_or(inner.len());
     let (name, rest) = inner.split_at(end);
     let shown = quote(piece);
@@ -139,6 +175,16 @@ fn describe(what: &str, piece: &str, purpose: Purpose) -> (String, String) {
     )
 }
 
+/// Says the same of a variable without braces. Its name is not quoted: it may be a part of a password.
+fn describe_bare(what: &str) -> (String, String) {
+    (
+        format!("{what} has a `$` before a letter or `_`: Flocker does not replace variables"),
+        "this file takes values literally; write `$$` for each dollar that is meant as it is, or the \
+         variable's value itself"
+            .to_owned(),
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -148,7 +194,8 @@ mod tests {
         for (text, read) in [
             ("a$$b", "a$b"),
             ("$", "$"),
-            ("$HOME", "$HOME"),
+            ("$$HOME", "$HOME"),
+            ("^foo$ $.* $-", "^foo$ $.* $-"),
             ("5$ $(date) $1", "5$ $(date) $1"),
             ("$${NAME}", "${NAME}"),
             ("$$$${NAME}", "$${NAME}"),
@@ -163,9 +210,41 @@ mod tests {
     fn each_variable_is_found_where_it_is() {
         assert_eq!(
             unescape("ä${A}$$${B:-${C}}$D"),
-            Err(vec![Variable::Whole(2..6), Variable::Whole(8..18)])
+            Err(vec![
+                Variable::Whole(2..6),
+                Variable::Whole(8..18),
+                Variable::Bare(18..20)
+            ])
         );
+        assert_eq!(
+            unescape("u:$PW@h $_x"),
+            Err(vec![Variable::Bare(2..5), Variable::Bare(8..11)])
+        );
+        assert_eq!(unescape("$2y$10$N9qo8.x"), Err(vec![Variable::Bare(6..12)]));
         assert_eq!(unescape("x${A"), Err(vec![Variable::Open(1..3)]));
         assert_eq!(unescape("${A:-${B}"), Err(vec![Variable::Open(0..2)]));
+    }
+
+    #[test]
+    fn escaped_text_is_read_as_it_was() {
+        for text in [
+            "",
+            "$",
+            "$$",
+            "$$$",
+            "a$b",
+            "$$A",
+            "$$1",
+            "${A}",
+            "$1 $",
+            "$_",
+            "$2y$10$N9q",
+            "$${",
+            "ä$ö",
+        ] {
+            let written = escape(text);
+            assert_eq!(unescape(&written).as_deref(), Ok(text), "{written}");
+        }
+        assert_eq!(escape("^a$ $1"), "^a$ $1");
     }
 }

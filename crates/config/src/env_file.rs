@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use flocker_model::Secret;
 
+use crate::dollar::{begins_variable, unescape};
 use crate::fields::Field;
 use crate::outside::{ValueSource, read_path};
 use crate::phrase::quote;
@@ -174,10 +175,10 @@ fn read_quoted(text: &str, quote: char) -> Result<(String, &str), Problem> {
                 None => {}
             },
             '$' if quote == '"' => {
-                let next = text[at + 1..].chars().next();
-                if next == Some('$') {
+                let after = &text[at + 1..];
+                if after.starts_with('$') {
                     characters.next();
-                } else if begins_variable(next) {
+                } else if begins_variable(after) {
                     return Err((
                         "has a variable in its value, which Flocker does not replace",
                         Some(VARIABLE),
@@ -193,28 +194,12 @@ fn read_quoted(text: &str, quote: char) -> Result<(String, &str), Problem> {
 
 /// Reads the dollars of a value without quotes.
 fn read_dollars(text: &str) -> Result<String, Problem> {
-    let mut read = String::with_capacity(text.len());
-    let mut characters = text.chars().peekable();
-    while let Some(character) = characters.next() {
-        read.push(character);
-        if character == '$' {
-            let next = characters.peek().copied();
-            if next == Some('$') {
-                characters.next();
-            } else if begins_variable(next) {
-                return Err((
-                    "has a variable in its value, which Flocker does not replace",
-                    Some(VARIABLE),
-                ));
-            }
-        }
-    }
-    Ok(read)
-}
-
-/// Tells whether Compose would read a variable behind a dollar.
-fn begins_variable(next: Option<char>) -> bool {
-    next.is_some_and(|c| c == '{' || c == '_' || c.is_ascii_alphabetic())
+    unescape(text).map_err(|_| {
+        (
+            "has a variable in its value, which Flocker does not replace",
+            Some(VARIABLE),
+        )
+    })
 }
 
 #[cfg(test)]

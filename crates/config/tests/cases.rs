@@ -486,6 +486,7 @@ fn a_command_line_that_needs_a_shell_is_refused() {
     let hints = [
         hint("start && wait"),
         hint("serve --home $HOME"),
+        hint("serve --home $$HOME && wait"),
         hint("an 'open quote"),
         hint("|\n    # the server\n    serve --port 80"),
         hint("[]"),

@@ -569,6 +569,10 @@ fn variables() {
             "in a path and a policy",
             "a:\n  image: x\n  volume: ${DATA}/db\n  restart: ${HOW}\n",
         ),
+        application(
+            "without braces",
+            "a:\n  image: x\n  environment: {X: \"postgres://u:$PW@h\", Y: $2y$10$N9qo8uLOickgx2ZMRZoMye}\n",
+        ),
         application("never closed", "a: {image: x, command: [\"${NAME\"]}"),
         application(
             "no name in it",

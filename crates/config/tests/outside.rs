@@ -108,7 +108,7 @@ db:
   files:
     - {source: ./pg.conf, target: /var/lib/postgresql//pg.conf}
     - {from_file: ./key.bin, target: /etc/key, uid: \"999\", gid: 999, mode: 0440}
-    - {content: \"a $b\\n\", target: /etc/text, mode: \"600\"}
+    - {content: \"a $$b\\n\", target: /etc/text, mode: \"600\"}
 ";
     let values = values([
         (file("./key.bin"), Ok(b"\xff\n")),

@@ -197,7 +197,7 @@ fn two_dollars_are_one_dollar() {
     let text = r#"
 db:
   image: postgres
-  environment: {ONE: "a$$b", ALONE: "$HOME", KEPT: "$${NAME}"}
+  environment: {ONE: "a$$b", ALONE: "$$HOME", KEPT: "$${NAME}"}
   command: [sh, -c, 'echo "$1 $${2:-x}" $$$$']
 "#;
     let parsed = deployment(text, "nodes: {1.1.1.1: [db]}");

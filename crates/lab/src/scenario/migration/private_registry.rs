@@ -33,7 +33,7 @@ fn applications() -> String {
   routes: [5000]
   files:
     - target: /etc/docker/registry/htpasswd
-      content: '{HTPASSWD}'
+      content: '{}'
     - target: /etc/docker/registry/config.yml
       content: |
         version: 0.1
@@ -43,7 +43,8 @@ fn applications() -> String {
 private:
   image: {IMAGE}
   scratch: [/data]
-"
+",
+        HTPASSWD.replace('$', "$$")
     )
 }
 
