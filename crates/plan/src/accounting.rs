@@ -134,7 +134,7 @@ fn in_memory<'s>(
 }
 
 /// Lists the mount points that the application configuration names.
-fn declared(specification: &ContainerSpecification) -> Vec<ContainerMount> {
+pub(crate) fn declared(specification: &ContainerSpecification) -> Vec<ContainerMount> {
     let volume = |path: &MountPath, directory: Option<&DirectoryName>, read_only| ContainerMount {
         target: path.cleaned(),
         source: MountSource::Volume {
@@ -283,5 +283,7 @@ pub(crate) fn listed(paths: &BTreeSet<String>) -> (String, &'static str) {
     (names.join(", "), are)
 }
 
+#[cfg(test)]
+pub(crate) mod generated;
 #[cfg(test)]
 mod tests;

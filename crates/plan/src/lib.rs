@@ -15,6 +15,7 @@ mod blocked;
 mod check;
 mod goal;
 mod importing;
+mod layout;
 mod link_ports;
 mod naming;
 mod network;
@@ -38,6 +39,7 @@ pub use importing::{
     Exporting, Importing, NotExported, NotImported, WhyNotExported, WhyNotImported, is_imported,
     plan_exporting, plan_importing,
 };
+pub use layout::{HiddenData, Shown};
 pub use link_ports::{LINK_PORT_RANGE, LinkPorts};
 pub use note::{NodeNote, Note};
 pub use outcome::{Outcome, OutcomeKind};

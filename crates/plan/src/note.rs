@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use flocker_model::{ApplicationName, ImageReference, NodeName, StopGracePeriod};
+use flocker_model::{ApplicationName, ImageReference, MountPath, NodeName, StopGracePeriod};
 use serde::{Deserialize, Serialize};
 
 use crate::accounting::listed;
@@ -30,12 +30,14 @@ pub enum Note {
         /// The paths.
         paths: BTreeSet<String>,
     },
-    /// The configuration no longer gives the application the volume that it had.
-    WithoutItsVolume {
+    /// The application sees its volume where it saw scratch so far.
+    ScratchHidden {
         /// The application.
         application: ApplicationName,
-        /// The dataset that has its data.
-        dataset: String,
+        /// Where its container saw the scratch.
+        path: MountPath,
+        /// The directory of the node that has it.
+        directory: String,
     },
     /// The application did not end in time when it was asked to, and was killed.
     Killed {
@@ -75,13 +77,15 @@ impl fmt::Display for Note {
                      instead if it is data)"
                 )
             }
-            Self::WithoutItsVolume {
+            Self::ScratchHidden {
                 application,
-                dataset,
+                path,
+                directory,
             } => write!(
                 formatter,
-                "`{application}` had a volume so far, and runs without its data from now on; the data \
-                 stays in {dataset} (give the application its `volume` back to use it)"
+                "`{application}` sees its volume at {path} from now on, and not the scratch directory \
+                 that it saw there so far: what it wrote to that is in {directory} on this node until \
+                 the application leaves the node (copy what you need)"
             ),
             Self::Killed { application, grace } => write!(
                 formatter,

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use flocker_model::{Application, HostMount, SharedMount, SharedVolume};
 use proptest::prelude::*;
 
+use super::generated::{parts, path, paths};
 use super::*;
 
 fn specification(
@@ -168,25 +169,6 @@ fn a_path_that_no_mount_can_have_is_refused() {
     }
 }
 
-/// Short paths of few names, so that they meet.
-fn path() -> impl Strategy<Value = String> {
-    prop::collection::vec(prop::sample::select(vec!["a", "b", "ab", "c"]), 1..4)
-        .prop_map(|names| format!("/{}", names.join("/")))
-}
-
-fn paths(most: usize) -> impl Strategy<Value = BTreeSet<String>> {
-    prop::collection::btree_set(path(), 0..=most)
-}
-
-/// Tells whether a file system in memory can be at `path`: the configuration lets none be at, above
-/// or below a mount point of the volume.
-fn apart(specification: &ContainerSpecification, path: &MountPath) -> bool {
-    declared(specification).iter().all(|mount| {
-        let target = &mount.target;
-        target.relative(path).is_none() && path.relative(target).is_none()
-    })
-}
-
 #[test]
 fn a_volume_of_the_image_may_be_in_memory() {
     let mut database = specification(Some("/data"), &[], &[]);
@@ -214,46 +196,17 @@ fn a_volume_of_the_image_may_be_in_memory() {
 
 proptest! {
     /// The data-loss case: nothing that the image or the user calls a volume may be outside of the
-    /// dataset, but for what is scratch or in memory; and Docker must find nothing to make a volume
+    /// dataset, but for what the user says is elsewhere; and Docker must find nothing to make a volume
     /// for.
     #[test]
     fn no_volume_is_outside_of_the_dataset_unless_it_is_scratch(
-        whole in prop::option::of(path()),
-        directories in paths(3),
-        scratch in paths(2),
-        memory in paths(2),
+        parts in parts(),
         image in paths(4),
         below in path(),
     ) {
-        let named: BTreeMap<&str, String> = directories
-            .iter()
-            .enumerate()
-            .map(|(index, path)| (path.as_str(), format!("d{index}")))
-            .collect();
-        let named: Vec<(&str, &str)> = named
-            .iter()
-            .filter(|_| whole.is_none())
-            .map(|(path, name)| (*path, name.as_str()))
-            .collect();
-        let taken: BTreeSet<&str> = named
-            .iter()
-            .map(|(path, _)| *path)
-            .chain(whole.as_deref())
-            .collect();
-        let scratch: Vec<&str> = scratch
-            .iter()
-            .map(String::as_str)
-            .filter(|path| !taken.contains(path))
-            .collect();
-        let mut specification = specification(whole.as_deref(), &named, &scratch);
-        let memory: BTreeSet<MountPath> = memory
-            .iter()
-            .map(|path| path.parse().unwrap())
-            .filter(|path| apart(&specification, path))
-            .collect();
-        let tmpfs = memory.iter().map(|path| (path.clone(), "".parse().unwrap()));
-        specification.options.isolation.tmpfs = tmpfs.collect();
-        let has_volume = specification.has_volume();
+        let specification = parts.specification();
+        let memory = &specification.options.isolation.tmpfs;
+        let has_volume = specification.volume_owner().is_some();
         let user: Vec<MountPath> = declared(&specification)
             .into_iter()
             .map(|mount| mount.target)
@@ -262,7 +215,12 @@ proptest! {
         let (lost, image_paths): (Vec<MountPath>, Vec<MountPath>) = image
             .iter()
             .map(|path| path.parse().unwrap())
-            .partition(|path: &MountPath| memory.iter().any(|outer| outer.relative(path).is_some()));
+            .filter(|path| !specification.files.contains_key(path))
+            .partition(|path: &MountPath| {
+                memory
+                    .keys()
+                    .any(|outer| outer.relative(path).is_some())
+            });
         match account(&specification, &image) {
             Err(refused) => {
                 prop_assert!(has_volume);
@@ -282,34 +240,36 @@ proptest! {
                 }
                 for path in &lost {
                     // Exactly covered, too, and the operator is told if there is data.
-                    prop_assert!(memory.contains(path) || accounted.memory.contains_key(path));
+                    prop_assert!(memory.contains_key(path) || accounted.memory.contains_key(path));
                     prop_assert!(!targets.contains(&path));
                     prop_assert_eq!(accounted.forgotten.contains(path), has_volume);
                 }
                 prop_assert!(accounted.memory.keys().all(|path| lost.contains(path)));
-                // Whatever is written to below a volume is in the dataset, or in scratch that was
-                // asked for, or in scratch of an application without data.
+                // Whatever is written to below a volume is in the dataset, or where the user says, or
+                // in scratch of an application without data.
                 for path in &image_paths {
                     let written: MountPath = format!("{path}{below}").parse().unwrap();
                     let (mount, _) = enclosing(&accounted.mounts, &written).unwrap();
+                    let is_in = |outer: &MountPath| outer.relative(&written).is_some();
                     match &mount.source {
                         MountSource::Volume { .. } => prop_assert!(has_volume),
-                        MountSource::Host { .. } => prop_assert!(false, "nobody asked for it"),
+                        MountSource::Host { .. } => {
+                            prop_assert!(specification.host_mounts.keys().any(is_in));
+                        }
                         MountSource::Scratch { .. } => {
-                            let asked = specification
-                                .scratch
-                                .iter()
-                                .any(|outer| outer.relative(&written).is_some());
+                            let asked = specification.scratch.iter().any(is_in);
                             prop_assert!(asked || !has_volume);
                         }
                     }
                 }
                 prop_assert!(accounted.implicit.is_empty() || !has_volume);
-                // No two mount points share a directory, but for one inside the other in the same
-                // way on both sides.
-                for (index, one) in accounted.mounts.iter().enumerate() {
-                    for other in &accounted.mounts[..index] {
-                        prop_assert_ne!(&one.source, &other.source);
+                // No two mount points share a directory; but another application's volume may be seen
+                // twice.
+                if specification.shared.is_none() {
+                    for (index, one) in accounted.mounts.iter().enumerate() {
+                        for other in &accounted.mounts[..index] {
+                            prop_assert_ne!(&one.source, &other.source);
+                        }
                     }
                 }
             }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use flocker_model::{ApplicationName, NodeName, Obstacle, Obstruction, VolumeHolder};
 
 use super::access::give_address;
-use super::mounts::bring_in;
+use super::mounts::{bring_in, keep_in_sight};
 use super::{Blocked, BlockedKind, CopyDescription, firewall};
 use crate::naming::{import_command, load_key, look_at_pool, promote_command, set_aside_command};
 
@@ -72,6 +72,7 @@ impl BlockedKind {
                 dataset,
                 paths,
             } => bring_in(application, node, (dataset.as_ref(), paths)),
+            Self::DataHidden { volume, hidden, .. } => keep_in_sight(application, volume, hidden),
             _ => return None,
         })
     }
@@ -156,7 +157,7 @@ impl BlockedKind {
             Self::ImageVolumes { .. }
             | Self::UsersRemapped { .. }
             | Self::LayoutChanged { .. }
-            | Self::DirectoryChanged { .. }
+            | Self::DataHidden { .. }
             | Self::NotWithItsVolume { .. }
             | Self::OtherData { .. }
             | Self::AnonymousVolumes { .. } => self.hint_about_mounts(),

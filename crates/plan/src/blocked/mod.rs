@@ -8,20 +8,20 @@ mod mounts;
 mod text;
 mod unseen;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
 use flocker_model::{
-    ApplicationName, ByteCount, DirectoryName, Epoch, FirewallObstacle, ImagePlatform,
-    ImageReference, LoginRefusal, MountPath, NodeId, NodeName, Obstruction, PoolProblem,
-    PoollessNode, RegistryAnswer, RoutePort, SnapshotGuid, VolumeHolder,
+    ApplicationName, ByteCount, Epoch, FirewallObstacle, ImagePlatform, ImageReference,
+    LoginRefusal, NodeId, NodeName, Obstruction, PoolProblem, PoollessNode, RegistryAnswer,
+    RoutePort, SnapshotGuid, VolumeHolder,
 };
 use serde::{Deserialize, Serialize};
 
 pub use image::{UnfitCopy, about_login, is_about_a_login};
 pub use unseen::Unseen;
 
-use crate::Unaccounted;
+use crate::{HiddenData, Unaccounted};
 
 /// One copy of a volume, as it is shown when copies contradict each other.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -282,21 +282,19 @@ pub enum BlockedKind {
         /// The node.
         node: NodeName,
     },
-    /// The volume is used as a whole and should be used by directories, or the other way round.
+    /// Directories of the volume have mount points so far, and the volume as a whole is to have one.
     LayoutChanged {
         /// The node.
         node: NodeName,
-        /// Where it was seen as a whole so far; `None` if directories of it were.
-        whole: Option<MountPath>,
     },
-    /// Mount points would show new directories of the volume, and none those that have its data.
-    DirectoryChanged {
-        /// The node.
+    /// The application would no longer see data that it saw so far.
+    DataHidden {
+        /// The node that has the data.
         node: NodeName,
-        /// The directories that would be out of sight.
-        lost: BTreeSet<DirectoryName>,
-        /// The directories that would be made.
-        new: BTreeSet<DirectoryName>,
+        /// The application whose volume it is.
+        volume: ApplicationName,
+        /// The data.
+        hidden: Vec<HiddenData>,
     },
     /// The application is to see another's volume, and is not placed with it.
     NotWithItsVolume {

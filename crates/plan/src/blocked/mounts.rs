@@ -1,12 +1,13 @@
 //! Data that a container sees at other places than it should: in words, and what can be done.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
 
-use flocker_model::{ApplicationName, DirectoryName, MountPath, NodeName};
+use flocker_model::{ApplicationName, NodeName};
 
 use super::BlockedKind;
 use crate::accounting::listed;
+use crate::{HiddenData, Shown};
 
 impl BlockedKind {
     /// Says what can be done about a container's mount points.
@@ -17,15 +18,9 @@ impl BlockedKind {
                 "remove `userns-remap` from /etc/docker/daemon.json on {node}, `systemctl restart \
                  docker` there, and deploy again"
             ),
-            Self::LayoutChanged { whole, .. } => convert(whole.as_ref()),
-            Self::DirectoryChanged { lost, .. } => {
-                let directory = lost.first().map_or("", DirectoryName::as_str);
-                format!(
-                    "name the directory that has the data before the path, as in \
-                     `{directory}:/PATH`; to rename it in the volume, see “From one mount point to \
-                     several” in docs/operations.md"
-                )
-            }
+            Self::LayoutChanged { .. } => "keep `volumes`; docs/operations.md says under “From one mount \
+                 point to several” how the files of a directory come to the top of a volume"
+                .to_owned(),
             Self::NotWithItsVolume { node, owner } => {
                 format!("place `{owner}` on {node} as well, with a volume of its own")
             }
@@ -60,26 +55,24 @@ impl BlockedKind {
                 "Docker on {node} runs with userns-remap, so that the container's users own nothing \
                  in its volume"
             ),
-            Self::LayoutChanged {
-                node,
-                whole: Some(path),
-            } => write!(
-                f,
-                "its volume on {node} is mounted whole at {path} so far; with `volumes`, the \
-                 application would find empty directories instead of its data"
-            ),
-            Self::LayoutChanged { node, whole: None } => write!(
+            Self::LayoutChanged { node } => write!(
                 f,
                 "its volume on {node} has a directory for each mount point so far; with `volume`, \
                  the application would find those directories instead of its data"
             ),
-            Self::DirectoryChanged { node, lost, new } => write!(
-                f,
-                "its volume on {node} has data in {}, which no mount point would show any more, and \
-                 {} would be new and without it",
-                names(lost),
-                names(new)
-            ),
+            Self::DataHidden {
+                node,
+                volume,
+                hidden,
+            } => {
+                let hidden: Vec<String> = hidden.iter().map(sentence).collect();
+                write!(
+                    f,
+                    "with this configuration it would no longer see data of volume `{volume}` on \
+                     {node}: {}",
+                    hidden.join("; ")
+                )
+            }
             Self::NotWithItsVolume { node, owner } => write!(
                 f,
                 "it is to see the volume of `{owner}` on {node}, and `{owner}` is not placed there \
@@ -137,20 +130,58 @@ pub(super) fn bring_in(
     parts.join(", ")
 }
 
-/// Says which key keeps the data in sight, and where it is written how the layout is changed.
-fn convert(whole: Option<&MountPath>) -> String {
-    let kept = match whole {
-        Some(path) => format!("`volume: {path}`"),
-        None => "`volumes`".to_owned(),
+/// Says what a path shows, and what it would show.
+fn sentence(hidden: &HiddenData) -> String {
+    let path = &hidden.path;
+    let directory = |directory: &str| match directory {
+        "" => "the whole volume".to_owned(),
+        _ => format!("its directory `{directory}`"),
     };
-    format!(
-        "keep {kept}; docs/operations.md says under “From one mount point to several” how the files of \
-         a volume come into directories of it, and back"
-    )
+    let before = directory(&hidden.directory);
+    let instead = match &hidden.instead {
+        Shown::Volume { directory: next } => directory(next),
+        Shown::Scratch { .. } => "a scratch directory of the node".to_owned(),
+        Shown::Host { path } => format!("{path} of the node"),
+        Shown::Memory => "a file system in memory".to_owned(),
+        Shown::File => "a file of the configuration".to_owned(),
+        Shown::Nothing => "none of it".to_owned(),
+    };
+    format!("{path}, which shows {before} so far, would show {instead}")
 }
 
-/// Writes the names of directories with commas between them.
-fn names(directories: &BTreeSet<DirectoryName>) -> String {
-    let names: Vec<String> = directories.iter().map(|name| format!("`{name}`")).collect();
-    names.join(", ")
+/// Says how an application sees its data as before, and how it is said that it need not.
+pub(super) fn keep_in_sight(
+    application: &ApplicationName,
+    volume: &ApplicationName,
+    hidden: &[HiddenData],
+) -> String {
+    let is_inner = |one: &HiddenData| {
+        let mut mounts = hidden.iter().filter(|other| other.is_mount);
+        mounts.any(|outer| outer.path != one.path && outer.path.relative(&one.path).is_some())
+    };
+    let back = |one: &HiddenData| {
+        let HiddenData {
+            path, directory, ..
+        } = one;
+        let key = match &one.instead {
+            _ if one.is_mount && application != volume => {
+                return format!("let it see `{volume}` at {path} as before");
+            }
+            _ if one.is_mount && directory.is_empty() => return format!("keep `volume: {path}`"),
+            _ if one.is_mount => return format!("keep `{directory}:{path}` in `volumes`"),
+            Shown::Scratch { .. } => "scratch",
+            Shown::Memory => "tmpfs",
+            Shown::File => "files",
+            Shown::Volume { .. } | Shown::Host { .. } | Shown::Nothing => "volumes",
+        };
+        format!("take {path} out of `{key}`")
+    };
+    let outer = hidden.iter().filter(|one| one.is_mount || !is_inner(one));
+    let back: Vec<String> = outer.map(back).collect();
+    format!(
+        "{}; to move the data within the volume, see “From one mount point to several” in \
+         docs/operations.md; if it is not to see the data any more, deploy once without `{application}` \
+         and then with this configuration: the volume keeps the data",
+        back.join(", ")
+    )
 }

@@ -99,7 +99,7 @@ impl fmt::Display for BlockedKind {
             | Self::NotWithItsVolume { .. }
             | Self::OtherData { .. }
             | Self::LayoutChanged { .. }
-            | Self::DirectoryChanged { .. } => self.fmt_about_mounts(f),
+            | Self::DataHidden { .. } => self.fmt_about_mounts(f),
             Self::NeedsOtherNode { node, what } => write!(f, "{what} (on {node})"),
             Self::NoImage { .. } => self.fmt_about_image(f),
             Self::VolumeUnknown { .. }

@@ -4,6 +4,7 @@ mod access;
 mod arrival;
 mod dependencies;
 mod image;
+mod layouts;
 mod membership;
 mod mounts;
 mod need;

@@ -1,20 +1,17 @@
 //! What containers' mount points need, seen before anything is touched.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use flocker_model::{
-    ApplicationName, ContainerSpecification, DirectoryName, MountSource, NodeName, NodeState,
-};
+use flocker_model::{ApplicationName, ContainerSpecification, MountSource, NodeName, NodeState};
 
 use crate::steps::Because;
-use crate::{Action, BlockedKind, NodeNote, Note, StepId, account};
+use crate::{Action, BlockedKind, NodeNote, StepId, account};
 
 use super::arrival::Obstacle;
 use super::state::Planner;
 
 impl Planner<'_> {
-    /// Reports containers whose data Docker keeps, nodes whose containers own nothing in volumes, and
-    /// volumes that would be seen in another layout.
+    /// Reports containers whose data Docker keeps, and nodes whose containers own nothing in volumes.
     pub(super) fn check_mounts(&mut self) {
         for (node, state) in self.covered() {
             for (name, container) in &state.containers {
@@ -31,8 +28,6 @@ impl Planner<'_> {
                     self.block_application(name, kind);
                 }
             }
-            self.check_layouts(node, state);
-            self.check_data_is_kept(node, state);
         }
         for (name, application, place) in self.goal.deployment.placed() {
             let remaps = self
@@ -78,77 +73,6 @@ impl Planner<'_> {
                 (path.clone(), directory)
             })
             .collect()
-    }
-
-    /// Reports volumes that the owner's application saw in the other layout so far.
-    fn check_layouts(&mut self, node: &NodeName, state: &NodeState) {
-        for (name, copy) in &state.volumes {
-            let (Some(wanted), Some(_)) = (self.wanted(name), copy.owned_epoch()) else {
-                continue;
-            };
-            let Some(remembered) = state.remembered.applications.get(name) else {
-                continue;
-            };
-            let before = &remembered.specification;
-            let comparable = before.has_volume() && wanted.has_volume();
-            if comparable && before.mountpoint.is_some() != wanted.mountpoint.is_some() {
-                let kind = BlockedKind::LayoutChanged {
-                    node: node.clone(),
-                    whole: before.mountpoint.clone(),
-                };
-                self.block_application(name, kind);
-            }
-            let shown = |specification: &ContainerSpecification| -> BTreeSet<DirectoryName> {
-                specification.directories.values().cloned().collect()
-            };
-            let (former, next) = (shown(before), shown(&wanted));
-            let lost: BTreeSet<_> = former.difference(&next).cloned().collect();
-            let new: BTreeSet<_> = next.difference(&former).cloned().collect();
-            if !lost.is_empty() && !new.is_empty() {
-                let node = node.clone();
-                self.block_application(name, BlockedKind::DirectoryChanged { node, lost, new });
-            }
-        }
-    }
-
-    /// Reports applications that would run on other data than so far: on another's volume in the place of
-    /// their own, or on a new one in the place of another's. Tells of those that would run without theirs.
-    fn check_data_is_kept(&mut self, node: &NodeName, state: &NodeState) {
-        for (name, remembered) in &state.remembered.applications {
-            let (Some(wanted), false) = (self.wanted(name), remembered.retired) else {
-                continue;
-            };
-            if self.goal.deployment.place_of(name).is_none() {
-                continue;
-            }
-            let Some(before) = remembered.specification.volume_owner() else {
-                continue;
-            };
-            let owned = state.volumes.get(before);
-            if owned.is_none_or(|copy| copy.owned_epoch().is_none()) {
-                continue;
-            }
-            match wanted.volume_owner() {
-                Some(next) if next != before && (before == name || next == name) => {
-                    let kind = BlockedKind::OtherData {
-                        node: node.clone(),
-                        before: before.clone(),
-                        next: next.clone(),
-                    };
-                    self.block_application(name, kind);
-                }
-                None if before == name => {
-                    self.plan.notes.push(NodeNote {
-                        node: node.clone(),
-                        note: Note::WithoutItsVolume {
-                            application: name.clone(),
-                            dataset: format!("{}/{name}", state.pool.dataset),
-                        },
-                    });
-                }
-                _ => {}
-            }
-        }
     }
 
     /// Describes the container that an application of the deployment is to have.

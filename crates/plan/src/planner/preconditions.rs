@@ -23,6 +23,7 @@ impl Planner<'_> {
         self.check_firewalls();
         self.check_mountpoints();
         self.check_mounts();
+        self.check_layouts();
         self.check_sharing();
     }
 

@@ -1,6 +1,8 @@
 //! People do what they are told to do about what stands in a deploy's way.
 
-use flocker_model::{ApplicationName, Deployment, NodeName, Observed};
+use std::collections::BTreeSet;
+
+use flocker_model::{Application, ApplicationName, Deployment, NodeName, Observed};
 use flocker_plan::{
     Blocked, BlockedKind, CopyDescription, Plan, Promotion, SettingAside, plan_promotion,
     plan_setting_aside,
@@ -8,7 +10,7 @@ use flocker_plan::{
 
 use crate::invariants::{Broken, Invariant};
 use crate::mutation::Made;
-use crate::run::Run;
+use crate::run::{Run, cluster};
 
 impl Run<'_> {
     /// Runs the command that resolves what stands in the way; tells whether there is one, and
@@ -53,6 +55,46 @@ impl Run<'_> {
         }
         Ok(true)
     }
+
+    /// Deploys once without the applications that would no longer see their data, and without what sees
+    /// their volumes, so that they may run without the data.
+    pub(crate) fn deploy_without_hidden(
+        &mut self,
+        deployment: &Deployment,
+        blocked: &[Blocked],
+    ) -> Result<(), Broken> {
+        let hidden = blocked.iter().filter(|blocked| hides_data(blocked));
+        let hidden: BTreeSet<&ApplicationName> = hidden
+            .filter_map(|blocked| blocked.application.as_ref())
+            .collect();
+        if hidden.is_empty() {
+            return Ok(());
+        }
+        let mut without = deployment.clone();
+        let sees_it = |application: &Application| {
+            let shared = application.shared.as_ref();
+            shared.is_some_and(|shared| hidden.contains(&shared.application))
+        };
+        let applications = &deployment.applications;
+        for placed in without.nodes.values_mut() {
+            placed.retain(|name| {
+                !hidden.contains(name) && !applications.get(name).is_some_and(sees_it)
+            });
+        }
+        self.tell(|| format!("deploy without {hidden:?}"));
+        let observed = self.world.gather(&without, &self.unreachable);
+        let made = self.plan(&cluster(&without), &observed)?;
+        // Another thing may have to be mended first.
+        if made.plan.blocked.is_empty() {
+            self.drive(&made, false)?;
+        }
+        Ok(())
+    }
+}
+
+/// Tells whether an application is refused because it would no longer see its data.
+pub(crate) const fn hides_data(blocked: &Blocked) -> bool {
+    matches!(blocked.kind, BlockedKind::DataHidden { .. })
 }
 
 /// Plans `volume resolve NAME --set-aside NODE`.

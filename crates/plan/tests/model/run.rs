@@ -7,6 +7,7 @@ use flocker_plan::{Action, Goal, Scope, Step, check, check_starts};
 
 use crate::case::{Case, Fault, node_name};
 use crate::invariants::{Broken, Invariant};
+use crate::mend::hides_data;
 use crate::mutation::{Made, Mutation};
 use crate::random::Random;
 use crate::world::World;
@@ -120,9 +121,13 @@ impl<'a> Run<'a> {
 
     /// A plan may be refused for what cannot be reached, or what was damaged; people mend that.
     fn refused(&mut self, deployment: &Deployment, made: &Made) -> Result<(), Broken> {
+        self.deploy_without_hidden(deployment, &made.plan.blocked)?;
         for blocked in &made.plan.blocked {
             self.tell(|| format!("blocked: {blocked}"));
-            if !self.mend(deployment, blocked)? && self.unreachable.is_empty() {
+            if !hides_data(blocked)
+                && !self.mend(deployment, blocked)?
+                && self.unreachable.is_empty()
+            {
                 return Err(Broken::new(Invariant::Converges, blocked.to_string()));
             }
         }
@@ -238,7 +243,7 @@ impl<'a> Run<'a> {
     }
 
     /// Makes a plan, and checks it by the rules that are written down apart from the planner.
-    fn plan(&mut self, goal: &Goal<'_>, observed: &Observed) -> Result<Made, Broken> {
+    pub(crate) fn plan(&mut self, goal: &Goal<'_>, observed: &Observed) -> Result<Made, Broken> {
         if self.mutation == Some(Mutation::RestoreWhatWasApplied) {
             let deployment = goal.deployment.clone();
             self.wanted.insert(deployment.id(), deployment);
@@ -318,7 +323,7 @@ impl<'a> Run<'a> {
 }
 
 /// Wants a deployment of every node.
-fn cluster(deployment: &Deployment) -> Goal<'_> {
+pub(crate) fn cluster(deployment: &Deployment) -> Goal<'_> {
     Goal {
         deployment,
         scope: Scope::Cluster,

@@ -7,6 +7,7 @@ mod dependencies;
 mod images;
 mod importing;
 mod interruptions;
+mod layouts;
 mod limits;
 mod membership;
 mod mounts;

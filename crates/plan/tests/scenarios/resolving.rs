@@ -484,6 +484,7 @@ fn an_application_that_runs_without_its_volume_is_not_on_a_foreign_dataset() {
         )
     };
     let mut cluster = Cluster::running(2, &on("1", database()));
+    cluster.deploy(&deployment(&[], &[("1", &[]), ("2", &[])]));
     cluster.deploy(&on("2", without));
     let moving = cluster.plan(&on("2", database()));
     cluster.begin_until(&moving, |action| {
