@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use flocker_docker::UnitSpecification;
 use flocker_model::{
@@ -184,11 +184,12 @@ async fn take_down_if_different(
     if runs && !is_looked_after(machine, name).await? {
         // It runs without anybody looking after it.
         let grace = grace_of(Some(&record.specification));
+        let began = Instant::now();
         let stopped = machine
             .containers
             .stop_container(name, grace.into())
             .await?;
-        return killed(machine, (name, grace), stopped).await;
+        return killed(machine, (name, grace), (stopped, began.elapsed())).await;
     }
     Ok(Vec::new())
 }
@@ -203,7 +204,7 @@ fn grace_of(specification: Option<&ContainerSpecification>) -> StopGracePeriod {
 async fn killed(
     machine: &Machine<impl Platform>,
     (name, grace): (&ApplicationName, StopGracePeriod),
-    stopped: Change,
+    (stopped, took): (Change, Duration),
 ) -> Result<Vec<Note>, StepFailure> {
     if stopped == Change::Unchanged {
         return Ok(Vec::new());
@@ -213,7 +214,7 @@ async fn killed(
     let asked_for = record.and_then(|record| record.specification.stop_signal);
     // What is asked to end by SIGKILL ends in that way whatever it does.
     let is_asked = asked_for.is_some_and(|signal| signal.number() == SIGKILL);
-    Ok(if exit_code == Some(KILLED) && !is_asked {
+    Ok(if !is_asked && is_killed(exit_code, took, grace) {
         vec![Note::Killed {
             application: name.clone(),
             grace,
@@ -221,6 +222,16 @@ async fn killed(
     } else {
         Vec::new()
     })
+}
+
+/// Tells whether Docker killed a container because its grace period was over.
+///
+/// The exit code alone does not tell. The image's own stop signal may be SIGKILL, a program may end with
+/// that status itself, and the kernel kills for want of memory; each may happen at any time. So the stop
+/// must also have taken as long as Docker waits. If an earlier deploy or an administrator began the stop,
+/// the rest of it may be shorter, and the note is missing.
+fn is_killed(exit_code: Option<i64>, took: Duration, grace: StopGracePeriod) -> bool {
+    exit_code == Some(KILLED) && took >= Duration::from(grace)
 }
 
 /// Tells whether systemd looks after an application, or is about to.
@@ -275,9 +286,11 @@ pub(super) async fn stop(
     machine.store.begin_change(name).or_failure()?;
     reach(|| "stop-application.begun".to_owned()).await;
     let patience = duration.saturating_add(STOP_PATIENCE);
+    let began = Instant::now();
     let unit = machine.units.stop(name, patience).await?;
     reach(|| "stop-application.unit-stopped".to_owned()).await;
     let container = machine.containers.stop_container(name, duration).await?;
+    let took = began.elapsed();
     reach(|| "stop-application.container-stopped".to_owned()).await;
     // A unit that is left says that the application ended by itself, which some may.
     machine.units.remove(name).await?;
@@ -294,7 +307,7 @@ pub(super) async fn stop(
         }
     };
     Ok(StepDone {
-        notes: killed(machine, (name, grace), of_any(&[unit, container])).await?,
+        notes: killed(machine, (name, grace), (of_any(&[unit, container]), took)).await?,
         ..StepDone::plain(of_any(&[unit, container, volume]))
     })
 }
@@ -341,4 +354,20 @@ pub(super) async fn set_links(
     }
     reach(|| "set-links.remembered".to_owned()).await;
     program_links(machine, ("set-links", name), (&identity, &links)).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_outlived_its_grace_period_was_killed() {
+        let grace = StopGracePeriod::from_seconds(2).unwrap();
+        let after = Duration::from_millis;
+        assert!(is_killed(Some(KILLED), after(2000), grace));
+        // Its own way to end, or the image's stop signal.
+        assert!(!is_killed(Some(KILLED), after(1999), grace));
+        assert!(!is_killed(Some(0), after(3000), grace));
+        assert!(!is_killed(None, after(3000), grace));
+    }
 }
