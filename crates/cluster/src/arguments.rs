@@ -168,8 +168,8 @@ pub(crate) struct Common {
 
 /// The options of `convert`.
 ///
-/// Each decision that the files leave open is explained in a comment. Values of variables are written
-/// out, those of passwords too.
+/// Each decision that the files leave open is explained in a comment. Variables of the
+/// environment and files of variables are named. Other values are written out, those of passwords too.
 #[derive(Debug, Args)]
 pub(crate) struct Convert {
     /// The files: one that says what to run, one that says where, or both, in any order.

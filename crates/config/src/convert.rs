@@ -37,18 +37,18 @@ pub fn convert(
     files: &[Source<'_>],
     surroundings: &dyn Surroundings,
 ) -> Result<Converted, Diagnostics> {
-    convert_into(files, surroundings, "")
+    convert_into(files, surroundings, &|_| String::new())
 }
 
-/// Writes files as [`convert`] does, for a directory from which the path `prefix` leads to the
-/// directory of the original. An empty path means that it is the same directory.
+/// Writes files as [`convert`] does, for another directory. `way_back` returns the path that leads from
+/// there to the directory of the file with this name; an empty one if it is the same.
 ///
 /// # Errors
 /// As [`convert`].
 pub fn convert_into(
     files: &[Source<'_>],
     surroundings: &dyn Surroundings,
-    prefix: &str,
+    way_back: &dyn Fn(&str) -> String,
 ) -> Result<Converted, Diagnostics> {
     let mut converted = Converted::default();
     for source in files {
@@ -57,7 +57,8 @@ pub fn convert_into(
             let (text, warnings) = convert_deployment(*source)?;
             (text, &mut converted.deployment, warnings)
         } else {
-            let (text, warnings) = convert_application(*source, surroundings, prefix)?;
+            let (text, warnings) =
+                convert_application(*source, surroundings, &way_back(source.name))?;
             (text, &mut converted.application, warnings)
         };
         if place.is_some() {

@@ -74,7 +74,9 @@ fn read(text: &str, machine: &Machine) -> Parsed {
 }
 
 fn converted(text: &str, prefix: &str) -> String {
-    let converted = convert_into(&[source("compose.yaml", text)], &machine(), prefix);
+    let converted = convert_into(&[source("compose.yaml", text)], &machine(), &|_| {
+        prefix.to_owned()
+    });
     let converted = converted.unwrap_or_else(|wrong| panic!("{text}\n{wrong}"));
     converted.application.unwrap_or_default()
 }
@@ -140,7 +142,10 @@ secrets: {pw: {file: pw.txt}}
 ";
     let mut machine = machine();
     machine.files.insert("./b.env", "");
-    let converted = convert_into(&[source("compose.yaml", compose)], &machine, "../shop").unwrap();
+    let converted = convert_into(&[source("compose.yaml", compose)], &machine, &|_| {
+        "../shop".to_owned()
+    })
+    .unwrap();
     insta::assert_snapshot!(converted.application.unwrap());
     let ours = "
 app:
@@ -150,7 +155,10 @@ app:
   files:
     /x: x.txt
 ";
-    let converted = convert_into(&[source("application.yml", ours)], &machine, "..").unwrap();
+    let converted = convert_into(&[source("application.yml", ours)], &machine, &|_| {
+        "..".to_owned()
+    })
+    .unwrap();
     insta::assert_snapshot!(format!(
         "{}---\n{}",
         converted.application.unwrap(),
