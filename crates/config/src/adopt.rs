@@ -21,6 +21,7 @@ mod kind;
 mod mention;
 mod mention_in_files;
 mod mount;
+mod networks;
 mod owners;
 mod paths;
 mod ports;
@@ -110,10 +111,12 @@ pub(crate) fn adopt(
         counterparts: Counterparts::default(),
     };
     for (span, name) in replaced {
-        adoption.write_out(
-            span,
-            format!("the variable `{name}` is replaced by its value"),
-        );
+        let text = format!("the variable `{name}` is replaced by its value");
+        if name == "HOME" {
+            adoption.decide(span, text);
+        } else {
+            adoption.write_out(span, text);
+        }
     }
     warn_of_kind(kind, (&root, decided), &mut adoption);
     let root = match kind {

@@ -63,7 +63,7 @@ fn read(text: &str, machine: &Machine) -> Parsed {
     let parsed = wanted_beside(one, other, machine).and_then(|wanted| {
         let values = wanted.into_iter().map(|wanted| {
             let shown = wanted.to_string();
-            let name = shown.split('`').nth(1).unwrap();
+            let name = shown.split('`').nth(1).unwrap_or_default();
             let known = machine.variables.get(name).or(machine.files.get(name));
             let contents = FileContents::from(known.unwrap_or(&"?").as_bytes().to_vec());
             (wanted, Ok(contents))

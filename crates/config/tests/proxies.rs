@@ -61,8 +61,9 @@ fn read(text: &str, files: &[(&'static str, &'static str)]) -> Parsed {
 
 /// Lists the applications and ports to which the links of one application lead.
 fn links(parsed: &Parsed, name: &str) -> Vec<String> {
-    let name = name.parse().unwrap();
-    let links = parsed.deployment.applications[&name].links.iter();
+    let mut applications = parsed.deployment.applications.iter();
+    let found = applications.find(|(one, _)| one.as_str() == name);
+    let links = found.into_iter().flat_map(|(_, found)| &found.links);
     let links = links.map(|link| format!("{}:{}", link.target, link.port));
     links.collect()
 }

@@ -89,11 +89,11 @@ pub(crate) fn warn_of_names_in_files(
         let mut missing: BTreeMap<usize, (Span, String)> = BTreeMap::new();
         for file in files(application, adoption) {
             for line in lines(&file.text) {
-                let named = words(line, &names).into_iter();
-                let named = named.filter(|word| {
+                let found = words(line, &names).into_iter();
+                let found = found.filter(|word| {
                     word.target != source && (word.is_address || is_behind_key(line, word))
                 });
-                for word in named {
+                for word in found {
                     let place = (file.span, file.path.clone());
                     missing.entry(word.target).or_insert(place);
                 }
