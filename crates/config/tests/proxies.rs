@@ -99,6 +99,30 @@ fn an_address_in_a_file_of_a_proxy_is_a_link() {
 }
 
 #[test]
+fn an_address_in_a_config_that_the_file_has_is_a_link() {
+    let text = "
+services:
+  proxy: {image: x, restart: always, configs: [{source: conf, target: /etc/x.conf}]}
+  api: {image: y, restart: always}
+  db: {image: postgres, restart: always}
+  cache: {image: z, restart: always}
+configs: {conf: {content: \"to api:8000 and postgres://u@db/x and tcp://cache\"}}
+";
+    let parsed = read(text, &[]);
+    assert_eq!(links(&parsed, "proxy"), ["api:8000", "db:5432"]);
+    let said: Vec<&str> = parsed
+        .warnings
+        .list
+        .iter()
+        .map(|one| one.message.as_str())
+        .collect();
+    assert_eq!(
+        said,
+        ["`proxy` may mean the service `cache`, whose port is not known"]
+    );
+}
+
+#[test]
 fn a_name_in_a_file_that_is_no_address_gives_no_link() {
     for content in [
         "# the app is behind vaultwarden:80\n",
