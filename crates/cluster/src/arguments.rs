@@ -38,8 +38,8 @@ pub(crate) enum Command {
     },
     /// Converts files of Compose, Fig or an earlier release of Flocker into Flocker's two files.
     ///
-    /// A comment explains each decision that the files leave open. Values of variables are written out,
-    /// passwords included.
+    /// A comment explains each decision that the files leave open. Variables of the environment and files
+    /// of variables are named; other values are written out, passwords included.
     #[command(after_help = Exit::help(&Exit::OF_CONVERT))]
     Convert(Convert),
     /// Writes completions for a shell to standard output.

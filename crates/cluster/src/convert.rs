@@ -1,11 +1,12 @@
 //! `flocker-cluster convert`: files that people have, as files of ours.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::Path;
+use std::path::{Component, Path, PathBuf};
 
-use flocker_config::{Converted, Source, convert};
+use flocker_config::{Converted, Diagnostics, Source, convert, convert_into};
 
 use crate::arguments::Convert;
 use crate::beside::Beside;
@@ -43,10 +44,18 @@ fn try_run(arguments: &Convert, printer: &Printer) -> Result<(), Exit> {
         .iter()
         .map(|(name, bytes)| Source { name, bytes })
         .collect();
-    let converted = convert(&sources, &Beside).map_err(|diagnostics| {
+    let wrong = |diagnostics: Diagnostics| {
         printer.diagnostics(&diagnostics);
         Exit::Configuration
-    })?;
+    };
+    let mut converted = convert(&sources, &Beside).map_err(wrong)?;
+    if let Some(directory) = &arguments.output {
+        // Nothing is made for files that are wrong.
+        make(directory).map_err(fail)?;
+        let ways = ways_back(directory, &arguments.files).map_err(fail)?;
+        let way_back = |name: &str| ways.get(name).cloned().unwrap_or_default();
+        converted = convert_into(&sources, &Beside, &way_back).map_err(wrong)?;
+    }
     if !converted.warnings.is_empty() {
         printer.narrate(converted.warnings.to_string().trim_end());
     }
@@ -76,10 +85,41 @@ fn print(converted: &Converted) -> io::Result<()> {
     output.flush()
 }
 
+/// Returns the path that leads from a directory to that of each file; an empty one if it is the same.
+fn ways_back(directory: &Path, files: &[PathBuf]) -> Result<BTreeMap<String, String>, Failure> {
+    let real = |path: &Path| {
+        fs::canonicalize(path).map_err(|error| {
+            let message = format!("cannot find {}", path.display());
+            Failure::new(Exit::Configuration, message).caused_by(&error)
+        })
+    };
+    let here = real(directory)?;
+    let mut ways = BTreeMap::new();
+    for file in files {
+        // That of a bare name is empty.
+        let parent = file.parent().filter(|path| !path.as_os_str().is_empty());
+        let way = relative(&here, &real(parent.unwrap_or(Path::new(".")))?);
+        let way = way.into_os_string().into_string().map_err(|way| {
+            let message = format!("the path {} is not UTF-8", Path::new(&way).display());
+            let hint = "choose another directory for `--output`";
+            Failure::new(Exit::Configuration, message).hint(hint)
+        })?;
+        ways.insert(file.display().to_string(), way);
+    }
+    Ok(ways)
+}
+
+/// Writes the path of one directory from another one; both are absolute and without links.
+fn relative(from: &Path, to: &Path) -> PathBuf {
+    let common = from.components().zip(to.components());
+    let common = common.take_while(|(one, other)| one == other).count();
+    let up = from.components().skip(common).map(|_| Component::ParentDir);
+    up.chain(to.components().skip(common)).collect()
+}
+
 /// Writes the files into a directory. None that exists is replaced. They may have passwords in them, so
 /// that only their owner can read them.
 fn write(converted: &Converted, directory: &Path, printer: &Printer) -> Result<(), Failure> {
-    make(directory)?;
     let paths = || files(converted).map(|(name, text)| (directory.join(name), text));
     // One of two files would be of no use.
     if let Some((path, _)) = paths().find(|(path, _)| path.symlink_metadata().is_ok()) {
@@ -183,5 +223,34 @@ mod tests {
         let refusal = write(&converted, directory.path(), &printer).unwrap_err();
         assert_eq!(refusal.exit, Exit::Blocked);
         assert!(!directory.path().join(APPLICATION).exists());
+    }
+
+    #[test]
+    fn paths_in_another_directory_lead_to_the_same_files() {
+        let directory = tempfile::tempdir().unwrap();
+        let shop = directory.path().join("shop");
+        fs::create_dir(&shop).unwrap();
+        fs::write(shop.join("Caddyfile"), "example.com {}").unwrap();
+        fs::write(shop.join("web.env"), "A=b\n").unwrap();
+        let compose = shop.join("compose.yaml");
+        let text = "services: {web: {image: caddy, restart: always, env_file: web.env, volumes: \
+                    ['./Caddyfile:/etc/caddy/Caddyfile:ro']}}";
+        fs::write(&compose, text).unwrap();
+        for (output, way) in [("out/deep", "../../shop"), ("shop/out", "..")] {
+            let output = directory.path().join(output);
+            let arguments = Convert {
+                files: vec![compose.clone()],
+                output: Some(output.clone()),
+            };
+            assert_eq!(run(&arguments), Exit::Converged);
+            let written = fs::read_to_string(output.join(APPLICATION)).unwrap();
+            assert!(written.contains(&format!("{way}/Caddyfile")), "{written}");
+            assert!(written.contains(&format!("{way}/web.env")), "{written}");
+            assert!(output.join(way).join("web.env").exists());
+        }
+        assert_eq!(
+            relative(Path::new("/a/b"), Path::new("/a/b")),
+            Path::new("")
+        );
     }
 }

@@ -7,6 +7,7 @@
 //! The crate `compose_spec` is not used: it keeps no places, and reads with `serde_yaml`.
 
 mod adoption;
+mod counterpart;
 mod data;
 mod dependencies;
 mod deploy;
@@ -21,6 +22,7 @@ mod loopback;
 mod mention;
 mod mention_in_files;
 mod mount;
+mod networks;
 mod owners;
 mod paths;
 mod ports;
@@ -41,11 +43,13 @@ pub use earlier::EarlierData;
 pub(crate) use emit::{comment, write_document};
 pub(crate) use kind::{Kind, kind_of};
 pub use surroundings::{NoSurroundings, PathKind, Surroundings};
-pub(crate) use yaml::{Pair, Yaml, of_tree};
+pub(crate) use template::escape_dollars;
+pub(crate) use yaml::{Pair, Shape, Yaml, of_tree};
 
 use std::collections::BTreeSet;
 
 use adoption::Adoption;
+use counterpart::Counterparts;
 use earlier::Earlier;
 use first_release::rewrite_first_release;
 use kind::form_of_fig;
@@ -66,6 +70,8 @@ pub(crate) struct Adopted {
     pub(crate) decisions: Vec<Decision>,
     /// Data that other programs keep, which new volumes begin without.
     pub(crate) earlier: Vec<Earlier>,
+    /// Where values of the operator's machine are, which stand in the tree.
+    pub(crate) counterparts: Counterparts,
 }
 
 /// Rewrites a file that says what to run; `None` if it was refused. One of ours stays as it is.
@@ -84,6 +90,7 @@ pub(crate) fn adopt(
                 tree,
                 decisions: Vec::new(),
                 earlier: Vec::new(),
+                counterparts: Counterparts::default(),
             });
         }
         Kind::FirstRelease => Variables::none(surroundings),
@@ -102,12 +109,15 @@ pub(crate) fn adopt(
         decisions: Vec::new(),
         earlier: Vec::new(),
         with_home: with_home(&replaced),
+        counterparts: Counterparts::default(),
     };
     for (span, name) in replaced {
-        adoption.decide(
-            span,
-            format!("the variable `{name}` is replaced by its value"),
-        );
+        let text = format!("the variable `{name}` is replaced by its value");
+        if name == "HOME" {
+            adoption.decide(span, text);
+        } else {
+            adoption.write_out(span, text);
+        }
     }
     warn_of_kind(kind, (&root, decided), &mut adoption);
     let root = match kind {
@@ -115,11 +125,17 @@ pub(crate) fn adopt(
         Kind::Fig => Project::of_fig(&root, &mut adoption).rewrite(&mut adoption),
         _ => Project::read(&root, &mut adoption).rewrite(&mut adoption),
     };
-    let (decisions, earlier) = (adoption.decisions, adoption.earlier);
+    let Adoption {
+        decisions,
+        earlier,
+        counterparts,
+        ..
+    } = adoption;
     Some(Adopted {
         tree: root.into_tree(source),
         decisions,
         earlier,
+        counterparts,
     })
 }
 

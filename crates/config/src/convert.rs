@@ -10,6 +10,7 @@ use crate::nodes::read_nodes;
 use crate::outside::Outside;
 use crate::parse::{read, read_adopted};
 use crate::recognise::kind_of_source;
+use crate::relocate::relocate;
 use crate::report::Report;
 use crate::source::{File, Source, Span, Text};
 
@@ -27,14 +28,27 @@ pub struct Converted {
 /// Writes files of any kind that is known as files of ours: at most one application configuration and
 /// one deployment configuration, in any order. Reading them gives the same deployment.
 ///
-/// Comments say each decision. Values of variables are written out, those of passwords
-/// too.
+/// Comments say each decision. A variable of the environment and a file of variables is named where
+/// reading it gives the same value. Other values of variables are written out, those of passwords too.
 ///
 /// # Errors
 /// Returns everything that is wrong with a file, warnings included.
 pub fn convert(
     files: &[Source<'_>],
     surroundings: &dyn Surroundings,
+) -> Result<Converted, Diagnostics> {
+    convert_into(files, surroundings, &|_| String::new())
+}
+
+/// Writes files as [`convert`] does, for another directory. `way_back` returns the path that leads from
+/// there to the directory of the file with this name; an empty one if it is the same.
+///
+/// # Errors
+/// As [`convert`].
+pub fn convert_into(
+    files: &[Source<'_>],
+    surroundings: &dyn Surroundings,
+    way_back: &dyn Fn(&str) -> String,
 ) -> Result<Converted, Diagnostics> {
     let mut converted = Converted::default();
     for source in files {
@@ -43,7 +57,8 @@ pub fn convert(
             let (text, warnings) = convert_deployment(*source)?;
             (text, &mut converted.deployment, warnings)
         } else {
-            let (text, warnings) = convert_application(*source, surroundings)?;
+            let (text, warnings) =
+                convert_application(*source, surroundings, &way_back(source.name))?;
             (text, &mut converted.application, warnings)
         };
         if place.is_some() {
@@ -102,6 +117,7 @@ fn convert_deployment(source: Source<'_>) -> Result<(String, Diagnostics), Diagn
 fn convert_application(
     source: Source<'_>,
     surroundings: &dyn Surroundings,
+    prefix: &str,
 ) -> Result<(String, Diagnostics), Diagnostics> {
     // Values outside of the file stay where they are.
     let mut report = Report::with(Outside::Wanted(BTreeSet::new()));
@@ -112,16 +128,28 @@ fn convert_application(
             report.warning(|| earlier.finding());
         }
         read_adopted(adopted, &mut report);
-        of_tree(&adopted.tree, &mut report)
+        let mut root = of_tree(&adopted.tree, &mut report)?;
+        adopted.counterparts.write_into(&mut root);
+        relocate(&mut root, prefix, &mut report);
+        Some(root)
     });
     let has_errors = report.has_errors();
     let notes = notes(&report, adopted.as_ref());
     let diagnostics = report.into_diagnostics([text, Text::default()]);
     match root.filter(|_| !has_errors) {
-        Some(root) => Ok((write_application(&root, notes), diagnostics)),
+        Some(root) => {
+            let has_values = adopted.is_some_and(|one| one.counterparts.are_written_out);
+            let secret = if has_values { HOLDS_VALUES } else { "" };
+            let text = write_application(&root, notes);
+            Ok((format!("{secret}{text}"), diagnostics))
+        }
         None => Err(diagnostics),
     }
 }
+
+/// The beginning of a file that has values from outside of the original.
+const HOLDS_VALUES: &str =
+    "# values of variables stand in this file: keep it as secret as they are\n\n";
 
 /// Collects what is to be said in comments, each with its place.
 fn notes(report: &Report, adopted: Option<&Adopted>) -> Vec<Decision> {

@@ -66,6 +66,12 @@ pub(crate) fn read_env_files(
     variables
 }
 
+/// Tells whether a file is read as these variables, and no others.
+pub(crate) fn is_read_as(bytes: &[u8], variables: &BTreeMap<String, String>) -> bool {
+    let read = parse(bytes).map(BTreeMap::from_iter);
+    read.is_ok_and(|read| read == *variables)
+}
+
 /// A line that cannot be read. Nothing of it is quoted: it may be a password.
 #[derive(Debug, PartialEq, Eq)]
 struct Mistake {

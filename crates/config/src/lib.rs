@@ -36,6 +36,7 @@ mod port_form;
 mod process;
 mod quantity;
 mod recognise;
+mod relocate;
 mod render;
 mod replaced;
 mod report;
@@ -52,7 +53,7 @@ mod volume;
 mod volumes;
 
 pub use adopt::{EarlierData, NoSurroundings, PathKind, Surroundings};
-pub use convert::{Converted, convert};
+pub use convert::{Converted, convert, convert_into};
 pub use diagnostic::{Diagnostic, Diagnostics, Place, Severity};
 pub use outside::{NoValue, ValueSource, Values};
 pub use parse::{

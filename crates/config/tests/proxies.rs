@@ -61,8 +61,9 @@ fn read(text: &str, files: &[(&'static str, &'static str)]) -> Parsed {
 
 /// Lists the applications and ports to which the links of one application lead.
 fn links(parsed: &Parsed, name: &str) -> Vec<String> {
-    let name = name.parse().unwrap();
-    let links = parsed.deployment.applications[&name].links.iter();
+    let mut applications = parsed.deployment.applications.iter();
+    let found = applications.find(|(one, _)| one.as_str() == name);
+    let links = found.into_iter().flat_map(|(_, found)| &found.links);
     let links = links.map(|link| format!("{}:{}", link.target, link.port));
     links.collect()
 }
@@ -95,6 +96,30 @@ fn an_address_in_a_file_of_a_proxy_is_a_link() {
         let said = parsed.warnings.to_string();
         assert!(!said.contains("does not reach"), "{said}");
     }
+}
+
+#[test]
+fn an_address_in_a_config_that_the_file_has_is_a_link() {
+    let text = "
+services:
+  proxy: {image: x, restart: always, configs: [{source: conf, target: /etc/x.conf}]}
+  api: {image: y, restart: always}
+  db: {image: postgres, restart: always}
+  cache: {image: z, restart: always}
+configs: {conf: {content: \"to api:8000 and postgres://u@db/x and tcp://cache\"}}
+";
+    let parsed = read(text, &[]);
+    assert_eq!(links(&parsed, "proxy"), ["api:8000", "db:5432"]);
+    let said: Vec<&str> = parsed
+        .warnings
+        .list
+        .iter()
+        .map(|one| one.message.as_str())
+        .collect();
+    assert_eq!(
+        said,
+        ["`proxy` may mean the service `cache`, whose port is not known"]
+    );
 }
 
 #[test]

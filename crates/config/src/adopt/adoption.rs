@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::adopt::counterpart::Counterparts;
 use crate::adopt::earlier::Earlier;
 use crate::adopt::surroundings::{PathKind, Surroundings};
 use crate::adopt::template::escape_dollars;
@@ -19,6 +20,8 @@ pub(crate) struct Adoption<'a> {
     pub(crate) decisions: Vec<Decision>,
     /// Data that other programs keep, which new volumes begin without.
     pub(crate) earlier: Vec<Earlier>,
+    /// Where values of the operator's machine are.
+    pub(crate) counterparts: Counterparts,
     /// The texts in which the variable `HOME` was replaced.
     pub(crate) with_home: BTreeSet<Span>,
 }
@@ -46,6 +49,12 @@ impl Adoption<'_> {
     pub(crate) fn warn(&mut self, span: Span, message: impl Into<String>, hint: impl Into<String>) {
         self.report
             .warning(|| Finding::at(span, message).hint(hint));
+    }
+
+    /// Notes that a value of the operator's machine stands in the file, and where it comes from.
+    pub(crate) fn write_out(&mut self, span: Span, text: impl Into<String>) {
+        self.counterparts.are_written_out = true;
+        self.decide(span, text);
     }
 
     /// Notes a decision.

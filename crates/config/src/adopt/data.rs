@@ -164,16 +164,15 @@ fn check_stores(
         let Origin::Data(Data::Volume(name)) = &mount.origin else {
             continue;
         };
-        match stores.get(name) {
-            None => adoption.error(
+        if !stores.contains_key(name) {
+            adoption.error(
                 mount.span,
                 format!("the volume {} is not defined", quote(name)),
                 format!(
                     "add {} to `volumes` at the top of the file",
                     quote(&format!("{name}:"))
                 ),
-            ),
-            Some(_) => {}
+            );
         }
     }
 }

@@ -9,9 +9,10 @@ use crate::adopt::service::Application;
 use crate::adopt::template::escape_dollars;
 use crate::adopt::variables::{read_file as read_variables, text_of};
 use crate::adopt::yaml::{Pair, Shape, Yaml, key};
+use crate::env_file::is_read_as;
 use crate::phrase::{enumerate, quote};
 use crate::report::Finding;
-use crate::source::Located;
+use crate::source::{Located, Span};
 use crate::tree::ScalarKind;
 
 /// The variables so far; later ones win, and keep their place in the order.
@@ -43,9 +44,9 @@ pub(crate) fn rewrite_environment(
 ) {
     let mut environment = Environment::default();
     if let Some(files) = service.get("env_file") {
-        for item in files.one_or_many() {
-            read_file(item, &mut environment, adoption);
-        }
+        let files = files.one_or_many().into_iter();
+        let read = files.filter_map(|item| read_file(item, &mut environment, adoption));
+        note_files(service, read.collect(), adoption);
     }
     let written = service.get("environment");
     let Some(written) = written.filter(|written| !written.is_null()) else {
@@ -143,9 +144,15 @@ fn from_outside(
     let Some(value) = adoption.variables.get(&name.value) else {
         return environment.missing.push(name.clone());
     };
-    let shown = quote(&name.value);
-    let text = format!("the value of {shown} comes from outside of the file");
-    adoption.decide(name.span, text);
+    // A file of ours takes no empty value, and one newline less.
+    let is_the_same = !value.is_empty() && !value.ends_with('\n') && !value.ends_with('\r');
+    if is_the_same && adoption.surroundings.variable(&name.value).is_some() {
+        adoption.counterparts.add_variable(name.span, &name.value);
+    } else {
+        let shown = quote(&name.value);
+        let text = format!("the value of {shown} comes from outside of the file");
+        adoption.write_out(name.span, text);
+    }
     let value = Yaml::string(name.span, escape_dollars(&value));
     environment.set(name.clone(), value);
 }
@@ -177,8 +184,37 @@ fn report_missing(missing: &[Located<String>], service: &str, adoption: &mut Ado
     });
 }
 
+/// A file of variables that was read.
+struct EnvFile {
+    span: Span,
+    path: String,
+    /// Whether our own readers find the same variables in it.
+    is_the_same: bool,
+}
+
+/// Notes where the variables of the files are.
+fn note_files(service: &Service, files: Vec<EnvFile>, adoption: &mut Adoption<'_>) {
+    if files.iter().all(|file| file.is_the_same) {
+        let files = files.into_iter().map(|file| (file.span, file.path));
+        let files = files.collect();
+        adoption
+            .counterparts
+            .add_env_files(service.name.span, files);
+        return;
+    }
+    for file in files {
+        let path = quote(&file.path);
+        let text = format!("the variables of the file {path} stand here");
+        adoption.write_out(file.span, text);
+    }
+}
+
 /// Reads one item of `env_file`.
-fn read_file(item: &Yaml, environment: &mut Environment, adoption: &mut Adoption<'_>) {
+fn read_file(
+    item: &Yaml,
+    environment: &mut Environment,
+    adoption: &mut Adoption<'_>,
+) -> Option<EnvFile> {
     let path = match item.text() {
         Some(path) => Some((path, item.span)),
         None => item
@@ -186,29 +222,33 @@ fn read_file(item: &Yaml, environment: &mut Environment, adoption: &mut Adoption
             .and_then(|path| Some((path.text()?, path.span))),
     };
     let Some((path, span)) = path else {
-        return adoption.error(
+        adoption.error(
             item.span,
             "an item of `env_file` has no path",
             "write the path of a file, such as `./app.env`",
         );
+        return None;
     };
+    let place = adoption.expanded(path);
     let is_required = item.text_of("required") != Some("false");
     let bytes = match adoption
         .surroundings
-        .read(adoption.beside, &unescaped(&adoption.expanded(path)))
+        .read(adoption.beside, &unescaped(&place))
     {
         Ok(Some(bytes)) => bytes,
         Ok(None) if is_required => {
-            return adoption.error(
+            adoption.error(
                 span,
                 format!("there is no file {}", quote(path)),
                 "paths count from the directory of this file",
             );
+            return None;
         }
-        Ok(None) => return,
+        Ok(None) => return None,
         Err(reason) => {
             let message = format!("the file {}: {reason}", quote(path));
-            return adoption.error(span, message, "make it readable");
+            adoption.error(span, message, "make it readable");
+            return None;
         }
     };
     let outside = |name: &str| adoption.variables.get(name);
@@ -219,15 +259,20 @@ fn read_file(item: &Yaml, environment: &mut Environment, adoption: &mut Adoption
     };
     match read {
         Ok(variables) => {
+            let is_the_same = is_read_as(&bytes, &variables);
             for (name, value) in variables {
                 let value = Yaml::string(span, escape_dollars(&value));
                 environment.set(key(span, &name), value);
             }
-            let text = format!("the variables of the file {} stand here", quote(path));
-            adoption.decide(span, text);
+            Some(EnvFile {
+                span,
+                path: place,
+                is_the_same,
+            })
         }
         Err((message, hint)) => {
             adoption.error(span, message, hint.unwrap_or_default());
+            None
         }
     }
 }

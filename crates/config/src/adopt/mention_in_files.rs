@@ -89,11 +89,12 @@ pub(crate) fn warn_of_names_in_files(
         let mut missing: BTreeMap<usize, (Span, String)> = BTreeMap::new();
         for file in files(application, adoption) {
             for line in lines(&file.text) {
-                let named = words(line, &names).into_iter();
-                let named = named.filter(|word| {
-                    word.target != source && (word.is_address || is_behind_key(line, word))
+                let found = words(line, &names).into_iter();
+                let found = found.filter(|word| {
+                    // An address was reported already, if nothing is known of its port.
+                    word.target != source && !word.is_address && is_behind_key(line, word)
                 });
-                for word in named {
+                for word in found {
                     let place = (file.span, file.path.clone());
                     missing.entry(word.target).or_insert(place);
                 }
@@ -136,19 +137,26 @@ fn reaches(application: &Application, target: &str) -> bool {
 
 /// A text that the container sees.
 struct TextFile {
-    /// The path on the operator's machine.
+    /// The path on the operator's machine; in the container, if the Compose file has the text.
     path: String,
     text: String,
     /// The place that gives it to the service.
     span: Span,
 }
 
-/// Reads the files of an application as far as they are text.
+/// Reads the files of an application as far as they are text, and not too large to look at.
 fn files(application: &Application, adoption: &Adoption<'_>) -> Vec<TextFile> {
     let files = application.get("files").and_then(Yaml::items);
     let files = files.into_iter().flatten();
     files
         .filter_map(|file| {
+            if let Some(text) = file.text_of("content") {
+                return Some(TextFile {
+                    text: unescaped(text),
+                    path: file.text_of("target")?.to_owned(),
+                    span: file.span,
+                });
+            }
             let path = unescaped(file.text_of("source")?);
             let read = adoption.surroundings.read(adoption.beside, &path);
             let bytes = read.ok().flatten()?;

@@ -122,12 +122,13 @@ fn content(
             adoption.error(span, message, hint);
             return None;
         };
-        let text = format!(
-            "the content of {} comes from {}",
-            quote(name),
-            quote(variable)
-        );
-        adoption.decide(span, text);
+        if adoption.surroundings.variable(variable).is_some() {
+            adoption.counterparts.add_variable(span, variable);
+        } else {
+            let (name, variable) = (quote(name), quote(variable));
+            let text = format!("the content of {name} is the value of {variable} in `.env`");
+            adoption.write_out(span, text);
+        }
         let value = Yaml::string(span, escape_dollars(&value));
         return Some((key(span, "content"), value));
     }
