@@ -219,7 +219,7 @@ fn what_ran_last_is_forgotten_by_one_deploy_without_it() {
     }
 }
 
-/// A start that failed, or a volume without a container, has nothing to compare with.
+/// Its volume was created, and its start was not begun.
 #[test]
 fn an_application_that_never_ran_may_have_any_layout() {
     let wanted = one(divided(&[("/d", "data")]));
@@ -306,7 +306,7 @@ fn web_without_route() -> Application {
     }
 }
 
-/// It is another application's, whatever the file says of it.
+/// The first deploy of a conversion leaves it out, and its file may say the new layout already.
 #[test]
 fn what_is_not_placed_may_be_changed() {
     let before = one(seen_at("/srv"));
