@@ -230,6 +230,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let shop = directory.path().join("shop");
         fs::create_dir(&shop).unwrap();
+        fs::create_dir(directory.path().join("out")).unwrap();
         fs::write(shop.join("Caddyfile"), "example.com {}").unwrap();
         fs::write(shop.join("web.env"), "A=b\n").unwrap();
         let compose = shop.join("compose.yaml");
