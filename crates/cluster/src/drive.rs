@@ -167,13 +167,14 @@ impl Driver<'_> {
             }
             Event::Done { step, done } => {
                 schedule.end(step, Status::Done(done.yielded));
-                for note in done.notes {
-                    let node = node.clone();
-                    let note = NodeNote { node, note };
-                    // A node that looks at an image may note what the plan does already.
-                    if !plan.notes.contains(&note) {
-                        self.printer.note(&note);
-                    }
+                let from = |note| NodeNote {
+                    node: node.clone(),
+                    note,
+                };
+                // A node that looks at an image may note what the plan does already.
+                let notes = done.notes.into_iter().map(from);
+                for one in notes.filter(|one| !plan.notes.contains(one)) {
+                    self.printer.note(&one);
                 }
                 self.printer.step_ends(step);
                 None

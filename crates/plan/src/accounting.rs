@@ -76,19 +76,12 @@ pub fn account(
         }
         match enclosing(&mounts, &path) {
             Some((_, inner)) if inner.is_empty() => {}
-            Some((outer, inner)) => {
-                let read_only = outer.read_only;
-                match below(&outer.source, &inner) {
-                    Some(source) => mounts.push(ContainerMount {
-                        target: path,
-                        source,
-                        read_only,
-                    }),
-                    None => {
-                        unaccounted.insert(text.clone());
-                    }
+            Some((outer, inner)) => match inside(outer, &path, &inner) {
+                Some(mount) => mounts.push(mount),
+                None => {
+                    unaccounted.insert(text.clone());
                 }
-            }
+            },
             None if specification.volume_owner().is_some() => {
                 unaccounted.insert(text.clone());
             }
@@ -190,6 +183,15 @@ fn enclosing<'m>(
         .filter_map(|mount| Some((mount, mount.target.relative(path)?)))
         .min_by_key(|(_, inner)| inner.len())
         .map(|(mount, inner)| (mount, inner.join("/")))
+}
+
+/// Makes a path inside of a mount point one of its own, which shows the same.
+fn inside(outer: &ContainerMount, path: &MountPath, inner: &str) -> Option<ContainerMount> {
+    Some(ContainerMount {
+        target: path.clone(),
+        source: below(&outer.source, inner)?,
+        read_only: outer.read_only,
+    })
 }
 
 /// Returns the directory `inner` of what a mount point shows, unless it is Flocker's own.

@@ -83,10 +83,7 @@ pub(crate) fn link_services(
                 report_without_port(mention, (&service.name.value, names[target]), adoption);
             }
         }
-        if spoken[source]
-            .iter()
-            .any(|mention| mention.target == source)
-        {
+        if spoken[source].iter().any(|one| one.target == source) {
             reached.add_own_name();
         }
         reached.give_to(&mut applications[source]);
