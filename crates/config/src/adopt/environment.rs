@@ -184,9 +184,9 @@ fn read_file(item: &Yaml, environment: &mut Environment, adoption: &mut Adoption
     };
     let outside = |name: &str| adoption.variables.get(name);
     let read = if item.text_of("format") == Some("raw") {
-        text_of(path, &bytes).map(read_raw)
+        text_of(&bytes).map(read_raw)
     } else {
-        read_variables((path, &bytes), &outside)
+        read_variables(&bytes, &outside)
     };
     match read {
         Ok(variables) => {
@@ -197,8 +197,9 @@ fn read_file(item: &Yaml, environment: &mut Environment, adoption: &mut Adoption
             let text = format!("the variables of the file {} stand here", quote(path));
             adoption.decide(span, text);
         }
-        Err((message, hint)) => {
-            adoption.error(span, message, hint.unwrap_or_default());
+        Err(wrong) => {
+            let message = wrong.describe(path);
+            adoption.error(span, message, wrong.hint.unwrap_or_default());
         }
     }
 }
