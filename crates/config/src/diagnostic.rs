@@ -26,11 +26,12 @@ pub struct Place {
     pub line: usize,
     /// Where the offending text starts, in characters from 1.
     pub column: usize,
-    /// The line; of a long one the part around the offending text, between `...`.
+    /// The line; of a long one the part around the offending text, between `...`. Empty for a file whose
+    /// lines are not shown.
     pub text: String,
     /// How many characters of `text` are before the offending ones.
     pub start: usize,
-    /// How many characters of `text` are the offending ones.
+    /// How many characters of `text` are the offending ones; 0 for a file whose lines are not shown.
     pub length: usize,
     /// What is to be seen here, if the message does not say it.
     pub note: Option<String>,

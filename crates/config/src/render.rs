@@ -42,6 +42,9 @@ fn render_place(
     let Place { line, column, .. } = place;
     let file = visible(&place.file);
     write!(out, "\n{:gutter$}{arrow} {file}:{line}:{column}", "")?;
+    if place.length == 0 {
+        return Ok(());
+    }
     write!(out, "\n{:gutter$} |", "")?;
     let text: String = visible(&place.text);
     let width = |from: usize, count: usize| -> usize {

@@ -1,6 +1,6 @@
 //! Collects mistakes while the files are checked.
 
-use crate::diagnostic::{Diagnostic, Diagnostics, Severity};
+use crate::diagnostic::{Diagnostic, Diagnostics, Place, Severity};
 use crate::outside::Outside;
 use crate::replaced::Replacements;
 use crate::source::{File, Span, Text};
@@ -11,6 +11,8 @@ pub(crate) struct Finding {
     message: String,
     file: File,
     span: Option<Span>,
+    /// The place, if it is in neither of the two files.
+    elsewhere: Option<Box<Place>>,
     related: Vec<(Span, String)>,
     hint: Option<String>,
 }
@@ -22,6 +24,7 @@ impl Finding {
             message: message.into(),
             file: span.file,
             span: Some(span),
+            elsewhere: None,
             related: Vec::new(),
             hint: None,
         }
@@ -33,9 +36,26 @@ impl Finding {
             message: message.into(),
             file,
             span: None,
+            elsewhere: None,
             related: Vec::new(),
             hint: None,
         }
+    }
+
+    /// Says what is wrong with a file beside the application configuration.
+    pub(crate) fn elsewhere(place: Place, message: impl Into<String>) -> Self {
+        Self {
+            elsewhere: Some(Box::new(place)),
+            ..Self::whole_file(File::Application, message)
+        }
+    }
+
+    /// Tells whether one of its places overlaps a stretch of a file.
+    fn touches(&self, span: Span) -> bool {
+        let related = self.related.iter().map(|(span, _)| *span);
+        self.span.into_iter().chain(related).any(|other| {
+            other.file == span.file && other.start < span.end && span.start < other.end
+        })
     }
 
     /// Adds what to do about it.
@@ -66,6 +86,8 @@ pub(crate) struct Report {
     pub(crate) outside: Outside,
     /// The values in the application configuration that no message shows.
     pub(crate) replacements: Replacements,
+    /// Texts that could not be replaced, and were reported.
+    unknown: Vec<Span>,
 }
 
 impl Report {
@@ -88,13 +110,24 @@ impl Report {
 
     /// Adds what is allowed and probably not meant.
     pub(crate) fn warning(&mut self, describe: impl FnOnce() -> Finding) {
-        self.add(Severity::Warning, describe);
+        if self.unknown.is_empty() {
+            self.add(Severity::Warning, describe);
+        }
+    }
+
+    /// Notes a text whose variables have no values, after that was reported as an error. From then on,
+    /// findings about it, and all warnings, are left out: they would be about a value that nobody wrote.
+    pub(crate) fn unknown(&mut self, span: Span) {
+        self.unknown.push(span);
     }
 
     /// Keeps a finding, unless there are too many already: then it is only counted.
     fn add(&mut self, severity: Severity, describe: impl FnOnce() -> Finding) {
         if self.findings.len() < Diagnostics::LIMIT {
             let mut finding = describe();
+            if self.unknown.iter().any(|span| finding.touches(*span)) {
+                return;
+            }
             if let Some(span) = finding.span {
                 self.replacements.hide(span, &mut finding.message);
                 if let Some(hint) = &mut finding.hint {
@@ -143,8 +176,14 @@ impl Report {
             .map(|(severity, finding)| Diagnostic {
                 severity,
                 message: finding.message,
-                file: text(finding.file).name.clone(),
-                place: finding.span.map(|span| place(span, None)),
+                file: match &finding.elsewhere {
+                    Some(place) => place.file.clone(),
+                    None => text(finding.file).name.clone(),
+                },
+                place: finding
+                    .elsewhere
+                    .map(|place| *place)
+                    .or_else(|| finding.span.map(|span| place(span, None))),
                 related: finding
                     .related
                     .into_iter()

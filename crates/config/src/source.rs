@@ -51,6 +51,21 @@ pub(crate) struct Text {
     pub(crate) content: String,
 }
 
+impl Place {
+    /// Makes a place in a file whose lines are not shown, because they may be passwords.
+    pub(crate) const fn hidden(file: String, (line, column): (usize, usize)) -> Self {
+        Self {
+            file,
+            line,
+            column,
+            text: String::new(),
+            start: 0,
+            length: 0,
+            note: None,
+        }
+    }
+}
+
 impl Text {
     /// Finds the line of `span` and what to underline in it: the part on the span's first line,
     /// one character at least.

@@ -173,6 +173,57 @@ services:
 }
 
 #[test]
+fn an_unset_variable_hides_no_other_mistake() {
+    let wrong = refused(
+        "
+include: [other.yaml]
+services:
+  web:
+    image: example/web:${NO_TAG}
+    mem_limit: ${NO_LIMIT}
+    ports: [\"${NO_PORT}:80\"]
+    extends: {service: base}
+    restart: sometimes
+",
+    );
+    let found: Vec<(usize, &str)> = wrong
+        .list
+        .iter()
+        .map(|one| (one.place.as_ref().unwrap().line, one.message.as_str()))
+        .collect();
+    assert_eq!(
+        found.iter().map(|(line, _)| *line).collect::<Vec<_>>(),
+        [2, 5, 6, 7, 8, 9],
+        "{found:#?}"
+    );
+}
+
+#[test]
+fn a_mistake_in_the_env_file_is_named_once_with_its_place() {
+    let machine = Machine {
+        files: BTreeMap::from([(".env", "A=1\nPW=x $NONE\nBASE_URL=b\n")]),
+        ..Machine::default()
+    };
+    let compose = "
+services:
+  web:
+    image: example/web
+    mem_limit: ${LIMIT}
+    environment: {URL: \"${BASE_URL}\", BASE_URL: }
+";
+    let refused = parse_on(
+        source("c3/compose.yml", compose),
+        source("deployment.yml", &placed("web")),
+        &machine,
+    );
+    insta::assert_snapshot!(refused.unwrap_err(), @r"
+    error: the variable `NONE` is not set
+     --> c3/.env:2:6
+    hint: set it above, or write `${NONE:-}` for nothing; put a value with a dollar in it between single quotes
+    ");
+}
+
+#[test]
 fn every_volume_of_a_compose_file_is_data_or_explained() {
     let text = "
 services:

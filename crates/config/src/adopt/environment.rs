@@ -231,10 +231,8 @@ fn read_file(
     };
     let place = adoption.expanded(path);
     let is_required = item.text_of("required") != Some("false");
-    let bytes = match adoption
-        .surroundings
-        .read(adoption.beside, &unescaped(&place))
-    {
+    let (machine, beside) = (adoption.surroundings, adoption.beside);
+    let bytes = match machine.read(beside, &unescaped(&place)) {
         Ok(Some(bytes)) => bytes,
         Ok(None) if is_required => {
             adoption.error(
@@ -253,9 +251,9 @@ fn read_file(
     };
     let outside = |name: &str| adoption.variables.get(name);
     let read = if item.text_of("format") == Some("raw") {
-        text_of(path, &bytes).map(read_raw)
+        text_of(&bytes).map(read_raw)
     } else {
-        read_variables((path, &bytes), &outside)
+        read_variables(&bytes, &outside)
     };
     match read {
         Ok(variables) => {
@@ -270,8 +268,9 @@ fn read_file(
                 is_the_same,
             })
         }
-        Err((message, hint)) => {
-            adoption.error(span, message, hint.unwrap_or_default());
+        Err(wrong) => {
+            let message = wrong.describe(path);
+            adoption.error(span, message, wrong.hint.unwrap_or_default());
             None
         }
     }

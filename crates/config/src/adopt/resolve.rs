@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::adopt::template::{Fault, Problem, escape_dollars, substitute};
-use crate::adopt::variables::Variables;
+use crate::adopt::variables::{PLACEHOLDER, Variables};
 use crate::adopt::yaml::{Yaml, of_tree};
 use crate::keys::MERGE_KEY;
 use crate::phrase::quote;
@@ -15,8 +15,9 @@ use crate::tree::{Content, NodeIndex, Scalar, ScalarKind, Tree};
 /// A variable that was replaced, and where.
 pub(crate) type Replaced = (Span, String);
 
-/// Resolves a whole file; `None` if a part of it was refused. The dollars of the result are doubled,
-/// as in a file of our own.
+/// Resolves a whole file; `None` if a merge key was refused. The dollars of the result are doubled, as in
+/// a file of our own. A placeholder stands for the value of a variable that has none, once that is
+/// reported, so that the rest of the file can be checked.
 pub(crate) fn resolve(
     mut tree: Tree,
     variables: &Variables<'_>,
@@ -50,7 +51,7 @@ impl Resolver<'_, '_> {
         let span = tree.nodes[index].span;
         let resolved = match &tree.nodes[index].content {
             Content::Scalar(scalar) if scalar.text.contains('$') => {
-                self.scalar(scalar, span, &tree.source)
+                Some(self.scalar(scalar, span, &tree.source))
             }
             Content::Mapping(entries) if entries.iter().any(|(key, _)| key.value == MERGE_KEY) => {
                 Some(self.merge(tree, entries))
@@ -62,26 +63,50 @@ impl Resolver<'_, '_> {
         }
     }
 
-    fn scalar(&mut self, scalar: &Scalar, span: Span, source: &str) -> Option<Content> {
+    fn scalar(&mut self, scalar: &Scalar, span: Span, source: &str) -> Content {
         let lookup = |name: &str| self.variables.get(name);
         match substitute(&scalar.text, &lookup) {
             Ok(found) => {
                 self.note(scalar, span, &found.used);
+                if found
+                    .used
+                    .iter()
+                    .any(|it| self.variables.is_placeholder(it))
+                {
+                    self.report.unknown(span);
+                }
                 let used = found.used.into_iter().map(|name| (span, name));
                 self.replaced.extend(used);
-                Some(Content::Scalar(Scalar {
+                Content::Scalar(Scalar {
                     text: escape_dollars(&found.text),
                     kind: ScalarKind::String,
-                }))
+                })
             }
             Err(faults) => {
-                self.is_sound = false;
                 for fault in faults {
                     self.report
                         .error(|| describe(&fault, &scalar.text, span, source));
                 }
-                None
+                self.report.unknown(span);
+                let text = self.with_placeholders(scalar, span);
+                let kind = ScalarKind::String;
+                Content::Scalar(Scalar { text, kind })
             }
+        }
+    }
+
+    /// Replaces the variables of a text of which some have no value.
+    fn with_placeholders(&mut self, scalar: &Scalar, span: Span) -> String {
+        let lookup = |name: &str| {
+            let value = self.variables.get(name);
+            Some(value.unwrap_or_else(|| PLACEHOLDER.to_owned()))
+        };
+        match substitute(&scalar.text, &lookup) {
+            Ok(found) => {
+                self.note(scalar, span, &found.used);
+                escape_dollars(&found.text)
+            }
+            Err(_) => PLACEHOLDER.to_owned(),
         }
     }
 

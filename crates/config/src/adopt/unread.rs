@@ -32,7 +32,11 @@ pub(crate) fn warn_of_unread_files(adoption: &mut Adoption<'_>) {
             adoption,
         );
     }
-    let named = adoption.variables.get("COMPOSE_FILE").unwrap_or_default();
+    let variables = adoption.variables;
+    let named = variables
+        .get("COMPOSE_FILE")
+        .filter(|_| !variables.is_placeholder("COMPOSE_FILE"))
+        .unwrap_or_default();
     let only = Path::new(&named).file_name().and_then(|it| it.to_str());
     let is_this = only == Some(name) && !named.contains(':');
     if !named.is_empty() && !is_this {
