@@ -74,7 +74,7 @@ fn read_labels(keys: &Keys<'_>, key: &str, report: &mut Report) -> BTreeMap<Labe
     let Some(field) = keys.field(key) else {
         return BTreeMap::new();
     };
-    let hint = "write a mapping of names to texts, such as `{com.example.team: web}`";
+    let hint = "choose a name that does not begin with `flocker.`, such as `com.example.team`";
     let pairs = forms::pairs(&field, Purpose::Program, report);
     let named = pairs.into_iter().filter_map(|pair| {
         let name = pair.name(&field, hint, report)?;

@@ -10,6 +10,10 @@ pub(crate) fn nearest<'a>(
 ) -> Option<&'a str> {
     let word = word.to_lowercase();
     let length = word.chars().count();
+    // Any name of one letter is one letter away from any other.
+    if length < 2 {
+        return None;
+    }
     let tolerance = (length / 3).max(1);
     candidates
         .into_iter()
@@ -50,6 +54,7 @@ mod tests {
         assert_eq!(nearest("Trca", names), Some("trac"));
         assert_eq!(nearest("redis", names), None);
         assert_eq!(nearest("", names), None);
+        assert_eq!(nearest("c", ["a", "b"]), None);
     }
 
     #[test]

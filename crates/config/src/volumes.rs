@@ -59,7 +59,7 @@ pub(crate) fn read_data(application: Value<'_>, owner: &str, report: &mut Report
         .as_ref()
         .and_then(|field| read_volume(field, owner, !has_parts, report));
     if let Some(mountpoint) = draft.as_ref().and_then(|draft| draft.mountpoint.as_ref()) {
-        paths.take(mountpoint, owner, report);
+        paths.take_directory(mountpoint, owner, report);
         if let Some(parts) = parts.as_ref().filter(|_| has_parts) {
             report.error(|| both_keys(parts, mountpoint.span, owner));
         }
@@ -158,6 +158,26 @@ fn both_keys(volumes: &Field<'_>, mountpoint: Span, owner: &str) -> Finding {
 pub(crate) struct Paths(BTreeMap<MountPath, Span>);
 
 impl Paths {
+    /// Takes a path for a directory that Flocker keeps, and tells whether one can be there.
+    fn take_directory(
+        &mut self,
+        path: &Located<MountPath>,
+        owner: &str,
+        report: &mut Report,
+    ) -> bool {
+        let place = path.value.cleaned();
+        let first = place.components().next().unwrap_or_default();
+        if !matches!(first, "proc" | "sys") && place.as_str() != "/dev" {
+            return self.take(path, owner, report);
+        }
+        report.error(|| {
+            let message = format!("{owner} cannot keep files at {}", quote(place.as_str()));
+            let hint = "the kernel is at `/proc`, `/sys` and `/dev`; choose another path";
+            Finding::at(path.span, message).hint(hint)
+        });
+        false
+    }
+
     /// Takes a path, and tells whether it was free.
     pub(crate) fn take(
         &mut self,
@@ -216,7 +236,7 @@ fn read_scratch(
     for item in list_of_paths(field, "a list of paths", report) {
         let item = Field::item(format!("a scratch path of {owner}"), item);
         if let Some(path) = read_path(&item, report)
-            && paths.take(&path, owner, report)
+            && paths.take_directory(&path, owner, report)
         {
             scratch.insert(path.value.cleaned());
         }
@@ -296,7 +316,7 @@ impl Items {
         let Some((path, name)) = read_directory(item, report) else {
             return;
         };
-        if !paths.take(&path, owner, report) {
+        if !paths.take_directory(&path, owner, report) {
             return;
         }
         if let Some(first) = self.names.get(&name) {

@@ -315,3 +315,15 @@ fn options_without_effect_are_warned_about() {
     let parsed = read("web: {image: x, mem_swappiness: 10, oom_kill_disable: true}").unwrap();
     insta::assert_snapshot!(parsed.warnings);
 }
+
+#[test]
+fn data_is_not_kept_where_the_kernel_is() {
+    insta::assert_snapshot!(refused(&[
+        "volume: /proc",
+        "volumes: [\"data:/sys/kernel\"]",
+        "scratch: [/dev]",
+    ]));
+    // Memory that programs share, and what monitoring looks at.
+    read("a: {image: x, volumes: [\"data:/dev/shm\", \"/sys:/sys:ro\"]}")
+        .unwrap_or_else(|errors| panic!("{errors}"));
+}

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::adopt::adoption::{Adoption, unescaped};
+use crate::adopt::paths::where_paths_begin;
 use crate::adopt::project::Service;
 use crate::adopt::resolve::unset;
 use crate::adopt::service::Application;
@@ -238,7 +239,7 @@ fn read_file(
             adoption.error(
                 span,
                 format!("there is no file {}", quote(path)),
-                "paths count from the directory of this file",
+                where_paths_begin(&place),
             );
             return None;
         }

@@ -92,13 +92,22 @@ fn beside(
             adoption.error(
                 span,
                 format!("the path {} of {owner} does not exist", quote(path)),
-                "paths count from the directory of this file",
+                where_paths_begin(path),
             );
             None
         }
         PathKind::Directory | PathKind::Missing => {
             Some(Origin::Data(Data::Directory(path.to_owned())))
         }
+    }
+}
+
+/// Says where to look for a path that does not exist.
+pub(crate) fn where_paths_begin(path: &str) -> &'static str {
+    if path.starts_with('/') {
+        "the path is one of the machine that you deploy from"
+    } else {
+        "paths count from the directory of this file"
     }
 }
 

@@ -146,7 +146,7 @@ pub(super) fn read_sysctls(
             network.extend(name.map(|name| (name, pair.value)));
         } else {
             let hint = "a container has parameters of its own below `net.`, `kernel.msg*`, \
-                        `kernel.sem`, `kernel.shm*` and `fs.mqueue.`; set others on the nodes, in \
+                        `kernel.sem`, `kernel.shm*`, `kernel.domainname` and `fs.mqueue.`; set others on the nodes, in \
                         /etc/sysctl.d";
             let name = pair.name(&field, hint, report);
             own.extend(name.map(|name| (name, pair.value)));
