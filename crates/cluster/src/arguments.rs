@@ -196,7 +196,7 @@ pub(crate) struct Deploy {
     /// The file that says where to run it: the applications of each node.
     pub(crate) deployment_config: PathBuf,
     /// Streams images from this archive, made by `docker save`, to nodes that lack them. May be
-    /// given several times. Without this option, Flocker streams images of this machine's own Docker
+    /// given several times. Images of this machine's own Docker need no option: Flocker streams those
     /// that neither a node nor a registry has.
     #[arg(long = "image-archive", value_name = "FILE")]
     pub(crate) image_archives: Vec<PathBuf>,

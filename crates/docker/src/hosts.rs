@@ -1,6 +1,6 @@
 //! `/etc/hosts` of an application's containers: `localhost` is IPv4 alone.
 //!
-//! Links are ports of 127.0.0.1. Docker's file gives `localhost` the address `::1` as well, and
+//! Links are ports of 127.0.0.1, unless they have another address. Docker's file gives `localhost` the address `::1` as well, and
 //! programs that try only the first address that they get, as Node.js 17 to 19 do, may then find
 //! no link. The file is the namespace container's: Docker mounts it into every container that joins.
 //!

@@ -21,6 +21,11 @@ pub enum InvalidLoopback {
     /// It is the first or the last one of the network, which no program can connect to.
     #[error("is the first or the last address of 127.0.0.0/8")]
     Bound,
+    /// Docker's name server listens there in every container of Flocker's network.
+    ///
+    /// **Source**: Docker's manual, “Networking overview”, DNS services.
+    #[error("is the address of Docker's name server")]
+    NameServer,
 }
 
 impl LoopbackAddress {
@@ -59,6 +64,7 @@ impl TryFrom<Ipv4Addr> for LoopbackAddress {
     fn try_from(address: Ipv4Addr) -> Result<Self, InvalidLoopback> {
         match address.octets() {
             [127, 0, 0, 0] | [127, 255, 255, 255] => Err(InvalidLoopback::Bound),
+            [127, 0, 0, 11] => Err(InvalidLoopback::NameServer),
             [127, ..] => Ok(Self(address)),
             _ => Err(InvalidLoopback::Outside),
         }
@@ -139,7 +145,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_ends_of_the_loopback_network_are_no_addresses() {
+    fn addresses_that_no_link_can_have_are_refused() {
         let read = |address: [u8; 4]| LoopbackAddress::try_from(Ipv4Addr::from(address));
         for address in [[127, 0, 0, 1], [127, 1, 0, 0], [127, 255, 255, 254]] {
             assert_eq!(read(address).unwrap().get().octets(), address);
@@ -147,6 +153,7 @@ mod tests {
         for address in [[127, 0, 0, 0], [127, 255, 255, 255]] {
             assert_eq!(read(address), Err(InvalidLoopback::Bound));
         }
+        assert_eq!(read([127, 0, 0, 11]), Err(InvalidLoopback::NameServer));
         for address in [[126, 0, 0, 1], [128, 0, 0, 1], [0, 0, 0, 0]] {
             assert_eq!(read(address), Err(InvalidLoopback::Outside));
         }

@@ -11,7 +11,7 @@ use crate::{ApplicationName, ContainerLinks, ContainerSpecification, Epoch, Node
 pub struct RememberedApplication {
     /// What its container is made from.
     pub specification: ContainerSpecification,
-    /// What `localhost` reaches inside it.
+    /// The ports at loopback addresses that lead to other applications.
     pub links: ContainerLinks,
     /// The turn in which the node owned the volume that it sees, if any. In a later turn it was not
     /// started here yet, and what is remembered may be long out of date.

@@ -50,8 +50,7 @@ pub enum ObserveLinksError {
 /// `gateway`, and does nothing when they do so already.
 ///
 /// A link at 127.0.0.1 hides what the container serves at that port; one at another address hides
-/// nothing at 127.0.0.1. Connections to a linked port of `::1` are refused, so that clients try 127.0.0.1 next. The
-/// container's MTU becomes that of the node's default route, if it is higher.
+/// nothing at 127.0.0.1. The container's MTU becomes that of the node's default route, if it is higher.
 ///
 /// # Errors
 /// When the container has stopped, or the kernel refuses.

@@ -69,7 +69,8 @@ pub fn account(
             if depth > 0 {
                 memory.insert(path.clone(), options.clone());
             }
-            if specification.volume_owner().is_some() {
+            // The application's own word is about the path of the `tmpfs`, and not about those below.
+            if specification.volume_owner().is_some() || depth > 0 {
                 forgotten.insert(path);
             }
             continue;

@@ -131,6 +131,28 @@ impl Layout {
         left.collect()
     }
 
+    /// Lists the paths of the node that a container with this layout sees, and in whose place one with
+    /// another layout would begin with an empty directory. `volume_is_new` says that the volume does not
+    /// exist yet.
+    pub(crate) fn emptied_by(
+        &self,
+        wanted: &Self,
+        volume_is_new: bool,
+    ) -> BTreeMap<MountPath, HostPath> {
+        let mounts = self.0.iter().filter_map(|(path, shown)| {
+            let Shown::Host { path: source } = shown else {
+                return None;
+            };
+            let begins_empty = match wanted.at(path) {
+                Shown::Volume { .. } => volume_is_new,
+                Shown::Scratch { .. } | Shown::Memory => true,
+                Shown::Host { .. } | Shown::File | Shown::Nothing => false,
+            };
+            begins_empty.then(|| (path.clone(), source.clone()))
+        });
+        mounts.collect()
+    }
+
     /// Returns what a container sees at a path.
     fn at(&self, path: &MountPath) -> Shown {
         self.innermost(path, |_| true)

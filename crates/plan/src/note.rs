@@ -21,7 +21,7 @@ pub enum Note {
         /// The paths.
         paths: BTreeSet<String>,
     },
-    /// The image declares volumes that the application, which has a volume, keeps in memory.
+    /// The image declares volumes that the application keeps in memory.
     VolumeInMemory {
         /// The application.
         application: ApplicationName,

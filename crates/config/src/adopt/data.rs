@@ -249,7 +249,11 @@ fn files(mount: &Mount, path: &str, adoption: &mut Adoption<'_>) -> Vec<Yaml> {
         .files(adoption.beside, &unescaped(&path));
     if names.is_empty() {
         let message = format!("the directory {shown} has no files, and is left out");
-        let hint = "if something writes files there later, deploy again then";
+        let target = quote(&mount.target);
+        let hint = format!(
+            "Compose would show an empty directory at {target}; here the container sees what its image \
+             has there"
+        );
         adoption.warn(mount.span, message, hint);
     } else {
         let target = quote(&mount.target);

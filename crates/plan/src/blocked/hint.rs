@@ -159,6 +159,7 @@ impl BlockedKind {
             | Self::LayoutChanged { .. }
             | Self::DataHidden { .. }
             | Self::NotWithItsVolume { .. }
+            | Self::LeftOnNode { .. }
             | Self::OtherData { .. }
             | Self::AnonymousVolumes { .. } => self.hint_about_mounts(),
             Self::KeyNotLoaded { node, dataset } => load_key(node, dataset),

@@ -12,9 +12,9 @@ use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
 use flocker_model::{
-    ApplicationName, ByteCount, Epoch, FirewallObstacle, ImagePlatform, ImageReference,
-    LoginRefusal, NodeId, NodeName, Obstruction, PoolProblem, PoollessNode, RegistryAnswer,
-    RoutePort, SnapshotGuid, VolumeHolder,
+    ApplicationName, ByteCount, Epoch, FirewallObstacle, HostPath, ImagePlatform, ImageReference,
+    LoginRefusal, MountPath, NodeId, NodeName, Obstruction, PoolProblem, PoollessNode,
+    RegistryAnswer, RoutePort, SnapshotGuid, VolumeHolder,
 };
 use serde::{Deserialize, Serialize};
 
@@ -302,6 +302,13 @@ pub enum BlockedKind {
         node: NodeName,
         /// The application whose volume it is to see.
         owner: ApplicationName,
+    },
+    /// In the place of paths of a node, the application would begin with empty directories.
+    LeftOnNode {
+        /// The node.
+        node: NodeName,
+        /// Where the application sees them so far, and what they are on the node.
+        paths: BTreeMap<MountPath, HostPath>,
     },
     /// The application would run on other data than so far.
     OtherData {

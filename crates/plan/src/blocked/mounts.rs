@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use flocker_model::{ApplicationName, NodeName};
+use flocker_model::{ApplicationName, HostPath, MountPath, NodeName};
 
 use super::BlockedKind;
 use crate::accounting::listed;
@@ -23,6 +23,15 @@ impl BlockedKind {
                 .to_owned(),
             Self::NotWithItsVolume { node, owner } => {
                 format!("place `{owner}` on {node} as well, with a volume of its own")
+            }
+            Self::LeftOnNode { node, paths } => {
+                let sources: Vec<String> = paths.values().map(ToString::to_string).collect();
+                format!(
+                    "to keep the data, deploy once without the application, bring {} in with \
+                     `flocker-cluster volume import` on {node}, and deploy again; to begin with \
+                     nothing, deploy once without the application, and then with it",
+                    sources.join(", ")
+                )
             }
             Self::OtherData { .. } => {
                 "say in the configuration that it sees the volume as before; if other data is meant, \
@@ -57,8 +66,13 @@ impl BlockedKind {
             ),
             Self::LayoutChanged { node } => write!(
                 f,
-                "its volume on {node} has a directory for each mount point so far; with `volume`, \
-                 the application would find those directories instead of its data"
+                "its volume on {node} is divided into directories, one for each mount point so far, and \
+                 `volume` shows a volume as a whole"
+            ),
+            Self::LeftOnNode { node, paths } => write!(
+                f,
+                "so far it saw {}; with this configuration it would begin with an empty directory there",
+                sources(node, paths)
             ),
             Self::DataHidden {
                 node,
@@ -87,6 +101,15 @@ impl BlockedKind {
             _ => Ok(()),
         }
     }
+}
+
+/// Lists paths of a node, and where an application saw them.
+fn sources(node: &NodeName, paths: &BTreeMap<MountPath, HostPath>) -> String {
+    let paths = paths.iter();
+    let seen: Vec<String> = paths
+        .map(|(path, source)| format!("{source} of {node} at {path}"))
+        .collect();
+    seen.join(", ")
 }
 
 /// Says how the data of anonymous volumes comes to where it is kept.

@@ -97,6 +97,7 @@ impl fmt::Display for BlockedKind {
             | Self::AnonymousVolumes { .. }
             | Self::UsersRemapped { .. }
             | Self::NotWithItsVolume { .. }
+            | Self::LeftOnNode { .. }
             | Self::OtherData { .. }
             | Self::LayoutChanged { .. }
             | Self::DataHidden { .. } => self.fmt_about_mounts(f),

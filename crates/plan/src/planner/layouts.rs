@@ -32,7 +32,32 @@ impl<'a> Planner<'a> {
             {
                 self.block_application(name, kind);
             }
+            if let Some(kind) = self.left_behind(place, &wanted) {
+                self.block_application(name, kind);
+            }
         }
+    }
+
+    /// Finds paths of a node that the application saw so far, and in whose place it would begin with an
+    /// empty directory. A volume that exists has been filled, as `volume import` does.
+    fn left_behind(
+        &self,
+        place: &NodeName,
+        wanted: &ContainerSpecification,
+    ) -> Option<BlockedKind> {
+        let owner = wanted.volume_owner();
+        let is_new =
+            owner.is_some_and(|owner| matches!(locate(owner, self.observed), Whereabouts::Nowhere));
+        let wanted_layout = self.layout(place, wanted);
+        self.covered().into_iter().find_map(|(node, state)| {
+            let remembered = state.remembered.applications.get(&wanted.application)?;
+            let before = self.layout(node, &remembered.specification);
+            let paths = before.emptied_by(&wanted_layout, is_new);
+            (!remembered.retired && !paths.is_empty()).then(|| BlockedKind::LeftOnNode {
+                node: node.clone(),
+                paths,
+            })
+        })
     }
 
     /// Compares what an application sees of a volume with what it saw.

@@ -99,6 +99,26 @@ fn a_path_of_the_node_does_not_cover_data() {
 }
 
 #[test]
+fn no_empty_volume_takes_the_place_of_a_path_of_the_node() {
+    let before = with_host(stateless(database()), "/data");
+    assert_snapshot!(change(&before, &seen_at("/data")));
+    assert!(!is_free(
+        &before,
+        &with_scratch(stateless(database()), "/data")
+    ));
+    // A volume elsewhere, and no mount at all, put nothing empty there.
+    assert!(is_free(&before, &with_host(seen_at("/srv"), "/data")));
+    assert!(is_free(&before, &stateless(database())));
+    // The way out.
+    let mut cluster = Cluster::running(2, &one(before));
+    cluster.deploy(&deployment(
+        &[("db", seen_at("/data"))],
+        &[("1", &[]), ("2", &[])],
+    ));
+    assert!(cluster.plan(&one(seen_at("/data"))).blocked.is_empty());
+}
+
+#[test]
 fn memory_and_files_do_not_cover_data() {
     let before = seen_at("/srv");
     let mut wanted = seen_at("/data");
