@@ -218,13 +218,11 @@ fn what_next(decision: &Decision<'_>, (kind, observed): (&OutcomeKind, &Observed
     let is_left = nodes.any(|(_, state)| state.volumes.contains_key(*application));
     match kind {
         OutcomeKind::SetAside { dataset } if !is_left => format!(
-            "nothing in it was changed; it is kept on {node} until somebody destroys {dataset}. No \
-             node that was seen has another copy: import the data again, or the next deploy makes an \
-             empty volume"
+            "its data is unchanged, in {dataset} on {node}, until you destroy that dataset. No node that \
+             was seen has another copy: import the data again, or the next deploy makes an empty volume"
         ),
         OutcomeKind::SetAside { dataset } => format!(
-            "nothing in it was changed; it is kept on {node} until somebody destroys {dataset}. \
-             Deploy again"
+            "its data is unchanged, in {dataset} on {node}, until you destroy that dataset. Deploy again"
         ),
         OutcomeKind::Imported { .. } => format!(
             "deploy with {node} among the nodes of the deployment: the volume moves to wherever \
@@ -266,7 +264,7 @@ mod tests {
                 NodeObservation::Unreachable { reason }
             }
         };
-        let mut gathered = Gathered::nobody(Caller::default());
+        let mut gathered = Gathered::empty(Caller::default());
         gathered.observed.nodes = failures
             .iter()
             .map(|(name, answered)| (node(name), look(*answered)))

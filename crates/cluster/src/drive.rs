@@ -155,8 +155,7 @@ impl Driver<'_> {
                 if !schedule.is_running_on(step, node) =>
             {
                 let message = format!(
-                    "{node}: it reports on step {step}, at which it is not; what it says is not \
-                     believed"
+                    "{node}: it reported on step {step}, which it was not given; the report is ignored"
                 );
                 let failure = Failure::new(Exit::StepFailed, message);
                 Some(failure.hint(format!("find out what answers as flocker-node on {node}")))

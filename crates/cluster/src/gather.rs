@@ -51,7 +51,7 @@ pub(crate) async fn gather(
     caller: &Caller,
     busy: impl Fn(&NodeName, &LockHolder),
 ) -> Result<Gathered, Failure> {
-    let mut gathered = Gathered::nobody(caller.clone());
+    let mut gathered = Gathered::empty(caller.clone());
     let mut asking = Asking::new(caller, gathered.said.clone(), busy);
     let mut asked = BTreeSet::new();
     let mut next = nodes;
@@ -79,8 +79,8 @@ pub(crate) async fn gather(
 }
 
 impl Gathered {
-    /// Begins with nobody asked.
-    pub(crate) fn nobody(caller: Caller) -> Self {
+    /// Begins without the answer of any node.
+    pub(crate) fn empty(caller: Caller) -> Self {
         let (said, incoming) = mpsc::channel(WAITING_MESSAGES);
         Self {
             sessions: BTreeMap::new(),
@@ -261,7 +261,7 @@ mod tests {
 
     /// Nothing has been asked yet.
     fn nothing() -> Gathered {
-        Gathered::nobody(Caller::default())
+        Gathered::empty(Caller::default())
     }
 
     fn name(text: &str) -> NodeName {

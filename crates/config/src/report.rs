@@ -116,7 +116,7 @@ impl Report {
     }
 
     /// Notes a text whose variables have no values, after that was reported as an error. From then on,
-    /// findings about it, and all warnings, are left out: they would be about a value that nobody wrote.
+    /// the report leaves out findings about it, and all warnings: they would be about a placeholder.
     pub(crate) fn unknown(&mut self, span: Span) {
         self.unknown.push(span);
     }

@@ -2,62 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use flocker_config::{
-    Diagnostics, NoSurroundings, Parsed, PathKind, Source, Surroundings, convert, parse_beside,
-    wanted_beside,
-};
+use flocker_config::{Diagnostics, NoSurroundings, Parsed, Source, ValueSource, convert};
 
-/// An operator's machine in memory.
-#[derive(Default)]
-struct Machine {
-    variables: BTreeMap<&'static str, &'static str>,
-    files: BTreeMap<&'static str, &'static str>,
-    directories: Vec<&'static str>,
-}
+mod machine;
 
-impl Surroundings for Machine {
-    fn variable(&self, name: &str) -> Option<String> {
-        self.variables.get(name).map(|value| (*value).to_owned())
-    }
+use machine::{Machine, parse_on};
 
-    fn read(&self, _: &str, path: &str) -> Result<Option<Vec<u8>>, String> {
-        Ok(self.files.get(path).map(|text| text.as_bytes().to_vec()))
-    }
-
-    fn kind(&self, _: &str, path: &str) -> PathKind {
-        if self.files.contains_key(path) {
-            PathKind::File {
-                mode: 0o644,
-                uid: 1000,
-                gid: 1000,
-            }
-        } else if self.directories.contains(&path) {
-            PathKind::Directory
-        } else {
-            PathKind::Missing
-        }
-    }
-
-    fn files(&self, _: &str, path: &str) -> Vec<String> {
-        let below = |name: &&str| {
-            name.strip_prefix(path)?
-                .strip_prefix('/')
-                .map(str::to_owned)
-        };
-        self.files.keys().filter_map(below).collect()
-    }
-}
-
-/// Reads two files on a machine; values outside of them are whatever they should be.
-fn parse_on(
-    one: Source<'_>,
-    other: Source<'_>,
-    machine: &dyn Surroundings,
-) -> Result<Parsed, Diagnostics> {
-    let wanted = wanted_beside(one, other, machine)?;
-    let value = |source| (source, Ok(b"value".to_vec().into()));
-    let values = wanted.into_iter().map(value).collect();
-    parse_beside(one, other, machine, values)
+/// Each value that is outside of the files.
+fn value(_: &ValueSource) -> &'static str {
+    "value"
 }
 
 fn machine() -> Machine {
@@ -87,11 +40,9 @@ fn placed(names: &str) -> String {
 
 fn read(compose: &str, names: &str) -> Result<Parsed, Diagnostics> {
     let deployment = placed(names);
-    parse_on(
-        source("compose.yaml", compose),
-        source("deployment.yml", &deployment),
-        &machine(),
-    )
+    let compose = source("compose.yaml", compose);
+    let deployment = source("deployment.yml", &deployment);
+    parse_on((compose, deployment), &machine(), value)
 }
 
 fn refused(compose: &str) -> Diagnostics {
@@ -113,13 +64,16 @@ fn either_file_may_come_first() {
     let application = "services: {web: {image: x, restart: always}}";
     let deployment = "version: 1\nnodes: {1.1.1.1: [web]}";
     let (one, other) = (source("a", application), source("d", deployment));
-    let parsed = parse_on(one, other, &NoSurroundings).unwrap();
-    assert_eq!(parse_on(other, one, &NoSurroundings).unwrap(), parsed);
+    let parsed = parse_on((one, other), &NoSurroundings, value).unwrap();
+    assert_eq!(
+        parse_on((other, one), &NoSurroundings, value).unwrap(),
+        parsed
+    );
     for (pair, message) in [
         ([one, one], "the deployment configuration is missing"),
         ([other, other], "the application configuration is missing"),
     ] {
-        let diagnostics = parse_on(pair[0], pair[1], &NoSurroundings).unwrap_err();
+        let diagnostics = parse_on((pair[0], pair[1]), &NoSurroundings, value).unwrap_err();
         assert!(diagnostics.to_string().contains(message), "{diagnostics}");
     }
 }
@@ -211,10 +165,12 @@ services:
     mem_limit: ${LIMIT}
     environment: {URL: \"${BASE_URL}\", BASE_URL: }
 ";
+    let placed = placed("web");
+    let compose = source("c3/compose.yml", compose);
     let refused = parse_on(
-        source("c3/compose.yml", compose),
-        source("deployment.yml", &placed("web")),
+        (compose, source("deployment.yml", &placed)),
         &machine,
+        value,
     );
     insta::assert_snapshot!(refused.unwrap_err(), @r"
     error: the variable `NONE` is not set
@@ -404,11 +360,11 @@ services:
 volumes: {db: }
 ";
     let deployment = "version: 1\nnodes:\n  1.1.1.1: [web]\n  node-2: [db]\n";
-    let original = parse_on(
+    let both = (
         source("compose.yaml", compose),
         source("deployment.yml", deployment),
-        &NoSurroundings,
     );
+    let original = parse_on(both, &NoSurroundings, value);
     let original = original.unwrap_or_else(|diagnostics| panic!("{diagnostics}"));
     let files = [source("d", deployment), source("c", compose)];
     let converted = convert(&files, &NoSurroundings).unwrap();
@@ -416,11 +372,11 @@ volumes: {db: }
         converted.application.unwrap(),
         converted.deployment.unwrap(),
     );
-    let again = parse_on(
+    let both = (
         source("application.yml", &application),
         source("deployment.yml", &nodes),
-        &NoSurroundings,
     );
+    let again = parse_on(both, &NoSurroundings, value);
     let again = again.unwrap_or_else(|diagnostics| panic!("{application}\n{diagnostics}"));
     assert_eq!(again.deployment, original.deployment);
     insta::assert_snapshot!(format!("{application}---\n{nodes}"));

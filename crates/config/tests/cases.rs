@@ -294,6 +294,15 @@ d: {image: x, routes: [192.0.2.1:80:81]}
     read(right, &on_one_node(&["a", "b"])).unwrap();
 }
 
+/// Lists where the links of `web` are and lead to.
+fn links_of_web(parsed: &Parsed) -> Vec<String> {
+    let applications = parsed.deployment.applications.iter();
+    let web = applications.filter(|(name, _)| name.as_str() == "web");
+    web.flat_map(|(_, web)| &web.links)
+        .map(|link| format!("{} to {}", link.local(), link.inside()))
+        .collect()
+}
+
 #[test]
 fn a_link_has_an_address() {
     let application = "\
@@ -309,13 +318,8 @@ web:
 api: {image: x}
 ";
     let parsed = read(application, &on_one_node(&["web", "api"])).unwrap();
-    let links = &parsed.deployment.applications[&"web".parse().unwrap()].links;
-    let links = links.iter();
-    let links: Vec<_> = links
-        .map(|link| format!("{} to {}", link.local(), link.inside()))
-        .collect();
     assert_eq!(
-        links,
+        links_of_web(&parsed),
         [
             "127.1.0.5:80 to 80",
             "127.1.0.6:80 to 80",
@@ -338,13 +342,8 @@ web:
 dns: {image: x}
 ";
     let parsed = read(application, &on_one_node(&["web", "dns"])).unwrap();
-    let links = &parsed.deployment.applications[&"web".parse().unwrap()].links;
-    let links = links.iter();
-    let links: Vec<_> = links
-        .map(|link| format!("{} to {}", link.local(), link.inside()))
-        .collect();
     assert_eq!(
-        links,
+        links_of_web(&parsed),
         ["53 to 53", "53/udp to 53/udp", "5353/udp to 53/udp"]
     );
 }

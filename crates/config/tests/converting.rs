@@ -2,16 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use flocker_config::{
-    Parsed, PathKind, Source, Surroundings, convert, convert_into, parse_beside, wanted_beside,
-};
-use flocker_model::FileContents;
+use flocker_config::{Parsed, Source, convert, convert_into};
 
-/// An operator's machine in memory.
-struct Machine {
-    variables: BTreeMap<&'static str, &'static str>,
-    files: BTreeMap<&'static str, &'static str>,
-}
+mod machine;
+
+use machine::{Machine, parse_on};
 
 fn machine() -> Machine {
     Machine {
@@ -22,32 +17,7 @@ fn machine() -> Machine {
             ("b.env", "ONE=b\nTHREE=3\n"),
             ("./other.env", "ONE=1\nFOUR=${ONE}4\n"),
         ]),
-    }
-}
-
-impl Surroundings for Machine {
-    fn variable(&self, name: &str) -> Option<String> {
-        self.variables.get(name).map(|value| (*value).to_owned())
-    }
-
-    fn read(&self, _: &str, path: &str) -> Result<Option<Vec<u8>>, String> {
-        Ok(self.files.get(path).map(|text| text.as_bytes().to_vec()))
-    }
-
-    fn kind(&self, _: &str, path: &str) -> PathKind {
-        if self.files.contains_key(path) {
-            PathKind::File {
-                mode: 0o644,
-                uid: 0,
-                gid: 0,
-            }
-        } else {
-            PathKind::Missing
-        }
-    }
-
-    fn files(&self, _: &str, _: &str) -> Vec<String> {
-        Vec::new()
+        directories: Vec::new(),
     }
 }
 
@@ -60,15 +30,11 @@ fn source<'s>(name: &'s str, text: &'s str) -> Source<'s> {
 fn read(text: &str, machine: &Machine) -> Parsed {
     let one = source("compose.yaml", text);
     let other = source("deployment.yml", "nodes: {1.1.1.1: []}");
-    let parsed = wanted_beside(one, other, machine).and_then(|wanted| {
-        let values = wanted.into_iter().map(|wanted| {
-            let shown = wanted.to_string();
-            let name = shown.split('`').nth(1).unwrap_or_default();
-            let known = machine.variables.get(name).or(machine.files.get(name));
-            let contents = FileContents::from(known.unwrap_or(&"?").as_bytes().to_vec());
-            (wanted, Ok(contents))
-        });
-        parse_beside(one, other, machine, values.collect())
+    let parsed = parse_on((one, other), machine, |wanted| {
+        let shown = wanted.to_string();
+        let name = shown.split('`').nth(1).unwrap_or_default();
+        let known = machine.variables.get(name).or(machine.files.get(name));
+        known.unwrap_or(&"?")
     });
     parsed.unwrap_or_else(|wrong| panic!("{text}\n{wrong}"))
 }

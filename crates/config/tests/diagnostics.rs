@@ -320,7 +320,7 @@ fn links() {
             ),
         ),
         application(
-            "at an address that is none of the loopback network",
+            "at an address outside of the loopback network",
             trac(
                 "[{application: pgsql-trac, port: 1, address: 10.0.0.1}, {application: pgsql-trac, port: 2, address: '::1'}, {application: pgsql-trac, port: 3, address: 127.0.0.0}, {application: pgsql-trac, port: 4, address: localhost}]",
             ),

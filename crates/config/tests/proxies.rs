@@ -1,58 +1,25 @@
 //! Compose files in which one service speaks of others in its files, its labels or its health check.
 
-use std::collections::BTreeMap;
+use flocker_config::{Diagnostics, Parsed, Source};
 
-use flocker_config::{Diagnostics, Parsed, PathKind, Source, Surroundings};
-use flocker_config::{parse_beside, wanted_beside};
+mod machine;
 
-/// An operator's machine that has these files beside the Compose file.
-struct Machine(BTreeMap<&'static str, &'static str>);
-
-impl Surroundings for Machine {
-    fn variable(&self, _: &str) -> Option<String> {
-        None
-    }
-
-    fn read(&self, _: &str, path: &str) -> Result<Option<Vec<u8>>, String> {
-        Ok(self.0.get(path).map(|text| text.as_bytes().to_vec()))
-    }
-
-    fn kind(&self, _: &str, path: &str) -> PathKind {
-        if self.0.contains_key(path) {
-            PathKind::File {
-                mode: 0o644,
-                uid: 0,
-                gid: 0,
-            }
-        } else {
-            PathKind::Missing
-        }
-    }
-
-    fn files(&self, _: &str, _: &str) -> Vec<String> {
-        Vec::new()
-    }
-}
+use machine::{Machine, parse_on};
 
 fn try_read(text: &str, files: &[(&'static str, &'static str)]) -> Result<Parsed, Diagnostics> {
-    let machine = Machine(files.iter().copied().collect());
-    let source = |name, text: &'static str| Source {
-        name,
-        bytes: text.as_bytes(),
+    let machine = Machine {
+        files: files.iter().copied().collect(),
+        ..Machine::default()
     };
     let one = Source {
         name: "compose.yaml",
         bytes: text.as_bytes(),
     };
-    let other = source("deployment.yml", "nodes: {1.1.1.1: []}");
-    let wanted = wanted_beside(one, other, &machine)?;
-    let value = |source| (source, Ok(b"value".to_vec().into()));
-    parse_beside(
-        one,
-        other,
-        &machine,
-        wanted.into_iter().map(value).collect(),
-    )
+    let other = Source {
+        name: "deployment.yml",
+        bytes: b"nodes: {1.1.1.1: []}",
+    };
+    parse_on((one, other), &machine, |_| "value")
 }
 
 fn read(text: &str, files: &[(&'static str, &'static str)]) -> Parsed {

@@ -47,10 +47,10 @@ pub struct BindMount {
     pub read_only: bool,
 }
 
-/// What the mount points of a container show, beside the file systems in memory among its options.
+/// The mount points of a container, except the file systems in memory among its options.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct ContainerMounts<'a> {
-    /// What the node has, outer ones first.
+    /// Directories and files of the node, outer ones first.
     pub binds: &'a [BindMount],
     /// Further file systems in memory.
     pub memory: &'a [(MountPath, TmpfsOptions)],

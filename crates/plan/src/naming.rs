@@ -1,6 +1,6 @@
 //! Machines and commands as the operator reads them.
 
-use flocker_model::{ApplicationName, NodeId, NodeName, PoolProblem, render_rfc3339};
+use flocker_model::{ApplicationName, NodeId, NodeName, PoolProblem, render_rfc3339, shell_word};
 
 /// Names a machine by what it is called, if anybody knows, and by its identity.
 pub(crate) fn machine(id: NodeId, name: Option<&NodeName>) -> String {
@@ -24,16 +24,6 @@ pub(crate) fn import_command(
     let sources = sources.split(", ").map(shell_word);
     let from = sources.collect::<Vec<String>>().join(" --from ");
     format!("`flocker-cluster volume import {application} --from {from} --on {node}`")
-}
-
-/// Quotes a word for a shell where it has to be.
-fn shell_word(word: &str) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@%+,".contains(c);
-    if word.chars().all(is_plain) {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', r"'\''"))
-    }
 }
 
 /// Writes the command that makes a replica the volume, given when its newest snapshot was taken, in

@@ -56,12 +56,10 @@ impl fmt::Display for Note {
                 image,
                 paths,
             } => {
-                let (paths, are) = listed(paths);
-                write!(
-                    formatter,
-                    "`{application}`: image {image} declares {paths} as {are}, and the application \
-                     has no volume: what it writes there stays on the node and does not move with \
-                     it (write `volume` or `scratch` to choose)"
+                write_declared(formatter, (application, image), paths)?;
+                formatter.write_str(
+                    "the application has no volume: data that it writes there stays on the node and \
+                     does not move with it (write `volume` or `scratch` to choose)",
                 )
             }
             Self::VolumeInMemory {
@@ -69,12 +67,10 @@ impl fmt::Display for Note {
                 image,
                 paths,
             } => {
-                let (paths, are) = listed(paths);
-                write!(
-                    formatter,
-                    "`{application}`: image {image} declares {paths} as {are}, and `tmpfs` keeps that \
-                     in memory: what it writes there is lost at each stop (list it in `volumes` \
-                     instead if it is data)"
+                write_declared(formatter, (application, image), paths)?;
+                formatter.write_str(
+                    "`tmpfs` keeps that in memory: the application loses it at each stop (list it in \
+                     `volumes` instead if it is data)",
                 )
             }
             Self::ScratchHidden {
@@ -110,4 +106,17 @@ impl fmt::Display for NodeNote {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{}: {}", self.node, self.note)
     }
+}
+
+/// Begins a sentence about volumes that an image declares.
+fn write_declared(
+    formatter: &mut fmt::Formatter<'_>,
+    (application, image): (&ApplicationName, &ImageReference),
+    paths: &BTreeSet<String>,
+) -> fmt::Result {
+    let (paths, are) = listed(paths);
+    write!(
+        formatter,
+        "`{application}`: image {image} declares {paths} as {are}, and "
+    )
 }

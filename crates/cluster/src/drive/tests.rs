@@ -25,7 +25,7 @@ fn plan_to_remove() -> Plan {
 
 /// What a test needs around a driver: no node is connected.
 fn nobody() -> (Gathered, Printer) {
-    let gathered = Gathered::nobody(Caller::default());
+    let gathered = Gathered::empty(Caller::default());
     (gathered, Printer::new(false, false))
 }
 
@@ -153,7 +153,7 @@ fn a_report_on_a_step_that_is_not_the_nodes_is_not_believed() {
     assert_eq!(schedule.begin_ready(), [StepId::new(1)]);
     let twice = driver.note_event(&plan, &mut schedule, (&node(), failed(0)));
     insta::assert_snapshot!(twice.unwrap(), @r"
-    error: node1: it reports on step #0, at which it is not; what it says is not believed
+    error: node1: it reported on step #0, which it was not given; the report is ignored
       hint: find out what answers as flocker-node on node1
     ");
     assert_eq!(

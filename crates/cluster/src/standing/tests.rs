@@ -1,4 +1,4 @@
-//! What is said of applications that are not as wanted.
+//! Texts about applications that are not as wanted.
 
 use std::collections::BTreeMap;
 
@@ -138,7 +138,7 @@ fn told(observed: &Observed) -> String {
     standing(&name("db"), &name("db"), observed)
 }
 
-/// What is said of an application that sees the volume of `db`.
+/// Returns the text about an application that sees the volume of `db`.
 fn told_of_sharer(observed: &Observed) -> String {
     let backup = name("backup");
     let plan = Plan::default();

@@ -1,10 +1,12 @@
 //! Data that Docker and Compose keep, and that a new volume begins without.
 //!
-//! The application configuration says nothing of it. Whoever makes the volume tells the operator, who
-//! may bring the data in before.
+//! The application configuration does not name it. A plan that makes the volume warns the operator, who can
+//! bring the data in first.
 
 use std::collections::BTreeMap;
 use std::fmt;
+
+use flocker_model::shell_word;
 
 use crate::adopt::adoption::{Adoption, unescaped};
 use crate::adopt::data::Store;
@@ -131,16 +133,6 @@ impl Sources {
                  the node that has it"
             ),
         }
-    }
-}
-
-/// Quotes a word for a shell where it has to be.
-fn shell_word(word: &str) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@%+,".contains(c);
-    if word.chars().all(is_plain) {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', r"'\''"))
     }
 }
 

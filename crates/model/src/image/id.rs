@@ -1,4 +1,4 @@
-//! What an image has in it, by its digest.
+//! The digest that identifies an image's content.
 
 use serde::{Deserialize, Serialize};
 

@@ -263,6 +263,19 @@ fn ufw_lets_pass_what_docker_user_accepted() {
     client_gets_through(&world);
 }
 
+/// Gives the node a table of another firewall, whose chain ends with this policy.
+fn forward_by(node: &Node, policy: &str, rules: &str) {
+    node.machine
+        .rules("add table inet mine; delete table inet mine");
+    node.machine.rules(&format!(
+        "table inet mine {{ chain forward {{
+            type filter hook forward priority filter; policy {policy};
+            {rules}
+        }}
+        }}"
+    ));
+}
+
 #[test]
 fn a_chain_that_drops_is_an_obstacle_unless_it_may_accept() {
     let Some(world) = World::new() else { return };
@@ -270,16 +283,11 @@ fn a_chain_that_drops_is_an_obstacle_unless_it_may_accept() {
     let table = routed(&world);
     node.program(&table);
     let obstacles = |rule: &str| {
-        let machine = &node.machine;
-        machine.rules("add table inet mine; delete table inet mine");
-        machine.rules(&format!(
-            "table inet mine {{ chain forward {{
-                type filter hook forward priority filter; policy drop;
-                iifname \"flocker0\" accept
-                {rule}
-            }}
-            }}"
-        ));
+        forward_by(
+            node,
+            "drop",
+            &format!("iifname \"flocker0\" accept; {rule}"),
+        );
         let mut obstacles = node.obstacles();
         obstacles.retain(|obstacle| obstacle.drops(Protocol::Tcp));
         obstacles
@@ -309,15 +317,7 @@ fn a_chain_that_drops_everything_new_is_an_obstacle() {
         "iifname \"lo\" accept; oifname != \"flocker0\" accept; meta l4proto icmp accept",
         "tcp dport 22 drop; meta nfproto ipv6 accept",
     ] {
-        node.machine
-            .rules("add table inet mine; delete table inet mine");
-        node.machine.rules(&format!(
-            "table inet mine {{ chain forward {{
-                type filter hook forward priority filter; policy drop;
-                {rules}
-            }}
-            }}"
-        ));
+        forward_by(node, "drop", rules);
         let drops = FirewallObstacle::Chain {
             table: "inet mine".to_owned(),
             chain: "forward".to_owned(),
@@ -339,15 +339,7 @@ fn a_chain_may_drop_one_protocol_alone() {
         ("meta l4proto { udp, icmp } drop", Protocol::Udp),
         ("meta l4proto tcp drop", Protocol::Tcp),
     ] {
-        node.machine
-            .rules("add table inet mine; delete table inet mine");
-        node.machine.rules(&format!(
-            "table inet mine {{ chain forward {{
-                type filter hook forward priority filter; policy accept;
-                {rules}
-            }}
-            }}"
-        ));
+        forward_by(node, "accept", rules);
         let drops = FirewallObstacle::Chain {
             table: "inet mine".to_owned(),
             chain: "forward".to_owned(),

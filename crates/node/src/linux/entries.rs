@@ -12,8 +12,8 @@ use crate::failure::{OrFailure as _, failed_to, failure_of};
 /// Tells whether a directory is there.
 ///
 /// # Errors
-/// Fails on anything else of that name. What runs in the container may have put a symbolic link
-/// there, which would be followed on the node.
+/// Fails on anything else of that name. A program in the container may have put a symbolic link there,
+/// which the node would follow.
 pub(super) fn is_directory(path: &Path) -> Result<bool, StepFailure> {
     match fs::symlink_metadata(path) {
         Ok(found) if found.is_dir() => Ok(true),

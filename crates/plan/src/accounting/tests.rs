@@ -183,12 +183,12 @@ fn a_volume_of_the_image_may_be_in_memory() {
     assert_eq!(inside, ["/run/x/y", "/run/x/y/z"]);
     insta::assert_snapshot!(
         accounted.notes(&database)[0],
-        @"`db`: image postgres:16 declares /run/x/y, /run/x/y/z as volumes, and `tmpfs` keeps that in memory: what it writes there is lost at each stop (list it in `volumes` instead if it is data)"
+        @"`db`: image postgres:16 declares /run/x/y, /run/x/y/z as volumes, and `tmpfs` keeps that in memory: the application loses it at each stop (list it in `volumes` instead if it is data)"
     );
     // One that is only inside of the path says nothing about all of it.
     let refused = account(&database, &declares(&["/run"])).unwrap_err();
     assert_eq!(refused.paths, declares(&["/run"]));
-    // What is mounted inside of the memory is kept.
+    // A mount point inside of the memory keeps its data.
     database.scratch.insert("/run/x/kept".parse().unwrap());
     let accounted = account(&database, &declares(&["/run/x/kept/y"])).unwrap();
     assert!(accounted.memory.is_empty() && accounted.forgotten.is_empty());
