@@ -200,6 +200,10 @@ pub(crate) struct Deploy {
     /// that neither a node nor a registry has.
     #[arg(long = "image-archive", value_name = "FILE")]
     pub(crate) image_archives: Vec<PathBuf>,
+    /// Makes new volumes although a node has forgotten what it had, or a machine with volumes is
+    /// missing. Without this option, such a deploy is refused and names the node or the machine.
+    #[arg(long)]
+    pub(crate) new_volumes: bool,
     /// How to report and to reach the nodes.
     #[command(flatten)]
     pub(crate) common: Common,

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
-use flocker_config::{Diagnostics, Parsed, Source, in_order, parse_beside, wanted_beside};
+use flocker_config::{
+    Diagnostics, EarlierData, Parsed, Source, in_order, parse_beside, wanted_beside,
+};
 use flocker_failpoint::reach;
 use flocker_model::ApplicationName;
 use flocker_plan::{Blocked, BlockedKind, Goal, Outcome, OutcomeKind, Plan, Scope, plan};
@@ -37,9 +39,13 @@ pub(crate) async fn run(arguments: &Deploy, mode: Mode) -> Exit {
     let mut printer = Printer::new(arguments.common.json, arguments.common.verbose > 0);
     match prepare(arguments, mode, &printer).await {
         Ok((parsed, mut gathered, images)) => {
+            let goal = goal(arguments, &parsed);
             let exit = match mode {
-                Mode::Deploy => deploy(&parsed, &mut gathered, images, &mut printer).await,
-                Mode::Show => show(&parsed, &gathered, &printer),
+                Mode::Deploy => {
+                    let with = (&mut gathered, &mut printer);
+                    deploy(&goal, &parsed.earlier_data, images, with).await
+                }
+                Mode::Show => show((&goal, &parsed.earlier_data), &gathered, &printer),
             };
             for (node, requests) in gathered.end().await {
                 printer.detail(&format!("{node}: {requests} requests"));
@@ -77,11 +83,7 @@ async fn prepare(
     .await
     .map_err(|lost| give_way(&lost, printer))?;
     gathered.observed.operator_images = images.list();
-    let goal = Goal {
-        deployment,
-        scope: Scope::Cluster,
-    };
-    gathered.ask_registries(&goal).await;
+    gathered.ask_registries(&goal(arguments, &parsed)).await;
     Ok((parsed, gathered, images))
 }
 
@@ -134,17 +136,25 @@ async fn read_configuration(arguments: &Deploy, printer: &Printer) -> Result<Par
     Ok(parsed)
 }
 
+/// Says what is wanted.
+fn goal<'a>(arguments: &Deploy, parsed: &'a Parsed) -> Goal<'a> {
+    Goal {
+        new_volumes: arguments.new_volumes,
+        ..Goal::new(&parsed.deployment, Scope::Cluster)
+    }
+}
+
 /// Shows the plan and what stands in its way.
-fn show(parsed: &Parsed, gathered: &Gathered, printer: &Printer) -> Exit {
-    let goal = Goal {
-        deployment: &parsed.deployment,
-        scope: Scope::Cluster,
-    };
-    let plan = plan(&goal, &gathered.observed);
+fn show(
+    (goal, earlier_data): (&Goal<'_>, &[EarlierData]),
+    gathered: &Gathered,
+    printer: &Printer,
+) -> Exit {
+    let plan = plan(goal, &gathered.observed);
     if let Some(exit) = refuse(&plan.blocked, gathered, printer) {
         return exit;
     }
-    warn_of_earlier_data(&plan, &parsed.earlier_data, printer);
+    warn_of_earlier_data(&plan, earlier_data, printer);
     if !printer.is_json() {
         // As JSON they are a part of the plan.
         for note in &plan.notes {
@@ -163,17 +173,13 @@ fn show(parsed: &Parsed, gathered: &Gathered, printer: &Printer) -> Exit {
 
 /// Carries the plan out and looks whether everything desired is true.
 async fn deploy(
-    parsed: &Parsed,
-    gathered: &mut Gathered,
+    goal: &Goal<'_>,
+    earlier_data: &[EarlierData],
     images: OperatorImages,
-    printer: &mut Printer,
+    (gathered, printer): (&mut Gathered, &mut Printer),
 ) -> Exit {
-    let goal = Goal {
-        deployment: &parsed.deployment,
-        scope: Scope::Cluster,
-    };
     reach(|| "deploy.observed".to_owned()).await;
-    let plan = plan(&goal, &gathered.observed);
+    let plan = plan(goal, &gathered.observed);
     if let Some(exit) = refuse(&plan.blocked, gathered, printer) {
         return exit;
     }
@@ -186,7 +192,7 @@ async fn deploy(
     for note in &plan.notes {
         printer.note(note);
     }
-    warn_of_earlier_data(&plan, &parsed.earlier_data, printer);
+    warn_of_earlier_data(&plan, earlier_data, printer);
     reach(|| "deploy.planned".to_owned()).await;
     let unchanged = unchanged(&plan);
     if plan.steps().is_empty() {
@@ -205,7 +211,7 @@ async fn deploy(
         return recover(&mut driver, &plan, ended).await;
     }
     reach(|| "deploy.driven".to_owned()).await;
-    let exit = verify(&mut driver, &goal, &plan).await;
+    let exit = verify(&mut driver, goal, &plan).await;
     if exit == Exit::Converged && unchanged.len() == plan.outcomes.len() {
         printer.put_right(&unchanged, plan.steps().len());
     } else {

@@ -28,13 +28,19 @@ pub(crate) fn render_plan(plan: &Plan) -> serde_json::Result<String> {
         outcomes.push(value);
     }
     let mut document = json!({ "steps": steps, "outcomes": outcomes });
-    if !plan.notes.is_empty() {
-        let words = plan.notes.iter().map(|note| {
-            let mut value = json!(note);
-            value["message"] = json!(note.to_string());
-            value
-        });
-        document["warnings"] = words.collect();
+    for (key, are_warnings) in [("warnings", true), ("notes", false)] {
+        let notes = plan.notes.iter();
+        let words = notes
+            .filter(|note| note.note.is_warning() == are_warnings)
+            .map(|note| {
+                let mut value = json!(note);
+                value["message"] = json!(note.to_string());
+                value
+            });
+        let words: Vec<Value> = words.collect();
+        if !words.is_empty() {
+            document[key] = json!(words);
+        }
     }
     Ok(escaped(&document.to_string()))
 }
@@ -149,10 +155,7 @@ mod tests {
             nodes: BTreeMap::from([("10.0.0.1".parse().unwrap(), machine)]),
             ..Observed::default()
         };
-        let goal = Goal {
-            deployment: &deployment,
-            scope: Scope::Cluster,
-        };
+        let goal = Goal::new(&deployment, Scope::Cluster);
         let plan = plan(&goal, &observed);
         assert!(plan.blocked.is_empty(), "{plan}");
         plan
@@ -183,6 +186,9 @@ mod tests {
         assert!(start["action"]["start-application"].is_object(), "{start}");
         let first = start["after"][0].as_u64().unwrap();
         assert!(first < start["id"].as_u64().unwrap(), "{start}");
+        let note = &read["notes"][0];
+        assert_eq!(note["note"], "new-volume");
+        assert_eq!(note["application"], "db");
         let outcome = &read["outcomes"][0];
         assert_eq!(outcome["application"], "db");
         assert_eq!(outcome["result"]["outcome"], "deployed");

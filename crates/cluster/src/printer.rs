@@ -174,7 +174,12 @@ impl Printer {
         if self.json {
             self.line(&note_json(note).to_string());
         }
-        self.narrate(&format!("warning: {note}"));
+        let kind = if note.note.is_warning() {
+            "warning"
+        } else {
+            "note"
+        };
+        self.narrate(&format!("{kind}: {note}"));
     }
 
     /// Prints a failure.

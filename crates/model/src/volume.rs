@@ -192,6 +192,14 @@ impl fmt::Display for VolumeHolder {
 }
 
 impl VolumeCopy {
+    /// Returns the node that owns the volume by this copy, which is a replica.
+    pub const fn other_owner(&self) -> Option<NodeId> {
+        match self.role {
+            VolumeRole::Replica { owner, .. } => Some(owner),
+            VolumeRole::Owned { .. } | VolumeRole::Foreign { .. } => None,
+        }
+    }
+
     /// Returns where its content comes from while an import of it is not finished.
     pub fn unfinished_import(&self) -> Option<&str> {
         match self.role {

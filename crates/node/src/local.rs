@@ -110,10 +110,7 @@ pub(crate) async fn comply(
             "{who} is changing this node; try again when that has ended"
         ))
     })?;
-    let goal = Goal {
-        deployment,
-        scope: Scope::Node(node.clone()),
-    };
+    let goal = Goal::new(deployment, Scope::Node(node.clone()));
     let others = deployment.nodes.keys().cloned().collect();
     comply_locked(machine, (node, others), |observed| plan(&goal, observed)).await
 }
@@ -170,6 +167,9 @@ async fn comply_locked(
     }
     let plan = planned;
     reach(|| "restore.planned".to_owned()).await;
+    for note in &plan.notes {
+        tracing::warn!("{note}");
+    }
     let (failures, done) = run_in_order(machine, &plan).await;
     reach(|| "restore.done".to_owned()).await;
     Ok(Complied {

@@ -23,6 +23,7 @@ mod note;
 mod outcome;
 mod planner;
 mod promotion;
+mod remembered;
 mod setting_aside;
 mod simulate;
 mod steps;

@@ -12,6 +12,13 @@ use crate::accounting::listed;
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "note")]
 pub enum Note {
+    /// The application gets a volume that is new: no copy of one was seen.
+    NewVolume {
+        /// The application.
+        application: ApplicationName,
+        /// Whether no node knew of a cluster, so that only the nodes of the deployment were asked.
+        is_first: bool,
+    },
     /// The image declares volumes, and the application keeps nothing: they are scratch.
     ImplicitScratch {
         /// The application.
@@ -48,9 +55,33 @@ pub enum Note {
     },
 }
 
+impl Note {
+    /// Tells whether it warns of something, or only says what comes of the deploy.
+    pub const fn is_warning(&self) -> bool {
+        !matches!(self, Self::NewVolume { .. })
+    }
+}
+
 impl fmt::Display for Note {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::NewVolume {
+                application,
+                is_first,
+            } => {
+                write!(
+                    formatter,
+                    "`{application}` begins with a new volume, without earlier data: no copy of its \
+                     volume was seen"
+                )?;
+                if *is_first {
+                    formatter.write_str(
+                        " (these nodes know of no cluster, so no machine outside of the deployment \
+                         was asked)",
+                    )?;
+                }
+                Ok(())
+            }
             Self::ImplicitScratch {
                 application,
                 image,

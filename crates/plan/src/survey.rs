@@ -9,6 +9,7 @@ use flocker_model::{
     VolumeRole,
 };
 
+use crate::remembered::last_place;
 use crate::{BlockedKind, CopyDescription, Unseen};
 
 /// Where a volume is.
@@ -233,27 +234,10 @@ fn locate_unseen(application: &ApplicationName, observed: &Observed) -> Whereabo
     if !unseen.is_empty() {
         return Whereabouts::blocked(BlockedKind::VolumeUnknown { unseen });
     }
-    match remembered_place(application, observed) {
+    match last_place(application, observed) {
         Some(node) => Whereabouts::blocked(BlockedKind::VolumeVanished { node }),
         None => Whereabouts::Nowhere,
     }
-}
-
-/// Finds where the last applied deployment had `application`, if it had a volume then.
-///
-/// What a node remembers of another counts only once that other machine is gone: one node may have
-/// applied a deployment by itself that no other was told of.
-fn remembered_place(application: &ApplicationName, observed: &Observed) -> Option<NodeName> {
-    let is_seen = |id: NodeId| observed.seen().any(|(_, state)| state.id == id);
-    observed.seen().find_map(|(_, state)| {
-        let applied = state.applied.as_ref()?;
-        let place = applied.volumes.get(application)?;
-        let is_gone = state
-            .members
-            .get(place)
-            .is_some_and(|member| !is_seen(member.id));
-        (*place == applied.node || is_gone).then(|| place.clone())
-    })
 }
 
 /// Copies were seen, but no owner: either a hand-off is under way, or the owner is unseen.

@@ -526,8 +526,5 @@ fn copy_keys(index: usize, directory: &Path) {
 
 /// Wants a deployment of every node.
 pub(super) fn cluster(deployment: &Deployment) -> Goal<'_> {
-    Goal {
-        deployment,
-        scope: Scope::Cluster,
-    }
+    Goal::new(deployment, Scope::Cluster)
 }

@@ -9,6 +9,9 @@ use super::mounts::{bring_in, keep_in_sight};
 use super::{Blocked, BlockedKind, CopyDescription, firewall};
 use crate::naming::{import_command, load_key, look_at_pool, promote_command, set_aside_command};
 
+/// How the operator says that volumes may be made although data may be elsewhere.
+const ALLOW_NEW: &str = "deploy with `--new-volumes`";
+
 impl Blocked {
     /// Says what the operator can do next.
     pub fn hint(&self) -> String {
@@ -105,8 +108,17 @@ impl BlockedKind {
                 "deploy again once the owner can be looked at".to_owned()
             }
             Self::VolumeVanished { node } => format!(
-                "find the dataset on {node} (is its pool imported?); to start with an empty volume \
-                 instead, deploy once without this application"
+                "find the dataset on {node}: is its pool imported, and does `dataset` in \
+                 /etc/flocker/node.toml there name the same one as before? To start with an empty \
+                 volume instead, deploy once without this application"
+            ),
+            Self::NodeForgot { node, .. } => format!(
+                "find out what {node} has lost (is /var/lib/flocker mounted, and its pool the one that \
+                 it had?); if this application never had a volume, {ALLOW_NEW}"
+            ),
+            Self::MachineUnknown { .. } => format!(
+                "name that machine in the deployment, so that it is looked at; if this application never \
+                 had a volume, {ALLOW_NEW}"
             ),
             Self::OwnerUnseen { .. } | Self::OwnerHasNoCopy { .. } | Self::HandoffLost { .. } => {
                 "bring the owner and its dataset back; the replica is not whole".to_owned()
@@ -132,6 +144,8 @@ impl BlockedKind {
             | Self::HandoffLost { .. }
             | Self::OwnerHasNoCopy { .. }
             | Self::VolumeVanished { .. }
+            | Self::NodeForgot { .. }
+            | Self::MachineUnknown { .. }
             | Self::ForeignDataset { .. }
             | Self::ImportUnfinished { .. }
             | Self::ReplicaWritten { .. }

@@ -163,6 +163,22 @@ pub enum BlockedKind {
         /// The node that it was on.
         node: NodeName,
     },
+    /// A volume would be new, and a node that may have had it remembers nothing.
+    NodeForgot {
+        /// The node.
+        node: NodeName,
+        /// The node that knows it, if the evidence is not on the node itself.
+        says: Option<NodeName>,
+    },
+    /// A volume would be new, and a machine of the cluster that may have it is remembered by no node.
+    MachineUnknown {
+        /// The machine.
+        owner: NodeId,
+        /// The node that has a copy of another volume that the machine owns.
+        node: NodeName,
+        /// Whose volume that is.
+        copy: ApplicationName,
+    },
     /// A dataset is in the way that Flocker did not make.
     ForeignDataset {
         /// The node.

@@ -110,6 +110,8 @@ impl fmt::Display for BlockedKind {
             | Self::HandoffLost { .. }
             | Self::OwnerHasNoCopy { .. }
             | Self::VolumeVanished { .. }
+            | Self::NodeForgot { .. }
+            | Self::MachineUnknown { .. }
             | Self::ForeignDataset { .. }
             | Self::ImportUnfinished { .. }
             | Self::ReplicaWritten { .. }
@@ -265,6 +267,29 @@ impl BlockedKind {
                 f,
                 "its volume has a later owner than {copy}: {says} knows that {} owns it in epoch {epoch}",
                 machine(*owner, name.as_ref())
+            ),
+            _ => self.fmt_about_new_volumes(f),
+        }
+    }
+
+    /// Writes why a volume that would be new may exist.
+    fn fmt_about_new_volumes(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NodeForgot { node, says } => {
+                let evidence = match says {
+                    Some(says) => format!("{says} knows it as a node of the cluster"),
+                    None => "it has copies of the cluster's volumes".to_owned(),
+                };
+                write!(
+                    f,
+                    "no copy of its volume was seen, and {node} may have had one: {evidence}, but it \
+                     remembers no cluster itself"
+                )
+            }
+            Self::MachineUnknown { owner, node, copy } => write!(
+                f,
+                "no copy of its volume was seen, and a machine that no node remembers may have one: \
+                 node {owner}, which owns the volume of `{copy}` by the copy on {node}"
             ),
             // Not about copies.
             _ => Ok(()),

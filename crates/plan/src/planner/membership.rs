@@ -1,6 +1,6 @@
 //! Which machines belong to the cluster, and what each of them remembers.
 
-use flocker_model::{AppliedDeployment, Member, Members, NodeName, NodeState};
+use flocker_model::{AppliedDeployment, Member, Members, NodeId, NodeName, NodeState};
 
 use crate::steps::Because;
 use crate::{Action, Scope, StepId};
@@ -150,17 +150,27 @@ impl Planner<'_> {
     }
 
     /// The machines that still matter afterwards: those of the deployment, those that have a copy
-    /// of a volume, and those of which that cannot be said.
+    /// of a volume or own one by another's copy, and those of which that cannot be said.
     fn remaining(&self) -> Members {
         let mut remaining = self.everyone();
-        remaining.retain(|name, _| {
+        remaining.retain(|name, member| {
             self.goal.deployment.nodes.contains_key(name)
+                || self.is_named_as_owner(member.id)
                 || self
                     .observed
                     .node(name)
                     .is_none_or(|state| !state.volumes.is_empty())
         });
         remaining
+    }
+
+    /// Tells whether a copy that was seen names this machine as the owner of its volume.
+    fn is_named_as_owner(&self, id: NodeId) -> bool {
+        let mut copies = self
+            .observed
+            .seen()
+            .flat_map(|(_, state)| state.volumes.values());
+        copies.any(|copy| copy.other_owner() == Some(id))
     }
 
     /// Describes a machine that answered.

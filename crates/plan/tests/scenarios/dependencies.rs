@@ -261,10 +261,7 @@ fn starts_out_of_order_are_found() {
             // Neither does a link have it wait.
             application.links.clear();
         }
-        let goal = Goal {
-            deployment: &without,
-            scope: Scope::Cluster,
-        };
+        let goal = Goal::new(&without, Scope::Cluster);
         let made = plan(&goal, &observed);
         let found = check_starts(&made, (&wanted, &observed));
         assert_eq!(found.len(), 1, "{found:?}\n{made}");

@@ -12,6 +12,7 @@ mod limits;
 mod membership;
 mod mounts;
 mod moves;
+mod new_volumes;
 mod obstacles;
 mod resolving;
 mod restoring;
