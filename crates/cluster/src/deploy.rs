@@ -9,7 +9,9 @@ use flocker_config::{
 };
 use flocker_failpoint::reach;
 use flocker_model::ApplicationName;
-use flocker_plan::{Blocked, BlockedKind, Goal, Outcome, OutcomeKind, Plan, Scope, plan};
+use flocker_plan::{
+    Blocked, BlockedKind, Goal, LeftRunning, Outcome, OutcomeKind, Plan, Scope, left_running, plan,
+};
 
 use crate::arguments::Deploy;
 use crate::beside::Beside;
@@ -183,21 +185,17 @@ async fn deploy(
     if let Some(exit) = refuse(&plan.blocked, gathered, printer) {
         return exit;
     }
-    for (node, failure) in &gathered.failures {
-        printer.narrate(&format!(
-            "warning: {node} is not in the deployment and was left alone:"
-        ));
-        printer.narrate(&failure.to_string());
-    }
+    warn_of_unseen(gathered, printer);
     for note in &plan.notes {
         printer.note(note);
     }
     warn_of_earlier_data(&plan, earlier_data, printer);
     reach(|| "deploy.planned".to_owned()).await;
     let unchanged = unchanged(&plan);
-    if plan.steps().is_empty() {
+    let settling = plan.settling(goal, &gathered.observed);
+    if plan.steps().is_empty() && settling.steps().is_empty() {
         printer.unchanged(&unchanged, true);
-        return Exit::Converged;
+        return expect_nothing_left(goal, gathered, printer);
     }
     gathered.go_on().await;
     let mut driver = Driver {
@@ -211,13 +209,50 @@ async fn deploy(
         return recover(&mut driver, &plan, ended).await;
     }
     reach(|| "deploy.driven".to_owned()).await;
-    let exit = verify(&mut driver, goal, &plan).await;
-    if exit == Exit::Converged && unchanged.len() == plan.outcomes.len() {
+    let exit = verify(&mut driver, goal, (&plan, &settling)).await;
+    if exit != Exit::Converged {
+        printer.unchanged(&unchanged, false);
+        return exit;
+    }
+    if plan.steps().is_empty() {
+        printer.unchanged(&unchanged, true);
+    } else if unchanged.len() == plan.outcomes.len() {
         printer.put_right(&unchanged, plan.steps().len());
     } else {
         printer.unchanged(&unchanged, false);
     }
-    exit
+    expect_nothing_left(goal, gathered, printer)
+}
+
+/// Warns of machines that the deployment omits and that were not looked at.
+fn warn_of_unseen(gathered: &Gathered, printer: &Printer) {
+    for (node, failure) in &gathered.failures {
+        printer.narrate(&format!(
+            "warning: {node} is not in the deployment and was left alone:"
+        ));
+        printer.narrate(&failure.to_string());
+    }
+}
+
+/// After everything else succeeded: a machine that was not seen must have nothing that the files do
+/// not have there.
+fn expect_nothing_left(goal: &Goal<'_>, gathered: &Gathered, printer: &Printer) -> Exit {
+    let left = left_running(goal, &gathered.observed);
+    for LeftRunning { node, reason } in &left {
+        let message = format!(
+            "{node} is not in the deployment and could not be looked at: what it ran may still run there"
+        );
+        let mut failure = Failure::new(Exit::Unreachable, message).hint(format!(
+            "deploy again once {node} answers; everything else is as wanted"
+        ));
+        failure.causes.push(reason.clone());
+        printer.failure(&failure);
+    }
+    if left.is_empty() {
+        Exit::Converged
+    } else {
+        Exit::Unreachable
+    }
 }
 
 /// Lists the applications that are as wanted already.
@@ -278,10 +313,14 @@ fn refuse(blocked: &[Blocked], gathered: &Gathered, printer: &Printer) -> Option
 }
 
 /// After everything succeeded, asks the nodes whether it is so, and stays so.
-async fn verify(driver: &mut Driver<'_>, goal: &Goal<'_>, done: &Plan) -> Exit {
+async fn verify(
+    driver: &mut Driver<'_>,
+    goal: &Goal<'_>,
+    (done, settling): (&Plan, &Plan),
+) -> Exit {
     // The applications' lines have been printed when they began to answer.
     driver.announce = false;
-    let ended = driver.drive(&done.settling()).await;
+    let ended = driver.drive(settling).await;
     reach(|| "deploy.verify.settled".to_owned()).await;
     let (failures, left) = look_again(driver, goal).await;
     reach(|| "deploy.verify.observed".to_owned()).await;

@@ -60,6 +60,10 @@ pub struct Member {
     pub contact: Contact,
     /// The keys that its peers accept and expect.
     pub ssh: SshIdentity,
+    /// Whether a deployment that omits it was applied in full while it was looked at: nothing of ours
+    /// runs there since.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub emptied: bool,
 }
 
 /// Every machine that a deployment has used, by the name it had; each node keeps a copy.

@@ -16,6 +16,7 @@ mod check;
 mod goal;
 mod importing;
 mod layout;
+mod left_running;
 mod link_ports;
 mod naming;
 mod network;
@@ -41,6 +42,7 @@ pub use importing::{
     plan_exporting, plan_importing,
 };
 pub use layout::{HiddenData, Shown};
+pub use left_running::{LeftRunning, left_running};
 pub use link_ports::{LINK_PORT_RANGE, LinkPorts};
 pub use note::{NodeNote, Note};
 pub use outcome::{Outcome, OutcomeKind};

@@ -30,6 +30,7 @@ fn nodes(count: u8) -> Observed {
             ssh_port: Port::new(22).unwrap(),
         },
         ssh: SshIdentity::default(),
+        emptied: false,
     };
     let members: BTreeMap<_, _> = (1..=count)
         .map(|number| (node_name(number), member(number)))
@@ -114,6 +115,7 @@ fn give_container(
         links: None,
         anonymous_volumes: std::collections::BTreeSet::new(),
         volume: None,
+        just_started: false,
     };
     let containers = &mut state(observed, number).containers;
     containers.insert(name("db"), container);

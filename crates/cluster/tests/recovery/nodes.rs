@@ -131,6 +131,23 @@ impl Nodes {
         lock(&self.world).failing = Some((node_name(node), kind, why));
     }
 
+    /// Has a node end each session without a word from now on.
+    pub(crate) fn silence(&self, node: &str) {
+        let befallen = &mut lock(&self.world).befallen;
+        befallen.insert(node_name(node), Afterwards::IsMute);
+    }
+
+    /// Has the container of `db` on a node be one that has just started.
+    pub(crate) fn restart(&self, node: &str) {
+        let name: ApplicationName = "db".parse().unwrap();
+        let mut world = lock(&self.world);
+        let Some(NodeObservation::Seen(state)) = world.observed.nodes.get_mut(&node_name(node))
+        else {
+            panic!("{node} is not there");
+        };
+        state.containers.get_mut(&name).unwrap().just_started = true;
+    }
+
     /// Makes the nodes as good as new. Whatever was to befall them has.
     pub(crate) fn mend(&self) {
         let mut world = lock(&self.world);
@@ -174,11 +191,16 @@ impl Nodes {
         };
         let (first, second) = (placed("node1"), placed("node2"));
         let deployment = format!("nodes: {{node1: {first}, node2: {second}}}\n");
+        self.deploy_files(applications, &deployment)
+    }
+
+    /// Deploys what these files say.
+    pub(crate) fn deploy_files(&self, applications: &str, deployment: &str) -> Ended {
         let own = &self.servers[0];
         let ended = Command::new(env!("CARGO_BIN_EXE_flocker-cluster"))
             .arg("deploy")
             .arg(self.file("application.yml", applications))
-            .arg(self.file("deployment.yml", &deployment))
+            .arg(self.file("deployment.yml", deployment))
             .arg("--ssh-config")
             .arg(own.path("config"))
             .arg("--known-hosts")

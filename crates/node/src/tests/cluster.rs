@@ -388,7 +388,8 @@ impl Cluster {
         if let Err(failure) = self.drive(&made).await {
             panic!("{failure}\nin\n{made}");
         }
-        self.drive(&made.settling()).await.unwrap();
+        let settling = made.settling(&cluster(deployment), &self.observe().await);
+        self.drive(&settling).await.unwrap();
         let left = plan(&cluster(deployment), &self.observe().await);
         assert!(left.is_empty(), "left to do:\n{left}\nafter\n{made}");
         self.check(deployment);

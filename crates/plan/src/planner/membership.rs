@@ -137,7 +137,12 @@ impl Planner<'_> {
             for (name, member) in &state.members {
                 let answered = self.observed.seen().any(|(_, state)| state.id == member.id);
                 if !answered {
-                    everyone.insert(name.clone(), member.clone());
+                    let emptied = self.was_emptied(member.id);
+                    let member = Member {
+                        emptied,
+                        ..member.clone()
+                    };
+                    everyone.insert(name.clone(), member);
                 }
             }
         }
@@ -161,7 +166,23 @@ impl Planner<'_> {
                     .node(name)
                     .is_none_or(|state| !state.volumes.is_empty())
         });
+        for (name, state) in self.observed.seen() {
+            let is_omitted = !self.goal.deployment.nodes.contains_key(name);
+            if let Some(member) = remaining.get_mut(name).filter(|it| it.id == state.id) {
+                member.emptied = is_omitted;
+            }
+        }
         remaining
+    }
+
+    /// Tells whether all that remember a machine know that nothing of ours runs there.
+    fn was_emptied(&self, id: NodeId) -> bool {
+        let seen = self.observed.seen();
+        let mut known = seen
+            .flat_map(|(_, state)| state.members.values())
+            .filter(|member| member.id == id)
+            .peekable();
+        known.peek().is_some() && known.all(|member| member.emptied)
     }
 
     /// Tells whether a copy that was seen names this machine as the owner of its volume.
@@ -181,6 +202,10 @@ impl Planner<'_> {
             id: state.id,
             contact,
             ssh: state.ssh.clone(),
+            emptied: !self.goal.deployment.nodes.contains_key(name)
+                && self.was_emptied(state.id)
+                && state.containers.is_empty()
+                && state.remembered.applications.is_empty(),
         })
     }
 }

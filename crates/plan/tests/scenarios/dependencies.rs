@@ -200,7 +200,8 @@ fn a_configured_check_is_a_part_of_being_deployed() {
     let outcome = &made.outcomes[&name("db")];
     assert!(outcome.done_after.contains(&step.unwrap().id), "{made}");
     // It is seen to stay up once, and its ports do not wait for that.
-    assert!(made.settling().is_empty());
+    let goal = Goal::new(&wanted, Scope::Cluster);
+    assert!(made.settling(&goal, &cluster.observed).is_empty());
     let routed = made
         .steps()
         .iter()

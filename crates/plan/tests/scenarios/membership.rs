@@ -1,8 +1,16 @@
 //! Nodes that come, go, and are not there.
 
+use flocker_model::Deployment;
+use flocker_plan::{Goal, Scope, left_running};
 use insta::assert_snapshot;
 
-use crate::cluster::{Cluster, database, deployment, show, web};
+use crate::cluster::{Cluster, database, deployment, name, show, web};
+
+/// Lists the machines that may run what a deployment does not have there.
+fn may_run(cluster: &Cluster, wanted: &Deployment) -> Vec<String> {
+    let left = left_running(&Goal::new(wanted, Scope::Cluster), &cluster.observed);
+    left.iter().map(|left| left.node.to_string()).collect()
+}
 
 #[test]
 fn a_node_joins() {
@@ -96,4 +104,52 @@ fn one_machine_under_two_names() {
     cluster.machine("2").id = id;
     let wanted = deployment(&[("web", web())], &[("1", &["web"]), ("2", &[])]);
     assert_snapshot!(show(&cluster.plan(&wanted)));
+}
+
+#[test]
+fn an_omitted_node_that_is_away_may_run_what_it_ran() {
+    let before = deployment(
+        &[("web", web()), ("db", database())],
+        &[("1", &["web"]), ("2", &["db"])],
+    );
+    let mut cluster = Cluster::running(2, &before);
+    cluster.lose("2");
+    let without = deployment(&[("web", web())], &[("1", &["web"])]);
+    cluster.deploy(&without);
+    assert_eq!(may_run(&cluster, &without), ["1.1.1.2"]);
+}
+
+#[test]
+fn an_omitted_node_that_was_emptied_runs_nothing() {
+    let on = |node| deployment(&[("db", database())], &[("1", &[]), (node, &["db"])]);
+    let mut cluster = Cluster::running(2, &on("2"));
+    let without = on("1");
+    cluster.deploy(&without);
+    assert_eq!(may_run(&cluster, &without), <[String; 0]>::default());
+    let at_rest = cluster.clone();
+    cluster.lose("2");
+    assert_eq!(may_run(&cluster, &without), <[String; 0]>::default());
+    // As soon as it may be given something again, that is over.
+    let mut cluster = at_rest;
+    let made = cluster.plan(&on("2"));
+    let admissions = made.steps().iter();
+    let admissions = admissions.filter(|step| step.action.kind() == "admit-members");
+    assert_eq!(admissions.count(), 2, "{made}");
+    cluster.begin_until(&made, |action| action.kind() == "acquire-volume");
+    cluster.lose("2");
+    assert_eq!(may_run(&cluster, &without), ["1.1.1.2"]);
+}
+
+#[test]
+fn what_was_just_started_is_seen_to_stay_up_by_the_next_deploy() {
+    let wanted = deployment(&[("db", database())], &[("1", &["db"])]);
+    let mut cluster = Cluster::running(1, &wanted);
+    let goal = Goal::new(&wanted, Scope::Cluster);
+    let made = cluster.plan(&wanted);
+    assert!(made.settling(&goal, &cluster.observed).is_empty());
+    let container = cluster.machine("1").containers.get_mut(&name("db"));
+    container.unwrap().just_started = true;
+    assert!(cluster.plan(&wanted).is_empty());
+    let settling = made.settling(&goal, &cluster.observed);
+    assert_snapshot!(show(&settling));
 }

@@ -1,0 +1,39 @@
+//! What a deploy cannot take down, because the machine that may run it was not looked at.
+
+use flocker_model::{NodeName, Observed};
+
+use crate::Goal;
+use crate::survey::unseen_reason;
+
+/// A machine that the deployment omits, that was not looked at, and that may run what it was once given.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeftRunning {
+    /// The machine.
+    pub node: NodeName,
+    /// Why it was not looked at.
+    pub reason: String,
+}
+
+/// Lists the machines because of which not everything is as `goal` says, although its plan was carried
+/// out.
+///
+/// A machine that was omitted and looked at once, by a deploy that succeeded, runs nothing since.
+pub fn left_running(goal: &Goal<'_>, observed: &Observed) -> Vec<LeftRunning> {
+    let was_emptied = |node: &NodeName| {
+        let members = observed.identities().map(|(_, _, members)| members);
+        let mut known = members.filter_map(|members| members.get(node)).peekable();
+        known.peek().is_some() && known.all(|member| member.emptied)
+    };
+    let omitted = observed
+        .nodes
+        .iter()
+        .filter(|(node, _)| !goal.deployment.nodes.contains_key(*node) && !was_emptied(node));
+    omitted
+        .filter_map(|(node, observation)| {
+            Some(LeftRunning {
+                node: node.clone(),
+                reason: unseen_reason(observation)?,
+            })
+        })
+        .collect()
+}
