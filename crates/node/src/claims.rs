@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use flocker_model::{ApplicationName, NodeId, NodeName, OwnerClaim, VolumeRole};
+use flocker_model::{ApplicationName, Member, NodeId, NodeName, OwnerClaim, VolumeRole};
 use flocker_remote::protocol::StepFailure;
 use tokio::task::JoinSet;
 
@@ -33,16 +33,16 @@ pub(crate) struct Told {
 /// Asks every machine that this one remembers, all at once and not for long.
 pub(crate) async fn ask_peers(machine: &Machine<impl Platform>) -> Result<Told, StepFailure> {
     let mut asking = JoinSet::new();
-    for (name, member) in machine.store.members().or_failure()? {
+    for member in machine.store.members().or_failure()? {
         if member.id == machine.id {
             continue;
         }
         let machine = machine.clone();
         asking.spawn(async move {
-            let answer = tokio::time::timeout(PATIENCE, ask(&machine, &name)).await;
+            let answer = tokio::time::timeout(PATIENCE, ask(&machine, &member)).await;
             let silence = || failure_of(format!("no answer within {} s", PATIENCE.as_secs()));
             (
-                name,
+                member.name,
                 member.id,
                 answer.unwrap_or_else(|_| Err(NotTold::Silent(silence()))),
             )
@@ -71,10 +71,10 @@ pub(crate) async fn ask_peers(machine: &Machine<impl Platform>) -> Result<Told, 
 /// Asks one machine.
 async fn ask(
     machine: &Machine<impl Platform>,
-    name: &NodeName,
+    member: &Member,
 ) -> Result<BTreeMap<ApplicationName, OwnerClaim>, NotTold> {
     // Whoever does not let this node in may be another machine.
-    let peer = peer::connect(machine, name).await;
+    let peer = peer::connect_to(machine, member).await;
     peer.map_err(NotTold::Silent)?.claims().await
 }
 

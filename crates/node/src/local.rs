@@ -90,11 +90,10 @@ fn remembered_name(machine: &Machine<impl Platform>) -> Result<NodeName, StepFai
         return Ok(applied.node);
     }
     let members = machine.store.members().or_failure()?;
-    let own = members.into_iter().find(|(_, it)| it.id == machine.id);
-    own.map_or_else(
-        || NodeName::from_str("localhost").or_failure(),
-        |(name, _)| Ok(name),
-    )
+    match members.get(machine.id) {
+        Some(own) => Ok(own.name.clone()),
+        None => NodeName::from_str("localhost").or_failure(),
+    }
 }
 
 /// Makes what is local comply with `deployment`, in which this node is called `node`.
@@ -147,8 +146,8 @@ async fn comply_locked(
         ..Observed::default()
     };
     let members = look.members().iter();
-    let remembered = members.filter(|(_, member)| member.id != machine.id);
-    others.extend(remembered.map(|(name, _)| name.clone()));
+    let remembered = members.filter(|member| member.id != machine.id);
+    others.extend(remembered.map(|member| member.name.clone()));
     let unasked = others.into_iter();
     observed.nodes = unasked
         .map(|other| (other, NodeObservation::NotAsked))

@@ -108,7 +108,7 @@ impl<P: Platform> Machine<P> {
     ///
     /// Rules may be about addresses, so that nothing is said before any peer is known.
     async fn observe_refusal(&self, members: &Members) -> Option<LoginRefusal> {
-        let peers = members.values().filter(|member| member.id != self.id);
+        let peers = members.iter().filter(|member| member.id != self.id);
         let addresses: BTreeSet<Ipv4Addr> = peers.map(|member| member.contact.address).collect();
         let keys = self.store.authorized_keys();
         let mut refusal = None;

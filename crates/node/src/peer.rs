@@ -4,7 +4,7 @@ use std::any::Any;
 use std::collections::BTreeMap;
 
 use flocker_model::{
-    ApplicationName, ByteCount, ImageReference, NodeId, NodeName, OwnerClaim, SnapshotGuid,
+    ApplicationName, ByteCount, ImageReference, Member, NodeId, NodeName, OwnerClaim, SnapshotGuid,
 };
 use flocker_plan::PushKind;
 use flocker_remote::protocol::{FrameReader, LivingWriter, Speaks, StepFailure};
@@ -76,15 +76,28 @@ pub(crate) async fn connect<P: Platform>(
     name: &NodeName,
 ) -> Result<Peer<<P::Peers as Peers>::Connection>, StepFailure> {
     let members = machine.store.members().or_failure()?;
-    let Some(member) = members.get(name) else {
-        return Err(failure_of(format!(
+    let mut named = members.named(name);
+    match (named.next(), named.next()) {
+        (Some(member), None) => connect_to(machine, member).await,
+        (None, _) => Err(failure_of(format!(
             "this node does not know of {name}; deploy again"
-        )));
-    };
+        ))),
+        (Some(one), Some(other)) => Err(failure_of(format!(
+            "this node knows two machines called {name}, node {} and node {}; deploy again",
+            one.id, other.id
+        ))),
+    }
+}
+
+/// Connects to a machine, and to no other.
+pub(crate) async fn connect_to<P: Platform>(
+    machine: &Machine<P>,
+    member: &Member,
+) -> Result<Peer<<P::Peers as Peers>::Connection>, StepFailure> {
     let key = machine.store.ssh_key();
-    let connection = machine.peers.connect(name, member, &key).await?;
+    let connection = machine.peers.connect(&member.name, member, &key).await?;
     Ok(Peer {
-        name: name.clone(),
+        name: member.name.clone(),
         connection,
     })
 }

@@ -21,7 +21,7 @@ pub struct LeftRunning {
 pub fn left_running(goal: &Goal<'_>, observed: &Observed) -> Vec<LeftRunning> {
     let was_emptied = |node: &NodeName| {
         let members = observed.identities().map(|(_, _, members)| members);
-        let mut known = members.filter_map(|members| members.get(node)).peekable();
+        let mut known = members.flat_map(|members| members.named(node)).peekable();
         known.peek().is_some() && known.all(|member| member.emptied)
     };
     let omitted = observed

@@ -25,6 +25,7 @@ mod outcome;
 mod planner;
 mod promotion;
 mod remembered;
+mod replaced;
 mod setting_aside;
 mod simulate;
 mod steps;

@@ -63,3 +63,9 @@ pub(crate) fn look_at_pool(node: &NodeName, pool: &str, problem: &PoolProblem) -
         }
     }
 }
+
+/// Writes names with commas between them.
+pub(crate) fn list(nodes: &[NodeName]) -> String {
+    let names: Vec<&str> = nodes.iter().map(NodeName::as_str).collect();
+    names.join(", ")
+}

@@ -35,7 +35,7 @@ fn recorded_place(application: &ApplicationName, observed: &Observed) -> Option<
     observed.seen().find_map(|(_, state)| {
         let applied = state.applied.as_ref()?;
         let place = applied.volumes.get(application)?;
-        let is_lost = state.members.get(place).is_some_and(|member| {
+        let is_lost = state.members.named(place).any(|member| {
             let mut seen = observed.seen().map(|(_, state)| state);
             seen.find(|seen| seen.id == member.id)
                 .is_none_or(remembers_nothing)
@@ -88,10 +88,8 @@ fn is_from_elsewhere(copy: &VolumeCopy) -> bool {
 fn has_worked_with(state: &NodeState, id: NodeId) -> bool {
     let applied = state.applied.as_ref();
     let mut places = applied.into_iter().flat_map(|it| it.volumes.values());
-    let is_it = |place: &NodeName| {
-        let member = state.members.get(place);
-        member.is_some_and(|member| member.id == id)
-    };
+    let name = state.members.get(id).map(|member| &member.name);
+    let is_it = |place: &NodeName| Some(place) == name;
     places.any(is_it)
         || state
             .volumes
@@ -103,8 +101,7 @@ fn has_worked_with(state: &NodeState, id: NodeId) -> bool {
 fn unknown_owner(observed: &Observed) -> Option<BlockedKind> {
     let is_known = |id: NodeId| {
         let mut identities = observed.identities();
-        identities
-            .any(|(_, its, members)| its == id || members.values().any(|member| member.id == id))
+        identities.any(|(_, its, members)| its == id || members.contains(id))
     };
     observed.seen().find_map(|(node, state)| {
         state.volumes.iter().find_map(|(application, copy)| {

@@ -331,25 +331,20 @@ pub(crate) fn name_of(id: NodeId, observed: &Observed) -> Option<NodeName> {
     let remembered = || {
         observed
             .identities()
-            .flat_map(|(_, _, members)| members)
-            .find(|(_, member)| member.id == id)
-            .map(|(name, _)| name)
+            .find_map(|(_, _, members)| members.get(id))
+            .map(|member| &member.name)
     };
     itself.map(|(name, ..)| name).or_else(remembered).cloned()
 }
 
-/// Tells whether a machine is there, seen or not.
+/// Tells whether a machine is there, seen or not. Another machine that has its name is not it.
 pub(crate) fn answers(id: NodeId, observed: &Observed) -> bool {
     let name = name_of(id, observed);
     let found = name.and_then(|name| observed.nodes.get(&name));
-    matches!(
-        found,
-        Some(
-            NodeObservation::Seen(_)
-                | NodeObservation::WithoutPool(_)
-                | NodeObservation::Unusable { .. }
-        )
-    )
+    found.is_some_and(|found| match found.identity() {
+        Some((its, _)) => its == id,
+        None => matches!(found, NodeObservation::Unusable { .. }),
+    })
 }
 
 /// Lists the names under which one machine was seen, for machines with several.

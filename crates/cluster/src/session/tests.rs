@@ -122,7 +122,7 @@ async fn a_node_that_lacks_its_pool_begins_all_the_same() {
         version: "1".to_owned(),
         pool: "tank".to_owned(),
         problem: PoolProblem::NotImported,
-        members: std::collections::BTreeMap::new(),
+        members: flocker_model::Members::new(),
     };
     let event = Event::WithoutPool {
         node: Box::new(node.clone()),

@@ -1,10 +1,8 @@
 //! Texts about applications that are not as wanted.
 
-use std::collections::BTreeMap;
-
 use flocker_model::{
-    ByteCount, Contact, Digest, Epoch, Health, Member, NodeObservation, NodeState, PoolHealth,
-    PoolState, Port, SnapshotGuid, SshIdentity,
+    ByteCount, Contact, Digest, Epoch, Health, Member, Members, NodeObservation, NodeState,
+    PoolHealth, PoolState, Port, SnapshotGuid, SshIdentity,
 };
 
 use super::*;
@@ -25,6 +23,7 @@ fn node_name(number: u8) -> NodeName {
 fn nodes(count: u8) -> Observed {
     let member = |number| Member {
         id: id(number),
+        name: node_name(number),
         contact: Contact {
             address: [10, 0, 0, number].into(),
             ssh_port: Port::new(22).unwrap(),
@@ -32,9 +31,7 @@ fn nodes(count: u8) -> Observed {
         ssh: SshIdentity::default(),
         emptied: false,
     };
-    let members: BTreeMap<_, _> = (1..=count)
-        .map(|number| (node_name(number), member(number)))
-        .collect();
+    let members: Members = (1..=count).map(member).collect();
     let pool = PoolState {
         dataset: "tank/flocker".to_owned(),
         health: PoolHealth::Usable,

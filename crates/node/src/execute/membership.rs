@@ -44,10 +44,11 @@ fn render_authorized_keys(
     members: &Members,
 ) -> Result<String, StepFailure> {
     let mut lines = String::from("# Written by flocker-node, which replaces it; do not edit.\n");
-    for (name, member) in members {
+    for member in members {
         if member.id == machine.id {
             continue;
         }
+        let name = &member.name;
         let what = format!("the key of {name} is not one");
         let key = PublicKey::from_openssh(&member.ssh.public_key).or_failed_to(what)?;
         let program = &machine.settings.receive_command;

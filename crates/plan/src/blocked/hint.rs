@@ -87,6 +87,10 @@ impl BlockedKind {
                 "make `ssh {node}` work, or leave {node} out of the deployment if it is gone"
             ),
             Self::NodeUnusable { node, .. } => format!("deploy again once {node} can be looked at"),
+            Self::OtherMachine { former, .. } => format!(
+                "if node {former} has another name or address now, add that to the deployment, with no \
+                 applications if it is to run none"
+            ),
             Self::NoAddress { node } => format!(
                 "name {node} by its IPv4 address, reach it over IPv4, or {}",
                 give_address(node)
@@ -133,6 +137,7 @@ impl BlockedKind {
             Self::NodeUnreachable { .. }
             | Self::NodeUnusable { .. }
             | Self::SameMachine { .. }
+            | Self::OtherMachine { .. }
             | Self::NoAddress { .. } => self.hint_about_node(),
             Self::SharedAddress { .. }
             | Self::AddressOfItself { .. }

@@ -1,6 +1,7 @@
 //! What stands in the way of a plan, said so that the operator can decide.
 
 mod access;
+mod copy;
 mod firewall;
 mod hint;
 mod image;
@@ -18,33 +19,12 @@ use flocker_model::{
 };
 use serde::{Deserialize, Serialize};
 
+pub use copy::CopyDescription;
 pub use image::{UnfitCopy, about_login, is_about_a_login};
 pub use unseen::Unseen;
 
+pub(crate) use crate::naming::list;
 use crate::{HiddenData, Unaccounted};
-
-/// One copy of a volume, as it is shown when copies contradict each other.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CopyDescription {
-    /// The node that has it.
-    pub node: NodeName,
-    /// Its dataset there.
-    pub dataset: String,
-    /// Whether it says that its node owns the volume.
-    pub owned: bool,
-    /// The epoch that it claims; 0 for a dataset that is not Flocker's.
-    pub epoch: Epoch,
-    /// Its newest snapshot, whoever took that.
-    pub newest: Option<SnapshotGuid>,
-    /// When that was taken, in seconds since 1970, if it is one of Flocker's.
-    pub created: Option<u64>,
-    /// When the newest of Flocker's own snapshots was taken, in seconds since 1970.
-    pub taken: Option<u64>,
-    /// When the copy was looked at, in seconds since 1970.
-    pub looked_at: Option<u64>,
-    /// Bytes written since the newest of Flocker's own snapshots.
-    pub written: ByteCount,
-}
 
 /// One thing that stands in the way.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -80,6 +60,17 @@ pub enum BlockedKind {
         nodes: Vec<NodeName>,
         /// Its identity.
         id: NodeId,
+    },
+    /// A name leads to another machine than before, and that one was not seen.
+    OtherMachine {
+        /// The name.
+        node: NodeName,
+        /// The machine that answers.
+        found: NodeId,
+        /// The machine that it was.
+        former: NodeId,
+        /// A node that remembers it.
+        says: NodeName,
     },
     /// Nothing tells at which address the other nodes reach one.
     NoAddress {
@@ -391,10 +382,4 @@ impl BlockedKind {
             _ => false,
         }
     }
-}
-
-/// Writes names with commas between them.
-pub(crate) fn list(nodes: &[NodeName]) -> String {
-    let names: Vec<&str> = nodes.iter().map(NodeName::as_str).collect();
-    names.join(", ")
 }

@@ -6,6 +6,7 @@ use flocker_model::{NodeName, NodeObservation, Observed};
 use serde::{Deserialize, Serialize};
 
 use super::list;
+use crate::replaced::replaced_names;
 
 /// The nodes of which nothing was seen.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -32,6 +33,11 @@ impl Unseen {
                 NodeObservation::Unreachable { .. } | NodeObservation::NotAsked => {
                     unseen.away.push(node.clone());
                 }
+            }
+        }
+        for node in replaced_names(observed) {
+            if !unseen.away.contains(&node) {
+                unseen.away.push(node);
             }
         }
         unseen

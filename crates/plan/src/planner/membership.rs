@@ -20,9 +20,9 @@ impl Planner<'_> {
         for (node, state) in self.covered() {
             let known = admitted
                 .iter()
-                .filter(|(name, _)| self.is_concerned(name))
-                .all(|(name, member)| state.members.get(name) == Some(member));
-            if !known && self.is_concerned(node) {
+                .filter(|member| self.is_concerned(member.id))
+                .all(|member| state.members.get(member.id) == Some(member));
+            if !known && self.is_concerned(state.id) {
                 let action = Action::AdmitMembers {
                     members: admitted.clone(),
                 };
@@ -100,10 +100,13 @@ impl Planner<'_> {
             else {
                 return false;
             };
-            let member = state.members.get(peer);
-            member.is_some_and(|member| member.id == peer_state.id)
+            let member = state.members.get(peer_state.id);
+            member.is_some_and(|member| member.name == *peer)
         };
-        let concerned = |node: &NodeName| self.is_concerned(node);
+        let concerned = |node: &NodeName| {
+            let state = self.observed.node(node);
+            state.is_none_or(|state| self.is_concerned(state.id))
+        };
         (concerned(one) && concerned(other)) || (knows(one, other) && knows(other, one))
     }
 
@@ -111,44 +114,40 @@ impl Planner<'_> {
     /// anybody remembers.
     fn admitted_members(&self) -> Members {
         let mut members = self.everyone();
-        members.retain(|name, _| {
-            self.is_concerned(name)
-                || self
-                    .observed
-                    .seen()
-                    .any(|(_, state)| state.members.contains_key(name))
+        members.retain(|&Member { id, .. }| {
+            let mut seen = self.observed.seen();
+            self.is_concerned(id) || seen.any(|(_, state)| state.members.contains(id))
         });
         members
     }
 
     /// Tells whether a machine has, or may have, something of ours now or afterwards.
-    fn is_concerned(&self, name: &NodeName) -> bool {
-        self.goal.deployment.nodes.contains_key(name)
-            || self
-                .observed
-                .node(name)
-                .is_none_or(|state| !state.volumes.is_empty() || !state.containers.is_empty())
+    fn is_concerned(&self, id: NodeId) -> bool {
+        self.seen_by_id(id).is_none_or(|(name, state)| {
+            self.goal.deployment.nodes.contains_key(name)
+                || !state.volumes.is_empty()
+                || !state.containers.is_empty()
+        })
+    }
+
+    /// Finds a machine that answered.
+    fn seen_by_id(&self, id: NodeId) -> Option<(&NodeName, &NodeState)> {
+        self.observed.seen().find(|(_, state)| state.id == id)
     }
 
     /// Every machine that is known: those that answered, and those that they remember.
     fn everyone(&self) -> Members {
-        let mut everyone = Members::new();
-        for (_, state) in self.observed.seen() {
-            for (name, member) in &state.members {
-                let answered = self.observed.seen().any(|(_, state)| state.id == member.id);
-                if !answered {
-                    let emptied = self.was_emptied(member.id);
-                    let member = Member {
-                        emptied,
-                        ..member.clone()
-                    };
-                    everyone.insert(name.clone(), member);
-                }
-            }
-        }
+        let remembered = self.observed.seen().flat_map(|(_, state)| &state.members);
+        let unseen = remembered.filter(|member| self.seen_by_id(member.id).is_none());
+        let mut everyone: Members = unseen
+            .map(|member| Member {
+                emptied: self.was_emptied(member.id),
+                ..member.clone()
+            })
+            .collect();
         for (name, state) in self.observed.seen() {
             if let Some(member) = self.member(name, state) {
-                everyone.insert(name.clone(), member);
+                everyone.insert(member);
             }
         }
         everyone
@@ -157,30 +156,28 @@ impl Planner<'_> {
     /// The machines that still matter afterwards: those of the deployment, those that have a copy
     /// of a volume or own one by another's copy, and those of which that cannot be said.
     fn remaining(&self) -> Members {
-        let mut remaining = self.everyone();
-        remaining.retain(|name, member| {
-            self.goal.deployment.nodes.contains_key(name)
-                || self.is_named_as_owner(member.id)
-                || self
-                    .observed
-                    .node(name)
-                    .is_none_or(|state| !state.volumes.is_empty())
+        let remaining = self.everyone().into_iter().filter(|&Member { id, .. }| {
+            self.is_named_as_owner(id)
+                || self.seen_by_id(id).is_none_or(|(name, state)| {
+                    self.goal.deployment.nodes.contains_key(name) || !state.volumes.is_empty()
+                })
         });
-        for (name, state) in self.observed.seen() {
-            let is_omitted = !self.goal.deployment.nodes.contains_key(name);
-            if let Some(member) = remaining.get_mut(name).filter(|it| it.id == state.id) {
-                member.emptied = is_omitted;
-            }
-        }
         remaining
+            .map(|member| match self.seen_by_id(member.id) {
+                None => member,
+                Some((name, _)) => Member {
+                    emptied: !self.goal.deployment.nodes.contains_key(name),
+                    ..member
+                },
+            })
+            .collect()
     }
 
     /// Tells whether all that remember a machine know that nothing of ours runs there.
     fn was_emptied(&self, id: NodeId) -> bool {
         let seen = self.observed.seen();
         let mut known = seen
-            .flat_map(|(_, state)| state.members.values())
-            .filter(|member| member.id == id)
+            .filter_map(|(_, state)| state.members.get(id))
             .peekable();
         known.peek().is_some() && known.all(|member| member.emptied)
     }
@@ -200,6 +197,7 @@ impl Planner<'_> {
         contact.address = *self.addresses.get(name)?;
         Some(Member {
             id: state.id,
+            name: name.clone(),
             contact,
             ssh: state.ssh.clone(),
             emptied: !self.goal.deployment.nodes.contains_key(name)

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use flocker_model::{Application, FirewallObstacle, NodeObservation, Protocol};
 
 use crate::BlockedKind;
+use crate::replaced::replaced_machines;
 use crate::survey::{machines_with_several_names, unseen_reason, unusable_pool};
 
 use super::state::Planner;
@@ -14,6 +15,9 @@ impl Planner<'_> {
     pub(super) fn check_preconditions(&mut self) {
         for (id, nodes) in machines_with_several_names(self.observed) {
             self.block(BlockedKind::SameMachine { nodes, id });
+        }
+        for replaced in replaced_machines(self.observed) {
+            self.block(replaced);
         }
         self.check_reachability();
         self.check_addresses();

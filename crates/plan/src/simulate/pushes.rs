@@ -59,10 +59,10 @@ fn check_acquainted(
     let there = seen(observed, to)?;
     let (id, admitted) = (there.id, there.members.clone());
     let here = seen(observed, node)?;
-    if here.members.get(to).map(|member| member.id) != Some(id) {
+    if here.members.get(id).map(|member| &member.name) != Some(to) {
         return Err("it does not know the target".to_owned());
     }
-    if admitted.values().all(|member| member.id != here.id) {
+    if !admitted.contains(here.id) {
         return Err("the target does not admit it".to_owned());
     }
     Ok(())

@@ -144,10 +144,10 @@ impl World {
             next = observed
                 .seen()
                 .flat_map(|(_, state)| &state.members)
-                .filter(|(name, member)| {
-                    !ids.contains(&member.id) && !observed.nodes.contains_key(*name)
+                .filter(|member| {
+                    !ids.contains(&member.id) && !observed.nodes.contains_key(&member.name)
                 })
-                .map(|(name, _)| name.clone())
+                .map(|member| member.name.clone())
                 .collect();
         }
         observed

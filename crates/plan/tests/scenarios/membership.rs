@@ -1,10 +1,10 @@
 //! Nodes that come, go, and are not there.
 
-use flocker_model::Deployment;
+use flocker_model::{Deployment, NodeId};
 use flocker_plan::{Goal, Scope, left_running};
 use insta::assert_snapshot;
 
-use crate::cluster::{Cluster, database, deployment, name, show, web};
+use crate::cluster::{Cluster, database, deployment, name, node_name, show, web};
 
 /// Lists the machines that may run what a deployment does not have there.
 fn may_run(cluster: &Cluster, wanted: &Deployment) -> Vec<String> {
@@ -28,12 +28,7 @@ fn an_omitted_node_is_emptied_and_forgotten() {
     let mut cluster = Cluster::running(2, &before);
     let after = deployment(&applications, &[("1", &["web"])]);
     assert_snapshot!(cluster.deploy(&after));
-    assert!(
-        !cluster
-            .machine("1")
-            .members
-            .contains_key(&crate::cluster::node_name("2"))
-    );
+    assert!(!cluster.machine("1").members.contains(id(2)));
 }
 
 #[test]
@@ -152,4 +147,59 @@ fn what_was_just_started_is_seen_to_stay_up_by_the_next_deploy() {
     assert!(cluster.plan(&wanted).is_empty());
     let settling = made.settling(&goal, &cluster.observed);
     assert_snapshot!(show(&settling));
+}
+
+fn id(number: u128) -> NodeId {
+    NodeId(uuid::Uuid::from_u128(number))
+}
+
+/// A new machine, 3, has the address of machine 2, which is away.
+fn with_another_machine_at_2(before: &Deployment) -> Cluster {
+    let mut cluster = Cluster::running(2, before);
+    cluster.join(3);
+    let another = cluster.observed.nodes.remove(&node_name("3")).unwrap();
+    cluster.observed.nodes.insert(node_name("2"), another);
+    cluster
+}
+
+#[test]
+fn a_name_that_leads_to_another_machine_blocks() {
+    let on = |node| {
+        deployment(
+            &[("db", database())],
+            &[("1", &[]), ("2", &[]), (node, &["db"])],
+        )
+    };
+    let cluster = with_another_machine_at_2(&on("2"));
+    // Neither a new volume, nor anything else that would drop the key of the former machine.
+    assert_snapshot!(show(&cluster.plan(&on("2"))));
+    let without = deployment(&[("web", web())], &[("1", &["web"]), ("2", &[])]);
+    assert!(!cluster.plan(&without).blocked.is_empty());
+    // A deployment that leaves the name out knows the former machine all the same.
+    let mut alone = cluster.clone();
+    alone.observed.nodes.remove(&node_name("2"));
+    alone.lose("2");
+    let left = deployment(&[("web", web())], &[("1", &["web"])]);
+    let made = alone.plan(&left);
+    assert!(made.blocked.is_empty(), "{made}");
+    alone.finish(&made);
+    assert!(alone.machine("1").members.contains(id(2)));
+}
+
+#[test]
+fn a_machine_with_a_new_address_is_the_same_one() {
+    let on = |nodes: &[(&str, &[&str])]| deployment(&[("db", database())], nodes);
+    let mut cluster = Cluster::running(2, &on(&[("1", &[]), ("2", &["db"])]));
+    let moved = cluster.observed.nodes.remove(&node_name("2")).unwrap();
+    cluster.join(2);
+    // Another machine has its old address.
+    cluster.machine("2").id = id(22);
+    cluster.observed.nodes.insert(node_name("3"), moved);
+    let made = cluster.plan(&on(&[("1", &[]), ("2", &[]), ("3", &["db"])]));
+    assert!(made.blocked.is_empty(), "{made}");
+    cluster.finish(&made);
+    let members = &cluster.machine("1").members;
+    assert_eq!(members.len(), 3);
+    assert!(members.contains(id(2)));
+    assert_eq!(members.named(&node_name("2")).count(), 1);
 }
