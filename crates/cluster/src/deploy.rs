@@ -238,12 +238,18 @@ fn warn_of_unseen(gathered: &Gathered, printer: &Printer) {
 /// not have there.
 fn expect_nothing_left(goal: &Goal<'_>, gathered: &Gathered, printer: &Printer) -> Exit {
     let left = left_running(goal, &gathered.observed);
-    for LeftRunning { node, reason } in &left {
+    for LeftRunning { node, reason, says } in &left {
         let message = format!(
             "{node} is not in the deployment and could not be looked at: what it ran may still run there"
         );
+        let gone = says.as_ref().map_or_else(String::new, |says| {
+            format!(
+                ". If {node} is gone for good, `flocker-cluster node forget {node} --via {says}` gives \
+                 it up"
+            )
+        });
         let mut failure = Failure::new(Exit::Unreachable, message).hint(format!(
-            "deploy again once {node} answers; everything else is as wanted"
+            "deploy again once {node} answers; everything else is as wanted{gone}"
         ));
         failure.causes.push(reason.clone());
         printer.failure(&failure);

@@ -125,6 +125,8 @@ mod tests {
             &["volume", "resolve"],
             &["volume", "import"],
             &["volume", "export"],
+            &["node"],
+            &["node", "forget"],
         ] {
             assert_eq!(documented(words), all, "{words:?}");
         }

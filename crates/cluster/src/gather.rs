@@ -208,9 +208,15 @@ impl Gathered {
         wanted: impl Fn(bool) -> bool,
     ) -> BTreeSet<NodeName> {
         let seen = self.ids();
+        // One node may not have heard yet that another was given up.
+        let is_forgotten = |id| {
+            let mut identities = self.observed.identities();
+            identities.any(|(.., members)| members.forgotten(id).is_some())
+        };
         self.observed
             .identities()
             .flat_map(|(_, _, members)| members)
+            .filter(|member| !is_forgotten(member.id))
             .filter(|member| wanted(seen.contains(&member.id)) && !asked.contains(&member.name))
             .map(|member| member.name.clone())
             .collect()

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use flocker_config::Diagnostics;
 use flocker_model::{ApplicationName, NodeName, one_line, printable};
-use flocker_plan::{NodeNote, Outcome, Plan, Step, StepId};
+use flocker_plan::{Forgotten, NodeNote, Outcome, Plan, Step, StepId};
 use flocker_remote::protocol::Progress;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::json;
@@ -77,6 +77,21 @@ impl Printer {
                 value["result"]["bytes"] = json!(bytes.get());
                 value["result"]["snapshot"] = json!(snapshot);
                 self.line(&value.to_string());
+            }
+        }
+    }
+
+    /// Prints the machines that were given up, and what was lost with them.
+    pub(crate) fn forgotten(&self, forgotten: &Forgotten) {
+        for machine in &forgotten.machines {
+            let name = machine.name.as_str();
+            if self.json {
+                let given_up = &machine.volumes;
+                let result =
+                    json!({ "outcome": "forgotten", "id": machine.id, "given_up": given_up });
+                self.line(&json!({ "node": printable(name), "result": result }).to_string());
+            } else {
+                self.line(&format!("Forgot {name} (node {}).", machine.id));
             }
         }
     }

@@ -66,7 +66,7 @@ pub use image_details::{ImageDetails, ImagePlatform};
 pub use import::{ImportContent, ImportPart, ImportTree, InvalidImport};
 pub use login::{LoginRefusal, LoginSetting};
 pub use loopback::{InvalidLoopback, LocalPort, LoopbackAddress};
-pub use members::{Member, Members};
+pub use members::{ForgottenMachine, Member, Members};
 pub use memory::{NodeMemory, RememberedApplication};
 pub use mount_path::{DirectoryName, MountPath};
 pub use names::{ApplicationName, InvalidName, NodeName};

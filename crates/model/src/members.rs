@@ -1,10 +1,10 @@
 //! The machines of a cluster, as each of its nodes remembers them.
 
-use std::collections::{BTreeMap, btree_map};
+use std::collections::{BTreeMap, BTreeSet, btree_map};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Contact, NodeId, NodeName, SshIdentity};
+use crate::{ApplicationName, Contact, NodeId, NodeName, SshIdentity};
 
 /// One machine that a deployment has used.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,6 +21,25 @@ pub struct Member {
     /// runs there since.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub emptied: bool,
+    /// The applications whose volumes it owned when a deployment was last applied in full while it was
+    /// looked at.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub volumes: BTreeSet<ApplicationName>,
+}
+
+/// A machine that is gone for good, as the operator said.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ForgottenMachine {
+    /// Its identity.
+    pub id: NodeId,
+    /// What it was called.
+    pub name: NodeName,
+    /// The key with which it pushed to its peers. It opens nothing any more.
+    pub public_key: String,
+    /// The applications whose volumes were given up with it.
+    pub volumes: BTreeSet<ApplicationName>,
+    /// When that was said, in seconds since 1970.
+    pub at: u64,
 }
 
 /// Every machine that a deployment has used, by its identity; each node keeps a copy.
@@ -28,65 +47,94 @@ pub struct Member {
 /// Names and addresses may go from one machine to another. What is known of a machine does not.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(from = "Recorded", into = "Written")]
-pub struct Members(BTreeMap<NodeId, Member>);
+pub struct Members {
+    machines: BTreeMap<NodeId, Member>,
+    forgotten: BTreeMap<NodeId, ForgottenMachine>,
+}
 
 impl Members {
     /// Knows of no machine.
     pub const fn new() -> Self {
-        Self(BTreeMap::new())
+        Self {
+            machines: BTreeMap::new(),
+            forgotten: BTreeMap::new(),
+        }
     }
 
-    /// Tells whether no machine is known.
+    /// Tells whether no machine is known, nor was.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.machines.is_empty() && self.forgotten.is_empty()
     }
 
     /// Counts the machines.
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.machines.len()
     }
 
     /// Returns a machine.
     pub fn get(&self, id: NodeId) -> Option<&Member> {
-        self.0.get(&id)
+        self.machines.get(&id)
     }
 
     /// Tells whether a machine is known.
     pub fn contains(&self, id: NodeId) -> bool {
-        self.0.contains_key(&id)
+        self.machines.contains_key(&id)
     }
 
     /// Lists the machines.
     pub fn iter(&self) -> btree_map::Values<'_, NodeId, Member> {
-        self.0.values()
+        self.machines.values()
     }
 
     /// Lists the machines that were last called `name`; more than one if the name was given to
     /// another.
     pub fn named(&self, name: &NodeName) -> impl Iterator<Item = &Member> {
-        self.0.values().filter(move |member| member.name == *name)
+        self.machines
+            .values()
+            .filter(move |member| member.name == *name)
     }
 
-    /// Adds a machine, or replaces what was known of it.
+    /// Adds a machine, or replaces what was known of it. One that was forgotten stays so.
     pub fn insert(&mut self, member: Member) {
-        self.0.insert(member.id, member);
+        if !self.forgotten.contains_key(&member.id) {
+            self.machines.insert(member.id, member);
+        }
+    }
+
+    /// Gives a machine up.
+    pub fn forget(&mut self, machine: ForgottenMachine) {
+        self.machines.remove(&machine.id);
+        self.forgotten.insert(machine.id, machine);
+    }
+
+    /// Lists the machines that were given up.
+    pub fn all_forgotten(&self) -> btree_map::Values<'_, NodeId, ForgottenMachine> {
+        self.forgotten.values()
+    }
+
+    /// Returns a machine that was given up.
+    pub fn forgotten(&self, id: NodeId) -> Option<&ForgottenMachine> {
+        self.forgotten.get(&id)
     }
 
     /// Keeps those machines that `is_kept` accepts.
     pub fn retain(&mut self, mut is_kept: impl FnMut(&Member) -> bool) {
-        self.0.retain(|_, member| is_kept(member));
+        self.machines.retain(|_, member| is_kept(member));
     }
 
-    /// Forgets all machines.
+    /// Knows of no machine from now on.
     pub fn clear(&mut self) {
-        self.0.clear();
+        *self = Self::new();
     }
 }
 
 impl FromIterator<Member> for Members {
     fn from_iter<T: IntoIterator<Item = Member>>(machines: T) -> Self {
         let machines = machines.into_iter();
-        Self(machines.map(|member| (member.id, member)).collect())
+        Self {
+            machines: machines.map(|member| (member.id, member)).collect(),
+            forgotten: BTreeMap::new(),
+        }
     }
 }
 
@@ -95,7 +143,7 @@ impl<'a> IntoIterator for &'a Members {
     type IntoIter = btree_map::Values<'a, NodeId, Member>;
 
     fn into_iter(self) -> Self::IntoIter {
-        self.0.values()
+        self.machines.values()
     }
 }
 
@@ -104,7 +152,7 @@ impl IntoIterator for Members {
     type IntoIter = btree_map::IntoValues<NodeId, Member>;
 
     fn into_iter(self) -> Self::IntoIter {
-        self.0.into_values()
+        self.machines.into_values()
     }
 }
 
@@ -113,6 +161,9 @@ impl IntoIterator for Members {
 struct Written {
     /// In the order of their identities.
     machines: Vec<Member>,
+    /// Those that were given up.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    forgotten: Vec<ForgottenMachine>,
 }
 
 /// The machines as this release and earlier ones have written them.
@@ -136,7 +187,13 @@ struct FormerMember {
 impl From<Recorded> for Members {
     fn from(recorded: Recorded) -> Self {
         match recorded {
-            Recorded::Written(Written { machines }) => machines.into_iter().collect(),
+            Recorded::Written(written) => {
+                let mut members: Self = written.machines.into_iter().collect();
+                for machine in written.forgotten {
+                    members.forget(machine);
+                }
+                members
+            }
             Recorded::ByName(members) => members
                 .into_iter()
                 .map(|(name, FormerMember { id, contact, ssh })| Member {
@@ -145,6 +202,7 @@ impl From<Recorded> for Members {
                     contact,
                     ssh,
                     emptied: false,
+                    volumes: BTreeSet::new(),
                 })
                 .collect(),
         }
@@ -154,7 +212,8 @@ impl From<Recorded> for Members {
 impl From<Members> for Written {
     fn from(members: Members) -> Self {
         Self {
-            machines: members.into_iter().collect(),
+            machines: members.machines.into_values().collect(),
+            forgotten: members.forgotten.into_values().collect(),
         }
     }
 }
@@ -184,6 +243,25 @@ mod tests {
         assert_eq!(serde_json::from_str::<Members>(&written).unwrap(), read);
         let nothing: Members = serde_json::from_str("{}").unwrap();
         assert!(nothing.is_empty());
+    }
+
+    #[test]
+    fn a_forgotten_machine_stays_forgotten() {
+        let mut members: Members = serde_json::from_str(FORMER).unwrap();
+        let member = members.get(id(2)).unwrap().clone();
+        members.forget(ForgottenMachine {
+            id: id(2),
+            name: member.name.clone(),
+            public_key: member.ssh.public_key.clone(),
+            volumes: BTreeSet::from(["db".parse().unwrap()]),
+            at: 1_795_402_590,
+        });
+        members.insert(member);
+        assert!(!members.contains(id(2)));
+        let written = serde_json::to_string(&members).unwrap();
+        let read: Members = serde_json::from_str(&written).unwrap();
+        assert_eq!(read, members);
+        assert_eq!(read.forgotten(id(2)).unwrap().at, 1_795_402_590);
     }
 
     /// As after a name was given to another machine.

@@ -17,6 +17,9 @@ impl Epoch {
     /// The epoch of a volume that was just created.
     pub const FIRST: Self = Self(1);
 
+    /// Later than every epoch of a volume.
+    pub const LAST: Self = Self(u64::MAX);
+
     /// More hand-offs than there ever are between two looks at the whole cluster.
     const GAP: u64 = 1_000;
 

@@ -113,6 +113,7 @@ async fn run(arguments: Arguments) -> Result<ExitCode, StepFailure> {
             node: disk.id,
             volumes: &disk.volumes,
             images: &images,
+            forgotten: disk.store.forgotten(NodeId(from)).or_failure()?,
         };
         receive::receive(&receiver, NodeId(from), (input, tokio::io::stdout())).await?;
         return Ok(ExitCode::SUCCESS);

@@ -3,7 +3,11 @@
 //! Whatever the peer asked its SSH client to run is ignored; it can only speak this exchange, and
 //! only in its own name.
 
-use flocker_model::{ImageReference, NodeId};
+use std::collections::BTreeMap;
+
+use flocker_model::{
+    ApplicationName, Epoch, ForgottenMachine, ImageReference, NodeId, OwnerClaim, render_utc,
+};
 use flocker_remote::protocol::{FrameReader, FrameWriter, Speaks, StepFailure};
 use tokio::io::{AsyncRead, AsyncWrite};
 
@@ -40,6 +44,40 @@ pub(crate) struct Receiver<'a, V, I> {
     pub(crate) node: NodeId,
     pub(crate) volumes: &'a V,
     pub(crate) images: &'a I,
+    /// The peer at the other end, if this machine was told to forget it.
+    pub(crate) forgotten: Option<ForgottenMachine>,
+}
+
+impl<V, I> Receiver<'_, V, I> {
+    /// Refuses everything but a question to a peer that was given up.
+    fn refuse_forgotten(&self) -> Result<(), StepFailure> {
+        match &self.forgotten {
+            None => Ok(()),
+            Some(machine) => Err(failure_of(format!(
+                "{} was forgotten at {}: it does not belong to the cluster any more",
+                machine.name,
+                render_utc(machine.at)
+            ))),
+        }
+    }
+
+    /// Tells a peer that was given up that every volume has a later owner than itself, so that it
+    /// starts nothing on its copies.
+    fn outrank_forgotten(&self, claims: &mut BTreeMap<ApplicationName, OwnerClaim>) {
+        let Some(machine) = &self.forgotten else {
+            return;
+        };
+        let here = OwnerClaim {
+            owner: self.node,
+            epoch: Epoch::LAST,
+        };
+        for name in &machine.volumes {
+            claims.entry(name.clone()).or_insert_with(|| here.clone());
+        }
+        for claim in claims.values_mut() {
+            claim.epoch = Epoch::LAST;
+        }
+    }
 }
 
 /// Serves one push of the peer called `from`, which is at the other end of the streams.
@@ -79,6 +117,7 @@ where
             None => return Ok(None),
             Some(PushRequest::Hello(_)) => return Err(failure_of("that was said before")),
             Some(PushRequest::Prepare { application }) => {
+                receiver.refuse_forgotten()?;
                 let incoming = receiver.volumes.prepare_incoming(&application).await?;
                 writer
                     .send(&PushAnswer::Prepared(incoming))
@@ -86,13 +125,15 @@ where
                     .or_failure()?;
             }
             Some(PushRequest::Claims) => {
-                let claims = own_claims(receiver.node, receiver.volumes).await?;
+                let mut claims = own_claims(receiver.node, receiver.volumes).await?;
+                receiver.outrank_forgotten(&mut claims);
                 writer
                     .send(&PushAnswer::Claimed { claims })
                     .await
                     .or_failure()?;
             }
             Some(PushRequest::Volume(request)) => {
+                receiver.refuse_forgotten()?;
                 if request.owner != from {
                     let text = format!("node {from} may not push in the name of {}", request.owner);
                     return Err(failure_of(text));
@@ -104,6 +145,7 @@ where
                 return Ok(Some(PushAnswer::Received { newest: newest? }));
             }
             Some(PushRequest::Image { image }) => {
+                receiver.refuse_forgotten()?;
                 let archive = reader.into_rest();
                 reach(|| "receive-image.before".to_owned()).await;
                 let loaded = receiver.images.load(&image, archive).await;

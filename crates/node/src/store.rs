@@ -7,7 +7,7 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
-use flocker_model::{ApplicationName, AppliedDeployment, Members, NodeId};
+use flocker_model::{ApplicationName, AppliedDeployment, ForgottenMachine, Members, NodeId};
 use flocker_remote::protocol::LockHolder;
 use flocker_remote::write_new;
 use nix::fcntl::Flock;
@@ -124,6 +124,11 @@ impl Store {
     /// Returns the machines that the node knows of.
     pub(crate) fn members(&self) -> Result<Members, StoreError> {
         Ok(read_json(&self.state.join("members.json"))?.unwrap_or_default())
+    }
+
+    /// Returns a machine, if the node was told to forget it.
+    pub(crate) fn forgotten(&self, id: NodeId) -> Result<Option<ForgottenMachine>, StoreError> {
+        Ok(self.members()?.forgotten(id).cloned())
     }
 
     /// Remembers the machines of the cluster.

@@ -12,6 +12,8 @@ pub struct LeftRunning {
     pub node: NodeName,
     /// Why it was not looked at.
     pub reason: String,
+    /// A node that was looked at and remembers it.
+    pub says: Option<NodeName>,
 }
 
 /// Lists the machines because of which not everything is as `goal` says, although its plan was carried
@@ -30,9 +32,12 @@ pub fn left_running(goal: &Goal<'_>, observed: &Observed) -> Vec<LeftRunning> {
         .filter(|(node, _)| !goal.deployment.nodes.contains_key(*node) && !was_emptied(node));
     omitted
         .filter_map(|(node, observation)| {
+            let mut seen = observed.seen();
+            let says = seen.find(|(_, state)| state.members.named(node).next().is_some());
             Some(LeftRunning {
                 node: node.clone(),
                 reason: unseen_reason(observation)?,
+                says: says.map(|(name, _)| name.clone()),
             })
         })
         .collect()

@@ -6,13 +6,14 @@
 //! remember.
 //!
 //! What only the operator may decide is planned by [`plan_promotion`], [`plan_setting_aside`],
-//! [`plan_importing`] and [`plan_exporting`], when it was asked for and never otherwise.
+//! [`plan_importing`], [`plan_exporting`] and [`plan_forgetting`], when it was asked for and never otherwise.
 
 mod accounting;
 mod action;
 mod action_text;
 mod blocked;
 mod check;
+mod forgetting;
 mod goal;
 mod importing;
 mod layout;
@@ -37,6 +38,7 @@ pub use blocked::{
     Blocked, BlockedKind, CopyDescription, UnfitCopy, Unseen, about_login, is_about_a_login,
 };
 pub use check::{Violation, check, check_starts};
+pub use forgetting::{Forgetting, Forgotten, Loss, NotForgotten, WhyNotForgotten, plan_forgetting};
 pub use goal::{Goal, Scope};
 pub use importing::{
     Exporting, Importing, NotExported, NotImported, WhyNotExported, WhyNotImported, is_imported,
@@ -49,6 +51,7 @@ pub use note::{NodeNote, Note};
 pub use outcome::{Outcome, OutcomeKind};
 pub use planner::{plan, plan_restore, plan_return, registry_questions};
 pub use promotion::{NotPromoted, Promotion, WhyNotPromoted, plan_promotion};
+pub use replaced::forgotten_machines;
 pub use setting_aside::{NotSetAside, SettingAside, WhyNotSetAside, plan_setting_aside};
 pub use simulate::{Refusal, simulate};
 pub use steps::{Plan, Step, StepId};

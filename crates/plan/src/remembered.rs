@@ -101,7 +101,9 @@ fn has_worked_with(state: &NodeState, id: NodeId) -> bool {
 fn unknown_owner(observed: &Observed) -> Option<BlockedKind> {
     let is_known = |id: NodeId| {
         let mut identities = observed.identities();
-        identities.any(|(_, its, members)| its == id || members.contains(id))
+        identities.any(|(_, its, members)| {
+            its == id || members.contains(id) || members.forgotten(id).is_some()
+        })
     };
     observed.seen().find_map(|(node, state)| {
         state.volumes.iter().find_map(|(application, copy)| {

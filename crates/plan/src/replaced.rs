@@ -1,4 +1,5 @@
-//! Machines that were not seen, and whose names lead to other machines now.
+//! Machines that were not seen, and whose names lead to other machines now; and machines that were seen,
+//! and had been given up.
 
 use std::collections::BTreeMap;
 
@@ -36,4 +37,22 @@ pub(crate) fn replaced_names(observed: &Observed) -> Vec<NodeName> {
         _ => None,
     });
     names.collect()
+}
+
+/// Lists the machines that were seen although some node was told to forget them: their volumes are out
+/// of date, or were given up.
+pub fn forgotten_machines(observed: &Observed) -> Vec<BlockedKind> {
+    let forgotten = observed.seen().filter_map(|(node, state)| {
+        let mut others = observed.identities();
+        let (says, at) = others
+            .find_map(|(says, _, members)| Some((says.clone(), members.forgotten(state.id)?.at)))?;
+        Some(BlockedKind::MachineForgotten {
+            node: node.clone(),
+            id: state.id,
+            at,
+            says,
+            dataset: state.pool.dataset.clone(),
+        })
+    });
+    forgotten.collect()
 }

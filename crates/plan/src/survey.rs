@@ -334,7 +334,17 @@ pub(crate) fn name_of(id: NodeId, observed: &Observed) -> Option<NodeName> {
             .find_map(|(_, _, members)| members.get(id))
             .map(|member| &member.name)
     };
-    itself.map(|(name, ..)| name).or_else(remembered).cloned()
+    let forgotten = || {
+        observed
+            .identities()
+            .find_map(|(_, _, members)| members.forgotten(id))
+            .map(|machine| &machine.name)
+    };
+    itself
+        .map(|(name, ..)| name)
+        .or_else(remembered)
+        .or_else(forgotten)
+        .cloned()
 }
 
 /// Tells whether a machine is there, seen or not. Another machine that has its name is not it.

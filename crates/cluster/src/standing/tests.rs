@@ -30,6 +30,7 @@ fn nodes(count: u8) -> Observed {
         },
         ssh: SshIdentity::default(),
         emptied: false,
+        volumes: std::collections::BTreeSet::new(),
     };
     let members: Members = (1..=count).map(member).collect();
     let pool = PoolState {

@@ -44,15 +44,16 @@ fn render_authorized_keys(
     members: &Members,
 ) -> Result<String, StepFailure> {
     let mut lines = String::from("# Written by flocker-node, which replaces it; do not edit.\n");
-    for member in members {
-        if member.id == machine.id {
-            continue;
-        }
-        let name = &member.name;
+    let peers = members.iter().filter(|member| member.id != machine.id);
+    let peers = peers.map(|member| (member.id, &member.name, &member.ssh.public_key));
+    // Those that were given up are let in to be told so, and to nothing else.
+    let forgotten = members.all_forgotten();
+    let forgotten = forgotten.map(|gone| (gone.id, &gone.name, &gone.public_key));
+    for (id, name, public_key) in peers.chain(forgotten) {
         let what = format!("the key of {name} is not one");
-        let key = PublicKey::from_openssh(&member.ssh.public_key).or_failed_to(what)?;
+        let key = PublicKey::from_openssh(public_key).or_failed_to(what)?;
         let program = &machine.settings.receive_command;
-        let line = render_peer(&key, program, (member.id, name));
+        let line = render_peer(&key, program, (id, name));
         lines.push_str(&line.or_failure()?);
     }
     Ok(lines)

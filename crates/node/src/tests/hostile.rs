@@ -265,6 +265,7 @@ async fn push_bytes(machine: &Machine<Fake>, from: NodeId, said: Vec<u8>) -> Vec
         node: machine.id,
         volumes: &machine.volumes,
         images: &machine.containers,
+        forgotten: None,
     };
     within_deadline(receive(&receiver, from, streams))
         .await
@@ -431,6 +432,7 @@ async fn a_peer_that_is_gone_in_the_middle_of_a_stream_keeps_no_volume_busy() {
         node: machine.id,
         volumes: &machine.volumes,
         images: &machine.containers,
+        forgotten: None,
     };
     let silent = tokio::time::Instant::now();
     let streams = (Listener::new(input), output);

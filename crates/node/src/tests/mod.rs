@@ -6,6 +6,7 @@ mod contending;
 mod contract;
 mod ending;
 mod fake;
+mod forgetting;
 mod guarding;
 mod hostile;
 mod importing;

@@ -87,9 +87,15 @@ impl BlockedKind {
                 "make `ssh {node}` work, or leave {node} out of the deployment if it is gone"
             ),
             Self::NodeUnusable { node, .. } => format!("deploy again once {node} can be looked at"),
-            Self::OtherMachine { former, .. } => format!(
+            Self::OtherMachine { former, says, .. } => format!(
                 "if node {former} has another name or address now, add that to the deployment, with no \
-                 applications if it is to run none"
+                 applications if it is to run none; if it is gone for good, `flocker-cluster node \
+                 forget {former} --via {says}`"
+            ),
+            Self::MachineForgotten { node, dataset, .. } => format!(
+                "leave {node} out of the deployment; to use it again as a new node, on {node} stop what \
+                 runs there, `zfs rename {dataset} {dataset}-forgotten` to keep its old volumes, and \
+                 `rm -r /var/lib/flocker`"
             ),
             Self::NoAddress { node } => format!(
                 "name {node} by its IPv4 address, reach it over IPv4, or {}",
@@ -105,7 +111,8 @@ impl BlockedKind {
     fn hint_about_copies(&self) -> String {
         match self {
             Self::VolumeUnknown { unseen } => format!(
-                "{}; nothing older or empty is used while the volume may be there",
+                "{}; nothing older or empty is used while the volume may be there. A machine that is \
+                 gone for good is given up with `flocker-cluster node forget NAME --via NODE`",
                 unseen.hint()
             ),
             Self::OwnerUnseen { answers: true, .. } => {
@@ -138,6 +145,7 @@ impl BlockedKind {
             | Self::NodeUnusable { .. }
             | Self::SameMachine { .. }
             | Self::OtherMachine { .. }
+            | Self::MachineForgotten { .. }
             | Self::NoAddress { .. } => self.hint_about_node(),
             Self::SharedAddress { .. }
             | Self::AddressOfItself { .. }

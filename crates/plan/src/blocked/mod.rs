@@ -72,6 +72,19 @@ pub enum BlockedKind {
         /// A node that remembers it.
         says: NodeName,
     },
+    /// A machine that was given up has come back.
+    MachineForgotten {
+        /// The name under which it answers.
+        node: NodeName,
+        /// Its identity.
+        id: NodeId,
+        /// When it was given up, in seconds since 1970.
+        at: u64,
+        /// A node that knows so.
+        says: NodeName,
+        /// Its dataset for volumes.
+        dataset: String,
+    },
     /// Nothing tells at which address the other nodes reach one.
     NoAddress {
         /// The node.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use flocker_model::{Obstacle, VolumeHolder};
+use flocker_model::{Obstacle, VolumeHolder, render_utc};
 
 use super::{Blocked, BlockedKind, CopyDescription, firewall, list};
 use crate::naming::machine;
@@ -23,6 +23,7 @@ impl fmt::Display for BlockedKind {
             | Self::NodeUnusable { .. }
             | Self::SameMachine { .. }
             | Self::OtherMachine { .. }
+            | Self::MachineForgotten { .. }
             | Self::NoAddress { .. } => self.fmt_about_nodes(f),
             Self::SharedAddress { .. }
             | Self::AddressOfItself { .. }
@@ -92,6 +93,14 @@ impl BlockedKind {
                 f,
                 "{node} is another machine now: node {found} answers there, and {says} remembers it as \
                  node {former}, which was not seen and may have volumes"
+            ),
+            Self::MachineForgotten {
+                node, id, at, says, ..
+            } => write!(
+                f,
+                "{node} (node {id}) was forgotten at {}, as {says} remembers: it does not belong to the \
+                 cluster any more",
+                render_utc(*at)
             ),
             Self::NoAddress { node } => write!(
                 f,

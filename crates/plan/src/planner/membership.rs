@@ -1,6 +1,10 @@
 //! Which machines belong to the cluster, and what each of them remembers.
 
-use flocker_model::{AppliedDeployment, Member, Members, NodeId, NodeName, NodeState};
+use std::collections::{BTreeMap, BTreeSet};
+
+use flocker_model::{
+    ApplicationName, AppliedDeployment, Member, Members, NodeId, NodeName, NodeState,
+};
 
 use crate::steps::Because;
 use crate::{Action, Scope, StepId};
@@ -21,7 +25,8 @@ impl Planner<'_> {
             let known = admitted
                 .iter()
                 .filter(|member| self.is_concerned(member.id))
-                .all(|member| state.members.get(member.id) == Some(member));
+                .all(|member| state.members.get(member.id) == Some(member))
+                && state.members.all_forgotten().eq(admitted.all_forgotten());
             if !known && self.is_concerned(state.id) {
                 let action = Action::AdmitMembers {
                     members: admitted.clone(),
@@ -142,9 +147,17 @@ impl Planner<'_> {
         let mut everyone: Members = unseen
             .map(|member| Member {
                 emptied: self.was_emptied(member.id),
+                volumes: self.remembered_volumes(member.id),
                 ..member.clone()
             })
             .collect();
+        for machine in self
+            .observed
+            .seen()
+            .flat_map(|(_, it)| it.members.all_forgotten())
+        {
+            everyone.forget(machine.clone());
+        }
         for (name, state) in self.observed.seen() {
             if let Some(member) = self.member(name, state) {
                 everyone.insert(member);
@@ -156,21 +169,49 @@ impl Planner<'_> {
     /// The machines that still matter afterwards: those of the deployment, those that have a copy
     /// of a volume or own one by another's copy, and those of which that cannot be said.
     fn remaining(&self) -> Members {
-        let remaining = self.everyone().into_iter().filter(|&Member { id, .. }| {
+        let mut remaining = self.everyone();
+        remaining.retain(|&Member { id, .. }| {
             self.is_named_as_owner(id)
                 || self.seen_by_id(id).is_none_or(|(name, state)| {
                     self.goal.deployment.nodes.contains_key(name) || !state.volumes.is_empty()
                 })
         });
-        remaining
-            .map(|member| match self.seen_by_id(member.id) {
-                None => member,
-                Some((name, _)) => Member {
+        for (name, state) in self.observed.seen() {
+            if let Some(member) = remaining.get(state.id) {
+                let settled = Member {
                     emptied: !self.goal.deployment.nodes.contains_key(name),
-                    ..member
-                },
-            })
-            .collect()
+                    volumes: self.volumes_afterwards(name, state),
+                    ..member.clone()
+                };
+                remaining.insert(settled);
+            }
+        }
+        remaining
+    }
+
+    /// Lists the applications whose volumes a machine owns once everything is as wanted: those that are
+    /// placed there, and those that are placed nowhere.
+    fn volumes_afterwards(&self, name: &NodeName, state: &NodeState) -> BTreeSet<ApplicationName> {
+        let with_volumes = self.goal.deployment.placed();
+        let wanted: BTreeMap<&ApplicationName, &NodeName> = with_volumes
+            .filter(|(_, application, _)| application.volume.is_some())
+            .map(|(application, _, place)| (application, place))
+            .collect();
+        let owned = state.volumes.iter();
+        let owned = owned.filter(|(_, copy)| copy.owned_epoch().is_some());
+        let kept = owned
+            .map(|(application, _)| application)
+            .filter(|application| !wanted.contains_key(application));
+        let here = wanted.iter().filter(|(_, place)| **place == name);
+        let here = here.map(|(application, _)| *application);
+        kept.chain(here).cloned().collect()
+    }
+
+    /// Lists the applications whose volumes a machine owned, by all that remember it.
+    fn remembered_volumes(&self, id: NodeId) -> BTreeSet<ApplicationName> {
+        let seen = self.observed.seen();
+        let known = seen.filter_map(|(_, state)| state.members.get(id));
+        known.flat_map(|member| &member.volumes).cloned().collect()
     }
 
     /// Tells whether all that remember a machine know that nothing of ours runs there.
@@ -204,6 +245,7 @@ impl Planner<'_> {
                 && self.was_emptied(state.id)
                 && state.containers.is_empty()
                 && state.remembered.applications.is_empty(),
+            volumes: self.remembered_volumes(state.id),
         })
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use flocker_model::{Application, FirewallObstacle, NodeObservation, Protocol};
 
 use crate::BlockedKind;
-use crate::replaced::replaced_machines;
+use crate::replaced::{forgotten_machines, replaced_machines};
 use crate::survey::{machines_with_several_names, unseen_reason, unusable_pool};
 
 use super::state::Planner;
@@ -18,6 +18,9 @@ impl Planner<'_> {
         }
         for replaced in replaced_machines(self.observed) {
             self.block(replaced);
+        }
+        for forgotten in forgotten_machines(self.observed) {
+            self.block(forgotten);
         }
         self.check_reachability();
         self.check_addresses();

@@ -4,6 +4,7 @@ mod access;
 mod changes;
 mod cluster;
 mod dependencies;
+mod forgetting;
 mod images;
 mod importing;
 mod interruptions;

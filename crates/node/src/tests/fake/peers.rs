@@ -153,6 +153,7 @@ impl PeerConnection for FakeConnection {
                     node: target.id,
                     volumes: &target.volumes,
                     images: &target.containers,
+                    forgotten: target.store.forgotten(from).unwrap(),
                 };
                 let _ = receive(&receiver, from, (their_input, their_output)).await;
             });
