@@ -7,6 +7,7 @@ mod deny;
 mod fuzz;
 mod images;
 mod machines;
+mod memory;
 mod nix;
 mod outcome;
 mod pool;

@@ -7,7 +7,7 @@ use clap::ValueEnum;
 use super::cargo_test::{self, TestRun};
 use super::contract;
 use super::outcome::{Count, Outcome};
-use super::{deny, fuzz, nix, pool};
+use super::{deny, fuzz, memory, nix, pool};
 use crate::check;
 use crate::install::Need;
 use crate::lab::{self, Built};
@@ -34,6 +34,9 @@ const OTHER_TIERS_TARGETS: [&str; 5] = [
 /// The file with the tests of the lab itself, and the feature without which it is empty.
 const MACHINES_TARGET: &str = "nodes";
 const MACHINES_FEATURE: &str = "flocker-lab/vm";
+
+/// What two pairs of nodes take of memory at most, in kibibytes, and all else.
+const TWO_PAIRS_MEMORY: u64 = 8 << 20;
 
 /// One tier of tests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
@@ -279,7 +282,7 @@ fn run_openssh() -> Outcome {
 
 fn run_machines() -> Outcome {
     let scenarios = match build_lab(Purpose::Lab) {
-        Ok(built) => run_scenario(&built, &["test", "migration"]),
+        Ok(built) => run_scenario(&built, &["test", "migration", "--pairs", pairs()]),
         Err(why) => Outcome::failed(why),
     };
     let machines = TestRun::new(&["--features", MACHINES_FEATURE])
@@ -287,6 +290,16 @@ fn run_machines() -> Outcome {
         .one_at_a_time()
         .run();
     machines.and(scenarios)
+}
+
+/// On how many pairs of nodes the scenario runs: one step of a deploy waits for another, so that one pair
+/// alone leaves a processor idle.
+fn pairs() -> &'static str {
+    if memory::is_available(TWO_PAIRS_MEMORY) {
+        "2"
+    } else {
+        "1"
+    }
 }
 
 /// Builds what [`run_faults`] needs.

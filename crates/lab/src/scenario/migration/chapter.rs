@@ -25,6 +25,10 @@ pub enum Chapter {
     Failures,
     /// Who finds out an application's password.
     Secrets,
+    /// WordPress is deployed from its Compose file, and moves with its database.
+    ComposeFile,
+    /// Miniflux is deployed from its Compose file, and moves with its database.
+    FeedReader,
     /// An image declares a volume outside of the application's volume.
     ImageVolumes,
     /// An image declares a volume inside of the application's volume.
@@ -45,10 +49,6 @@ pub enum Chapter {
     PrivateRegistry,
     /// A Docker volume becomes an application's volume.
     BringingIn,
-    /// WordPress is deployed from its Compose file, and moves with its database.
-    ComposeFile,
-    /// Miniflux is deployed from its Compose file, and moves with its database.
-    FeedReader,
 }
 
 impl Chapter {
@@ -64,6 +64,8 @@ impl Chapter {
         Self::PowerCut,
         Self::Failures,
         Self::Secrets,
+        Self::ComposeFile,
+        Self::FeedReader,
         Self::ImageVolumes,
         Self::ParentMount,
         Self::FirstFill,
@@ -74,9 +76,15 @@ impl Chapter {
         Self::Limits,
         Self::PrivateRegistry,
         Self::BringingIn,
-        Self::ComposeFile,
-        Self::FeedReader,
     ];
+
+    /// Tells whether it goes on from what the chapter before it has left.
+    ///
+    /// All others deploy their own applications, whatever ran before. Those that take longest are first,
+    /// so that several pairs of nodes are done at about the same time.
+    pub(super) fn is_of_the_story(self) -> bool {
+        self <= Self::Secrets
+    }
 
     /// The heading.
     pub(super) const fn title(self) -> &'static str {
@@ -91,6 +99,8 @@ impl Chapter {
             Self::PowerCut => "a power cut",
             Self::Failures => "deploys that cannot succeed",
             Self::Secrets => "secrets are kept",
+            Self::ComposeFile => "a Compose file of WordPress",
+            Self::FeedReader => "a Compose file of a feed reader",
             Self::ImageVolumes => "volumes that an image declares",
             Self::ParentMount => "a volume that is the parent of the image's",
             Self::FirstFill => "an image with content fills a new volume",
@@ -101,8 +111,6 @@ impl Chapter {
             Self::Limits => "UDP, bind addresses and networks that may connect",
             Self::PrivateRegistry => "a registry that asks for a login",
             Self::BringingIn => "data is brought in, and taken out",
-            Self::ComposeFile => "a Compose file of WordPress",
-            Self::FeedReader => "a Compose file of a feed reader",
         }
     }
 }
