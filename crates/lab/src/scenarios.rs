@@ -42,7 +42,11 @@ pub(crate) struct Test {
     /// those before
     #[arg(long, value_name = "CHAPTER", default_value = "first-deploy")]
     from: Chapter,
-    /// Run the scenario `migration` on so many pairs of nodes at once
+    /// Of the scenario `migration` run only what nothing but virtual nodes shows, as `cargo xtask test`
+    /// does
+    #[arg(long)]
+    smoke: bool,
+    /// Run the scenario `migration` on so many pairs of nodes at once, which takes two processors for each
     #[arg(long, value_name = "NUMBER", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=8))]
     pairs: u8,
 }
@@ -95,7 +99,13 @@ pub(crate) async fn test(test: &Test, progress: &Progress) -> Done {
             let parts = Parts::find(progress).await?;
             let keep = test.keep.as_deref();
             let pairs = start_pairs(test.pairs, &parts.lab(), keep, progress).await?;
-            run_migration(&pairs, &parts.cluster, &parts.images, test.from).await
+            run_migration(
+                &pairs,
+                &parts.cluster,
+                &parts.images,
+                Chapter::chosen(test.from, test.smoke),
+            )
+            .await
         }
         Scenario::ThreeNodes => {
             let parts = Parts::find(progress).await?;
@@ -241,7 +251,13 @@ pub(crate) async fn on_nodes(arguments: &OnNodes) -> Done {
                 Some(directory) => ContainerImages::at(directory.clone()),
                 None => ContainerImages::ensure(&Cache::open()?, &progress).await?,
             };
-            run_migration(slice::from_ref(&site), &program, &images, arguments.from).await
+            run_migration(
+                slice::from_ref(&site),
+                &program,
+                &images,
+                Chapter::chosen(arguments.from, false),
+            )
+            .await
         }
     };
     Ok(ended(counts))

@@ -7,7 +7,6 @@ mod deny;
 mod fuzz;
 mod images;
 mod machines;
-mod memory;
 mod nix;
 mod outcome;
 mod pool;

@@ -118,7 +118,7 @@ impl Fuzzer {
         Program::cargo()
             .args(["build", "--bins", "--locked", "--manifest-path", MANIFEST])
             .args(["--target-dir".into(), self.output.clone()])
-            .env("RUSTC_WRAPPER", &workspace::root().join(INSTRUMENT))
+            .env("RUSTC_WRAPPER", workspace::root().join(INSTRUMENT))
             .run()
             .map_err(|failure| failure.to_string())
     }

@@ -7,7 +7,7 @@ use clap::ValueEnum;
 use super::cargo_test::{self, TestRun};
 use super::contract;
 use super::outcome::{Count, Outcome};
-use super::{deny, fuzz, memory, nix, pool};
+use super::{deny, fuzz, nix, pool};
 use crate::check;
 use crate::install::Need;
 use crate::lab::{self, Built};
@@ -34,9 +34,6 @@ const OTHER_TIERS_TARGETS: [&str; 5] = [
 /// The file with the tests of the lab itself, and the feature without which it is empty.
 const MACHINES_TARGET: &str = "nodes";
 const MACHINES_FEATURE: &str = "flocker-lab/vm";
-
-/// What two pairs of nodes take of memory at most, in kibibytes, and all else.
-const TWO_PAIRS_MEMORY: u64 = 8 << 20;
 
 /// One tier of tests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
@@ -281,7 +278,7 @@ fn run_openssh() -> Outcome {
 
 fn run_machines() -> Outcome {
     let scenarios = match build_lab(Purpose::Lab) {
-        Ok(built) => run_scenario(&built, &["test", "migration", "--pairs", pairs()]),
+        Ok(built) => run_scenario(&built, &["test", "migration", "--smoke"]),
         Err(why) => Outcome::failed(why),
     };
     let machines = TestRun::new(&["--features", MACHINES_FEATURE])
@@ -291,25 +288,15 @@ fn run_machines() -> Outcome {
     machines.and(scenarios)
 }
 
-/// On how many pairs of nodes the scenario runs: one step of a deploy waits for another, so that one pair
-/// alone leaves a processor idle.
-fn pairs() -> &'static str {
-    if memory::is_available(TWO_PAIRS_MEMORY) {
-        "2"
-    } else {
-        "1"
-    }
-}
-
 /// Builds what [`run_faults`] needs.
 pub(super) fn build_faults() -> Result<Built, String> {
     build_lab(Purpose::Faults)
 }
 
-/// Disturbs moves, at every moment and by every fault, and one of each other kind of case, on two
-/// pairs of nodes.
+/// Disturbs moves, at every moment and by every fault, and one of each other kind of case, on one pair of
+/// nodes: more of them beside another tier take their processors from each other.
 pub(super) fn run_faults(built: &Built) -> Outcome {
-    run_scenario(built, &["faults", "--smoke", "--pairs", "2"])
+    run_scenario(built, &["faults", "--smoke"])
 }
 
 /// Builds the lab and what its nodes run.

@@ -78,12 +78,24 @@ impl Chapter {
         Self::BringingIn,
     ];
 
+    /// Those from one on, or those of them that `cargo xtask test` runs.
+    pub fn chosen(from: Self, smoke: bool) -> Vec<Self> {
+        let chosen = |chapter: &Self| *chapter >= from && (!smoke || chapter.is_smoke());
+        Self::ALL.into_iter().filter(chosen).collect()
+    }
+
     /// Tells whether it goes on from what the chapter before it has left.
     ///
     /// All others deploy their own applications, whatever ran before. Those that take longest are first,
     /// so that several pairs of nodes are done at about the same time.
     pub(super) fn is_of_the_story(self) -> bool {
         self <= Self::Secrets
+    }
+
+    /// Tells whether only virtual nodes show what it is about: the story, and that no row is lost below
+    /// an image's own volume. What the others show is shown more cheaply as well, each part by itself.
+    fn is_smoke(self) -> bool {
+        self.is_of_the_story() || matches!(self, Self::ImageVolumes | Self::ParentMount)
     }
 
     /// The heading.
@@ -112,5 +124,22 @@ impl Chapter {
             Self::PrivateRegistry => "a registry that asks for a login",
             Self::BringingIn => "data is brought in, and taken out",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Chapter;
+
+    #[test]
+    fn the_story_is_chosen_whole() {
+        assert_eq!(Chapter::chosen(Chapter::FirstDeploy, false), Chapter::ALL);
+        let smoke = Chapter::chosen(Chapter::FirstDeploy, true);
+        let story = Chapter::ALL
+            .into_iter()
+            .take_while(|chapter| chapter.is_of_the_story());
+        assert!(story.zip(&smoke).all(|(told, chosen)| told == *chosen));
+        assert!(smoke.contains(&Chapter::ParentMount));
+        assert!(smoke.len() < Chapter::ALL.len());
     }
 }

@@ -54,7 +54,7 @@ struct Migration<'a> {
     memory: Memory,
 }
 
-/// Runs the scenario from a chapter on, on pairs of nodes at once.
+/// Runs chapters of the scenario on pairs of nodes at once.
 ///
 /// The first pair tells the story: each of its chapters goes on from what the one before has left. The
 /// chapters from [`Chapter::ComposeFile`] on need nothing of others; whichever pair has nothing to do
@@ -67,10 +67,11 @@ pub async fn run_migration(
     pairs: &[Site],
     cluster: &Path,
     images: &ContainerImages,
-    from: Chapter,
+    chapters: Vec<Chapter>,
 ) -> Counts {
-    let chapters = Chapter::ALL.into_iter().filter(|chapter| *chapter >= from);
-    let (story, others): (Vec<_>, Vec<_>) = chapters.partition(|chapter| chapter.is_of_the_story());
+    let (story, others): (Vec<_>, Vec<_>) = chapters
+        .into_iter()
+        .partition(|chapter| chapter.is_of_the_story());
     let others = RefCell::new(VecDeque::from(others));
     let mut story = Some(story);
     let running = pairs.iter().map(|site| {
