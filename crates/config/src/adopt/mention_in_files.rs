@@ -52,8 +52,39 @@ pub(crate) fn add_mentions_in_files(
     }
 }
 
+/// What a file says of a service.
+pub(crate) struct NamedInFile {
+    pub(crate) mention: Mention,
+    /// The name that stands there.
+    pub(crate) name: String,
+    /// The path of the file.
+    pub(crate) path: String,
+}
+
+/// Finds everything that an application's files say of services by these names: addresses, and names
+/// that stand where a program reads an address.
+pub(crate) fn mentions_in_files(
+    application: &Application,
+    names: &Names<'_>,
+    adoption: &Adoption<'_>,
+) -> Vec<NamedInFile> {
+    let mut found = Vec::new();
+    for file in files(application, adoption) {
+        for line in lines(&file.text) {
+            let words = words(line, names).into_iter();
+            let meant = words.filter(|word| word.is_address || is_behind_key(line, word));
+            found.extend(meant.map(|word| NamedInFile {
+                mention: mention(line, &word, file.span),
+                name: word.name.to_owned(),
+                path: file.path.clone(),
+            }));
+        }
+    }
+    found
+}
+
 /// Makes a mention of an address. One without a port may be a part of a text.
-fn mention(line: &str, word: &Word, span: Span) -> Mention {
+fn mention(line: &str, word: &Word<'_>, span: Span) -> Mention {
     let before = &line[..word.begin];
     let of_scheme = if before.ends_with("https://") {
         Some(443)
@@ -120,7 +151,7 @@ pub(crate) fn warn_of_names_in_files(
 }
 
 /// Tells whether a word stands behind one of the words before addresses.
-fn is_behind_key(line: &str, word: &Word) -> bool {
+fn is_behind_key(line: &str, word: &Word<'_>) -> bool {
     let is_sign = |c: char| c.is_whitespace() || matches!(c, ':' | '=' | '"' | '\'');
     let before = &line[..word.begin];
     let rest = before.trim_end_matches(is_sign);
