@@ -4,7 +4,6 @@ use std::error::Error;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::slice;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
@@ -12,7 +11,7 @@ use flocker_lab::scenario::{
     Campaign, Case, Cases, Chapter, Choice, ContainerImages, Counts, FaultsReport, Parts,
     PlainNodes, Site, run_boot, run_demo, run_faults, run_migration, run_three_nodes,
 };
-use flocker_lab::{Cache, Lab, LabError, LabSpecification, Progress};
+use flocker_lab::{Cache, Lab, LabSpecification, Progress};
 
 type Done = Result<ExitCode, Box<dyn Error>>;
 
@@ -38,17 +37,13 @@ pub(crate) struct Test {
     /// Leave the nodes running as the lab of this name
     #[arg(long, value_name = "NAME")]
     keep: Option<String>,
-    /// Where the scenario `migration` begins: only from compose-file on, chapters need nothing of
+    /// Where the scenario `migration` begins: only from image-volumes on, chapters need nothing of
     /// those before
     #[arg(long, value_name = "CHAPTER", default_value = "first-deploy")]
     from: Chapter,
-    /// Of the scenario `migration` run only what nothing but virtual nodes shows, as `cargo xtask test`
-    /// does
+    /// Of the scenario `migration` run only the chapters that `cargo xtask test` runs
     #[arg(long)]
     smoke: bool,
-    /// Run the scenario `migration` on so many pairs of nodes at once, which takes two processors for each
-    #[arg(long, value_name = "NUMBER", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=8))]
-    pairs: u8,
 }
 
 /// What `scenario` is told.
@@ -97,15 +92,9 @@ pub(crate) async fn test(test: &Test, progress: &Progress) -> Done {
         Scenario::Boot => run_boot(&start(&LabSpecification::default()).await?).await,
         Scenario::Migration => {
             let parts = Parts::find(progress).await?;
-            let keep = test.keep.as_deref();
-            let pairs = start_pairs(test.pairs, &parts.lab(), keep, progress).await?;
-            run_migration(
-                &pairs,
-                &parts.cluster,
-                &parts.images,
-                Chapter::chosen(test.from, test.smoke),
-            )
-            .await
+            let site = start(&parts.lab()).await?;
+            let chapters = Chapter::chosen(test.from, test.smoke);
+            run_migration(&site, &parts.cluster, &parts.images, chapters).await
         }
         Scenario::ThreeNodes => {
             let parts = Parts::find(progress).await?;
@@ -123,7 +112,7 @@ pub(crate) async fn test(test: &Test, progress: &Progress) -> Done {
 /// Disturbs moves on one pair of nodes.
 async fn smoke(pair: &Site, program: &Path) -> Counts {
     let campaign = Campaign::begin(Choice::these(Case::smoke(), None), 1);
-    let (report, _) = run_faults(slice::from_ref(pair), program, campaign, &|_| {}).await;
+    let (report, _) = run_faults(std::slice::from_ref(pair), program, campaign, &|_| {}).await;
     report.finish()
 }
 
@@ -191,32 +180,23 @@ impl Faults {
     }
 }
 
-/// Starts pairs of nodes, to be kept as labs of these names: `NAME`, `NAME-2` and so on.
-async fn start_pairs(
-    count: u8,
-    nodes: &LabSpecification,
-    keep: Option<&str>,
-    progress: &Progress,
-) -> Result<Vec<Site>, LabError> {
-    let mut pairs = Vec::new();
-    for number in 1..=count {
-        let lab = match (keep, number) {
-            (Some(name), 1) => Lab::start_detached(name, nodes, progress).await?,
-            (Some(name), _) => {
-                Lab::start_detached(&format!("{name}-{number}"), nodes, progress).await?
-            }
-            (None, _) => Lab::start(nodes, progress).await?,
-        };
-        pairs.push(Site::Lab(lab));
-    }
-    Ok(pairs)
-}
-
 pub(crate) async fn faults(faults: &Faults, progress: &Progress) -> Done {
     let campaign = faults.campaign()?;
     let parts = Parts::find(progress).await?;
-    let keep = faults.keep.as_deref();
-    let pairs = start_pairs(faults.pairs, &parts.faults_lab(), keep, progress).await?;
+    let mut pairs = Vec::new();
+    for number in 1..=faults.pairs {
+        let lab = match &faults.keep {
+            Some(name) => {
+                let name = match number {
+                    1 => name.clone(),
+                    _ => format!("{name}-{number}"),
+                };
+                Lab::start_detached(&name, &parts.faults_lab(), progress).await?
+            }
+            None => Lab::start(&parts.faults_lab(), progress).await?,
+        };
+        pairs.push(Site::Lab(lab));
+    }
     let write = |table: &FaultsReport| -> Result<(), Box<dyn Error>> {
         if let Some(file) = &faults.json {
             std::fs::write(file, serde_json::to_string_pretty(table)? + "\n")?;
@@ -251,13 +231,8 @@ pub(crate) async fn on_nodes(arguments: &OnNodes) -> Done {
                 Some(directory) => ContainerImages::at(directory.clone()),
                 None => ContainerImages::ensure(&Cache::open()?, &progress).await?,
             };
-            run_migration(
-                slice::from_ref(&site),
-                &program,
-                &images,
-                Chapter::chosen(arguments.from, false),
-            )
-            .await
+            let chapters = Chapter::chosen(arguments.from, false);
+            run_migration(&site, &program, &images, chapters).await
         }
     };
     Ok(ended(counts))

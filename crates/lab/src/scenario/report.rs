@@ -57,27 +57,9 @@ pub(super) struct Stopped;
 pub struct Report {
     counts: Cell<Counts>,
     failures: RefCell<Vec<String>>,
-    /// Which part of the scenario this is, where several run at once.
-    part: Cell<Option<&'static str>>,
 }
 
 impl Report {
-    /// From now on each line says of which part it is.
-    pub(super) fn begin_part(&self, part: &'static str) {
-        self.part.set(Some(part));
-    }
-
-    /// Takes in what another report has found.
-    pub(super) fn merge(&self, other: &Self) {
-        let (ours, theirs) = (self.counts.get(), other.counts.get());
-        self.counts.set(Counts {
-            passed: ours.passed + theirs.passed,
-            failed: ours.failed + theirs.failed,
-            skipped: ours.skipped + theirs.skipped,
-        });
-        self.failures.borrow_mut().extend(other.failures.take());
-    }
-
     /// Tries an assertion. When it fails, tells how the site's nodes are.
     pub(super) async fn check<T>(
         &self,
@@ -86,11 +68,7 @@ impl Report {
         assertion: impl Future<Output = Result<T, Failure>>,
     ) -> Result<T, Stopped> {
         let began = Instant::now();
-        let name = match self.part.get() {
-            Some(part) => format!("{part}: {name}"),
-            None => name.to_owned(),
-        };
-        let step = Progress::on_stderr().step(name.as_str());
+        let step = Progress::on_stderr().step(name);
         let outcome = assertion.await;
         drop(step);
         let seconds = began.elapsed().as_secs_f32();
@@ -173,18 +151,6 @@ pub(super) fn say(text: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn merged_reports_count_everything() {
-        let all = Report::default();
-        all.skip("one");
-        let other = Report::default();
-        other.skip("another");
-        other.failures.borrow_mut().push("FAILED".to_owned());
-        all.merge(&other);
-        assert_eq!(all.finish().skipped, 2);
-        assert_eq!(*all.failures.borrow(), ["FAILED"]);
-    }
 
     #[test]
     fn the_last_line_is_the_one_that_xtask_reads() {

@@ -19,7 +19,7 @@ use crate::workspace;
 pub(crate) const MANIFEST: &str = "crates/fuzz/Cargo.toml";
 /// Where that is.
 const DIRECTORY: &str = "crates/fuzz";
-/// What compiles them in the place of rustc.
+/// The script that cargo runs in the place of rustc to compile them.
 const INSTRUMENT: &str = "crates/fuzz/instrument";
 
 /// Names for how many seconds all targets together run: less by the clock, where several do at once.

@@ -21,11 +21,7 @@ mod shared_volume;
 mod slow_stop;
 mod stacks;
 
-use std::cell::RefCell;
-use std::collections::VecDeque;
 use std::path::Path;
-
-use futures_util::future::join_all;
 
 use self::everything::Memory;
 use super::clients::Clients;
@@ -54,98 +50,47 @@ struct Migration<'a> {
     memory: Memory,
 }
 
-/// Runs chapters of the scenario on pairs of nodes at once.
-///
-/// The first pair tells the story: each of its chapters goes on from what the one before has left. The
-/// chapters from [`Chapter::ComposeFile`] on need nothing of others; whichever pair has nothing to do
-/// takes the next one.
+/// Runs chapters of the scenario on two nodes, in their order: each goes on from what the
+/// one before has left. The chapters from [`Chapter::ImageVolumes`] on need nothing
+/// of those before.
 ///
 /// `cluster` is the program `flocker-cluster`. The nodes have the images of
 /// `postgresql` and `trac` (the first) and `elasticsearch` (the second), and both
 /// have `echo`, `postgres`, `redis`, `slow-stop` and `web`; the others come from `images`.
 pub async fn run_migration(
-    pairs: &[Site],
+    site: &Site,
     cluster: &Path,
     images: &ContainerImages,
     chapters: Vec<Chapter>,
 ) -> Counts {
-    let (story, others): (Vec<_>, Vec<_>) = chapters
-        .into_iter()
-        .partition(|chapter| chapter.is_of_the_story());
-    let others = RefCell::new(VecDeque::from(others));
-    let mut story = Some(story);
-    let running = pairs.iter().map(|site| {
-        let own = story.take().unwrap_or_default();
-        let is_one_of_several = pairs.len() > 1;
-        let others = &others;
-        async move {
-            let report = Report::default();
-            let mut migration = Migration::new(site, cluster, images, &report);
-            migration
-                .run_all(own.into(), others, is_one_of_several)
-                .await;
-            report
-        }
-    });
     let report = Report::default();
-    for found in join_all(running).await {
-        report.merge(&found);
+    let mut migration = Migration {
+        site,
+        report: &report,
+        clients: Clients { site },
+        cluster: Cluster {
+            site,
+            program: cluster,
+        },
+        layouts: Layouts {
+            first: site.address(FIRST),
+            second: site.address(SECOND),
+        },
+        images,
+        memory: Memory::default(),
+    };
+    let mut remaining = chapters.into_iter();
+    for chapter in remaining.by_ref() {
+        heading(&format!("migration: {}", chapter.title()));
+        let ended = migration.run(chapter).await;
+        if ended.is_err() && chapter == Chapter::FirstDeploy {
+            break;
+        }
     }
-    for chapter in others.take() {
+    for chapter in remaining {
         report.skip(chapter.title());
     }
     report.finish()
-}
-
-impl<'a> Migration<'a> {
-    fn new(
-        site: &'a Site,
-        cluster: &'a Path,
-        images: &'a ContainerImages,
-        report: &'a Report,
-    ) -> Self {
-        Self {
-            site,
-            report,
-            clients: Clients { site },
-            cluster: Cluster {
-                site,
-                program: cluster,
-            },
-            layouts: Layouts {
-                first: site.address(FIRST),
-                second: site.address(SECOND),
-            },
-            images,
-            memory: Memory::default(),
-        }
-    }
-
-    /// Runs chapters of its own, and then those that no pair has taken yet.
-    async fn run_all(
-        &mut self,
-        mut own: VecDeque<Chapter>,
-        others: &RefCell<VecDeque<Chapter>>,
-        is_one_of_several: bool,
-    ) {
-        let next = |own: &mut VecDeque<Chapter>| {
-            let own = own.pop_front();
-            own.or_else(|| others.borrow_mut().pop_front())
-        };
-        while let Some(chapter) = next(&mut own) {
-            heading(&format!("migration: {}", chapter.title()));
-            if is_one_of_several {
-                self.report.begin_part(chapter.title());
-            }
-            let ended = self.run(chapter).await;
-            if ended.is_err() && chapter == Chapter::FirstDeploy {
-                break;
-            }
-        }
-        for chapter in own {
-            self.report.skip(chapter.title());
-        }
-    }
 }
 
 impl Migration<'_> {
