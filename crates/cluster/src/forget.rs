@@ -112,8 +112,8 @@ async fn carry_out(
     }
     printer.forgotten(forgotten);
     printer.narrate(
-        "new volumes are made again, and snapshots destroyed. Should a machine that was forgotten come \
-         back, it is refused; keep it switched off",
+        "new volumes can be made again, and old snapshots are destroyed again. Keep the machines that were \
+         forgotten switched off; every node refuses them",
     );
     Exit::Converged
 }

@@ -1,5 +1,7 @@
 //! Texts about applications that are not as wanted.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use flocker_model::{
     ByteCount, Contact, Digest, Epoch, Health, Member, Members, NodeObservation, NodeState,
     PoolHealth, PoolState, Port, SnapshotGuid, SshIdentity,
@@ -30,7 +32,7 @@ fn nodes(count: u8) -> Observed {
         },
         ssh: SshIdentity::default(),
         emptied: false,
-        volumes: std::collections::BTreeSet::new(),
+        volumes: BTreeSet::new(),
     };
     let members: Members = (1..=count).map(member).collect();
     let pool = PoolState {
@@ -111,7 +113,7 @@ fn give_container(
         status,
         unit,
         links: None,
-        anonymous_volumes: std::collections::BTreeSet::new(),
+        anonymous_volumes: BTreeSet::new(),
         volume: None,
         just_started: false,
     };

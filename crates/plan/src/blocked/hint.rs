@@ -124,8 +124,8 @@ impl BlockedKind {
                  volume instead, deploy once without this application"
             ),
             Self::NodeForgot { node, .. } => format!(
-                "find out what {node} has lost (is /var/lib/flocker mounted, and its pool the one that \
-                 it had?); if this application never had a volume, {ALLOW_NEW}"
+                "check on {node} that /var/lib/flocker is mounted, and that its pool is the one that it \
+                 had before; if this application never had a volume, {ALLOW_NEW}"
             ),
             Self::MachineUnknown { .. } => format!(
                 "name that machine in the deployment, so that it is looked at; if this application never \

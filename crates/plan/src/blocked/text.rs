@@ -267,19 +267,19 @@ impl BlockedKind {
         match self {
             Self::NodeForgot { node, says } => {
                 let evidence = match says {
-                    Some(says) => format!("{says} knows it as a node of the cluster"),
-                    None => "it has copies of the cluster's volumes".to_owned(),
+                    Some(says) => format!("{says} knows it as a node of this one"),
+                    None => "it has copies of a cluster's volumes".to_owned(),
                 };
                 write!(
                     f,
-                    "no copy of its volume was seen, and {node} may have had one: {evidence}, but it \
-                     remembers no cluster itself"
+                    "no copy of its volume was seen, and {node} may have had one: {node} remembers no \
+                     cluster, although {evidence}"
                 )
             }
             Self::MachineUnknown { owner, node, copy } => write!(
                 f,
                 "no copy of its volume was seen, and a machine that no node remembers may have one: \
-                 node {owner}, which owns the volume of `{copy}` by the copy on {node}"
+                 node {owner}, the owner of the volume of `{copy}` according to the copy on {node}"
             ),
             // Not about copies.
             _ => Ok(()),

@@ -45,6 +45,7 @@ impl fmt::Display for NotForgotten {
             .iter()
             .map(String::as_str)
             .collect();
+        let are = if machines.len() == 1 { "is" } else { "are" };
         let machines = machines.join(", ");
         match &self.why {
             WhyNotForgotten::Unknown { machine } => {
@@ -66,19 +67,19 @@ impl fmt::Display for NotForgotten {
             }
             WhyNotForgotten::OthersUnseen { unseen } => write!(
                 formatter,
-                "{machines} is not forgotten: {unseen} was not seen either, and may know what \
+                "{machines} {are} not forgotten: {unseen} was not seen either, and may know what \
                  {machines} had"
             ),
             WhyNotForgotten::NothingRecorded => write!(
                 formatter,
-                "{machines} is not forgotten: no deployment was ever applied in full, so no node knows \
-                 which volumes it had"
+                "{machines} {are} not forgotten: no deployment was ever applied in full, so no node knows \
+                 which volumes were there"
             ),
             WhyNotForgotten::Lost { losses } => {
                 let losses: Vec<String> = losses.iter().map(Loss::to_string).collect();
                 write!(
                     formatter,
-                    "{machines} is not forgotten, because this would be lost: {}",
+                    "{machines} {are} not forgotten, because this would be lost: {}",
                     losses.join("; ")
                 )
             }
