@@ -86,7 +86,11 @@ impl Printer {
         for machine in &forgotten.machines {
             let name = machine.name.as_str();
             if self.json {
-                let given_up = &machine.volumes;
+                let its = forgotten
+                    .losses
+                    .iter()
+                    .filter(|loss| loss.node == machine.name);
+                let given_up: Vec<&ApplicationName> = its.map(|loss| &loss.application).collect();
                 let result =
                     json!({ "outcome": "forgotten", "id": machine.id, "given_up": given_up });
                 self.line(&json!({ "node": printable(name), "result": result }).to_string());

@@ -36,7 +36,8 @@ pub struct ForgottenMachine {
     pub name: NodeName,
     /// The key with which it pushed to its peers. It opens nothing any more.
     pub public_key: String,
-    /// The applications whose volumes were given up with it.
+    /// The applications whose volumes it may have owned. Other nodes tell it that it does not own them
+    /// any more.
     pub volumes: BTreeSet<ApplicationName>,
     /// When that was said, in seconds since 1970.
     pub at: u64,

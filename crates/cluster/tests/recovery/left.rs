@@ -1,6 +1,8 @@
 //! Deploys whose every step succeeds, or that have none, and after which something is not as wanted.
 
-use crate::nodes::Nodes;
+use std::ffi::OsStr;
+
+use crate::nodes::{Ended, Nodes};
 use crate::{expect_converged, expect_failed, expect_said};
 
 const APPLICATION: &str = "db: {image: busybox, volume: /data, routes: [5432]}\n";
@@ -59,4 +61,38 @@ fn an_omitted_node_that_is_away_fails_the_deploy() {
     }
     nodes.mend();
     expect_converged(&nodes.deploy_files(APPLICATION, "nodes: {node1: [db]}\n"));
+}
+
+/// Forgets the second node, with these options.
+fn forget(nodes: &Nodes, options: &[&str]) -> Ended {
+    let arguments = ["node", "forget", "node2", "--via", "node1"];
+    nodes.run(arguments.iter().chain(options).map(OsStr::new))
+}
+
+#[test]
+fn a_machine_that_is_gone_is_forgotten_with_its_volume() {
+    let nodes = Nodes::new();
+    expect_converged(&nodes.deploy("node2"));
+    nodes.switch_second_off();
+    let refused = forget(&nodes, &[]);
+    assert_eq!(refused.code, Some(4), "{}", refused.said);
+    expect_said(
+        &refused,
+        &[
+            "error: node2 is not forgotten, because this would be lost: the volume of `db`, of which \
+             node2 may have the only copy\n",
+            "add `--give-up db`\n",
+            "nothing was changed on any node\n",
+        ],
+    );
+    let forgotten = forget(&nodes, &["--give-up", "db"]);
+    assert_eq!(forgotten.code, Some(0), "{}", forgotten.said);
+    assert_eq!(
+        forgotten.result,
+        "Forgot node2 (node 00000000-0000-0000-0000-000000000002).\n"
+    );
+    expect_said(&forgotten, &["given up: the volume of `db`, of which node2"]);
+    let alone = nodes.deploy_files(APPLICATION, "nodes: {node1: [db]}\n");
+    expect_converged(&alone);
+    expect_said(&alone, &["note: node1: `db` begins with a new volume"]);
 }

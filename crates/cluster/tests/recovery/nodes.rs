@@ -1,6 +1,7 @@
 //! Two nodes in memory, each behind an OpenSSH server of its own.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
@@ -137,6 +138,15 @@ impl Nodes {
         befallen.insert(node_name(node), Afterwards::IsMute);
     }
 
+    /// Lets nothing listen where the second node's SSH server was.
+    pub(crate) fn switch_second_off(&self) {
+        let [own, second] = &self.servers;
+        let config = fs::read_to_string(own.path("config")).unwrap();
+        let port = format!("Port {}\n", second.port);
+        let config = config.replace(&port, "Port 1\n");
+        fs::write(own.path("config"), config).unwrap();
+    }
+
     /// Has the container of `db` on a node be one that has just started.
     pub(crate) fn restart(&self, node: &str) {
         let name: ApplicationName = "db".parse().unwrap();
@@ -196,11 +206,20 @@ impl Nodes {
 
     /// Deploys what these files say.
     pub(crate) fn deploy_files(&self, applications: &str, deployment: &str) -> Ended {
+        let applications = self.file("application.yml", applications);
+        let deployment = self.file("deployment.yml", deployment);
+        self.run([
+            OsStr::new("deploy"),
+            applications.as_ref(),
+            deployment.as_ref(),
+        ])
+    }
+
+    /// Runs the program.
+    pub(crate) fn run<'a>(&self, arguments: impl IntoIterator<Item = &'a OsStr>) -> Ended {
         let own = &self.servers[0];
         let ended = Command::new(env!("CARGO_BIN_EXE_flocker-cluster"))
-            .arg("deploy")
-            .arg(self.file("application.yml", applications))
-            .arg(self.file("deployment.yml", deployment))
+            .args(arguments)
             .arg("--ssh-config")
             .arg(own.path("config"))
             .arg("--known-hosts")

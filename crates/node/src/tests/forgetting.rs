@@ -43,9 +43,9 @@ async fn a_forgotten_machine_that_returns_starts_nothing() {
         machines.rejoin(&lost);
         let complied = machines.restore(&lost).await;
         assert!(!machines.runs(&lost, &application_name(0)), "{complied:?}");
-        let is_superseded = |kind: &BlockedKind| matches!(kind, BlockedKind::Superseded { .. });
-        let mut blocked = complied.blocked.iter().map(|blocked| &blocked.kind);
-        assert!(blocked.any(is_superseded), "{complied:?}");
+        let told: Vec<String> = complied.blocked.iter().map(ToString::to_string).collect();
+        let is_told = |told: &String| told.contains(&format!("has forgotten {lost}"));
+        assert!(told.iter().any(is_told), "{told:?}");
         // Every deploy that meets it refuses it.
         let wanted = on(2);
         let made = plan(&cluster(&wanted), &machines.observe().await);

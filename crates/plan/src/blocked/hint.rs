@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use flocker_model::{ApplicationName, NodeName, Obstacle, Obstruction, VolumeHolder};
+use flocker_model::{ApplicationName, Epoch, NodeName, Obstacle, Obstruction, VolumeHolder};
 
 use super::access::give_address;
 use super::mounts::{bring_in, keep_in_sight};
@@ -38,6 +38,14 @@ impl BlockedKind {
                 promote(replica)?
             ),
             Self::OwnersContradict { copies } => contradiction(copies, application),
+            Self::Superseded {
+                copy,
+                epoch: Epoch::LAST,
+                ..
+            } => {
+                let root = copy.dataset.rsplit_once('/').map_or("", |(root, _)| root);
+                begin_anew(&copy.node, root)
+            }
             Self::Superseded { copy, says, .. } => format!(
                 "with the later owner in reach, {} keeps this copy under another name, out of \
                  use; nothing is destroyed. If {says} is wrong, do that there instead",
@@ -92,11 +100,7 @@ impl BlockedKind {
                  applications if it is to run none; if it is gone for good, `flocker-cluster node \
                  forget {former} --via {says}`"
             ),
-            Self::MachineForgotten { node, dataset, .. } => format!(
-                "leave {node} out of the deployment; to use it again as a new node, on {node} stop what \
-                 runs there, `zfs rename {dataset} {dataset}-forgotten` to keep its old volumes, and \
-                 `rm -r /var/lib/flocker`"
-            ),
+            Self::MachineForgotten { node, dataset, .. } => begin_anew(node, dataset),
             Self::NoAddress { node } => format!(
                 "name {node} by its IPv4 address, reach it over IPv4, or {}",
                 give_address(node)
@@ -244,5 +248,15 @@ fn contradiction(copies: &[CopyDescription], application: &ApplicationName) -> S
         "decide which copy is the right one, and keep the other under another name, out of use, \
          with {}; nothing is destroyed",
         commands(&is_latest).join(" or ")
+    )
+}
+
+/// Says how a machine that was forgotten becomes a node again. `dataset` is the one that its volumes are
+/// below.
+fn begin_anew(node: &NodeName, dataset: &str) -> String {
+    format!(
+        "leave {node} out of the deployment; to use it again as a new node, on {node} stop what runs \
+         there, `zfs rename {dataset} {dataset}-forgotten` to keep its old volumes, and \
+         `rm -r /var/lib/flocker`"
     )
 }

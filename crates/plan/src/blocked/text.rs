@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use flocker_model::{Obstacle, VolumeHolder, render_utc};
+use flocker_model::{Epoch, Obstacle, VolumeHolder, render_utc};
 
 use super::{Blocked, BlockedKind, CopyDescription, firewall, list};
 use crate::naming::machine;
@@ -247,6 +247,17 @@ impl BlockedKind {
                 let copies = copies.join("; ");
                 write!(f, "more than one node claims to own its volume: {copies}")
             }
+            Self::Superseded {
+                copy,
+                epoch: Epoch::LAST,
+                says,
+                ..
+            } => write!(
+                f,
+                "its volume is out of use here: {says} has forgotten {}, as the operator said that it \
+                 is gone for good; the copy is {copy}",
+                copy.node
+            ),
             Self::Superseded {
                 copy,
                 owner,

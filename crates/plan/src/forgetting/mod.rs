@@ -127,17 +127,18 @@ fn forgotten(forgetting: &Forgetting, observed: &Observed) -> Result<Forgotten, 
             }
         }
     }
+    let had = had_volumes(&members, observed);
     let mut losses = Vec::new();
     if !members.is_empty() {
         refuse_others_unseen(&members, observed)?;
-        losses = all_losses(&members, observed);
+        losses = all_losses((&members, &had), observed);
         refuse_losses(forgetting, &losses, observed)?;
     }
     for member in members.into_values() {
-        let lost = losses.iter().filter(|loss| loss.node == member.name);
+        let its = had.iter().filter(|(_, id)| *id == member.id);
         let machine = ForgottenMachine {
             id: member.id,
-            volumes: lost.map(|loss| loss.application.clone()).collect(),
+            volumes: its.map(|(application, _)| application.clone()).collect(),
             name: member.name,
             public_key: member.ssh.public_key,
             at: forgetting.at,
@@ -236,9 +237,12 @@ fn refuse_others_unseen(
     }
 }
 
-/// Lists what is lost with the machines: volumes that they had, and that no node owns that was seen.
-fn all_losses(members: &BTreeMap<NodeId, Member>, observed: &Observed) -> Vec<Loss> {
-    let mut had: BTreeMap<ApplicationName, NodeName> = BTreeMap::new();
+/// Lists the volumes that each of the machines may have owned.
+fn had_volumes(
+    members: &BTreeMap<NodeId, Member>,
+    observed: &Observed,
+) -> BTreeSet<(ApplicationName, NodeId)> {
+    let mut had = BTreeSet::new();
     for (_, state) in observed.seen() {
         let remembered = state.members.iter().flat_map(|member| {
             let volumes = member.volumes.iter();
@@ -253,23 +257,39 @@ fn all_losses(members: &BTreeMap<NodeId, Member>, observed: &Observed) -> Vec<Lo
         let owners =
             copies.filter_map(|(application, copy)| Some((application, copy.other_owner()?)));
         for (application, id) in remembered.chain(recorded).chain(owners) {
-            if let Some(member) = members.get(&id) {
-                had.insert(application.clone(), member.name.clone());
+            if members.contains_key(&id) {
+                had.insert((application.clone(), id));
             }
         }
     }
+    had
+}
+
+/// Lists what is lost with the machines: volumes that they had, and that no node owns that was seen.
+fn all_losses(
+    (members, had): (
+        &BTreeMap<NodeId, Member>,
+        &BTreeSet<(ApplicationName, NodeId)>,
+    ),
+    observed: &Observed,
+) -> Vec<Loss> {
     let is_owned = |application: &ApplicationName| {
         let mut copies = observed
             .seen()
             .filter_map(|(_, state)| state.volumes.get(application));
         copies.any(|copy| copy.owned_epoch().is_some())
     };
-    had.into_iter()
+    let lost = had
+        .iter()
         .filter(|(application, _)| !is_owned(application))
+        .filter_map(|(application, id)| Some((application, &members.get(id)?.name)));
+    // One loss for each volume, although records may name several of the machines.
+    let lost: BTreeMap<&ApplicationName, &NodeName> = lost.collect();
+    lost.into_iter()
         .map(|(application, node)| Loss {
-            replica: newest_replica(&application, observed),
-            application,
-            node,
+            application: application.clone(),
+            node: node.clone(),
+            replica: newest_replica(application, observed),
         })
         .collect()
 }

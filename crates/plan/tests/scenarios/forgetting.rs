@@ -109,6 +109,10 @@ fn a_lost_owner_is_replaced_before_it_is_forgotten() {
     let promoted = plan_promotion(&promotion, &cluster.observed).unwrap();
     cluster.finish(&promoted);
     forget_for_good(&mut cluster, "2", &[]);
+    // It is told so even by a node that has no copy of the volume.
+    let members = &cluster.machine("1").members;
+    let mut forgotten = members.all_forgotten();
+    assert!(forgotten.any(|machine| machine.volumes.contains(&name("db"))));
     cluster.deploy(&on("1", &[]));
 }
 
