@@ -91,7 +91,10 @@ fn a_machine_that_is_gone_is_forgotten_with_its_volume() {
         forgotten.result,
         "Forgot node2 (node 00000000-0000-0000-0000-000000000002).\n"
     );
-    expect_said(&forgotten, &["given up: the volume of `db`, of which node2"]);
+    expect_said(
+        &forgotten,
+        &["given up: the volume of `db`, of which node2"],
+    );
     let alone = nodes.deploy_files(APPLICATION, "nodes: {node1: [db]}\n");
     expect_converged(&alone);
     expect_said(&alone, &["note: node1: `db` begins with a new volume"]);
