@@ -1,10 +1,12 @@
 //! Who owns which volume by the account of other nodes, for when nobody is there to be asked but
 //! them: at boot, and before a replica takes the place of a lost owner.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use flocker_model::{ApplicationName, NodeId, NodeName, OwnerClaim, VolumeRole};
+use flocker_model::{
+    ApplicationName, CopyClaim, NodeId, NodeName, OwnerClaim, VolumeCopy, VolumeRole,
+};
 use flocker_remote::protocol::StepFailure;
 use tokio::task::JoinSet;
 
@@ -21,13 +23,13 @@ const PATIENCE: Duration = Duration::from_secs(5);
 #[derive(Debug, Default)]
 pub(crate) struct Told {
     /// The owners by the peer that names them.
-    pub(crate) claims: BTreeMap<NodeName, BTreeMap<ApplicationName, OwnerClaim>>,
+    pub(crate) claims: BTreeMap<NodeName, BTreeMap<ApplicationName, CopyClaim>>,
     /// Who those peers are.
     pub(crate) ids: BTreeMap<NodeName, NodeId>,
     /// The peers that did not tell, and why.
     pub(crate) silent: BTreeMap<NodeName, StepFailure>,
-    /// Those of them that are there, and answered what this node does not understand.
-    pub(crate) not_understood: BTreeSet<NodeName>,
+    /// The peers that are there, and answered what this node does not understand.
+    pub(crate) not_understood: BTreeMap<NodeName, StepFailure>,
 }
 
 /// Asks every machine that this one remembers, all at once and not for long.
@@ -60,8 +62,7 @@ pub(crate) async fn ask_peers(machine: &Machine<impl Platform>) -> Result<Told, 
                 told.silent.insert(name, failure);
             }
             Err(NotTold::NotUnderstood(failure)) => {
-                told.not_understood.insert(name.clone());
-                told.silent.insert(name, failure);
+                told.not_understood.insert(name, failure);
             }
         }
     }
@@ -72,25 +73,42 @@ pub(crate) async fn ask_peers(machine: &Machine<impl Platform>) -> Result<Told, 
 async fn ask(
     machine: &Machine<impl Platform>,
     name: &NodeName,
-) -> Result<BTreeMap<ApplicationName, OwnerClaim>, NotTold> {
+) -> Result<BTreeMap<ApplicationName, CopyClaim>, NotTold> {
     // Whoever does not let this node in may be another machine.
     let peer = peer::connect(machine, name).await;
-    peer.map_err(NotTold::Silent)?.claims().await
+    peer.map_err(NotTold::Silent)?.ownership().await
 }
 
 /// What this node says of the volumes that it has copies of.
 pub(crate) async fn own_claims(
     node: NodeId,
     volumes: &impl Volumes,
-) -> Result<BTreeMap<ApplicationName, OwnerClaim>, StepFailure> {
+) -> Result<BTreeMap<ApplicationName, CopyClaim>, StepFailure> {
     let copies = volumes.observe_volumes().await?;
-    let claim = |role| match role {
-        VolumeRole::Owned { epoch } => Some(OwnerClaim { owner: node, epoch }),
-        VolumeRole::Replica { owner, epoch, .. } => Some(OwnerClaim { owner, epoch }),
-        VolumeRole::Foreign { .. } => None,
+    let claim = |copy: VolumeCopy| {
+        let (owner, epoch) = match copy.role {
+            VolumeRole::Owned { epoch } => (node, epoch),
+            VolumeRole::Replica { owner, epoch, .. } => (owner, epoch),
+            VolumeRole::Foreign { .. } => return None,
+        };
+        let newest = copy.newest_counted();
+        Some(CopyClaim {
+            owner,
+            epoch,
+            newest,
+        })
     };
     Ok(copies
         .into_iter()
-        .filter_map(|(name, copy)| Some((name, claim(copy.role)?)))
+        .filter_map(|(name, copy)| Some((name, claim(copy)?)))
         .collect())
+}
+
+/// Leaves out what former releases do not tell.
+pub(crate) fn without_snapshots(
+    claims: BTreeMap<ApplicationName, CopyClaim>,
+) -> BTreeMap<ApplicationName, OwnerClaim> {
+    let owner = |CopyClaim { owner, epoch, .. }| OwnerClaim { owner, epoch };
+    let claims = claims.into_iter();
+    claims.map(|(name, claim)| (name, owner(claim))).collect()
 }

@@ -26,7 +26,7 @@ pub(crate) struct Complied {
     pub(crate) blocked: Vec<Blocked>,
     /// What failed.
     pub(crate) failures: Vec<StepFailure>,
-    /// The peers that could not be asked whether they own what was started, and why.
+    /// The peers that did not answer whether they own what was started, and why.
     pub(crate) silent: BTreeMap<NodeName, StepFailure>,
 }
 
@@ -166,6 +166,10 @@ async fn comply_locked(
         reach(|| "restore.asked".to_owned()).await;
         silent = told.silent;
         observed.claims = told.claims;
+        let not_understood = told.not_understood.into_iter();
+        observed.not_understood = not_understood
+            .map(|(peer, failure)| (peer, in_one_line(failure)))
+            .collect();
         planned = planned_for(&observed);
     }
     let plan = planned;
@@ -178,6 +182,12 @@ async fn comply_locked(
         failures,
         silent,
     })
+}
+
+/// Writes a failure with its causes.
+fn in_one_line(failure: StepFailure) -> String {
+    let parts = std::iter::once(failure.message).chain(failure.causes);
+    parts.collect::<Vec<String>>().join(": ")
 }
 
 /// Tells whether a plan starts anything that writes to a volume.

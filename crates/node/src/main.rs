@@ -111,6 +111,7 @@ async fn run(arguments: Arguments) -> Result<ExitCode, StepFailure> {
         let input = Listener::new(tokio::io::stdin());
         let receiver = Receiver {
             node: disk.id,
+            boot: disk.store.boot_id().or_failure()?,
             volumes: &disk.volumes,
             images: &images,
         };

@@ -8,7 +8,7 @@ use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt 
 use std::path::{Path, PathBuf};
 
 use flocker_model::{ApplicationName, AppliedDeployment, Members, NodeId};
-use flocker_remote::protocol::LockHolder;
+use flocker_remote::protocol::{BootId, LockHolder};
 use flocker_remote::write_new;
 use nix::fcntl::Flock;
 use serde::Serialize;
@@ -85,6 +85,7 @@ impl Store {
             make_directory(directory, 0o755)?;
         }
         make_directory(&store.state.join("applications"), 0o700)?;
+        store.boot_id()?;
         Ok(store)
     }
 
@@ -98,22 +99,19 @@ impl Store {
     /// once, all return the same.
     pub(crate) fn node_id(&self) -> Result<NodeId, StoreError> {
         let path = self.state.join("node-id");
-        let read = || fs::read_to_string(&path);
-        let text = match read() {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let text = format!("{}\n", Uuid::new_v4());
-                match write_new(&path, text.as_bytes(), PUBLIC) {
-                    Ok(()) => Ok(text),
-                    Err(error) if error.kind() == io::ErrorKind::AlreadyExists => read(),
-                    Err(source) => return Err(failed("write", &path, source)),
-                }
-            }
-            found => found,
-        };
-        let text = text.map_err(|source| failed("read", &path, source))?;
+        let text = write_first(&path, Uuid::new_v4())?;
         Uuid::parse_str(text.trim())
             .map(NodeId)
             .map_err(|source| StoreError::NotAnId { path, source })
+    }
+
+    /// Returns what tells this run of the machine from every other: the first program after a boot makes
+    /// it up. The kernel's own (`/proc/sys/kernel/random/boot_id`) is one for all containers on a
+    /// machine.
+    pub(crate) fn boot_id(&self) -> Result<BootId, StoreError> {
+        let path = self.runtime.join("boot-id");
+        let text = write_first(&path, Uuid::new_v4())?;
+        Ok(BootId(text.trim().to_owned()))
     }
 
     /// Returns where the node's own SSH key is.
@@ -259,6 +257,24 @@ fn remove_file(path: &Path) -> Result<(), StoreError> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed("remove", path, error)),
         _ => Ok(()),
     }
+}
+
+/// Writes a line to a file unless it is there, and returns what is in it then. Several that are first, at
+/// once, all return the same.
+fn write_first(path: &Path, line: Uuid) -> Result<String, StoreError> {
+    let read = || fs::read_to_string(path);
+    let text = match read() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let text = format!("{line}\n");
+            match write_new(path, text.as_bytes(), PUBLIC) {
+                Ok(()) => Ok(text),
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => read(),
+                Err(source) => return Err(failed("write", path, source)),
+            }
+        }
+        found => found,
+    };
+    text.map_err(|source| failed("read", path, source))
 }
 
 /// Reads a file of JSON, if it is there.

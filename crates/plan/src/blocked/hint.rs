@@ -164,6 +164,7 @@ impl BlockedKind {
             | Self::AnonymousVolumes { .. } => self.hint_about_mounts(),
             Self::KeyNotLoaded { node, dataset } => load_key(node, dataset),
             Self::HeldElsewhere { node, holders } => let_go(node, holders),
+            Self::OwnerDoubted { doubt } => doubt.hint(),
             Self::NeedsOtherNode { .. } => {
                 "run `flocker-cluster deploy`, which speaks with every node".to_owned()
             }

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use crate::naming::machine;
 use crate::steps::Because;
-use crate::survey::{age, describe, name_of, unseen_reason};
+use crate::survey::{describe, name_of, unseen_reason};
 use crate::{Action, Outcome, OutcomeKind, Plan, StepId};
 use flocker_model::{
     ApplicationName, ByteCount, Epoch, NodeId, NodeName, NodeObservation, NodeState, Observed,
@@ -354,11 +354,13 @@ fn refuse_newer(
         let is_replica = matches!(other.role, VolumeRole::Replica { .. });
         is_replica.then_some((node, other))
     });
-    let newest = others.max_by_key(|(_, other)| age(other));
+    let newest = others.max_by_key(|(_, other)| other.newest_counted());
     match newest {
-        Some((node, other)) if age(other) > age(copy) => Err(WhyNotPromoted::NewerReplica {
-            newer: Box::new(describe(observed, (node, application), other)),
-        }),
+        Some((node, other)) if other.newest_counted() > copy.newest_counted() => {
+            Err(WhyNotPromoted::NewerReplica {
+                newer: Box::new(describe(observed, (node, application), other)),
+            })
+        }
         _ => Ok(()),
     }
 }

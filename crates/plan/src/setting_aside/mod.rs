@@ -13,7 +13,7 @@ use thiserror::Error;
 use crate::importing::is_unused_import;
 use crate::naming::machine;
 use crate::steps::Because;
-use crate::survey::{age, answers, describe, is_down, name_of, unseen_reason};
+use crate::survey::{answers, describe, is_down, name_of, unseen_reason};
 use crate::{Action, CopyDescription, Outcome, OutcomeKind, Plan, StopKind, Unseen};
 
 /// The operator's word that a copy is not to be used.
@@ -288,7 +288,10 @@ fn check_replica(
         }
         Some(_) => Ok(()),
         None => {
-            let has_as_much = others.copies.iter().any(|other| age(other) >= age(copy));
+            let has_as_much = others
+                .copies
+                .iter()
+                .any(|other| other.newest_counted() >= copy.newest_counted());
             let touched = copy.written > ByteCount::ZERO;
             let is_spare = has_as_much || (touched && !others.copies.is_empty());
             if is_spare || copy.snapshots.is_empty() {

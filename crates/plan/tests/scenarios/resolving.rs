@@ -1,7 +1,7 @@
 //! What the operator alone decides: a replica in the place of a lost owner, a copy out of use.
 
 use flocker_model::{
-    ByteCount, Deployment, Epoch, OwnerClaim, PoolHealth, PoolProblem, SnapshotGuid, SnapshotState,
+    ByteCount, CopyClaim, Deployment, Epoch, PoolHealth, PoolProblem, SnapshotGuid, SnapshotState,
     VolumeRole,
 };
 use flocker_plan::{
@@ -520,9 +520,10 @@ fn a_stale_owner_does_not_start_at_boot_when_a_peer_tells() {
     cluster.reboot("3");
     let starts = cluster.plan_restore("3");
     assert!(starts.blocked.is_empty(), "nobody was asked: {starts}");
-    let later = OwnerClaim {
+    let later = CopyClaim {
         owner: cluster.machine("2").id,
         epoch: Epoch(1_003),
+        newest: Vec::new(),
     };
     let told = [(name("db"), later.clone())].into();
     cluster.observed.claims.insert(node_name("1"), told);
@@ -530,11 +531,24 @@ fn a_stale_owner_does_not_start_at_boot_when_a_peer_tells() {
     assert_snapshot!(show(&plan));
 
     // What a peer knows of this owner or an earlier one is no reason.
-    let known = OwnerClaim {
+    let known = CopyClaim {
         owner: cluster.machine("3").id,
         epoch: Epoch(3),
+        newest: Vec::new(),
     };
     let told = [(name("db"), known)].into();
     cluster.observed.claims.insert(node_name("1"), told);
+    assert!(cluster.plan_restore("3").blocked.is_empty());
+}
+
+#[test]
+fn a_volume_does_not_start_while_a_peer_is_not_understood() {
+    let mut cluster = moved_twice();
+    cluster.reboot("3");
+    let reason = "the other side sent something that is not a message of this protocol".to_owned();
+    let not_understood = &mut cluster.observed.not_understood;
+    not_understood.insert(node_name("1"), reason);
+    assert_snapshot!(show(&cluster.plan_restore("3")));
+    cluster.observed.not_understood.clear();
     assert!(cluster.plan_restore("3").blocked.is_empty());
 }

@@ -151,6 +151,7 @@ impl PeerConnection for FakeConnection {
                 // The other side learns of a failure by the stream's end.
                 let receiver = Receiver {
                     node: target.id,
+                    boot: target.store.boot_id().unwrap(),
                     volumes: &target.volumes,
                     images: &target.containers,
                 };
