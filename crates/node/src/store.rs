@@ -7,7 +7,7 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
-use flocker_model::{ApplicationName, AppliedDeployment, Members, NodeId};
+use flocker_model::{ApplicationName, AppliedDeployment, Members, NodeId, NodeMemory};
 use flocker_remote::protocol::{BootId, LockHolder};
 use flocker_remote::write_new;
 use nix::fcntl::Flock;
@@ -95,14 +95,38 @@ impl Store {
         Self { node_lock, ..self }
     }
 
-    /// Returns the node's identity; the first call ever makes one up. Of several that are first, at
-    /// once, all return the same.
-    pub(crate) fn node_id(&self) -> Result<NodeId, StoreError> {
-        let path = self.state.join("node-id");
+    /// Returns the node's identity, if it has one.
+    pub(crate) fn node_id(&self) -> Result<Option<NodeId>, StoreError> {
+        let path = self.node_id_path();
+        match fs::read_to_string(&path) {
+            Ok(text) => parse_node_id(path, &text).map(Some),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(source) => Err(failed("read", &path, source)),
+        }
+    }
+
+    /// Makes an identity up, unless the node has one, and returns it.
+    pub(crate) fn make_node_id(&self) -> Result<NodeId, StoreError> {
+        let path = self.node_id_path();
         let text = write_first(&path, Uuid::new_v4())?;
-        Uuid::parse_str(text.trim())
-            .map(NodeId)
-            .map_err(|source| StoreError::NotAnId { path, source })
+        parse_node_id(path, &text)
+    }
+
+    /// Gives the node this identity.
+    pub(crate) fn set_node_id(&self, id: NodeId) -> Result<(), StoreError> {
+        write_whole(&self.node_id_path(), format!("{id}\n").as_bytes(), PUBLIC)
+    }
+
+    /// Returns the file with the node's identity.
+    pub(crate) fn node_id_path(&self) -> PathBuf {
+        self.state.join("node-id")
+    }
+
+    /// Tells whether nothing was ever deployed to the node, as far as its directory says.
+    pub(crate) fn is_new(&self) -> Result<bool, StoreError> {
+        Ok(self.members()?.is_empty()
+            && self.applied()?.is_none()
+            && self.memory()? == NodeMemory::default())
     }
 
     /// Returns what tells this run of the machine from every other: the first program after a boot makes
@@ -257,6 +281,13 @@ fn remove_file(path: &Path) -> Result<(), StoreError> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed("remove", path, error)),
         _ => Ok(()),
     }
+}
+
+/// Reads an identity.
+fn parse_node_id(path: PathBuf, text: &str) -> Result<NodeId, StoreError> {
+    Uuid::parse_str(text.trim())
+        .map(NodeId)
+        .map_err(|source| StoreError::NotAnId { path, source })
 }
 
 /// Writes a line to a file unless it is there, and returns what is in it then. Several that are first, at

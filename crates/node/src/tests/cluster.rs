@@ -9,12 +9,13 @@ use std::time::Duration;
 use flocker_docker::Writer;
 use flocker_model::{
     ApplicationName, Contact, DependencyCondition, Deployment, HostPath, ImageId, ImageName,
-    NodeName, Observed, OperatorImage, OperatorStore, RegistryLogins, UnitState, VolumeHolder,
-    VolumeRole,
+    NodeId, NodeName, Observed, OperatorImage, OperatorStore, RegistryLogins, UnitState,
+    VolumeHolder, VolumeRole,
 };
 use flocker_plan::{Action, Goal, Handoff, ImageSource, Plan, Scope, StepId, Yield, plan};
 use flocker_remote::protocol::StepFailure;
 use flocker_remote::ssh::generate_node_key;
+use futures_util::FutureExt as _;
 use tempfile::TempDir;
 
 use super::fake::{
@@ -23,6 +24,7 @@ use super::fake::{
 };
 use super::wish::{APPLICATIONS, application_name, name, node_name, port};
 use crate::execute::run_action;
+use crate::identity::settle;
 use crate::local::{Complied, comply, prepare, restore};
 use crate::machine::Machine;
 use crate::platform::{Containers as _, Units as _};
@@ -121,7 +123,9 @@ impl Cluster {
             ..Settings::default()
         };
         let store = Store::open(&settings).unwrap();
-        let id = store.node_id().unwrap();
+        let mark = std::future::ready(host.node_mark());
+        let settled = settle(&store, ("tank/flocker", mark)).now_or_never();
+        let id = settled.unwrap().unwrap();
         let machine = Machine {
             id,
             settings,
@@ -151,6 +155,20 @@ impl Cluster {
         std::fs::remove_dir_all(&node.machine.settings.runtime_directory).unwrap();
         let machine = self.boot(&node.host, node.directory.path());
         self.nodes.get_mut(name).unwrap().machine = machine;
+    }
+
+    /// Takes a machine's directory away, as a new system on it does, and boots it with the same pool.
+    pub(super) fn lose_directory(&mut self, name: &NodeName) {
+        let node = &self.nodes[name];
+        std::fs::remove_dir_all(&node.machine.settings.state_directory).unwrap();
+        let index = self.nodes.keys().position(|other| other == name).unwrap();
+        copy_keys(index, node.directory.path());
+        self.cut_power(name);
+    }
+
+    /// Writes on a machine's pool which machine it belongs to.
+    pub(super) fn mark_pool(&self, name: &NodeName, node: Option<NodeId>) {
+        self.nodes[name].host.state().disk.pool.node = node;
     }
 
     /// Has a machine write to the disk what it was told to keep.

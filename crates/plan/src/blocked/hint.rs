@@ -6,7 +6,7 @@ use flocker_model::{ApplicationName, NodeName, Obstacle, Obstruction, VolumeHold
 
 use super::access::give_address;
 use super::mounts::{bring_in, keep_in_sight};
-use super::{Blocked, BlockedKind, CopyDescription, firewall};
+use super::{Blocked, BlockedKind, CopyDescription, NEW_IDENTITY, firewall};
 use crate::naming::{import_command, load_key, look_at_pool, promote_command, set_aside_command};
 
 impl Blocked {
@@ -88,9 +88,9 @@ impl BlockedKind {
                 "name {node} by its IPv4 address, reach it over IPv4, or {}",
                 give_address(node)
             ),
-            _ => "name each machine once in the deployment; if they are clones, remove \
-                  /var/lib/flocker/node-id on one of them before its first deploy"
-                .to_owned(),
+            _ => format!(
+                "name each machine once in the deployment; if they are clones, {NEW_IDENTITY}"
+            ),
         }
     }
 

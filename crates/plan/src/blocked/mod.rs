@@ -384,6 +384,10 @@ impl BlockedKind {
     }
 }
 
+/// Says how one of two clones gets an identity of its own.
+const NEW_IDENTITY: &str = "give one of them a new identity: `rm /var/lib/flocker/node-id` and \
+                            `zfs inherit flocker:node DATASET` there, with the dataset of its volumes";
+
 /// Writes names with commas between them.
 pub(crate) fn list(nodes: &[NodeName]) -> String {
     let names: Vec<&str> = nodes.iter().map(NodeName::as_str).collect();

@@ -1,5 +1,6 @@
 //! Making a replica the volume when its owner is lost: only when the operator says so.
 
+mod changed;
 mod refusal;
 mod text;
 
@@ -13,6 +14,8 @@ use flocker_model::{
     ApplicationName, ByteCount, Epoch, NodeId, NodeName, NodeObservation, NodeState, Observed,
     PoolHealth, SnapshotGuid, VolumeCopy, VolumeRole, render_utc,
 };
+
+use changed::{change_of, former_identity, refuse_changed};
 
 pub use refusal::{NotPromoted, WhyNotPromoted};
 
@@ -157,7 +160,9 @@ fn ready(promotion: &Promotion, observed: &Observed) -> Result<Ready, WhyNotProm
         }
     };
     refuse_living_owner(application, &latest, observed)?;
-    let newest = usable_replica(state, copy)?;
+    let former = former_identity(owner, node, observed);
+    let newest = usable_replica((state, former), copy)?;
+    refuse_changed(promotion, latest.epoch, observed)?;
     refuse_newer(promotion, copy, observed)?;
     let taken = copy
         .snapshots
@@ -319,27 +324,23 @@ fn refuse_living_owner(
 }
 
 /// Makes sure that a replica is whole and as it was received; returns the snapshot it ends with.
-fn usable_replica(state: &NodeState, copy: &VolumeCopy) -> Result<SnapshotGuid, WhyNotPromoted> {
+fn usable_replica(
+    (state, owner): (&NodeState, Option<NodeId>),
+    copy: &VolumeCopy,
+) -> Result<SnapshotGuid, WhyNotPromoted> {
     if let PoolHealth::Unusable { problem } = &state.pool.health {
         return Err(WhyNotPromoted::PoolUnusable {
             pool: state.pool.pool().to_owned(),
             problem: problem.clone(),
         });
     }
-    let touched = |problem| Err(WhyNotPromoted::Touched { problem });
     let Some(newest) = copy.newest_own() else {
         return Err(WhyNotPromoted::Partial);
     };
-    if let Some(path) = &copy.mounted {
-        return touched(format!("is mounted at {path}"));
+    match change_of(copy) {
+        Some(problem) => Err(WhyNotPromoted::Touched { problem, owner }),
+        None => Ok(newest),
     }
-    if copy.written > ByteCount::ZERO {
-        return touched(format!(
-            "was written to: {} since its newest snapshot",
-            copy.written
-        ));
-    }
-    Ok(newest)
 }
 
 /// No other replica may have more.

@@ -552,3 +552,28 @@ fn a_volume_does_not_start_while_a_peer_is_not_understood() {
     cluster.observed.not_understood.clear();
     assert!(cluster.plan_restore("3").blocked.is_empty());
 }
+
+/// The owner's machine got a new system and with it a new identity: its volume looks like a replica.
+#[test]
+fn a_copy_with_unsent_writes_blocks_promotion_elsewhere() {
+    let mut cluster = moved_twice();
+    let owner = cluster.machine("3").id;
+    cluster.reboot("3");
+    cluster.machine("3").id = flocker_model::NodeId(uuid::Uuid::from_u128(33));
+    let copy = cluster.copy("3", "db");
+    copy.role = VolumeRole::Replica {
+        owner,
+        epoch: Epoch(3),
+        handoff: None,
+    };
+    assert!(copy.written > ByteCount::ZERO, "{copy:?}");
+    let elsewhere = promote(&cluster, "2", 0).unwrap_err();
+    let there = promote(&cluster, "3", 0).unwrap_err();
+    assert_snapshot!(format!("{elsewhere}\n\n{there}"));
+
+    // The operator gives up what was written there; it is kept.
+    let aside = set_aside(&cluster, "3").unwrap();
+    cluster.finish(&aside);
+    let promotion = promote(&cluster, "2", 0).unwrap();
+    cluster.finish(&promotion);
+}
