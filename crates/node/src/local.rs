@@ -10,6 +10,7 @@ use flocker_remote::protocol::{LockHolder, LockPurpose, StepFailure};
 use tokio::sync::mpsc;
 
 use crate::claims;
+use crate::execute::membership::refresh_keys;
 use crate::execute::{applications, run_action};
 use crate::failure::{OrFailure as _, failure_of};
 use crate::lock::{NodeLock, wait_blocking};
@@ -143,6 +144,7 @@ async fn comply_locked(
     planned_for: impl Fn(&Observed) -> Plan,
 ) -> Result<Complied, StepFailure> {
     reach(|| "restore.locked".to_owned()).await;
+    refresh_keys(machine);
     let look = machine.observe(None).await?;
     reach(|| "restore.observed".to_owned()).await;
     let mut observed = Observed {
@@ -166,6 +168,7 @@ async fn comply_locked(
         reach(|| "restore.asked".to_owned()).await;
         silent = told.silent;
         observed.claims = told.claims;
+        observed.twins = told.twins;
         let not_understood = told.not_understood.into_iter();
         observed.not_understood = not_understood
             .map(|(peer, failure)| (peer, in_one_line(failure)))

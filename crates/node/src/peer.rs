@@ -17,6 +17,8 @@ use crate::machine::Machine;
 use crate::platform::{OwnedVolume, PeerConnection, PeerSession, Peers, Platform};
 use crate::push_messages::{PushAnswer, PushRequest};
 
+pub(crate) use ownership::Ownership;
+
 /// What to do about two releases that do not understand each other.
 pub(crate) const SAME_RELEASE: &str = "install the same release of flocker-node on both nodes";
 

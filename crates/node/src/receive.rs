@@ -81,6 +81,10 @@ where
         Greeting::OfFormerRelease => {
             return answer_former_release(receiver, (reader, writer)).await;
         }
+        // The node's own key lets it ask at its own address. A clone has the same key.
+        Greeting::InOurProtocol if from == receiver.node => {
+            return Err(failure_of("a node pushes nothing to itself"));
+        }
         Greeting::InOurProtocol => {}
     }
     loop {

@@ -158,6 +158,11 @@ impl Store {
         self.state.join("ssh/authorized_keys")
     }
 
+    /// Tells whether exactly these keys may log in to push.
+    pub(crate) fn has_authorized_keys(&self, lines: &str) -> bool {
+        fs::read_to_string(self.authorized_keys()).is_ok_and(|written| written == lines)
+    }
+
     /// Writes the keys that may log in to push.
     pub(crate) fn set_authorized_keys(&self, lines: &str) -> Result<(), StoreError> {
         write_whole(&self.authorized_keys(), lines.as_bytes(), PUBLIC)

@@ -69,6 +69,14 @@ pub(super) async fn promote(
 ) -> Result<Change, StepFailure> {
     // The operator may be cut off from machines that this node's network has.
     let told = claims::ask_peers(machine).await?;
+    if let Some(address) = told.twins.first() {
+        return Err(StepFailure {
+            hint: Some("switch that machine off, and run the same command again".to_owned()),
+            ..failure_of(format!(
+                "another machine answers at {address} with the identity of this node"
+            ))
+        });
+    }
     if let Some((peer, failure)) = told.not_understood.into_iter().next() {
         let mut causes = vec![failure.message];
         causes.extend(failure.causes);

@@ -2,29 +2,42 @@
 
 use std::collections::BTreeMap;
 
-use flocker_model::{ApplicationName, CopyClaim, OwnerClaim};
-use flocker_remote::protocol::{FORMER_PROTOCOLS, OwnershipQuestion, Speaks};
+use flocker_model::{ApplicationName, CopyClaim, NodeId, OwnerClaim};
+use flocker_remote::protocol::{BootId, FORMER_PROTOCOLS, OwnershipQuestion, Speaks, StepFailure};
 
 use super::{NotTold, Peer};
 use crate::failure::failure_of;
 use crate::platform::PeerConnection;
 use crate::push_messages::{PushAnswer, PushRequest};
 
+/// What a node answers when it is asked who owns what.
+pub(crate) struct Ownership {
+    /// Who answers, and in which boot. Former releases do not tell.
+    pub(crate) who: Option<(NodeId, BootId)>,
+    /// The owners, or why they are not known there: its pool may not be there yet.
+    pub(crate) claims: Result<BTreeMap<ApplicationName, CopyClaim>, StepFailure>,
+}
+
 impl<C: PeerConnection> Peer<C> {
     /// Asks who owns the volumes that the peer has copies of.
-    pub(crate) async fn ownership(&self) -> Result<BTreeMap<ApplicationName, CopyClaim>, NotTold> {
+    pub(crate) async fn ownership(&self) -> Result<Ownership, NotTold> {
         let mut exchange = self.open().await?;
         let question = PushRequest::Ownership(OwnershipQuestion::ours());
-        // As in the beginning: whoever answers without having been asked may have ended already.
+        // If the peer has answered and ended already, its answer tells more than this error.
         let _ = exchange.send(&question).await;
         match exchange.answer().await? {
-            // A peer that cannot find out may lack its pool still.
-            PushAnswer::Ownership(answer) => answer.known.claims().map_err(|problem| {
-                let failure = failure_of(format!("{}: {problem}", self.name));
-                NotTold::Silent(failure)
-            }),
+            PushAnswer::Ownership(answer) => {
+                let failed = |problem: String| failure_of(format!("{}: {problem}", self.name));
+                Ok(Ownership {
+                    who: Some((answer.node, answer.boot)),
+                    claims: answer.known.claims().map_err(failed),
+                })
+            }
             // A release from before that question calls it nonsense.
-            _ => self.former_claims().await,
+            _ => Ok(Ownership {
+                who: None,
+                claims: Ok(self.former_claims().await?),
+            }),
         }
     }
 

@@ -40,6 +40,7 @@ impl BlockedKind {
                  use; nothing is destroyed. If {says} is wrong, do that there instead",
                 set_aside(&copy.node)
             ),
+            Self::OwnerDoubted { doubt } => doubt.hint(Some(application)),
             Self::HandoffLost { from, to, .. } => format!(
                 "{} has all that was handed over, and {} makes it the owner again; if the \
                  application had started on {to} before its copy went, find that first: what was \
@@ -164,7 +165,7 @@ impl BlockedKind {
             | Self::AnonymousVolumes { .. } => self.hint_about_mounts(),
             Self::KeyNotLoaded { node, dataset } => load_key(node, dataset),
             Self::HeldElsewhere { node, holders } => let_go(node, holders),
-            Self::OwnerDoubted { doubt } => doubt.hint(),
+            Self::OwnerDoubted { doubt } => doubt.hint(None),
             Self::NeedsOtherNode { .. } => {
                 "run `flocker-cluster deploy`, which speaks with every node".to_owned()
             }

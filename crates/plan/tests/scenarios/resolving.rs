@@ -577,3 +577,53 @@ fn a_copy_with_unsent_writes_blocks_promotion_elsewhere() {
     let promotion = promote(&cluster, "2", 0).unwrap();
     cluster.finish(&promotion);
 }
+
+/// A node came back from a backup: a replica has what the owner sent since.
+#[test]
+fn a_volume_older_than_its_replica_waits_for_the_operator() {
+    let mut cluster = moved_twice();
+    let sent = SnapshotState {
+        name: "flocker-3-000017".to_owned(),
+        created: 3,
+    };
+    let owner = cluster.machine("3").id;
+    let replica = cluster.copy("2", "db");
+    replica.role = VolumeRole::Replica {
+        owner,
+        epoch: Epoch(3),
+        handoff: None,
+    };
+    replica.snapshots.insert(SnapshotGuid(17), sent);
+    replica.newest_snapshot = Some(SnapshotGuid(17));
+    cluster.reboot("3");
+    assert_snapshot!(obstacles(&cluster.plan(&on("3"))));
+    let mut go_on_with_older = cluster.clone();
+    let aside = set_aside(&go_on_with_older, "2").unwrap();
+    go_on_with_older.finish(&aside);
+    assert!(go_on_with_older.plan(&on("3")).blocked.is_empty());
+    let aside = set_aside(&cluster, "3").unwrap();
+    cluster.finish(&aside);
+    let promotion = promote(&cluster, "2", 0).unwrap();
+    cluster.finish(&promotion);
+    cluster.deploy(&on("3"));
+}
+
+#[test]
+fn a_boot_does_not_start_an_older_volume_than_a_peer_has() {
+    let mut cluster = moved_twice();
+    cluster.reboot("3");
+    let claim = |newest| CopyClaim {
+        owner: flocker_model::NodeId(uuid::Uuid::from_u128(3)),
+        epoch: Epoch(3),
+        newest,
+    };
+    for (newest, starts) in [(vec![], true), (vec![2, 99], true), (vec![3, 17], false)] {
+        let told = [(name("db"), claim(newest))].into();
+        cluster.observed.claims.insert(node_name("1"), told);
+        let plan = cluster.plan_restore("3");
+        assert_eq!(plan.blocked.is_empty(), starts, "{plan}");
+    }
+    cluster.observed.claims.clear();
+    cluster.observed.twins.insert([1, 1, 1, 3].into());
+    assert_snapshot!(show(&cluster.plan_restore("3")));
+}
