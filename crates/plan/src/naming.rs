@@ -69,3 +69,7 @@ pub(crate) fn list(nodes: &[NodeName]) -> String {
     let names: Vec<&str> = nodes.iter().map(NodeName::as_str).collect();
     names.join(", ")
 }
+
+/// Says how one of two clones gets an identity of its own.
+pub(crate) const NEW_IDENTITY: &str = "give one of them a new identity: `rm /var/lib/flocker/node-id` and \
+    `zfs inherit flocker:node DATASET` there, with the dataset of its volumes";

@@ -9,6 +9,7 @@ mod fake;
 mod forgetting;
 mod guarding;
 mod hostile;
+mod identity;
 mod importing;
 mod interrupted;
 mod keeping;

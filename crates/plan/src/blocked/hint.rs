@@ -7,7 +7,9 @@ use flocker_model::{ApplicationName, Epoch, NodeName, Obstacle, Obstruction, Vol
 use super::access::give_address;
 use super::mounts::{bring_in, keep_in_sight};
 use super::{Blocked, BlockedKind, CopyDescription, firewall};
-use crate::naming::{import_command, load_key, look_at_pool, promote_command, set_aside_command};
+use crate::naming::{
+    NEW_IDENTITY, import_command, load_key, look_at_pool, promote_command, set_aside_command,
+};
 
 /// How the operator says that volumes may be made although data may be elsewhere.
 const ALLOW_NEW: &str = "deploy with `--new-volumes`";
@@ -51,6 +53,7 @@ impl BlockedKind {
                  use; nothing is destroyed. If {says} is wrong, do that there instead",
                 set_aside(&copy.node)
             ),
+            Self::OwnerDoubted { doubt } => doubt.hint(Some(application)),
             Self::HandoffLost { from, to, .. } => format!(
                 "{} has all that was handed over, and {} makes it the owner again; if the \
                  application had started on {to} before its copy went, find that first: what was \
@@ -105,9 +108,9 @@ impl BlockedKind {
                 "name {node} by its IPv4 address, reach it over IPv4, or {}",
                 give_address(node)
             ),
-            _ => "name each machine once in the deployment; if they are clones, remove \
-                  /var/lib/flocker/node-id on one of them before its first deploy"
-                .to_owned(),
+            _ => format!(
+                "name each machine once in the deployment; if they are clones, {NEW_IDENTITY}"
+            ),
         }
     }
 
@@ -115,9 +118,8 @@ impl BlockedKind {
     fn hint_about_copies(&self) -> String {
         match self {
             Self::VolumeUnknown { unseen } => format!(
-                "{}; nothing older or empty is used while the volume may be there. A machine that is \
-                 gone for good is given up with `flocker-cluster node forget NAME --via NODE`",
-                unseen.hint()
+                "{}; nothing older or empty is used while the volume may be there",
+                unseen.hint_or_forget()
             ),
             Self::OwnerUnseen { answers: true, .. } => {
                 "deploy again once the owner can be looked at".to_owned()
@@ -195,6 +197,7 @@ impl BlockedKind {
             | Self::AnonymousVolumes { .. } => self.hint_about_mounts(),
             Self::KeyNotLoaded { node, dataset } => load_key(node, dataset),
             Self::HeldElsewhere { node, holders } => let_go(node, holders),
+            Self::OwnerDoubted { doubt } => doubt.hint(None),
             Self::NeedsOtherNode { .. } => {
                 "run `flocker-cluster deploy`, which speaks with every node".to_owned()
             }

@@ -1,7 +1,9 @@
 //! What stands in the way of a plan, said so that the operator can decide.
 
 mod access;
+mod class;
 mod copy;
+mod doubt;
 mod firewall;
 mod hint;
 mod image;
@@ -14,12 +16,13 @@ use std::net::Ipv4Addr;
 
 use flocker_model::{
     ApplicationName, ByteCount, Epoch, FirewallObstacle, HostPath, ImagePlatform, ImageReference,
-    LoginRefusal, MountPath, NodeId, NodeName, Obstruction, PoolProblem, PoollessNode,
-    RegistryAnswer, RoutePort, SnapshotGuid, VolumeHolder,
+    LoginRefusal, MountPath, NodeId, NodeName, Obstruction, PoolProblem, RegistryAnswer, RoutePort,
+    SnapshotGuid, VolumeHolder,
 };
 use serde::{Deserialize, Serialize};
 
 pub use copy::CopyDescription;
+pub use doubt::Doubt;
 pub use image::{UnfitCopy, about_login, is_about_a_login};
 pub use unseen::Unseen;
 
@@ -145,6 +148,11 @@ pub enum BlockedKind {
         epoch: Epoch,
         /// The node that knows it.
         says: NodeName,
+    },
+    /// A node owns the volume by its own account, and cannot be sure of it.
+    OwnerDoubted {
+        /// Why.
+        doubt: Doubt,
     },
     /// The volume was handed to a node that does not have what was handed off.
     HandoffLost {
@@ -361,38 +369,4 @@ pub enum BlockedKind {
         /// What is needed of it, as a clause.
         what: String,
     },
-}
-
-impl BlockedKind {
-    /// Says that a node's pool cannot be looked at.
-    pub fn of_poolless(node: &NodeName, poolless: &PoollessNode) -> Self {
-        Self::PoolUnusable {
-            node: node.clone(),
-            pool: poolless.pool.clone(),
-            problem: poolless.problem.clone(),
-            volumes_seen: false,
-        }
-    }
-
-    /// Tells whether it ends as soon as somebody loads a key.
-    pub const fn waits_for_key(&self) -> bool {
-        matches!(
-            self,
-            Self::KeyNotLoaded { .. }
-                | Self::PoolUnusable {
-                    problem: PoolProblem::KeyNotLoaded { .. },
-                    ..
-                }
-        )
-    }
-
-    /// Tells whether the cause is a node that did not answer.
-    pub const fn is_unreachable(&self) -> bool {
-        match self {
-            Self::NodeUnreachable { .. } => true,
-            Self::VolumeUnknown { unseen } => !unseen.away.is_empty(),
-            Self::OwnerUnseen { answers, .. } => !*answers,
-            _ => false,
-        }
-    }
 }

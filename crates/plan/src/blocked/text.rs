@@ -58,6 +58,7 @@ impl fmt::Display for BlockedKind {
             | Self::OwnerUnseen { .. }
             | Self::OwnersContradict { .. }
             | Self::Superseded { .. }
+            | Self::OwnerDoubted { .. }
             | Self::HandoffLost { .. }
             | Self::OwnerHasNoCopy { .. }
             | Self::VolumeVanished { .. }
@@ -269,6 +270,7 @@ impl BlockedKind {
                 "its volume has a later owner than {copy}: {says} knows that {} owns it in epoch {epoch}",
                 machine(*owner, name.as_ref())
             ),
+            Self::OwnerDoubted { doubt } => write!(f, "{doubt}"),
             _ => self.fmt_about_new_volumes(f),
         }
     }

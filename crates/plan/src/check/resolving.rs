@@ -1,8 +1,8 @@
 //! What must hold of steps that the operator alone can ask for.
 
 use flocker_model::{
-    ApplicationName, ByteCount, Epoch, NodeId, NodeName, NodeObservation, SnapshotGuid, VolumeCopy,
-    VolumeRole,
+    ApplicationName, ByteCount, Epoch, NodeId, NodeName, NodeObservation, NodeState, SnapshotGuid,
+    VolumeCopy, VolumeRole,
 };
 
 use crate::importing::is_unused_import;
@@ -99,7 +99,8 @@ impl Checker<'_> {
         })
     }
 
-    /// The only owner's copy stays, unless it is an import that is not used, and nothing that may still be written is renamed.
+    /// The only owner's copy stays, unless it is an import that is not used, or a replica has more; and
+    /// nothing that may still be written is renamed.
     pub(super) fn setting_aside(&self, step: &Step, application: &ApplicationName) -> Finding {
         let owners: Vec<&NodeName> = self
             .observed
@@ -125,7 +126,7 @@ impl Checker<'_> {
                 .state(&step.node)
                 .is_some_and(|state| is_unused_import(state, application));
         require(
-            !is_owner || others || is_import,
+            !is_owner || others || is_import || self.is_rewound(&step.node, application),
             "it is the only owned copy",
         )
         .or_else(|| {
@@ -134,5 +135,21 @@ impl Checker<'_> {
                 "an application may still write to it",
             )
         })
+    }
+
+    /// Tells whether another node has a snapshot of a node's volume that the owner took in its epoch or
+    /// later, and no longer has.
+    fn is_rewound(&self, node: &NodeName, application: &ApplicationName) -> bool {
+        let copy_on = |state: &NodeState| state.volumes.get(application).cloned();
+        let Some(own) = self.state(node).and_then(copy_on) else {
+            return false;
+        };
+        let Some(epoch) = own.owned_epoch() else {
+            return false;
+        };
+        let others = self.observed.seen().filter_map(|(_, state)| copy_on(state));
+        let newest = others.map(|copy| copy.newest_counted()).max();
+        newest
+            .is_some_and(|newest| newest.first() >= Some(&epoch.0) && newest > own.newest_counted())
     }
 }

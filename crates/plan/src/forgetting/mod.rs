@@ -17,7 +17,7 @@ use flocker_model::{
 use thiserror::Error;
 
 use crate::steps::Because;
-use crate::survey::{age, describe};
+use crate::survey::describe;
 use crate::{Action, CopyDescription, Plan, Unseen};
 
 /// The operator's word that machines are gone for good.
@@ -300,7 +300,7 @@ fn newest_replica(application: &ApplicationName, observed: &Observed) -> Option<
         .seen()
         .filter_map(|(node, state)| Some((node, state.volumes.get(application)?)));
     let replicas = copies.filter(|(_, copy)| copy.other_owner().is_some());
-    let (node, copy) = replicas.max_by_key(|(_, copy)| age(copy))?;
+    let (node, copy) = replicas.max_by_key(|(_, copy)| copy.newest_counted())?;
     Some(describe(observed, (node, application), copy))
 }
 

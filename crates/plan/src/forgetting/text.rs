@@ -97,7 +97,8 @@ impl NotForgotten {
     pub fn hint(&self) -> String {
         match &self.why {
             WhyNotForgotten::Unknown { .. } => {
-                "`--via` names a node of the machine's cluster; its messages have the machine's name"
+                "`--via` must name a node of the same cluster; give the name that the deployment had for \
+                 the machine, or its id"
                     .to_owned()
             }
             WhyNotForgotten::Ambiguous { .. } => {

@@ -10,10 +10,11 @@ use flocker_model::{
 };
 use thiserror::Error;
 
+use crate::contested::has_more;
 use crate::importing::is_unused_import;
 use crate::naming::machine;
 use crate::steps::Because;
-use crate::survey::{age, answers, describe, is_down, name_of, unseen_reason};
+use crate::survey::{answers, describe, is_down, name_of, unseen_reason};
 use crate::{Action, CopyDescription, Outcome, OutcomeKind, Plan, StopKind, Unseen};
 
 /// The operator's word that a copy is not to be used.
@@ -216,6 +217,14 @@ impl<'a> Others<'a> {
         }
     }
 
+    /// Tells whether a replica has what its owner sent and no longer has itself.
+    fn have_more(&self, id: NodeId, owned: (&VolumeCopy, Epoch)) -> bool {
+        self.copies.iter().any(|copy| {
+            let is_its = matches!(copy.role, VolumeRole::Replica { owner, .. } if owner == id);
+            is_its && has_more(&copy.newest_counted(), owned)
+        })
+    }
+
     /// Tells whether a machine was seen.
     fn is_seen(&self, id: NodeId) -> bool {
         self.observed.seen().any(|(_, state)| state.id == id)
@@ -241,7 +250,8 @@ fn check(
             if others.copies.is_empty() && is_unused_import(state, application) {
                 return Ok(());
             }
-            check_owned(epoch, is_in_use(state, application, copy), others)
+            let in_use = is_in_use(state, application, copy);
+            check_owned((state.id, copy, epoch), in_use, others)
         }
         VolumeRole::Replica { owner, epoch, .. } => check_replica(copy, (owner, epoch), others),
         VolumeRole::Foreign { .. } => {
@@ -258,9 +268,20 @@ fn check(
     }
 }
 
-/// An owner's copy is needed unless there is another owner.
-fn check_owned(epoch: Epoch, in_use: bool, others: &Others<'_>) -> Result<(), WhyNotSetAside> {
+/// An owner's copy is needed unless there is another owner, or a replica that has more.
+fn check_owned(
+    (id, copy, epoch): (NodeId, &VolumeCopy, Epoch),
+    in_use: bool,
+    others: &Others<'_>,
+) -> Result<(), WhyNotSetAside> {
     let Some(other) = others.owned else {
+        if others.have_more(id, (copy, epoch)) {
+            return if in_use {
+                Err(WhyNotSetAside::InUse)
+            } else {
+                Ok(())
+            };
+        }
         let unseen = others.unseen.clone();
         return Err(WhyNotSetAside::OnlyOwner { unseen });
     };
@@ -288,7 +309,10 @@ fn check_replica(
         }
         Some(_) => Ok(()),
         None => {
-            let has_as_much = others.copies.iter().any(|other| age(other) >= age(copy));
+            let has_as_much = others
+                .copies
+                .iter()
+                .any(|other| other.newest_counted() >= copy.newest_counted());
             let touched = copy.written > ByteCount::ZERO;
             let is_spare = has_as_much || (touched && !others.copies.is_empty());
             if is_spare || copy.snapshots.is_empty() {

@@ -82,7 +82,7 @@ fn every_new_volume_is_noted() {
     cluster.deploy(&wanted);
     assert_eq!(notes(&cluster.plan(&wanted)), "");
     assert_eq!(
-        notes(&cluster.plan(&with_another("1"))),
+        notes(&cluster.plan(&with_another("2"))),
         "1.1.1.1: `cache` begins with a new volume, without earlier data: no copy of its volume was seen"
     );
 }

@@ -9,7 +9,8 @@ use flocker_model::{
 };
 use flocker_remote::protocol::{Change, StepFailure};
 use flocker_zfs::{
-    Acquire, Incoming, NewImport, NewVolume, Promote, ReceiveRequest, Release, SetAside, Transfer,
+    Acquire, Incoming, NewImport, NewVolume, NodeMark, Promote, ReceiveRequest, Release, SetAside,
+    Transfer,
 };
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 
@@ -145,7 +146,7 @@ impl FakeVolumes {
 impl Volumes for FakeVolumes {
     type Owned = FakeOwned;
 
-    async fn observe_pool(&self) -> PoolState {
+    async fn observe_pool(&self) -> (PoolState, NodeMark) {
         let trouble = self.host.state().disk.pool.trouble;
         let unusable = |problem| PoolHealth::Unusable { problem };
         let (health, available) = match trouble {
@@ -161,11 +162,20 @@ impl Volumes for FakeVolumes {
             Some(Trouble::Missing) => (unusable(PoolProblem::NotImported), ByteCount::ZERO),
             Some(Trouble::Suspended) => (unusable(PoolProblem::Suspended), ByteCount::ZERO),
         };
-        PoolState {
+        let state = PoolState {
             dataset: ROOT.to_owned(),
             health,
             available,
-        }
+        };
+        (state, self.host.node_mark())
+    }
+
+    async fn mark_pool(&self) -> Result<(), StepFailure> {
+        self.act(|state| {
+            state.disk.pool.node = Some(self.node);
+            Ok(())
+        })
+        .await
     }
 
     async fn observe_volumes(&self) -> Result<BTreeMap<ApplicationName, VolumeCopy>, StepFailure> {
