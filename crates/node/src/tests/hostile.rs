@@ -496,9 +496,6 @@ async fn a_former_release_may_ask_for_owners_and_nothing_else() {
         let answers: Vec<_> = answers.iter().map(|answer| json!(answer)).collect();
         assert_eq!(answers[0]["protocol"], protocol);
         assert_eq!(answers[1..], [claimed.clone()]);
-        if protocol == PROTOCOL_VERSION {
-            continue;
-        }
         for request in [
             PushRequest::Volume(volume.clone()),
             PushRequest::Prepare {
