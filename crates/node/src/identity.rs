@@ -88,7 +88,7 @@ fn damaged(dataset: &str, text: &str) -> StepFailure {
     StepFailure {
         hint: Some(format!(
             "write the identity of this node there, `zfs set flocker:node=ID {dataset}`: \
-             `zfs get -r flocker:owner {dataset}` shows who owned its volumes"
+             `zfs get -r flocker:ownership,flocker:owner {dataset}` shows who owned its volumes"
         )),
         ..failure_of(format!(
             "the property flocker:node of the dataset {dataset} is {text:?}, which is not a node's \

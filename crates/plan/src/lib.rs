@@ -14,6 +14,7 @@ mod action_text;
 mod blocked;
 mod check;
 mod contested;
+mod first_copies;
 mod forgetting;
 mod goal;
 mod importing;

@@ -46,6 +46,11 @@ pub enum Note {
         /// The directory of the node that has it.
         directory: String,
     },
+    /// Datasets below one of the node's lose acknowledged writes.
+    SyncDisabled {
+        /// The dataset that has `sync=disabled`.
+        dataset: String,
+    },
     /// The application did not end in time when it was asked to, and was killed.
     Killed {
         /// The application.
@@ -113,6 +118,13 @@ impl fmt::Display for Note {
                 "`{application}` sees its volume at {path} from now on, and not the scratch directory \
                  that it saw there so far: what it wrote to that is in {directory} on this node until \
                  the application leaves the node (copy what you need)"
+            ),
+            Self::SyncDisabled { dataset } => write!(
+                formatter,
+                "dataset {dataset} has sync=disabled: programs below it lose acknowledged writes in a \
+                 power cut (run `zfs set sync=standard {dataset}` on this node). Flocker sets \
+                 sync=standard on its own volumes when it makes, receives or mounts them; restart \
+                 applications that an earlier release started"
             ),
             Self::Killed { application, grace } => write!(
                 formatter,

@@ -8,7 +8,7 @@ use flocker_model::{ApplicationName, PoolProblem, VolumeCopy, VolumeRole};
 use thiserror::Error;
 
 use crate::command::{Argv, CommandFailed};
-use crate::dataset::{Record, UNFINISHED_IMPORT};
+use crate::dataset::{NAMELESS_PART, Record, UNFINISHED_IMPORT};
 use crate::kernel::{self, KernelFailed};
 use crate::listing::{ListedDataset, MalformedListing, PROPERTIES, parse_listing};
 use crate::mountinfo::{Mount, mount_of, parse_mountinfo};
@@ -65,8 +65,8 @@ pub(crate) struct Records {
 impl Zfs {
     /// Looks at every volume and replica on this node.
     ///
-    /// A first copy that is still being received is shown as a replica, once it says whose, and an
-    /// import that is not finished as a dataset that is no volume. What
+    /// A first copy that is still being received is shown as a replica if it says whose, and as a
+    /// dataset that is no volume otherwise. An import that is not finished is no volume either. What
     /// is deeper than a volume, and what has a name that no application can have, is left out.
     ///
     /// # Errors
@@ -167,8 +167,8 @@ impl Zfs {
 }
 
 impl Records {
-    /// Returns what planners are told of, and where it is: the volume, or a first copy that is
-    /// being received as soon as its properties say whose it is, or an import that is not finished.
+    /// Returns what planners are told of, and where it is: the volume, an import that is not
+    /// finished, or a first copy that is being received.
     pub(crate) fn shown(self, application: &ApplicationName) -> Option<(Place, Record)> {
         let application = application.clone();
         if let Some(volume) = self.volume {
@@ -180,9 +180,13 @@ impl Records {
             record.copy.role = VolumeRole::Foreign { problem };
             return Some((Place::Importing(application), record));
         }
-        let is_replica = |record: &Record| matches!(record.copy.role, VolumeRole::Replica { .. });
-        let partial = self.receiving.filter(is_replica)?;
-        Some((Place::Receiving(application), partial))
+        let mut part = self.receiving?;
+        part.copy.is_first_copy = true;
+        if !matches!(part.copy.role, VolumeRole::Replica { .. }) && part.resume_token.is_some() {
+            let problem = NAMELESS_PART.to_owned();
+            part.copy.role = VolumeRole::Foreign { problem };
+        }
+        Some((Place::Receiving(application), part))
     }
 }
 
@@ -255,4 +259,41 @@ pub(crate) async fn mounts() -> Result<Vec<Mount>, ObserveError> {
         .await
         .map_err(ObserveError::Mounts)?;
     Ok(parse_mountinfo(&String::from_utf8_lossy(&table)))
+}
+
+#[cfg(test)]
+mod tests {
+    use flocker_model::NodeId;
+    use uuid::Uuid;
+
+    use super::*;
+
+    /// A crash right after `zfs receive` has made its dataset leaves none of its properties.
+    #[test]
+    fn the_beginning_of_a_first_copy_is_seen() {
+        let settings = ZfsSettings {
+            dataset: "tank/flocker".to_owned(),
+            mount_root: PathBuf::from("/flocker"),
+            node: NodeId(Uuid::from_u128(10)),
+        };
+        let listed = |token: &str| {
+            let rows = [
+                "type\tfilesystem\t-",
+                "written\t0\t-",
+                &format!("receive_resume_token\t{token}\t-"),
+            ];
+            let rows = rows.map(|row| format!("tank/flocker/_receiving:web\t{row}\n"));
+            let listed = parse_listing(&rows.concat()).unwrap();
+            shown(sort_out(&settings, &listed, &[]))
+        };
+        let web: ApplicationName = "web".parse().unwrap();
+        let begun = &listed("1-abc")[&web];
+        assert!(begun.is_nameless_part());
+        let problem = NAMELESS_PART.to_owned();
+        assert_eq!(begun.role, VolumeRole::Foreign { problem });
+        // Something else has that name, and no transfer into it can be continued.
+        let other = &listed("-")[&web];
+        assert!(other.is_first_copy && !other.is_nameless_part());
+        assert!(matches!(other.role, VolumeRole::Foreign { .. }));
+    }
 }

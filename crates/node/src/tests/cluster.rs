@@ -15,12 +15,13 @@ use flocker_model::{
 use flocker_plan::{Action, Goal, Handoff, ImageSource, Plan, Scope, StepId, Yield, plan};
 use flocker_remote::protocol::StepFailure;
 use flocker_remote::ssh::generate_node_key;
+use flocker_zfs::NodeMark;
 use futures_util::FutureExt as _;
 use tempfile::TempDir;
 
 use super::fake::{
-    Dataset, Fake, FakeContainers, FakeDirectories, FakePeers, FakeRoutes, FakeUnits, FakeVolumes,
-    Faults, Guids, Host, Neighbours, Trouble, archive,
+    Dataset, Disk, Fake, FakeContainers, FakeDirectories, FakePeers, FakeRoutes, FakeUnits,
+    FakeVolumes, Faults, Guids, Host, Neighbours, Pool, Trouble, archive,
 };
 use super::wish::{APPLICATIONS, application_name, name, node_name, port};
 use crate::execute::run_action;
@@ -202,9 +203,37 @@ impl Cluster {
         self.cut_power(name);
     }
 
+    /// Puts the pool of a machine that is broken into a new one at another address, and boots that.
+    pub(super) fn move_pool(&mut self, from: &NodeName, to: &NodeName) {
+        self.part(from);
+        let broken = self.nodes.remove(from).unwrap();
+        let directory = tempfile::tempdir_in("/dev/shm").unwrap();
+        copy_keys(MOST_MACHINES - 1, directory.path());
+        broken.host.cut_power();
+        let mut state = broken.host.state();
+        let pool = state.disk.pool.clone();
+        state.disk = Disk {
+            pool,
+            ..Disk::default()
+        };
+        drop(state);
+        let machine = self.boot((to, &broken.host), directory.path());
+        let node = Node {
+            machine,
+            directory,
+            ..broken
+        };
+        self.nodes.insert(to.clone(), node);
+    }
+
     /// Writes on a machine's pool which machine it belongs to.
     pub(super) fn mark_pool(&self, name: &NodeName, node: Option<NodeId>) {
         self.nodes[name].host.state().disk.pool.node = node;
+    }
+
+    /// Reads which machine a machine's pool says that it belongs to.
+    pub(super) fn node_mark(&self, name: &NodeName) -> NodeMark {
+        self.nodes[name].host.node_mark()
     }
 
     /// Has a machine write to the disk what it was told to keep.
@@ -223,6 +252,11 @@ impl Cluster {
     /// Does to a machine's pool what its disks or an administrator may do.
     pub(super) fn befall_pool(&self, name: &NodeName, trouble: Option<Trouble>) {
         self.nodes[name].host.state().disk.pool.trouble = trouble;
+    }
+
+    /// Does anything to a machine's pool, or looks at it.
+    pub(super) fn with_pool<T>(&self, name: &NodeName, work: impl FnOnce(&mut Pool) -> T) -> T {
+        work(&mut self.nodes[name].host.state().disk.pool)
     }
 
     /// Has others keep a volume mounted, or nobody any more.

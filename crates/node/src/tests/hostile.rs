@@ -498,9 +498,6 @@ async fn a_former_release_may_ask_for_owners_and_nothing_else() {
         let answers: Vec<_> = answers.iter().map(|answer| json!(answer)).collect();
         assert_eq!(answers[0]["protocol"], protocol);
         assert_eq!(answers[1..], [claimed.clone()]);
-        if protocol == PROTOCOL_VERSION {
-            continue;
-        }
         for request in [
             PushRequest::Volume(volume.clone()),
             PushRequest::Prepare {
@@ -540,6 +537,7 @@ async fn the_frozen_question_is_answered_byte_for_byte() {
         boot: machine.store.boot_id().unwrap(),
         volumes: &machine.volumes,
         images: &machine.containers,
+        forgotten: None,
     };
     receive(&receiver, STRANGER, (input, &mut said))
         .await

@@ -1,9 +1,10 @@
 //! Who a machine is, by its directory and by its pool.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use flocker_model::{NodeId, VolumeRole};
 use flocker_plan::{Action, BlockedKind, Doubt, plan};
+use flocker_zfs::NodeMark;
 use uuid::Uuid;
 
 use super::cluster::{Cluster, cluster};
@@ -31,6 +32,37 @@ async fn a_node_without_its_directory_takes_its_identity_from_the_pool() {
     assert!(matches!(copy.role, VolumeRole::Owned { .. }), "{copy:?}");
     machines.converge(&deployment(2, &[Wish::at(0)])).await;
     machines.converge(&deployment(2, &[Wish::at(1)])).await;
+}
+
+/// The other nodes forget the address of the broken machine, and admit the new one.
+#[tokio::test]
+async fn a_pool_in_a_new_machine_keeps_its_identity_and_volumes() {
+    let mut machines = two_machines().await;
+    let (broken, new, peer) = (node_name(0), node_name(2), node_name(1));
+    let id = machines.machine(&broken).id;
+    machines.move_pool(&broken, &new);
+    assert_eq!(machines.machine(&new).id, id);
+    // Nothing was deployed to the new machine, so its boot starts nothing.
+    machines.restore(&new).await;
+    assert!(!machines.runs(&new, &application_name(0)));
+    let mut wanted = deployment(3, &[Wish::at(2)]);
+    wanted.nodes.remove(&broken);
+    machines.converge(&wanted).await;
+    let remembered = machines.machine(&peer).store.members().unwrap();
+    let remembered: BTreeSet<_> = remembered.into_iter().map(|member| member.name).collect();
+    assert_eq!(remembered, BTreeSet::from([peer, new]));
+}
+
+/// The machines were made from one image, in which no program of Flocker had run.
+#[tokio::test]
+async fn a_node_with_neither_directory_nor_pool_makes_an_identity_up() {
+    let machines = Cluster::new(2);
+    let id = |index| machines.machine(&node_name(index)).id;
+    assert_ne!(id(0), id(1));
+    machines.observe().await;
+    let mark = |index| machines.node_mark(&node_name(index));
+    assert_eq!(mark(0), NodeMark::Node(id(0)));
+    assert_eq!(mark(1), NodeMark::Node(id(1)));
 }
 
 /// The first look came before the pool was imported, and made an identity up.
@@ -133,7 +165,8 @@ async fn a_node_from_a_backup_does_not_start_beside_a_newer_replica() {
     let made = plan(&cluster(&moved), &machines.observe().await);
     // The deploy dies once it has sent what was written so far.
     for step in made.steps() {
-        let done = machines.run((&step.node, &step.action), &BTreeMap::new());
+        let shared = BTreeMap::new();
+        let done = machines.run((&step.node, &step.action), &shared);
         done.await.unwrap();
         if matches!(step.action, Action::PushVolume { .. }) {
             break;

@@ -13,6 +13,7 @@ mod identity;
 mod importing;
 mod interrupted;
 mod keeping;
+mod leftover;
 mod places;
 mod pools;
 mod rebooting;

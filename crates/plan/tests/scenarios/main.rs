@@ -18,3 +18,4 @@ mod obstacles;
 mod resolving;
 mod restoring;
 mod sharing;
+mod volumes;
