@@ -1,16 +1,16 @@
 //! The table inside a container's network namespace.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 
-use flocker_model::{ContainerLinks, LocalPort, Port};
+use flocker_model::{ContainerLinks, LocalPort, Port, Protocol};
 
 use crate::routing_table::Target;
 
 use super::node::{BEFORE_TRACKING, MASQUERADE, REDIRECT, base, loopback_guard};
 use super::{
-    Chain, ChainHook, ChainKind, Elements, Lookup, PORT, PORT_AT, Rule, Ruleset, Set, Statement,
-    marker_chain, marker_field,
+    Chain, ChainHook, ChainKind, DESTINATION, Elements, Lookup, PORT, PORT_AT, Rejection, Rule,
+    Ruleset, Set, Statement, marker_chain, marker_field,
 };
 
 /// The map of the links at 127.0.0.1.
@@ -18,11 +18,17 @@ pub(crate) const LINKS: &str = "links";
 /// The map of the links at other loopback addresses.
 pub(crate) const LINKS_AT: &str = "links-at";
 
+/// The set of the addresses with links, but for 127.0.0.1.
+const LINKED: &str = "linked";
+/// With `filter`, after every change of a destination (`NF_IP_PRI_FILTER`).
+const FILTER: i32 = 0;
+
 /// Works out the table inside a container: from ports at loopback addresses to link ports on the
 /// node.
 ///
 /// Only these ports are named, never where the target runs, so a move of the target changes
-/// nothing here. A container whose links are all at 127.0.0.1 has the table that it had before there
+/// nothing here. An address with links stands for other applications: at its other ports nothing
+/// answers, not even the container itself. A container whose links are all at 127.0.0.1 has the table that it had before there
 /// were others, so that an upgrade changes nothing in it.
 pub(crate) fn plan_container_ruleset(gateway: Ipv4Addr, links: &ContainerLinks) -> Ruleset {
     let target = |port: &Port| Target {
@@ -37,6 +43,7 @@ pub(crate) fn plan_container_ruleset(gateway: Ipv4Addr, links: &ContainerLinks) 
             elsewhere.insert((address.get(), *port), target(link));
         }
     }
+    let linked: BTreeSet<Ipv4Addr> = elsewhere.keys().map(|(address, _)| *address).collect();
     let mut chains = container_chains(!elsewhere.is_empty());
     let rules = Ruleset {
         sets: Vec::new(),
@@ -54,6 +61,10 @@ pub(crate) fn plan_container_ruleset(gateway: Ipv4Addr, links: &ContainerLinks) 
         sets.push(Set {
             name: LINKS_AT,
             elements: Elements::TargetsAt(elsewhere),
+        });
+        sets.push(Set {
+            name: LINKED,
+            elements: Elements::Addresses(linked),
         });
     }
     Ruleset { sets, chains }
@@ -74,7 +85,7 @@ fn container_chains(has_other_addresses: bool) -> Vec<Chain> {
     if has_other_addresses {
         redirect.push(links(Statement::ToLoopback, PORT_AT, LINKS_AT));
     }
-    vec![
+    let mut chains = vec![
         Chain {
             name: "arriving",
             base: Some(base(
@@ -101,5 +112,36 @@ fn container_chains(has_other_addresses: bool) -> Vec<Chain> {
                 ],
             )],
         },
-    ]
+    ];
+    if has_other_addresses {
+        chains.push(refuse_without_link());
+    }
+    chains
+}
+
+/// Refuses what is sent to an address with links, at a port without one.
+fn refuse_without_link() -> Chain {
+    let refused = [
+        (Statement::OpensConnection, Rejection::TcpReset),
+        (Statement::Is(Protocol::Udp), Rejection::PortUnreachable),
+    ];
+    let lookup = Lookup {
+        key: DESTINATION,
+        set: LINKED,
+    };
+    let refuse = |(first_packet, rejection)| {
+        Rule::new(
+            "this address is others', and has no link at the port",
+            [
+                Statement::In(lookup),
+                first_packet,
+                Statement::Reject(rejection),
+            ],
+        )
+    };
+    Chain {
+        name: "sending",
+        base: Some(base(ChainKind::Filter, ChainHook::Output, FILTER)),
+        rules: refused.map(refuse).into(),
+    }
 }

@@ -228,8 +228,19 @@ pub(crate) enum Statement {
     },
     /// Puts this machine's own address in place of the sender's.
     Masquerade,
+    /// Tells the sender that nothing answers there.
+    Reject(Rejection),
     /// Decides.
     Decide(Verdict),
+}
+
+/// The way in which a sender is told that nothing answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Rejection {
+    /// A TCP reset, only for TCP.
+    TcpReset,
+    /// ICMP's "port unreachable".
+    PortUnreachable,
 }
 
 /// What becomes of a packet.

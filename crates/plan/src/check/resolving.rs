@@ -5,7 +5,7 @@ use flocker_model::{
     VolumeRole,
 };
 
-use crate::importing::is_unused_import;
+use crate::setting_aside::running_on;
 use crate::{Action, Step};
 
 use super::{Checker, Finding, require};
@@ -99,7 +99,8 @@ impl Checker<'_> {
         })
     }
 
-    /// The only owner's copy stays, unless it is an import that is not used, and nothing that may still be written is renamed.
+    /// The only owner's copy stays while anything runs on it: whoever asks for it has stopped that, or has
+    /// another owner. Nothing that may still be written is renamed.
     pub(super) fn setting_aside(&self, step: &Step, application: &ApplicationName) -> Finding {
         let owners: Vec<&NodeName> = self
             .observed
@@ -116,17 +117,12 @@ impl Checker<'_> {
             matches!(action, Action::StopApplication { application: other, .. } if other == application)
         });
         let is_quiet = self.is_quiet_before(step, (&step.node, application));
-        let is_only = self
-            .observed
-            .seen()
-            .all(|(node, state)| *node == step.node || !state.volumes.contains_key(application));
-        let is_import = is_only
-            && self
-                .state(&step.node)
-                .is_some_and(|state| is_unused_import(state, application));
+        let is_idle = self
+            .state(&step.node)
+            .is_none_or(|state| running_on(state, application).is_empty());
         require(
-            !is_owner || others || is_import,
-            "it is the only owned copy",
+            !is_owner || others || is_idle,
+            "it is the only owned copy, and an application runs on it",
         )
         .or_else(|| {
             require(

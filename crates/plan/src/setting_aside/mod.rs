@@ -23,6 +23,9 @@ pub struct SettingAside {
     pub application: ApplicationName,
     /// The node that has the copy.
     pub node: NodeName,
+    /// Whether it goes also when no other node is known to have as much. Its application is on no node
+    /// then, and its volume nowhere.
+    pub only_copy: bool,
     /// Now, in seconds since 1970: a part of the name that it gets.
     pub at: u64,
 }
@@ -60,6 +63,11 @@ pub enum WhyNotSetAside {
     },
     /// It is the latest owner's, and the application runs on it.
     InUse,
+    /// It is the only owner's, and these applications of the node run on it.
+    OnlyInUse {
+        /// The application itself, or others that see its volume.
+        by: BTreeSet<ApplicationName>,
+    },
     /// The application runs on a dataset that is not known to be Flocker's.
     ForeignInUse,
     /// It is mounted, and not by Flocker.
@@ -89,7 +97,8 @@ pub enum WhyNotSetAside {
 ///
 /// # Errors
 ///
-/// Refuses while the copy may be the one that has everything.
+/// Refuses while the copy may be the one that has everything, unless the operator says so and nothing runs
+/// on it.
 pub fn plan_setting_aside(
     setting_aside: &SettingAside,
     observed: &Observed,
@@ -149,6 +158,7 @@ fn add_steps(
     let SettingAside {
         application,
         node,
+        only_copy,
         at,
     } = setting_aside;
     let mut after = Vec::new();
@@ -166,6 +176,17 @@ fn add_steps(
             why: "it must not write to a copy that is out of use",
         };
         after.push(plan.add(node, stop, because));
+    }
+    if *only_copy && state.containers.contains_key(application) {
+        let remove = Action::RemoveApplication {
+            application: application.clone(),
+        };
+        let because = Because {
+            after: &after,
+            why: "it has no volume any more, and another one may be imported",
+        };
+        let removed = plan.add(node, remove, because);
+        after.push(removed);
     }
     let epoch = match copy.role {
         VolumeRole::Owned { epoch } | VolumeRole::Replica { epoch, .. } => epoch,
@@ -241,8 +262,12 @@ fn check(
             if others.copies.is_empty() && is_unused_import(state, application) {
                 return Ok(());
             }
+            if setting_aside.only_copy && others.owned.is_none() {
+                return check_idle(state, application);
+            }
             check_owned(epoch, is_in_use(state, application, copy), others)
         }
+        VolumeRole::Replica { .. } if setting_aside.only_copy && others.owned.is_none() => Ok(()),
         VolumeRole::Replica { owner, epoch, .. } => check_replica(copy, (owner, epoch), others),
         VolumeRole::Foreign { .. } => {
             if is_in_use(state, application, copy) {
@@ -256,6 +281,16 @@ fn check(
             }
         }
     }
+}
+
+/// The volume itself goes only while nothing runs on it: the operator stops that.
+fn check_idle(state: &NodeState, application: &ApplicationName) -> Result<(), WhyNotSetAside> {
+    let by = running_on(state, application);
+    if by.is_empty() {
+        return Ok(());
+    }
+    let by = by.into_iter().cloned().collect();
+    Err(WhyNotSetAside::OnlyInUse { by })
 }
 
 /// An owner's copy is needed unless there is another owner.
@@ -300,15 +335,21 @@ fn check_replica(
     }
 }
 
+/// Lists the application, and others that see its volume, as far as they run on a node.
+pub(crate) fn running_on<'a>(
+    state: &'a NodeState,
+    application: &'a ApplicationName,
+) -> BTreeSet<&'a ApplicationName> {
+    let runs = |name: &&ApplicationName| {
+        let container = state.containers.get(*name);
+        container.is_some_and(|it| matches!(it.status, ContainerStatus::Running { .. }))
+    };
+    let users = state.users_of(application);
+    users.chain([application]).filter(runs).collect()
+}
+
 /// Tells whether the application, or another that sees its volume, runs on a copy: it may also run
 /// without any, as configuration that is no longer wanted had it.
 fn is_in_use(state: &NodeState, application: &ApplicationName, copy: &VolumeCopy) -> bool {
-    let runs = |name: &ApplicationName| {
-        state
-            .containers
-            .get(name)
-            .is_some_and(|container| matches!(container.status, ContainerStatus::Running { .. }))
-    };
-    let mut users = state.users_of(application);
-    copy.mounted.is_some() && (runs(application) || users.any(runs))
+    copy.mounted.is_some() && !running_on(state, application).is_empty()
 }

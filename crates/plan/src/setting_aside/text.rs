@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::{NotSetAside, SettingAside, WhyNotSetAside};
-use crate::naming::{look_at_pool, promote_command};
+use crate::naming::{look_at_pool, promote_command, set_only_copy_aside_command, stop_command};
 
 impl NotSetAside {
     /// Tells whether the cause is that the node did not answer.
@@ -22,7 +22,12 @@ impl NotSetAside {
             WhyNotSetAside::OnlyOwner { unseen } if !unseen.is_empty() => unseen.hint(),
             WhyNotSetAside::OnlyOwner { .. } => format!(
                 "it is the volume itself; to have that elsewhere, place `{application}` there and \
-                 deploy"
+                 deploy; {}",
+                self.all_the_same()
+            ),
+            WhyNotSetAside::OnlyInUse { by } => format!(
+                "first run {} on {node}, then the same command again",
+                stop_command(by)
             ),
             WhyNotSetAside::InUse => format!(
                 "set the older owner's copy aside instead; if this one is wrong all the same, \
@@ -47,10 +52,19 @@ impl NotSetAside {
             },
             WhyNotSetAside::NewestCopy { unseen } if !unseen.unusable.is_empty() => unseen.hint(),
             WhyNotSetAside::NewestCopy { .. } => match self.promotion() {
-                Some(command) => format!("to start from it: {command}"),
-                None => "bring the owner back".to_owned(),
+                Some(command) => format!("to start from it: {command}; {}", self.all_the_same()),
+                None => format!("bring the owner back; {}", self.all_the_same()),
             },
         }
+    }
+
+    /// Says how the copy goes out of use although no other has as much.
+    fn all_the_same(&self) -> String {
+        let SettingAside {
+            application, node, ..
+        } = &self.setting_aside;
+        let command = set_only_copy_aside_command(application, node);
+        format!("to have no volume for now: {command} keeps it under another name")
     }
 
     fn dataset(&self) -> &str {
@@ -92,6 +106,11 @@ impl fmt::Display for NotSetAside {
             ),
             WhyNotSetAside::InUse => {
                 formatter.write_str("the application runs on it, and it is the latest owner's")
+            }
+            WhyNotSetAside::OnlyInUse { by } => {
+                let by: Vec<String> = by.iter().map(|name| format!("`{name}`")).collect();
+                let runs = if by.len() == 1 { "runs" } else { "run" };
+                write!(formatter, "{} {runs} on it", by.join(" and "))
             }
             WhyNotSetAside::ForeignInUse => formatter.write_str("the application runs on it"),
             WhyNotSetAside::ForeignMounted { path } => write!(
