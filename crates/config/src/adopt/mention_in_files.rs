@@ -42,28 +42,26 @@ pub(crate) fn add_mentions_in_files(
     adoption: &Adoption<'_>,
 ) {
     for (spoken, application) in spoken.iter_mut().zip(applications) {
-        for file in files(application, adoption) {
-            for line in lines(&file.text) {
-                let addresses = words(line, names).into_iter();
-                let addresses = addresses.filter(|word| word.is_address);
-                spoken.extend(addresses.map(|word| mention(line, &word, file.span)));
-            }
-        }
+        let found = names_in_files(application, names, adoption).into_iter();
+        let addresses = found.filter(|found| found.is_address);
+        spoken.extend(addresses.map(|found| found.mention));
     }
 }
 
-/// What a file says of a service.
+/// A service that a file names, by an address or where a program reads one.
 pub(crate) struct NamedInFile {
     pub(crate) mention: Mention,
+    /// Whether the name is a part of an address.
+    is_address: bool,
     /// The name that stands there.
     pub(crate) name: String,
     /// The path of the file.
     pub(crate) path: String,
 }
 
-/// Finds everything that an application's files say of services by these names: addresses, and names
-/// that stand where a program reads an address.
-pub(crate) fn mentions_in_files(
+/// Finds the services that an application's files name: in addresses, and where a program reads an
+/// address.
+pub(crate) fn names_in_files(
     application: &Application,
     names: &Names<'_>,
     adoption: &Adoption<'_>,
@@ -75,6 +73,7 @@ pub(crate) fn mentions_in_files(
             let meant = words.filter(|word| word.is_address || is_behind_key(line, word));
             found.extend(meant.map(|word| NamedInFile {
                 mention: mention(line, &word, file.span),
+                is_address: word.is_address,
                 name: word.name.to_owned(),
                 path: file.path.clone(),
             }));
@@ -118,17 +117,11 @@ pub(crate) fn warn_of_names_in_files(
         .collect();
     for (source, application) in applications.iter().enumerate() {
         let mut missing: BTreeMap<usize, (Span, String)> = BTreeMap::new();
-        for file in files(application, adoption) {
-            for line in lines(&file.text) {
-                let found = words(line, &names).into_iter();
-                let found = found.filter(|word| {
-                    // An address was reported already, if nothing is known of its port.
-                    word.target != source && !word.is_address && is_behind_key(line, word)
-                });
-                for word in found {
-                    let place = (file.span, file.path.clone());
-                    missing.entry(word.target).or_insert(place);
-                }
+        for named in names_in_files(application, &names, adoption) {
+            let Mention { target, span, .. } = named.mention;
+            // An address was reported already, if nothing is known of its port.
+            if target != source && !named.is_address {
+                missing.entry(target).or_insert((span, named.path));
             }
         }
         let owner = quote(&project.services[source].name.value);

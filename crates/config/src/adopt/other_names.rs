@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use crate::adopt::adoption::Adoption;
 use crate::adopt::mention::{Mention, Names, Strength, mentions};
-use crate::adopt::mention_in_files::mentions_in_files;
+use crate::adopt::mention_in_files::names_in_files;
 use crate::adopt::project::Project;
 use crate::adopt::service::Application;
 use crate::adopt::yaml::Yaml;
@@ -60,7 +60,7 @@ fn check_files(
 ) {
     let owner = quote(&project.services[source].name.value);
     let mut found: BTreeMap<(String, usize), (Mention, String)> = BTreeMap::new();
-    for named in mentions_in_files(application, others, adoption) {
+    for named in names_in_files(application, others, adoption) {
         let key = (named.path, named.mention.target);
         let is_stronger = found
             .get(&key)
