@@ -118,7 +118,8 @@ pub(crate) struct Resolve {
     pub(crate) node: NodeName,
     /// Also sets aside a copy that no other node has as much as, such as the volume itself. Use it to
     /// import data in the place of a volume that a deploy made. The copy is kept; the application has
-    /// no volume then, and its container on this node is removed. Refused while the application runs.
+    /// no volume then, and its container on this node is removed. Refused while the application runs
+    /// on this node, and while any node cannot be looked at.
     #[arg(long)]
     pub(crate) only_copy: bool,
     /// How to report and to reach the nodes.

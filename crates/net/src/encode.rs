@@ -333,6 +333,7 @@ impl ChainHook {
     const fn hook_number(self) -> u32 {
         number(match self {
             Self::Prerouting => libc::NF_INET_PRE_ROUTING,
+            Self::Input => libc::NF_INET_LOCAL_IN,
             Self::Forward => libc::NF_INET_FORWARD,
             Self::Output => libc::NF_INET_LOCAL_OUT,
             Self::Postrouting => libc::NF_INET_POST_ROUTING,

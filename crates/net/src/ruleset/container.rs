@@ -10,7 +10,7 @@ use crate::routing_table::Target;
 use super::node::{BEFORE_TRACKING, MASQUERADE, REDIRECT, base, loopback_guard};
 use super::{
     Chain, ChainHook, ChainKind, DESTINATION, Elements, Lookup, PORT, PORT_AT, Rejection, Rule,
-    Ruleset, Set, Statement, marker_chain, marker_field,
+    Ruleset, Set, Statement, Verdict, marker_chain, marker_field,
 };
 
 /// The map of the links at 127.0.0.1.
@@ -20,7 +20,7 @@ pub(crate) const LINKS_AT: &str = "links-at";
 
 /// The set of the addresses with links, but for 127.0.0.1.
 const LINKED: &str = "linked";
-/// With `filter`, after every change of a destination (`NF_IP_PRI_FILTER`).
+/// With `filter` (`NF_IP_PRI_FILTER`).
 const FILTER: i32 = 0;
 
 /// Works out the table inside a container: from ports at loopback addresses to link ports on the
@@ -28,8 +28,8 @@ const FILTER: i32 = 0;
 ///
 /// Only these ports are named, never where the target runs, so a move of the target changes
 /// nothing here. An address with links stands for other applications: at its other ports nothing
-/// answers, not even the container itself. A container whose links are all at 127.0.0.1 has the table that it had before there
-/// were others, so that an upgrade changes nothing in it.
+/// answers, not even the container itself. A container whose links are all at 127.0.0.1 has the table
+/// that it had before there were others, so that an upgrade changes nothing in it.
 pub(crate) fn plan_container_ruleset(gateway: Ipv4Addr, links: &ContainerLinks) -> Ruleset {
     let target = |port: &Port| Target {
         address: gateway,
@@ -119,29 +119,35 @@ fn container_chains(has_other_addresses: bool) -> Vec<Chain> {
     chains
 }
 
-/// Refuses what is sent to an address with links, at a port without one.
+/// Refuses connections to an address with links, at a port without one.
+///
+/// As they arrive at `lo`: the kernel would answer a program of UDP that sends there with "operation not
+/// permitted".
 fn refuse_without_link() -> Chain {
-    let refused = [
-        (Statement::OpensConnection, Rejection::TcpReset),
-        (Statement::Is(Protocol::Udp), Rejection::PortUnreachable),
+    let to_linked = |then: &[Statement]| {
+        let lookup = Lookup {
+            key: DESTINATION,
+            set: LINKED,
+        };
+        [&[Statement::In(lookup)], then].concat()
+    };
+    let why = "the address has links, but none at this port";
+    let reset = [
+        Statement::OpensConnection,
+        Statement::Reject(Rejection::TcpReset),
     ];
-    let lookup = Lookup {
-        key: DESTINATION,
-        set: LINKED,
-    };
-    let refuse = |(first_packet, rejection)| {
-        Rule::new(
-            "this address is others', and has no link at the port",
-            [
-                Statement::In(lookup),
-                first_packet,
-                Statement::Reject(rejection),
-            ],
-        )
-    };
+    let answers = [Statement::Established, Statement::Decide(Verdict::Accept)];
+    let unreachable = [
+        Statement::Is(Protocol::Udp),
+        Statement::Reject(Rejection::PortUnreachable),
+    ];
     Chain {
-        name: "sending",
-        base: Some(base(ChainKind::Filter, ChainHook::Output, FILTER)),
-        rules: refused.map(refuse).into(),
+        name: "refuse-without-link",
+        base: Some(base(ChainKind::Filter, ChainHook::Input, FILTER)),
+        rules: vec![
+            Rule::new(why, to_linked(&reset)),
+            Rule::new("answers", to_linked(&answers)),
+            Rule::new(why, to_linked(&unreachable)),
+        ],
     }
 }

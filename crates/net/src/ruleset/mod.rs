@@ -164,6 +164,8 @@ pub(crate) enum ChainKind {
 pub(crate) enum ChainHook {
     /// For each packet that arrives, before it is known where it goes.
     Prerouting,
+    /// For each packet that arrives for this machine.
+    Input,
     /// For each packet that goes through this machine.
     Forward,
     /// For each packet that a program here sends.

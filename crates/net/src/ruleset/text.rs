@@ -163,6 +163,7 @@ impl ChainHook {
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Prerouting => "prerouting",
+            Self::Input => "input",
             Self::Forward => "forward",
             Self::Output => "output",
             Self::Postrouting => "postrouting",

@@ -146,8 +146,8 @@ fn applications_at_one_port_have_an_address_each() {
     assert_eq!(ask(inside, Ipv4Addr::new(127, 1, 0, 7), 5432).0, "own");
 }
 
-/// The container's own servers answer at every loopback address, or who asks another application at a
-/// wrong port is answered by itself.
+/// A server that listens at every address of its container would answer there too, in the place of the
+/// linked application.
 #[test]
 fn an_address_with_links_answers_at_no_other_port() {
     let Some(world) = World::new() else { return };
@@ -166,6 +166,9 @@ fn an_address_with_links_answers_at_no_other_port() {
         let answered = client.ask_once("who is there?");
         assert_eq!(answered.is_ok(), address == LOCALHOST, "{answered:?}");
     }
+    // A program of the container that uses the address itself is answered.
+    let itself = Client::bound_to(ONE, inside, (LOCALHOST, 5433).into());
+    assert_eq!(itself.ask("who is there?").seen_as, ONE);
     // Once the address has no link, it is the container's own again.
     ensure_links(&inside.namespace, GATEWAY, &ContainerLinks::new()).unwrap();
     assert_eq!(ask(inside, ONE, 5433).0, "own");

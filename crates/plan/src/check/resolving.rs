@@ -5,8 +5,9 @@ use flocker_model::{
     VolumeRole,
 };
 
+use crate::importing::is_unused_import;
 use crate::setting_aside::running_on;
-use crate::{Action, Step};
+use crate::{Action, Step, Unseen};
 
 use super::{Checker, Finding, require};
 
@@ -99,8 +100,8 @@ impl Checker<'_> {
         })
     }
 
-    /// The only owner's copy stays while anything runs on it: whoever asks for it has stopped that, or has
-    /// another owner. Nothing that may still be written is renamed.
+    /// The only owner's copy stays, unless it is an unused import, or every node was seen and nothing runs
+    /// on it. Nothing that may still be written is renamed.
     pub(super) fn setting_aside(&self, step: &Step, application: &ApplicationName) -> Finding {
         let owners: Vec<&NodeName> = self
             .observed
@@ -117,12 +118,17 @@ impl Checker<'_> {
             matches!(action, Action::StopApplication { application: other, .. } if other == application)
         });
         let is_quiet = self.is_quiet_before(step, (&step.node, application));
-        let is_idle = self
-            .state(&step.node)
-            .is_none_or(|state| running_on(state, application).is_empty());
+        let is_only = self
+            .observed
+            .seen()
+            .all(|(node, state)| *node == step.node || !state.volumes.contains_key(application));
+        let state = self.state(&step.node);
+        let is_import = is_only && state.is_some_and(|state| is_unused_import(state, application));
+        let is_idle = Unseen::of(self.observed).is_empty()
+            && state.is_some_and(|state| running_on(state, application).is_empty());
         require(
-            !is_owner || others || is_idle,
-            "it is the only owned copy, and an application runs on it",
+            !is_owner || others || is_import || is_idle,
+            "it is the only owned copy that was seen, and may be in use",
         )
         .or_else(|| {
             require(

@@ -50,9 +50,9 @@ impl NotImported {
                 set_aside_command(application, node)
             ),
             WhyNotImported::VolumeExists { clearing, .. } => format!(
-                "a deploy of `{application}` uses that volume; to bring the data in instead, {}, then \
-                 run the same command again; to bring it in beside it, import it as the volume of an \
-                 application with another name",
+                "a deploy of `{application}` uses that volume; to import the data in its place, {}, which \
+                 keeps the volume under another name, then run the same command again; to keep the \
+                 volume, import the data as that of an application with another name",
                 clear(application, clearing)
             ),
             WhyNotImported::Foreign { node, .. } => format!(
@@ -146,17 +146,17 @@ impl fmt::Display for NotImported {
 fn clear(application: &ApplicationName, clearing: &Clearing) -> String {
     let Clearing { running, copies } = clearing;
     let stop = running.iter();
-    let stop = stop.map(|(node, running)| format!("run {} on {node}", stop_command(running)));
+    let stop = stop.map(|(node, running)| format!("{} on {node}", stop_command(running)));
     let last = copies.len().saturating_sub(1);
     let set_aside = copies.iter().enumerate().map(|(place, node)| {
-        let command = if place == last {
+        if place == last {
             set_only_copy_aside_command(application, node)
         } else {
             set_aside_command(application, node)
-        };
-        format!("{command}, which keeps that copy under another name")
+        }
     });
-    stop.chain(set_aside).collect::<Vec<_>>().join(", then ")
+    let commands: Vec<String> = stop.chain(set_aside).collect();
+    format!("run {}", commands.join(", then "))
 }
 
 /// Says when a volume's first snapshot was taken, in seconds since 1970, if that is known.

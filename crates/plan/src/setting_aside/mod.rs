@@ -14,7 +14,7 @@ use crate::importing::is_unused_import;
 use crate::naming::machine;
 use crate::steps::Because;
 use crate::survey::{age, answers, describe, is_down, name_of, unseen_reason};
-use crate::{Action, CopyDescription, Outcome, OutcomeKind, Plan, StopKind, Unseen};
+use crate::{Action, CopyDescription, Outcome, OutcomeKind, Plan, StepId, StopKind, Unseen};
 
 /// The operator's word that a copy is not to be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,8 +23,8 @@ pub struct SettingAside {
     pub application: ApplicationName,
     /// The node that has the copy.
     pub node: NodeName,
-    /// Whether it goes also when no other node is known to have as much. Its application is on no node
-    /// then, and its volume nowhere.
+    /// Whether it goes even if no node has as much. The application then has no volume, and no container
+    /// on this node.
     pub only_copy: bool,
     /// Now, in seconds since 1970: a part of the name that it gets.
     pub at: u64,
@@ -97,8 +97,8 @@ pub enum WhyNotSetAside {
 ///
 /// # Errors
 ///
-/// Refuses while the copy may be the one that has everything, unless the operator says so and nothing runs
-/// on it.
+/// Refuses while the copy may be the one that has everything. With `only_copy`, it refuses while an
+/// application runs on that copy, or while a node was not seen.
 pub fn plan_setting_aside(
     setting_aside: &SettingAside,
     observed: &Observed,
@@ -126,7 +126,12 @@ pub fn plan_setting_aside(
             let copy = describe(observed, (node, application), copy);
             refuse(why, Some(copy))
         })?;
-        outcome.kind = add_steps(&mut plan, setting_aside, (state, copy));
+        outcome.kind = if others.allow_only_copy(setting_aside) {
+            add_steps_of_only_copy(&mut plan, setting_aside, (state, copy))
+        } else {
+            let stopped = add_stops(&mut plan, setting_aside, state);
+            add_renaming(&mut plan, setting_aside, (state, copy), &stopped)
+        };
         outcome.done_after = plan.steps().iter().map(|step| step.id).collect();
     }
     plan.outcomes.insert(application.clone(), outcome);
@@ -149,19 +154,36 @@ fn seen<'a>(node: &NodeName, observed: &'a Observed) -> Result<&'a NodeState, Wh
     }
 }
 
-/// Adds the steps: what uses the copy is stopped first.
-fn add_steps(
+/// Adds the steps for a copy that no other node has as much as. The container goes too, because an import
+/// is refused while it exists.
+fn add_steps_of_only_copy(
     plan: &mut Plan,
     setting_aside: &SettingAside,
     (state, copy): (&NodeState, &VolumeCopy),
 ) -> OutcomeKind {
     let SettingAside {
-        application,
-        node,
-        only_copy,
-        at,
+        application, node, ..
     } = setting_aside;
-    let mut after = Vec::new();
+    let mut after = add_stops(plan, setting_aside, state);
+    if state.containers.contains_key(application) {
+        let remove = Action::RemoveApplication {
+            application: application.clone(),
+        };
+        let because = Because {
+            after: &after,
+            why: "it has no volume any more, and another one may be imported",
+        };
+        after.push(plan.add(node, remove, because));
+    }
+    add_renaming(plan, setting_aside, (state, copy), &after)
+}
+
+/// Adds the steps that stop every application that uses the copy.
+fn add_stops(plan: &mut Plan, setting_aside: &SettingAside, state: &NodeState) -> Vec<StepId> {
+    let SettingAside {
+        application, node, ..
+    } = setting_aside;
+    let mut stops = Vec::new();
     let mut users: BTreeSet<&ApplicationName> = state.users_of(application).collect();
     if !is_down(state, application) {
         users.insert(application);
@@ -175,19 +197,24 @@ fn add_steps(
             after: &[],
             why: "it must not write to a copy that is out of use",
         };
-        after.push(plan.add(node, stop, because));
+        stops.push(plan.add(node, stop, because));
     }
-    if *only_copy && state.containers.contains_key(application) {
-        let remove = Action::RemoveApplication {
-            application: application.clone(),
-        };
-        let because = Because {
-            after: &after,
-            why: "it has no volume any more, and another one may be imported",
-        };
-        let removed = plan.add(node, remove, because);
-        after.push(removed);
-    }
+    stops
+}
+
+/// Adds the step that renames the copy.
+fn add_renaming(
+    plan: &mut Plan,
+    setting_aside: &SettingAside,
+    (state, copy): (&NodeState, &VolumeCopy),
+    after: &[StepId],
+) -> OutcomeKind {
+    let SettingAside {
+        application,
+        node,
+        at,
+        ..
+    } = setting_aside;
     let epoch = match copy.role {
         VolumeRole::Owned { epoch } | VolumeRole::Replica { epoch, .. } => epoch,
         VolumeRole::Foreign { .. } => Epoch(0),
@@ -204,7 +231,7 @@ fn add_steps(
         newest: copy.newest_snapshot,
     };
     let because = Because {
-        after: &after,
+        after,
         why: "the operator says that it is not the one to be used",
     };
     plan.add(node, action, because);
@@ -237,6 +264,12 @@ impl<'a> Others<'a> {
         }
     }
 
+    /// Tells whether the operator may take the last copy out of use: only while every node is seen, since
+    /// one that is not may have another copy, or know of a later owner.
+    fn allow_only_copy(&self, setting_aside: &SettingAside) -> bool {
+        setting_aside.only_copy && self.owned.is_none() && self.unseen.is_empty()
+    }
+
     /// Tells whether a machine was seen.
     fn is_seen(&self, id: NodeId) -> bool {
         self.observed.seen().any(|(_, state)| state.id == id)
@@ -262,12 +295,12 @@ fn check(
             if others.copies.is_empty() && is_unused_import(state, application) {
                 return Ok(());
             }
-            if setting_aside.only_copy && others.owned.is_none() {
+            if others.allow_only_copy(setting_aside) {
                 return check_idle(state, application);
             }
             check_owned(epoch, is_in_use(state, application, copy), others)
         }
-        VolumeRole::Replica { .. } if setting_aside.only_copy && others.owned.is_none() => Ok(()),
+        VolumeRole::Replica { .. } if others.allow_only_copy(setting_aside) => Ok(()),
         VolumeRole::Replica { owner, epoch, .. } => check_replica(copy, (owner, epoch), others),
         VolumeRole::Foreign { .. } => {
             if is_in_use(state, application, copy) {

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::{NotSetAside, SettingAside, WhyNotSetAside};
+use crate::Unseen;
 use crate::naming::{look_at_pool, promote_command, set_only_copy_aside_command, stop_command};
 
 impl NotSetAside {
@@ -19,7 +20,7 @@ impl NotSetAside {
         match &self.why {
             WhyNotSetAside::NodeUnseen { .. } => format!("make `ssh {node}` work"),
             WhyNotSetAside::PoolUnusable { pool, problem } => look_at_pool(node, pool, problem),
-            WhyNotSetAside::OnlyOwner { unseen } if !unseen.is_empty() => unseen.hint(),
+            WhyNotSetAside::OnlyOwner { unseen } if !unseen.is_empty() => self.once_seen(unseen),
             WhyNotSetAside::OnlyOwner { .. } => format!(
                 "it is the volume itself; to have that elsewhere, place `{application}` there and \
                  deploy; {}",
@@ -51,10 +52,27 @@ impl NotSetAside {
                 None => format!("bring {owner} back"),
             },
             WhyNotSetAside::NewestCopy { unseen } if !unseen.unusable.is_empty() => unseen.hint(),
-            WhyNotSetAside::NewestCopy { .. } => match self.promotion() {
-                Some(command) => format!("to start from it: {command}; {}", self.all_the_same()),
-                None => format!("bring the owner back; {}", self.all_the_same()),
-            },
+            WhyNotSetAside::NewestCopy { unseen } => {
+                let start = match self.promotion() {
+                    Some(command) => format!("to start from it: {command}"),
+                    None => "bring the owner back".to_owned(),
+                };
+                if unseen.is_empty() {
+                    format!("{start}; {}", self.all_the_same())
+                } else {
+                    start
+                }
+            }
+        }
+    }
+
+    /// Says what the operator does about nodes that were not seen.
+    fn once_seen(&self, unseen: &Unseen) -> String {
+        let hint = unseen.hint();
+        if self.setting_aside.only_copy && unseen.unusable.is_empty() {
+            format!("{hint}; if it is lost for good, first deploy without it")
+        } else {
+            hint
         }
     }
 
@@ -64,7 +82,7 @@ impl NotSetAside {
             application, node, ..
         } = &self.setting_aside;
         let command = set_only_copy_aside_command(application, node);
-        format!("to have no volume for now: {command} keeps it under another name")
+        format!("to take it out of use all the same, {command} keeps it under another name")
     }
 
     fn dataset(&self) -> &str {

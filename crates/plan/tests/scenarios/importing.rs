@@ -165,8 +165,10 @@ fn a_finished_import_is_repeated_once_its_volume_is_set_aside() {
 
 /// Stops a node's container of the application as `systemctl stop` does, which unmounts the volume.
 fn stop_by_hand(cluster: &mut Cluster, node: &str) {
-    let container = cluster.machine(node).containers.get_mut(&name("db"));
-    container.unwrap().status = ContainerStatus::Stopped { exit_code: 0 };
+    let Some(container) = cluster.machine(node).containers.get_mut(&name("db")) else {
+        panic!("there is no container");
+    };
+    container.status = ContainerStatus::Stopped { exit_code: 0 };
     cluster.copy(node, "db").mounted = None;
 }
 
@@ -190,6 +192,9 @@ fn an_import_takes_the_place_of_a_volume_that_a_deploy_made() {
     assert_eq!(again.steps(), [], "the second time does nothing");
     // No deploy makes another empty one meanwhile.
     assert!(!cluster.plan(&on("2")).blocked.is_empty());
+    let mut anew = cluster.clone();
+    anew.deploy(&deployment(&[], &[("1", &[]), ("2", &[])]));
+    anew.deploy(&on("2"));
     cluster.finish(&import(&cluster, "2", &["/srv/db"]).unwrap());
     cluster.deploy(&on("2"));
     cluster.write();
@@ -220,6 +225,39 @@ fn an_import_takes_the_place_of_a_volume_with_replicas() {
         cluster.finish(&set_only_copy_aside(&cluster, node).unwrap());
     }
     import(&cluster, "1", &["/srv/db"]).unwrap();
+}
+
+#[test]
+fn the_only_copy_stays_while_a_node_is_unseen() {
+    let mut cluster = Cluster::running(2, &on("2"));
+    stop_by_hand(&mut cluster, "2");
+    let plan = set_only_copy_aside(&cluster, "2").unwrap();
+    cluster.lose("1");
+    assert_snapshot!(
+        "the_only_owner_beside_a_lost_node",
+        set_only_copy_aside(&cluster, "2").unwrap_err()
+    );
+    assert!(!check(&plan, &cluster.observed).is_empty());
+    // The lost node is left out of the cluster.
+    let alone = deployment(&[("db", database())], &[("2", &["db"])]);
+    cluster.finish(&cluster.plan(&alone));
+    cluster.observed.nodes.remove(&node_name("1"));
+    stop_by_hand(&mut cluster, "2");
+    set_only_copy_aside(&cluster, "2").unwrap();
+
+    let mut cluster = Cluster::running(2, &on("1"));
+    cluster.write();
+    cluster.deploy(&on("2"));
+    cluster.occupy("2");
+    assert_snapshot!(
+        "the_only_replica_beside_a_busy_node",
+        set_only_copy_aside(&cluster, "1").unwrap_err()
+    );
+    cluster.lose("2");
+    assert_snapshot!(
+        "the_only_replica_beside_a_lost_node",
+        set_only_copy_aside(&cluster, "1").unwrap_err()
+    );
 }
 
 #[test]
