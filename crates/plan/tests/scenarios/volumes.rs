@@ -83,8 +83,8 @@ fn a_parent_that_does_not_sync_is_told() {
     let plan = cluster.plan(&on("1"));
     assert!(plan.is_empty() && plan.blocked.is_empty(), "{plan}");
     let notes: Vec<String> = plan.notes.iter().map(ToString::to_string).collect();
-    let expected = "1.1.1.2: dataset tank has sync=disabled: programs below it lose acknowledged \
-        writes in a power cut (run `zfs set sync=standard tank` on this node).";
+    let expected = "1.1.1.2: dataset tank has sync=disabled: a power cut loses acknowledged \
+        writes in the datasets below it (run `zfs set sync=standard tank` on this node).";
     assert!(
         notes.len() == 1 && notes[0].starts_with(expected),
         "{notes:?}"
