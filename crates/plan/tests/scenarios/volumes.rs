@@ -1,5 +1,7 @@
 //! Volumes as earlier releases and interrupted programs left them.
 
+use std::collections::BTreeMap;
+
 use flocker_model::{ApplicationName, Deployment, Epoch, NodeMemory, VolumeCopy, VolumeRole};
 use flocker_plan::{Action, Plan, PushKind, SettingAside, check, plan_setting_aside};
 
@@ -32,6 +34,8 @@ fn beginning() -> VolumeCopy {
             problem: "is the beginning of a copy, and does not say which node owns the volume"
                 .to_owned(),
         },
+        snapshots: BTreeMap::new(),
+        newest_snapshot: None,
         mounted: None,
         resumable: true,
         is_first_copy: true,
@@ -74,6 +78,8 @@ fn a_push_replaces_the_beginning_of_a_first_copy() {
     assert!(cluster.plan(&on("1")).is_empty());
     cluster.deploy(&on("2"));
     assert!(!cluster.copy("2", "db").is_first_copy);
+    // Nothing is left to prune, either.
+    assert!(cluster.plan(&on("2")).is_empty());
 }
 
 #[test]
