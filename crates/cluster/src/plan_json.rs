@@ -124,6 +124,7 @@ mod tests {
             dataset: "tank/flocker".to_owned(),
             health: PoolHealth::Usable,
             available: ByteCount::mebibytes(1024),
+            sync_disabled: None,
         };
         NodeState {
             contact: Contact::from_ssh_connection("10.0.0.9 50000 10.0.0.1 22"),

@@ -271,6 +271,29 @@ mod tests {
         insta::assert_snapshot!(json(&render_container(&specification(), placement)));
     }
 
+    /// A volume's directory is there only while the volume is mounted.
+    #[test]
+    fn docker_makes_no_directory_that_a_container_lacks() {
+        let mounts = [BindMount {
+            source: PathBuf::from("/flocker/web"),
+            target: "/data".parse().unwrap(),
+            read_only: false,
+        }];
+        let placement = Placement {
+            namespace: "0123abcd",
+            volume: Some(Path::new("/flocker/web")),
+            mounts: &mounts,
+        };
+        let host = render_container(&specification(), placement)
+            .host_config
+            .unwrap();
+        assert_eq!(host.binds, None);
+        let options: Vec<_> = (host.mounts.into_iter().flatten())
+            .map(|mount| (mount.typ, mount.bind_options.unwrap().create_mountpoint))
+            .collect();
+        assert_eq!(options, [(Some(MountType::BIND), Some(false))]);
+    }
+
     #[test]
     fn what_is_not_specified_is_left_to_the_image() {
         let bare = ContainerSpecification {

@@ -79,6 +79,10 @@ pub struct PoolState {
     pub health: PoolHealth,
     /// Bytes that a new volume may take (ZFS `available`).
     pub available: ByteCount,
+    /// The dataset that has `sync=disabled`, if the volumes' dataset has it from there: programs
+    /// below it lose writes in a power cut that they were told are safe.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sync_disabled: Option<String>,
 }
 
 impl PoolState {

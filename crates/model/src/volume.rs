@@ -143,6 +143,10 @@ pub struct VolumeCopy {
     pub mounted: Option<String>,
     /// Whether an interrupted transfer into it can be continued.
     pub resumable: bool,
+    /// Whether it is a first copy that does not have the volume's name yet, because not all of it
+    /// was received. One that does not say whose it is either is [`VolumeRole::Foreign`].
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_first_copy: bool,
     /// The deployment that last changed its owner.
     pub deployment: Option<DeploymentId>,
     /// The dataset whose key has to be loaded before anything in it can be read or written (ZFS
@@ -197,6 +201,21 @@ impl VolumeCopy {
         match self.role {
             VolumeRole::Foreign { .. } => self.import.as_deref(),
             VolumeRole::Owned { .. } | VolumeRole::Replica { .. } => None,
+        }
+    }
+
+    /// Tells whether it is part of a first copy that does not say whose it is, because its transfer
+    /// was cut right after it had begun. A push continues or replaces it.
+    pub const fn is_nameless_part(&self) -> bool {
+        self.is_first_copy && self.resumable && matches!(self.role, VolumeRole::Foreign { .. })
+    }
+
+    /// Names the dataset that it is in, below the dataset of all volumes.
+    pub fn dataset_name(&self, application: &ApplicationName) -> String {
+        match self.unfinished_import() {
+            Some(_) => format!("_importing:{application}"),
+            None if self.is_first_copy => format!("_receiving:{application}"),
+            None => application.to_string(),
         }
     }
 

@@ -15,7 +15,7 @@ use crate::failure::{OrFailure as _, failure_of};
 use crate::lock::{NodeLock, wait_blocking};
 use crate::machine::Machine;
 use crate::places::reach;
-use crate::platform::Platform;
+use crate::platform::{Platform, Volumes as _};
 
 /// What came of it.
 #[derive(Debug, Default)]
@@ -73,6 +73,7 @@ pub(crate) async fn restore(machine: &Machine<impl Platform>) -> Result<Complied
         let place = machine.store.node_lock();
         wait_blocking(move || place.wait_until_free()).await?;
     };
+    machine.volumes.remove_mount_points().await;
     let memory = machine.store.memory().or_failure()?;
     if memory == NodeMemory::default() {
         return Ok(Complied::default());

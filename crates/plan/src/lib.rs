@@ -13,6 +13,7 @@ mod action;
 mod action_text;
 mod blocked;
 mod check;
+mod first_copies;
 mod goal;
 mod importing;
 mod layout;

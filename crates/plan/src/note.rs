@@ -39,6 +39,11 @@ pub enum Note {
         /// The directory of the node that has it.
         directory: String,
     },
+    /// A power cut loses acknowledged writes in the datasets below one of the node's.
+    SyncDisabled {
+        /// The dataset that has `sync=disabled`.
+        dataset: String,
+    },
     /// The application did not end in time when it was asked to, and was killed.
     Killed {
         /// The application.
@@ -82,6 +87,13 @@ impl fmt::Display for Note {
                 "`{application}` sees its volume at {path} from now on, and not the scratch directory \
                  that it saw there so far: what it wrote to that is in {directory} on this node until \
                  the application leaves the node (copy what you need)"
+            ),
+            Self::SyncDisabled { dataset } => write!(
+                formatter,
+                "dataset {dataset} has sync=disabled: a power cut loses acknowledged writes in the \
+                 datasets below it (run `zfs set sync=standard {dataset}` on this node). Flocker sets \
+                 sync=standard on its own volumes when it makes, receives or mounts them; restart \
+                 applications that an earlier release started"
             ),
             Self::Killed { application, grace } => write!(
                 formatter,

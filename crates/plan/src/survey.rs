@@ -1,7 +1,6 @@
 //! Where each volume is, worked out from every copy that was seen.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Display;
 
 use flocker_model::{
     ApplicationName, ByteCount, ContainerState, Epoch, NodeId, NodeName, NodeObservation,
@@ -9,6 +8,7 @@ use flocker_model::{
     VolumeRole,
 };
 
+use crate::first_copies::nameless_part;
 use crate::{BlockedKind, CopyDescription, Unseen};
 
 /// Where a volume is.
@@ -94,10 +94,7 @@ pub(crate) fn describe(
     };
     CopyDescription {
         node: node.clone(),
-        dataset: match copy.unfinished_import() {
-            Some(_) => dataset_of(observed, node, format_args!("_importing:{application}")),
-            None => dataset_of(observed, node, application),
-        },
+        dataset: dataset_of(observed, node, &copy.dataset_name(application)),
         owned: copy.owned_epoch().is_some(),
         epoch,
         newest: copy.newest_snapshot,
@@ -158,10 +155,10 @@ pub(crate) fn age(copy: &VolumeCopy) -> Vec<u64> {
     newest.map_or_else(Vec::new, SnapshotState::counted)
 }
 
-/// Names the dataset at the place of an application's volume.
-fn dataset_of(observed: &Observed, node: &NodeName, application: impl Display) -> String {
+/// Names a dataset of a node's volumes in full.
+fn dataset_of(observed: &Observed, node: &NodeName, name: &str) -> String {
     let root = observed.node(node).map(|state| state.pool.dataset.as_str());
-    format!("{}/{application}", root.unwrap_or_default())
+    format!("{}/{name}", root.unwrap_or_default())
 }
 
 /// Says that what is at the place of an application's volume is not Flocker's.
@@ -179,9 +176,10 @@ pub(crate) fn foreign_dataset(
             from: from.to_owned(),
         };
     }
+    let dataset = copy.map(|copy| copy.dataset_name(application));
     BlockedKind::ForeignDataset {
         node: node.clone(),
-        dataset: dataset_of(observed, node, application),
+        dataset: dataset_of(observed, node, &dataset.unwrap_or_default()),
         newest: copy.and_then(|copy| copy.newest_snapshot),
         problem,
     }
@@ -232,6 +230,9 @@ fn locate_unseen(application: &ApplicationName, observed: &Observed) -> Whereabo
     }
     if !unseen.is_empty() {
         return Whereabouts::blocked(BlockedKind::VolumeUnknown { unseen });
+    }
+    if let Some((node, problem)) = nameless_part(application, observed) {
+        return Whereabouts::blocked(foreign_dataset(observed, (node, application), problem));
     }
     match remembered_place(application, observed) {
         Some(node) => Whereabouts::blocked(BlockedKind::VolumeVanished { node }),
@@ -320,12 +321,12 @@ fn locate_without_owner(
     Whereabouts::blocked(kind)
 }
 
-/// Returns what is wrong with a node's dataset at the place of a volume, if Flocker did not make it
-/// or its properties are damaged.
+/// Returns why a node's dataset at the place of a volume is not Flocker's, or is damaged.
 fn foreign(application: &ApplicationName, node: &NodeName, observed: &Observed) -> Option<String> {
-    match &observed.node(node)?.volumes.get(application)?.role {
-        VolumeRole::Foreign { problem } => Some(problem.clone()),
-        VolumeRole::Owned { .. } | VolumeRole::Replica { .. } => None,
+    let copy = observed.node(node)?.volumes.get(application)?;
+    match &copy.role {
+        VolumeRole::Foreign { problem } if !copy.is_nameless_part() => Some(problem.clone()),
+        _ => None,
     }
 }
 

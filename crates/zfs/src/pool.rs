@@ -20,19 +20,24 @@ impl Zfs {
     /// **Source**: `zpoolprops(7)`, properties `health` and `readonly`.
     pub async fn observe_pool(&self) -> PoolState {
         let looked = self.look_at_pool().await;
-        let (health, available) = match looked {
-            Ok(available) => (PoolHealth::Usable, available),
-            Err(problem) => (PoolHealth::Unusable { problem }, ByteCount::ZERO),
+        let (health, available, sync_disabled) = match looked {
+            Ok(Parent {
+                available,
+                sync_disabled,
+                ..
+            }) => (PoolHealth::Usable, available, sync_disabled),
+            Err(problem) => (PoolHealth::Unusable { problem }, ByteCount::ZERO, None),
         };
         PoolState {
             dataset: self.settings().dataset.clone(),
             health,
             available,
+            sync_disabled,
         }
     }
 
-    /// Returns how many bytes a new volume may take of a pool that works.
-    async fn look_at_pool(&self) -> Result<ByteCount, PoolProblem> {
+    /// Returns what new volumes get from the dataset above them, in a pool that works.
+    async fn look_at_pool(&self) -> Result<Parent, PoolProblem> {
         let other = |error: CommandFailed| PoolProblem::Other {
             what: format!("cannot be looked at: {error}"),
         };
@@ -46,7 +51,7 @@ impl Zfs {
         let parent = self.parent().await.map_err(other)?;
         match parent.key_needed {
             Some(dataset) => Err(PoolProblem::KeyNotLoaded { dataset }),
-            None => Ok(parent.available),
+            None => Ok(parent),
         }
     }
 
@@ -83,7 +88,7 @@ impl Zfs {
     }
 
     /// Asks the nearest dataset that exists above a new volume what that may take, and whether it
-    /// will be encrypted: it inherits that.
+    /// will be encrypted and whether ZFS keeps its writes: it inherits that.
     pub(crate) async fn parent(&self) -> Result<Parent, CommandFailed> {
         let mut name = self.settings().dataset.as_str();
         while let Some((parent, _)) = name.rsplit_once('/') {
@@ -93,12 +98,12 @@ impl Zfs {
             }
             name = parent;
         }
-        let mut argv = Argv::new(&["zfs", "get", "-Hp", "-o", "property,value"]);
-        argv.push("available,encryption,encryptionroot,keystatus");
+        let mut argv = Argv::new(&["zfs", "get", "-Hp", "-o", "property,value,source"]);
+        argv.push("available,encryption,encryptionroot,keystatus,sync");
         argv.push(name);
         let written = argv.read().await?.stdout;
         // No room is a reason to refuse volumes, and an answer that makes no sense is another one.
-        parse_parent(&written).ok_or_else(|| argv.unreadable(&written, "a number of bytes"))
+        parse_parent(name, &written).ok_or_else(|| argv.unreadable(&written, "a number of bytes"))
     }
 }
 
@@ -111,19 +116,32 @@ pub(crate) struct Parent {
     pub(crate) encrypted: bool,
     /// The dataset whose key has to be loaded first, if it is not.
     key_needed: Option<String>,
+    /// The dataset that has `sync=disabled`, if it gets that.
+    sync_disabled: Option<String>,
 }
 
-/// Reads the output of `zfs get -Hp -o property,value available,encryption,encryptionroot,keystatus`.
-fn parse_parent(output: &str) -> Option<Parent> {
-    let properties: BTreeMap<&str, &str> = output
+/// Reads what `zfs get -Hp -o property,value,source` writes of the dataset `name`.
+fn parse_parent(name: &str, output: &str) -> Option<Parent> {
+    let properties: BTreeMap<&str, (&str, &str)> = output
         .lines()
-        .filter_map(|line| line.split_once('\t'))
+        .filter_map(|line| {
+            let (property, rest) = line.split_once('\t')?;
+            Some((property, rest.split_once('\t')?))
+        })
         .collect();
-    let value = |name: &str| properties.get(name).copied();
+    let value = |name: &str| properties.get(name).map(|(value, _)| *value);
+    let sync_disabled = match properties.get("sync") {
+        Some(("disabled", source)) => {
+            let from = source.strip_prefix("inherited from ");
+            Some(from.unwrap_or(name).to_owned())
+        }
+        _ => None,
+    };
     Some(Parent {
         available: parse_bytes(value("available")?)?,
         encrypted: is_encrypted(value("encryption")),
         key_needed: key_needed(value),
+        sync_disabled,
     })
 }
 
@@ -208,25 +226,43 @@ mod tests {
         );
     }
 
+    /// Reads rows with a space between columns, for the dataset `tank/flocker`.
+    fn parent(rows: &str) -> Option<Parent> {
+        parse_parent("tank/flocker", &rows.replace(' ', "\t").replace('~', " "))
+    }
+
     #[test]
     fn a_new_volume_is_encrypted_as_its_parent_and_needs_its_key() {
-        let parent = |rows: &str| {
-            let parent = parse_parent(&rows.replace(' ', "\t")).unwrap();
+        let encryption = |rows: &str| {
+            let parent = parent(rows).unwrap();
             assert_eq!(parent.available, ByteCount::new(5));
             (parent.encrypted, parent.key_needed)
         };
-        let plain = "available 5\nencryption off\nencryptionroot -\nkeystatus -\n";
-        assert_eq!(parent(plain), (false, None));
-        let loaded =
-            "available 5\nencryption aes-256-gcm\nencryptionroot tank/enc\nkeystatus available\n";
-        assert_eq!(parent(loaded), (true, None));
-        let locked =
-            "available 5\nencryption aes-256-gcm\nencryptionroot tank/enc\nkeystatus unavailable\n";
-        assert_eq!(parent(locked), (true, Some("tank/enc".to_owned())));
+        let plain = "available 5 -\nencryption off -\nencryptionroot - -\nkeystatus - -\n";
+        assert_eq!(encryption(plain), (false, None));
+        let loaded = "available 5 -\nencryption aes-256-gcm -\nencryptionroot tank/enc -\n\
+            keystatus available -\n";
+        assert_eq!(encryption(loaded), (true, None));
+        let locked = "available 5 -\nencryption aes-256-gcm -\nencryptionroot tank/enc -\n\
+            keystatus unavailable -\n";
+        assert_eq!(encryption(locked), (true, Some("tank/enc".to_owned())));
         // A pool that knows no encryption.
-        assert_eq!(parent("available 5\n"), (false, None));
-        assert_eq!(parse_parent("encryption\toff\n"), None);
-        assert_eq!(parse_parent("available\t-\n"), None);
+        assert_eq!(encryption("available 5 -\n"), (false, None));
+        assert_eq!(parent("encryption off -\n"), None);
+        assert_eq!(parent("available - -\n"), None);
+    }
+
+    #[test]
+    fn a_parent_that_does_not_sync_is_named() {
+        let disabled_on = |sync: &str| {
+            let rows = format!("available 5 -\nsync {sync}\n");
+            parent(&rows).unwrap().sync_disabled
+        };
+        let named = |name: &str| Some(name.to_owned());
+        assert_eq!(disabled_on("disabled local"), named("tank/flocker"));
+        assert_eq!(disabled_on("disabled inherited~from~tank"), named("tank"));
+        assert_eq!(disabled_on("standard default"), None);
+        assert_eq!(disabled_on("always inherited~from~tank"), None);
     }
 
     /// A pool that waits for its devices must not be asked what only they know.

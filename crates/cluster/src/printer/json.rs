@@ -90,6 +90,7 @@ fn outcome_json(outcome: &Outcome) -> serde_json::Value {
         OutcomeKind::Stopped { .. } => "stopped",
         OutcomeKind::Promoted { .. } => "promoted",
         OutcomeKind::SetAside { .. } => "set-aside",
+        OutcomeKind::NothingSetAside => "nothing-set-aside",
         OutcomeKind::Imported { .. } => "imported",
         OutcomeKind::Exported => "exported",
         OutcomeKind::Unchanged => "unchanged",

@@ -34,6 +34,7 @@ fn state() -> Box<NodeState> {
         dataset: "tank/flocker".to_owned(),
         health: PoolHealth::Usable,
         available: ByteCount::ZERO,
+        sync_disabled: None,
     };
     Box::new(NodeState::fresh(NodeId(uuid::Uuid::nil()), "1", pool))
 }

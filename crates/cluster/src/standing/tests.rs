@@ -38,6 +38,7 @@ fn nodes(count: u8) -> Observed {
         dataset: "tank/flocker".to_owned(),
         health: PoolHealth::Usable,
         available: ByteCount::ZERO,
+        sync_disabled: None,
     };
     let state = |number| NodeState {
         members: members.clone(),
@@ -70,6 +71,7 @@ fn give_copy(observed: &mut Observed, number: u8, role: VolumeRole) {
         maximum_size: None,
         mounted: None,
         resumable: false,
+        is_first_copy: false,
         deployment: None,
         key_needed: None,
         held_by: Vec::new(),

@@ -249,6 +249,7 @@ fn empty(number: u8) -> NodeState {
         dataset: "tank/flocker".to_owned(),
         health: PoolHealth::Usable,
         available: ByteCount::mebibytes(1024),
+        sync_disabled: None,
     };
     NodeState {
         contact: Some(Contact { address, ssh_port }),

@@ -183,6 +183,10 @@ impl Volumes for Zfs {
             .or_failure()
     }
 
+    async fn remove_mount_points(&self) {
+        Zfs::remove_mount_points(self).await;
+    }
+
     async fn prepare_incoming(
         &self,
         application: &ApplicationName,
@@ -214,6 +218,11 @@ impl OwnedVolume for Volume<Owned> {
     async fn mount(self) -> Result<MountedVolume, StepFailure> {
         let (_, mounted) = Volume::mount(self).await.or_failure()?;
         Ok(mounted)
+    }
+
+    async fn seal(self) -> Result<(), StepFailure> {
+        Volume::seal(self).await.or_failure()?;
+        Ok(())
     }
 
     async fn snapshot(self) -> Result<SnapshotGuid, StepFailure> {

@@ -150,6 +150,10 @@ pub(crate) trait Volumes: Clone + Debug + Send + Sync + 'static {
         application: &ApplicationName,
     ) -> impl Future<Output = Result<Change, StepFailure>> + Send;
 
+    /// Removes the directories of volumes that are not mounted, so that no container starts on an
+    /// empty one.
+    fn remove_mount_points(&self) -> impl Future<Output = ()> + Send;
+
     /// Tells a sender what is here of a volume.
     fn prepare_incoming(
         &self,
@@ -179,6 +183,9 @@ pub(crate) trait OwnedVolume: Debug + Send + Sync {
 
     /// Mounts it, unless it is.
     fn mount(self) -> impl Future<Output = Result<Self::Mounted, StepFailure>> + Send;
+
+    /// Has an unmounted volume refuse writes until it is mounted again.
+    fn seal(self) -> impl Future<Output = Result<(), StepFailure>> + Send;
 
     /// Takes a snapshot that holds everything acknowledged so far. Of an unmounted volume that was
     /// not written since its newest snapshot, it returns that one.

@@ -19,7 +19,7 @@ use tempfile::TempDir;
 
 use super::fake::{
     Dataset, Fake, FakeContainers, FakeDirectories, FakePeers, FakeRoutes, FakeUnits, FakeVolumes,
-    Faults, Guids, Host, Neighbours, Trouble, archive,
+    Faults, Guids, Host, Neighbours, Pool, Trouble, archive,
 };
 use super::wish::{APPLICATIONS, application_name, name, node_name, port};
 use crate::execute::run_action;
@@ -169,6 +169,11 @@ impl Cluster {
     /// Does to a machine's pool what its disks or an administrator may do.
     pub(super) fn befall_pool(&self, name: &NodeName, trouble: Option<Trouble>) {
         self.nodes[name].host.state().disk.pool.trouble = trouble;
+    }
+
+    /// Does anything to a machine's pool, or looks at it.
+    pub(super) fn with_pool<T>(&self, name: &NodeName, work: impl FnOnce(&mut Pool) -> T) -> T {
+        work(&mut self.nodes[name].host.state().disk.pool)
     }
 
     /// Has others keep a volume mounted, or nobody any more.

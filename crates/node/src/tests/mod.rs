@@ -11,6 +11,7 @@ mod hostile;
 mod importing;
 mod interrupted;
 mod keeping;
+mod leftover;
 mod places;
 mod pools;
 mod rebooting;

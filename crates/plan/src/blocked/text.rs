@@ -127,7 +127,8 @@ impl BlockedKind {
                 match &obstruction.by {
                     Obstacle::Files => write!(
                         f,
-                        "its volume is to be mounted at {path} on {node}, where files are"
+                        "its volume is to be mounted at {path} on {node}, where a program wrote files \
+                         while it was not mounted"
                     ),
                     Obstacle::Mount { source, kind } => write!(
                         f,

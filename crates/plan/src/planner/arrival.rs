@@ -96,12 +96,13 @@ impl Planner<'_> {
         }
     }
 
-    /// A dataset that Flocker did not make stands in the way wherever the volume is.
+    /// A dataset that Flocker did not make stands in the way wherever the volume is; part of a first
+    /// copy does not, because a push continues or replaces it.
     fn refuse_foreign(&self, placing: Placing<'_>) -> Result<(), Obstacle> {
-        match self
+        let copy = self
             .copy(placing.place, placing.name)
-            .map(|copy| &copy.role)
-        {
+            .filter(|copy| !copy.is_nameless_part());
+        match copy.map(|copy| &copy.role) {
             Some(VolumeRole::Foreign { problem }) => {
                 let at = (placing.place, placing.name);
                 Err(Box::new(foreign_dataset(

@@ -298,6 +298,7 @@ fn refuse_living_owner(
         Some(copy) if copy.owned_epoch().is_some() => Err(WhyNotPromoted::OwnerSeen {
             owner: owner.clone(),
         }),
+        Some(copy) if copy.is_nameless_part() => Ok(()),
         // What is there may be all of it, and the application may run on it.
         Some(VolumeCopy {
             role: VolumeRole::Foreign { problem },

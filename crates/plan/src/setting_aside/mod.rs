@@ -116,7 +116,7 @@ pub fn plan_setting_aside(
     let state = seen(node, observed).map_err(|why| refuse(why, None))?;
     let mut plan = Plan::default();
     let mut outcome = Outcome {
-        kind: OutcomeKind::Unchanged,
+        kind: OutcomeKind::NothingSetAside,
         node: node.clone(),
         done_after: BTreeSet::new(),
     };

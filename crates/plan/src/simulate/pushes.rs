@@ -115,6 +115,9 @@ fn receive(
         .volumes
         .entry(application.clone())
         .or_insert_with(|| empty_copy(role.clone()));
+    if copy.is_nameless_part() {
+        *copy = empty_copy(role.clone());
+    }
     match &copy.role {
         VolumeRole::Owned { .. } => return Err("the target owns it".to_owned()),
         VolumeRole::Foreign { .. } => return Err("a dataset is in the way".to_owned()),
@@ -152,6 +155,7 @@ fn receive(
     copy.referenced = sent.referenced;
     copy.maximum_size = None;
     copy.resumable = false;
+    copy.is_first_copy = false;
     Ok(())
 }
 

@@ -391,6 +391,7 @@ fn fresh_machine(index: usize) -> NodeState {
         dataset: "tank/flocker".to_owned(),
         health: PoolHealth::Usable,
         available: ByteCount::mebibytes(1 << 20),
+        sync_disabled: None,
     };
     NodeState {
         contact,

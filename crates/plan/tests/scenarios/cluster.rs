@@ -160,6 +160,7 @@ impl Cluster {
             dataset: "tank/flocker".to_owned(),
             health: PoolHealth::Usable,
             available: ByteCount::mebibytes(1024),
+            sync_disabled: None,
         };
         let state = NodeState {
             contact: node.as_address().map(|address| Contact {

@@ -16,3 +16,4 @@ mod obstacles;
 mod resolving;
 mod restoring;
 mod sharing;
+mod volumes;

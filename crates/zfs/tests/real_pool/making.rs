@@ -141,7 +141,7 @@ async fn an_owner_that_is_set_on_a_parent_owns_nothing() {
     let (root, node) = (&a.settings().dataset, a.settings().node);
     run(&format!("zfs create -p -o mountpoint=none {root}"));
     run(&format!(
-        "zfs set flocker:owner={node} flocker:epoch=1 {root}"
+        "zfs set flocker:ownership=owner={node},epoch=1 {root}"
     ));
     let path = a.mountpoint_of(&web());
     run(&format!(

@@ -239,6 +239,7 @@ async fn a_mounted_volume_is_seen_so_and_unmounted_once(machines: &impl Machines
     assert_eq!(volumes.unmount(&web()).await.unwrap(), Change::Changed);
     assert_eq!(volumes.unmount(&web()).await.unwrap(), Change::Unchanged);
     assert_eq!(observe(machines, A).await.unwrap().mounted, None);
+    assert!(!volumes.mountpoint_of(&web()).exists());
 }
 
 async fn nothing_is_mounted_over_files_which_are_seen_before(machines: &impl Machines) {
@@ -255,6 +256,7 @@ async fn nothing_is_mounted_over_files_which_are_seen_before(machines: &impl Mac
     let volume = volumes.open_owned_now(&web()).await.unwrap();
     assert!(volume.mount().await.is_err());
     machines.obstruct(A, false);
+    volumes.remove_mount_points().await;
 
     let volume = volumes.open_owned_now(&web()).await.unwrap();
     volume.mount().await.unwrap();

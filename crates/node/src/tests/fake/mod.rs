@@ -32,7 +32,7 @@ pub(crate) use faults::arrive;
 pub(super) use faults::{Fault, Faults};
 pub(super) use importing::IMPORTED;
 pub(super) use peers::{FakePeers, Neighbours};
-pub(super) use pool::{Dataset, Guids, Trouble};
+pub(super) use pool::{Dataset, Guids, Pool, Trouble};
 pub(super) use routes::FakeRoutes;
 pub(super) use stream::Header;
 pub(super) use units::FakeUnits;
