@@ -12,7 +12,7 @@ use flocker_plan::{Blocked, BlockedKind, Goal, Outcome, OutcomeKind, Plan, Scope
 use crate::arguments::Deploy;
 use crate::beside::Beside;
 use crate::drive::Driver;
-use crate::earlier::warn_of_earlier_data;
+use crate::earlier::left_behind;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::gather::{Gathered, gather};
@@ -144,14 +144,17 @@ fn show(parsed: &Parsed, gathered: &Gathered, printer: &Printer) -> Exit {
     if let Some(exit) = refuse(&plan.blocked, gathered, printer) {
         return exit;
     }
-    warn_of_earlier_data(&plan, &parsed.earlier_data, printer);
+    let left = left_behind(&plan, &gathered.observed, &parsed.earlier_data);
     if !printer.is_json() {
         // As JSON they are a part of the plan.
+        for left in &left {
+            printer.left_behind(left);
+        }
         for note in &plan.notes {
             printer.note(note);
         }
     }
-    match printer.plan(&plan) {
+    match printer.plan(&plan, &left) {
         Ok(()) => Exit::Converged,
         Err(error) => {
             let failure = Failure::new(Exit::Internal, "cannot write the plan as JSON");
@@ -186,7 +189,9 @@ async fn deploy(
     for note in &plan.notes {
         printer.note(note);
     }
-    warn_of_earlier_data(&plan, &parsed.earlier_data, printer);
+    for left in left_behind(&plan, &gathered.observed, &parsed.earlier_data) {
+        printer.left_behind(&left);
+    }
     reach(|| "deploy.planned".to_owned()).await;
     let unchanged = unchanged(&plan);
     if plan.steps().is_empty() {

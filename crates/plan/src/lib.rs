@@ -38,8 +38,8 @@ pub use blocked::{
 pub use check::{Violation, check, check_starts};
 pub use goal::{Goal, Scope};
 pub use importing::{
-    Exporting, Importing, NotExported, NotImported, WhyNotExported, WhyNotImported, is_imported,
-    plan_exporting, plan_importing,
+    Clearing, Exporting, Importing, NotExported, NotImported, WhyNotExported, WhyNotImported,
+    is_imported, plan_exporting, plan_importing,
 };
 pub use layout::{HiddenData, Shown};
 pub use link_ports::{LINK_PORT_RANGE, LinkPorts};
