@@ -88,6 +88,6 @@ pub use stopping::{StopGracePeriod, StopSignal};
 pub use time::{InvalidTime, parse_utc, render_age, render_rfc3339, render_span, render_utc};
 pub use units::{ByteCount, CpuMillis, Port};
 pub use volume::{
-    Epoch, OwnerClaim, SetAsideName, SnapshotGuid, SnapshotState, VolumeCopy, VolumeHolder,
-    VolumeRole,
+    CopyClaim, Epoch, OwnerClaim, SetAsideName, SnapshotGuid, SnapshotState, VolumeCopy,
+    VolumeHolder, VolumeRole,
 };

@@ -227,6 +227,13 @@ impl VolumeCopy {
         }
     }
 
+    /// Returns the numbers in the name of the newest of Flocker's own snapshots: its epoch, and its number
+    /// in that epoch. Empty without one.
+    pub fn newest_counted(&self) -> Vec<u64> {
+        let newest = self.newest_own().and_then(|guid| self.snapshots.get(&guid));
+        newest.map_or_else(Vec::new, SnapshotState::counted)
+    }
+
     /// Finds the newest of Flocker's own snapshots, whatever others were taken since: what can be
     /// sent from or to the copy, or taken over, goes by this one.
     pub fn newest_own(&self) -> Option<SnapshotGuid> {
@@ -294,6 +301,19 @@ pub struct OwnerClaim {
     pub owner: NodeId,
     /// The owner's turn.
     pub epoch: Epoch,
+}
+
+/// What a node answers of its copy of a volume when another node asks who owns it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CopyClaim {
+    /// The owner, as far as the node knows.
+    pub owner: NodeId,
+    /// The owner's epoch.
+    pub epoch: Epoch,
+    /// The numbers in the name of the copy's newest snapshot of Flocker's: the epoch in which it was
+    /// taken, and its number in that epoch. Empty without one, and from releases that do not tell.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub newest: Vec<u64>,
 }
 
 #[cfg(test)]

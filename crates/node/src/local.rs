@@ -10,6 +10,7 @@ use flocker_remote::protocol::{LockHolder, LockPurpose, StepFailure};
 use tokio::sync::mpsc;
 
 use crate::claims;
+use crate::execute::membership::refresh_keys;
 use crate::execute::{applications, run_action};
 use crate::failure::{OrFailure as _, failure_of};
 use crate::lock::{NodeLock, wait_blocking};
@@ -26,7 +27,7 @@ pub(crate) struct Complied {
     pub(crate) blocked: Vec<Blocked>,
     /// What failed.
     pub(crate) failures: Vec<StepFailure>,
-    /// The peers that could not be asked whether they own what was started, and why.
+    /// The peers that did not answer whether they own what was started, and why.
     pub(crate) silent: BTreeMap<NodeName, StepFailure>,
 }
 
@@ -144,6 +145,7 @@ async fn comply_locked(
     planned_for: impl Fn(&Observed) -> Plan,
 ) -> Result<Complied, StepFailure> {
     reach(|| "restore.locked".to_owned()).await;
+    refresh_keys(machine);
     let look = machine.observe(None).await?;
     reach(|| "restore.observed".to_owned()).await;
     let mut observed = Observed {
@@ -167,6 +169,11 @@ async fn comply_locked(
         reach(|| "restore.asked".to_owned()).await;
         silent = told.silent;
         observed.claims = told.claims;
+        observed.twins = told.twins;
+        let not_understood = told.not_understood.into_iter();
+        observed.not_understood = not_understood
+            .map(|(peer, failure)| (peer, in_one_line(failure)))
+            .collect();
         planned = planned_for(&observed);
     }
     let plan = planned;
@@ -179,6 +186,12 @@ async fn comply_locked(
         failures,
         silent,
     })
+}
+
+/// Writes a failure with its causes.
+fn in_one_line(failure: StepFailure) -> String {
+    let parts = std::iter::once(failure.message).chain(failure.causes);
+    parts.collect::<Vec<String>>().join(": ")
 }
 
 /// Tells whether a plan starts anything that writes to a volume.

@@ -33,6 +33,8 @@ impl<P: Platform> Machine<P> {
             self.containers.observe_images(),
             self.containers.observe_engine(),
         );
+        let (pool, mark) = pool;
+        self.keep_identity(&pool, &mark).await?;
         let mut volumes = match (volumes, &pool.health) {
             (Ok(volumes), _) => volumes,
             (Err(failure), PoolHealth::Unusable { problem }) => {

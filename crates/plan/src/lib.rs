@@ -13,6 +13,7 @@ mod action;
 mod action_text;
 mod blocked;
 mod check;
+mod contested;
 mod first_copies;
 mod goal;
 mod importing;
@@ -32,7 +33,7 @@ mod survey;
 pub use accounting::{Accounted, Unaccounted, account};
 pub use action::{Action, Handoff, ImageSource, PushKind, RegistryImage, StopKind, Yield};
 pub use blocked::{
-    Blocked, BlockedKind, CopyDescription, UnfitCopy, Unseen, about_login, is_about_a_login,
+    Blocked, BlockedKind, CopyDescription, Doubt, UnfitCopy, Unseen, about_login, is_about_a_login,
 };
 pub use check::{Violation, check, check_starts};
 pub use goal::{Goal, Scope};

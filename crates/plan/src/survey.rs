@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use flocker_model::{
     ApplicationName, ByteCount, ContainerState, Epoch, NodeId, NodeName, NodeObservation,
-    NodeState, Observed, PoolHealth, PoollessNode, SnapshotGuid, SnapshotState, VolumeCopy,
-    VolumeRole,
+    NodeState, Observed, PoolHealth, PoollessNode, SnapshotGuid, VolumeCopy, VolumeRole,
 };
 
+use crate::contested::contradiction;
 use crate::first_copies::nameless_part;
 use crate::{BlockedKind, CopyDescription, Unseen};
 
@@ -45,7 +45,7 @@ impl Whereabouts {
 }
 
 /// A volume's copies by the node that has them.
-type Copies<'a> = BTreeMap<&'a NodeName, &'a VolumeCopy>;
+pub(crate) type Copies<'a> = BTreeMap<&'a NodeName, &'a VolumeCopy>;
 
 /// Works out where the volume of `application` is.
 pub(crate) fn locate(application: &ApplicationName, observed: &Observed) -> Whereabouts {
@@ -61,12 +61,12 @@ pub(crate) fn locate(application: &ApplicationName, observed: &Observed) -> Wher
     match owners.as_slice() {
         [] if copies.is_empty() => locate_unseen(application, observed),
         [] => locate_without_owner(application, &copies, observed),
-        [(node, epoch)] => match later_owner((node, *epoch), &copies, (application, observed)) {
+        [(node, epoch)] => match contradiction((node, *epoch), &copies, (application, observed)) {
             None => Whereabouts::Owned {
                 node: (*node).clone(),
                 epoch: *epoch,
             },
-            Some(superseded) => Whereabouts::blocked(superseded),
+            Some(contradicted) => Whereabouts::blocked(contradicted),
         },
         _ => Whereabouts::blocked(BlockedKind::OwnersContradict {
             copies: copies
@@ -105,35 +105,6 @@ pub(crate) fn describe(
     }
 }
 
-/// Finds out whether somebody knows of a later owner than the node that claims `epoch`, or of
-/// another one in that epoch.
-fn later_owner(
-    (node, epoch): (&NodeName, Epoch),
-    copies: &Copies<'_>,
-    (application, observed): (&ApplicationName, &Observed),
-) -> Option<BlockedKind> {
-    let id = observed.node(node).map(|state| state.id);
-    let seen = copies.iter().filter_map(|(says, copy)| match copy.role {
-        VolumeRole::Replica { owner, epoch, .. } => Some((epoch, owner, *says)),
-        VolumeRole::Owned { .. } | VolumeRole::Foreign { .. } => None,
-    });
-    let told = observed.claims.iter().filter_map(|(says, claims)| {
-        let claim = claims.get(application)?;
-        Some((claim.epoch, claim.owner, says))
-    });
-    let (later, owner, says) = seen
-        .chain(told)
-        .filter(|(known, owner, _)| *known > epoch || (*known == epoch && Some(*owner) != id))
-        .max()?;
-    Some(BlockedKind::Superseded {
-        copy: describe(observed, (node, application), copies.get(node)?),
-        owner,
-        name: name_of(owner, observed),
-        epoch: later,
-        says: says.clone(),
-    })
-}
-
 /// Tells whether an application neither runs on a node, nor would be started there by anything but
 /// a plan, nor has left a volume mounted that nothing else sees.
 pub(crate) fn is_down(state: &NodeState, application: &ApplicationName) -> bool {
@@ -147,12 +118,6 @@ pub(crate) fn is_down(state: &NodeState, application: &ApplicationName) -> bool 
     container.is_none_or(ContainerState::is_down)
         && !is_left(application)
         && !seen.is_some_and(is_left)
-}
-
-/// Orders copies by what they have: the numbers in the name of the newest snapshot of Flocker's.
-pub(crate) fn age(copy: &VolumeCopy) -> Vec<u64> {
-    let newest = copy.newest_own().and_then(|guid| copy.snapshots.get(&guid));
-    newest.map_or_else(Vec::new, SnapshotState::counted)
 }
 
 /// Names a dataset of a node's volumes in full.
@@ -338,7 +303,7 @@ fn newest_replica(
 ) -> Option<CopyDescription> {
     let (node, copy) = copies
         .iter()
-        .max_by_key(|(_, copy)| (copy.written == ByteCount::ZERO, age(copy)))?;
+        .max_by_key(|(_, copy)| (copy.written == ByteCount::ZERO, copy.newest_counted()))?;
     Some(describe(observed, (node, application), copy))
 }
 

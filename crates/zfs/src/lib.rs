@@ -65,6 +65,7 @@ pub use kernel::{Cause, KernelFailed};
 pub use listing::MalformedListing;
 pub use mount::{MountError, MountedVolume, UnmountError};
 pub use observe::ObserveError;
+pub use pool::{NodeMark, read_node_mark};
 pub use prune::PruneError;
 pub use receive::{DiscardError, Incoming, ReceiveError, ReceiveRequest, Received};
 pub use send::{SendCompletion, SendError, Sending};

@@ -8,6 +8,7 @@ mod ending;
 mod fake;
 mod guarding;
 mod hostile;
+mod identity;
 mod importing;
 mod interrupted;
 mod keeping;

@@ -6,7 +6,7 @@ use flocker_model::{ApplicationName, NodeName, Obstacle, Obstruction, VolumeHold
 
 use super::access::give_address;
 use super::mounts::{bring_in, keep_in_sight};
-use super::{Blocked, BlockedKind, CopyDescription, firewall};
+use super::{Blocked, BlockedKind, CopyDescription, NEW_IDENTITY, firewall};
 use crate::naming::{import_command, load_key, look_at_pool, promote_command, set_aside_command};
 
 impl Blocked {
@@ -40,6 +40,7 @@ impl BlockedKind {
                  use; nothing is destroyed. If {says} is wrong, do that there instead",
                 set_aside(&copy.node)
             ),
+            Self::OwnerDoubted { doubt } => doubt.hint(Some(application)),
             Self::HandoffLost { from, to, .. } => format!(
                 "{} has all that was handed over, and {} makes it the owner again; if the \
                  application had started on {to} before its copy went, find that first: what was \
@@ -88,9 +89,9 @@ impl BlockedKind {
                 "name {node} by its IPv4 address, reach it over IPv4, or {}",
                 give_address(node)
             ),
-            _ => "name each machine once in the deployment; if they are clones, remove \
-                  /var/lib/flocker/node-id on one of them before its first deploy"
-                .to_owned(),
+            _ => format!(
+                "name each machine once in the deployment; if they are clones, {NEW_IDENTITY}"
+            ),
         }
     }
 
@@ -164,6 +165,7 @@ impl BlockedKind {
             | Self::AnonymousVolumes { .. } => self.hint_about_mounts(),
             Self::KeyNotLoaded { node, dataset } => load_key(node, dataset),
             Self::HeldElsewhere { node, holders } => let_go(node, holders),
+            Self::OwnerDoubted { doubt } => doubt.hint(None),
             Self::NeedsOtherNode { .. } => {
                 "run `flocker-cluster deploy`, which speaks with every node".to_owned()
             }

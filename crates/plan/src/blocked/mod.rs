@@ -1,6 +1,7 @@
 //! What stands in the way of a plan, said so that the operator can decide.
 
 mod access;
+mod doubt;
 mod firewall;
 mod hint;
 mod image;
@@ -18,6 +19,7 @@ use flocker_model::{
 };
 use serde::{Deserialize, Serialize};
 
+pub use doubt::Doubt;
 pub use image::{UnfitCopy, about_login, is_about_a_login};
 pub use unseen::Unseen;
 
@@ -141,6 +143,11 @@ pub enum BlockedKind {
         epoch: Epoch,
         /// The node that knows it.
         says: NodeName,
+    },
+    /// A node owns the volume by its own account, and cannot be sure of it.
+    OwnerDoubted {
+        /// Why.
+        doubt: Doubt,
     },
     /// The volume was handed to a node that does not have what was handed off.
     HandoffLost {
@@ -376,6 +383,10 @@ impl BlockedKind {
         }
     }
 }
+
+/// Says how one of two clones gets an identity of its own.
+const NEW_IDENTITY: &str = "give one of them a new identity: `rm /var/lib/flocker/node-id` and \
+                            `zfs inherit flocker:node DATASET` there, with the dataset of its volumes";
 
 /// Writes names with commas between them.
 pub(crate) fn list(nodes: &[NodeName]) -> String {

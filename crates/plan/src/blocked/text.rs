@@ -107,6 +107,7 @@ impl fmt::Display for BlockedKind {
             | Self::OwnerUnseen { .. }
             | Self::OwnersContradict { .. }
             | Self::Superseded { .. }
+            | Self::OwnerDoubted { .. }
             | Self::HandoffLost { .. }
             | Self::OwnerHasNoCopy { .. }
             | Self::VolumeVanished { .. }
@@ -267,6 +268,7 @@ impl BlockedKind {
                 "its volume has a later owner than {copy}: {says} knows that {} owns it in epoch {epoch}",
                 machine(*owner, name.as_ref())
             ),
+            Self::OwnerDoubted { doubt } => write!(f, "{doubt}"),
             // Not about copies.
             _ => Ok(()),
         }

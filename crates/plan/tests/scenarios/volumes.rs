@@ -19,6 +19,7 @@ fn set_aside(cluster: &Cluster, node: &str) -> Plan {
     let setting_aside = SettingAside {
         application: name("db"),
         node: node_name(node),
+        only_copy: false,
         at: 1_795_402_590,
     };
     let plan = plan_setting_aside(&setting_aside, &cluster.observed).unwrap();

@@ -99,7 +99,10 @@ async fn volumes_keep_acknowledged_writes_below_a_parent_that_does_not() {
     for zfs in [&a, &b] {
         let root = &zfs.settings().dataset;
         run(&format!("zfs create -p -o sync=disabled {root}"));
-        assert_eq!(zfs.observe_pool().await.sync_disabled.as_ref(), Some(root));
+        assert_eq!(
+            zfs.observe_pool().await.0.sync_disabled.as_ref(),
+            Some(root)
+        );
     }
     create(&a).await;
     push(&a, &b).await;

@@ -8,7 +8,8 @@ use flocker_model::{
 };
 use flocker_remote::protocol::{Change, StepFailure};
 use flocker_zfs::{
-    Acquire, Incoming, NewImport, NewVolume, Promote, ReceiveRequest, Release, SetAside, Transfer,
+    Acquire, Incoming, NewImport, NewVolume, NodeMark, Promote, ReceiveRequest, Release, SetAside,
+    Transfer,
 };
 use tokio::io::AsyncReadExt as _;
 use uuid::Uuid;
@@ -675,6 +676,19 @@ async fn a_stream_becomes_a_volume_that_ends_with_its_snapshot(machines: &impl M
     there.unmount(&web()).await.unwrap();
 }
 
+/// A node that lost its directory finds out by this who it is.
+async fn a_pool_says_which_node_it_belongs_to(machines: &impl Machines) {
+    let volumes = machines.volumes(A);
+    make(volumes).await.unwrap();
+    assert_eq!(volumes.observe_pool().await.1, NodeMark::Absent);
+    volumes.mark_pool().await.unwrap();
+    let node = NodeMark::Node(machines.node(A));
+    assert_eq!(volumes.observe_pool().await.1, node);
+    // The volumes inherit the property, which changes nothing about them.
+    let epoch = Epoch::FIRST;
+    assert_eq!(role(machines, A).await, VolumeRole::Owned { epoch });
+}
+
 /// Every test of the suite.
 macro_rules! volumes_suite {
     ($fixture:path) => {
@@ -698,6 +712,7 @@ macro_rules! volumes_suite {
             an_import_goes_on_with_what_it_has_and_exists_once_it_is_whole
             an_unfinished_import_can_be_set_aside
             a_stream_becomes_a_volume_that_ends_with_its_snapshot
+            a_pool_says_which_node_it_belongs_to
         }
     };
 }

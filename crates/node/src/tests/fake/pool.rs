@@ -42,6 +42,8 @@ pub(crate) enum Trouble {
 /// The datasets of one machine.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Pool {
+    /// The machine that it belongs to, as it says itself.
+    pub(crate) node: Option<NodeId>,
     /// What is wrong with it as a whole.
     pub(crate) trouble: Option<Trouble>,
     /// Whole copies, at their application's name.

@@ -9,7 +9,8 @@ use flocker_model::{
 };
 use flocker_remote::protocol::{Change, StepFailure};
 use flocker_zfs::{
-    Acquire, Incoming, NewImport, NewVolume, Promote, ReceiveRequest, Release, SetAside, Transfer,
+    Acquire, Incoming, NewImport, NewVolume, NodeMark, Promote, ReceiveRequest, Release, SetAside,
+    Transfer,
 };
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 
@@ -169,7 +170,7 @@ impl FakeVolumes {
 impl Volumes for FakeVolumes {
     type Owned = FakeOwned;
 
-    async fn observe_pool(&self) -> PoolState {
+    async fn observe_pool(&self) -> (PoolState, NodeMark) {
         let (trouble, sync_disabled) = {
             let state = self.host.state();
             (state.disk.pool.trouble, state.disk.pool.sync_disabled)
@@ -188,12 +189,21 @@ impl Volumes for FakeVolumes {
             Some(Trouble::Missing) => (unusable(PoolProblem::NotImported), ByteCount::ZERO),
             Some(Trouble::Suspended) => (unusable(PoolProblem::Suspended), ByteCount::ZERO),
         };
-        PoolState {
+        let state = PoolState {
             dataset: ROOT.to_owned(),
             health,
             available,
             sync_disabled: sync_disabled.then(|| "tank".to_owned()),
-        }
+        };
+        (state, self.host.node_mark())
+    }
+
+    async fn mark_pool(&self) -> Result<(), StepFailure> {
+        self.act(|state| {
+            state.disk.pool.node = Some(self.node);
+            Ok(())
+        })
+        .await
     }
 
     async fn observe_volumes(&self) -> Result<BTreeMap<ApplicationName, VolumeCopy>, StepFailure> {
