@@ -74,8 +74,8 @@ pub(crate) enum Volume {
     /// The copy may be a second owner, a replica that was written to or that shares no snapshot with the
     /// volume, a dataset that Flocker did not make, or part of a copy. It may also be an imported volume
     /// that is to be imported again, while its application is on no node. Flocker stops the application
-    /// on this node first. Refused when this copy may be the only complete one. `flocker-node observe` on
-    /// the node lists the copies that were set aside.
+    /// on this node first. Refused when this copy may be the only complete one, unless `--only-copy` says
+    /// so. `flocker-node observe` on the node lists the copies that were set aside.
     #[command(after_help = Exit::help(&Exit::ALL))]
     Resolve(Resolve),
     /// Imports data as an application's volume, which the node then owns.
@@ -83,7 +83,8 @@ pub(crate) enum Volume {
     /// Run it for an application that has no volume yet. The next deploy moves the volume to the node
     /// where the application is placed. Owners, modes, times, links, extended attributes and access
     /// control lists are kept. If an import is interrupted, run the same command again to continue it. To
-    /// repeat an import that has made the volume, set that volume aside with `volume resolve` first.
+    /// repeat an import that has made the volume, or to replace a volume that a deploy made, set that
+    /// volume aside with `volume resolve` first.
     /// Refused while any node has a copy of the volume or cannot be looked at, and while a running
     /// container may write to the data.
     #[command(after_help = Exit::help(&Exit::ALL))]
@@ -154,6 +155,12 @@ pub(crate) struct Resolve {
     /// The node whose copy is set aside.
     #[arg(long = "set-aside", value_name = "NODE")]
     pub(crate) node: NodeName,
+    /// Also sets aside a copy that no other node has as much as, such as the volume itself. Use it to
+    /// import data in the place of a volume that a deploy made. The copy is kept; the application has
+    /// no volume then, and its container on this node is removed. Refused while the application runs
+    /// on this node, and while any node cannot be looked at.
+    #[arg(long)]
+    pub(crate) only_copy: bool,
     /// How to report and to reach the nodes.
     #[command(flatten)]
     pub(crate) common: Common,
@@ -323,6 +330,7 @@ mod tests {
             panic!("{command:?}");
         };
         assert_eq!(resolve.node.as_str(), "node2");
+        assert!(!resolve.only_copy);
         assert!(resolve.common.json);
     }
 

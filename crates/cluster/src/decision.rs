@@ -228,7 +228,14 @@ fn what_next(decision: &Decision<'_>, (kind, observed): (&OutcomeKind, &Observed
     } = decision;
     let mut nodes = observed.seen();
     let is_left = nodes.any(|(_, state)| state.volumes.contains_key(*application));
+    let applied = observed.node(node).and_then(|state| state.applied.as_ref());
+    let is_deployed = applied.is_some_and(|applied| applied.volumes.contains_key(*application));
     match kind {
+        OutcomeKind::SetAside { dataset } if !is_left && is_deployed => format!(
+            "its data is unchanged, in {dataset} on {node}, until you destroy that dataset. No node that \
+             was seen has another copy: import data before you deploy `{application}` again. To begin \
+             with an empty volume instead, deploy once without `{application}`"
+        ),
         OutcomeKind::SetAside { dataset } if !is_left => format!(
             "its data is unchanged, in {dataset} on {node}, until you destroy that dataset. No node that \
              was seen has another copy: import the data again, or the next deploy makes an empty volume"

@@ -16,7 +16,7 @@ use flocker_plan::{
 use crate::arguments::Deploy;
 use crate::beside::Beside;
 use crate::drive::Driver;
-use crate::earlier::warn_of_earlier_data;
+use crate::earlier::left_behind;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::gather::{Gathered, gather};
@@ -156,14 +156,17 @@ fn show(
     if let Some(exit) = refuse(&plan.blocked, gathered, printer) {
         return exit;
     }
-    warn_of_earlier_data(&plan, earlier_data, printer);
+    let left = left_behind(&plan, &gathered.observed, earlier_data);
     if !printer.is_json() {
         // As JSON they are a part of the plan.
+        for left in &left {
+            printer.left_behind(left);
+        }
         for note in &plan.notes {
             printer.note(note);
         }
     }
-    match printer.plan(&plan) {
+    match printer.plan(&plan, &left) {
         Ok(()) => Exit::Converged,
         Err(error) => {
             let failure = Failure::new(Exit::Internal, "cannot write the plan as JSON");
@@ -189,7 +192,9 @@ async fn deploy(
     for note in &plan.notes {
         printer.note(note);
     }
-    warn_of_earlier_data(&plan, earlier_data, printer);
+    for left in left_behind(&plan, &gathered.observed, earlier_data) {
+        printer.left_behind(&left);
+    }
     reach(|| "deploy.planned".to_owned()).await;
     let unchanged = unchanged(&plan);
     let settling = plan.settling(goal, &gathered.observed);

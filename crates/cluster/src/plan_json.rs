@@ -7,6 +7,7 @@ use flocker_model::printable;
 use flocker_plan::{Action, Plan, Step};
 use serde_json::{Value, json};
 
+use crate::earlier::LeftBehind;
 use crate::printer::application_json;
 
 /// Writes a plan's steps and outcomes in one line, without the values of environments
@@ -15,7 +16,7 @@ use crate::printer::application_json;
 /// # Errors
 ///
 /// When something in an action cannot be written as JSON.
-pub(crate) fn render_plan(plan: &Plan) -> serde_json::Result<String> {
+pub(crate) fn render_plan(plan: &Plan, left: &[LeftBehind]) -> serde_json::Result<String> {
     let steps: Vec<Value> = plan
         .steps()
         .iter()
@@ -28,21 +29,26 @@ pub(crate) fn render_plan(plan: &Plan) -> serde_json::Result<String> {
         outcomes.push(value);
     }
     let mut document = json!({ "steps": steps, "outcomes": outcomes });
-    for (key, are_warnings) in [("warnings", true), ("notes", false)] {
-        let notes = plan.notes.iter();
-        let words = notes
-            .filter(|note| note.note.is_warning() == are_warnings)
-            .map(|note| {
-                let mut value = json!(note);
-                value["message"] = json!(note.to_string());
-                value
-            });
-        let words: Vec<Value> = words.collect();
-        if !words.is_empty() {
-            document[key] = json!(words);
+    let left = left.iter().map(LeftBehind::to_json);
+    let warnings: Vec<Value> = notes_json(plan, true).chain(left).collect();
+    let notes: Vec<Value> = notes_json(plan, false).collect();
+    for (key, values) in [("warnings", warnings), ("notes", notes)] {
+        if !values.is_empty() {
+            document[key] = json!(values);
         }
     }
     Ok(escaped(&document.to_string()))
+}
+
+/// Writes the notes that are warnings, or those that are not.
+fn notes_json(plan: &Plan, are_warnings: bool) -> impl Iterator<Item = Value> {
+    let notes = plan.notes.iter();
+    let notes = notes.filter(move |note| note.note.is_warning() == are_warnings);
+    notes.map(|note| {
+        let mut value = json!(note);
+        value["message"] = json!(note.to_string());
+        value
+    })
 }
 
 /// Writes a step for programs and, as `text` and `why`, for people.
@@ -165,7 +171,7 @@ mod tests {
     #[test]
     fn a_plan_as_json_has_every_step_and_no_secret() {
         let plan = first_deploy();
-        let text = render_plan(&plan).unwrap();
+        let text = render_plan(&plan, &[]).unwrap();
         assert!(!text.contains(SECRET), "{text}");
         assert_eq!(text.matches("\"PASSWORD\":\"(withheld)\"").count(), 2);
         let file = serde_json::to_string(&plan).unwrap();
@@ -198,7 +204,7 @@ mod tests {
 
     #[test]
     fn a_plan_as_json_has_nothing_in_it_that_a_terminal_acts_on() {
-        let text = render_plan(&first_deploy()).unwrap();
+        let text = render_plan(&first_deploy(), &[]).unwrap();
         assert_eq!(flocker_model::one_line(&text), text);
         let read: Value = serde_json::from_str(&text).unwrap();
         let steps = read["steps"].as_array().unwrap();
@@ -212,7 +218,7 @@ mod tests {
 
     #[test]
     fn nothing_to_do_is_a_document_as_well() {
-        let text = render_plan(&Plan::default()).unwrap();
+        let text = render_plan(&Plan::default(), &[]).unwrap();
         let read: Value = serde_json::from_str(&text).unwrap();
         assert_eq!(read, json!({ "steps": [], "outcomes": [] }));
     }

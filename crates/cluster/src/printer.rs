@@ -15,6 +15,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::json;
 
 use self::json::{diagnostics_json, failure_json, note_json};
+use crate::earlier::LeftBehind;
 use crate::export_file::{ExportFile, Exported};
 use crate::failure::Failure;
 use crate::plan_json::render_plan;
@@ -131,9 +132,9 @@ impl Printer {
     /// # Errors
     ///
     /// When something in it cannot be written as JSON.
-    pub(crate) fn plan(&self, plan: &Plan) -> serde_json::Result<()> {
+    pub(crate) fn plan(&self, plan: &Plan, left: &[LeftBehind]) -> serde_json::Result<()> {
         if self.json {
-            self.line(&render_plan(plan)?);
+            self.line(&render_plan(plan, left)?);
         } else if plan.steps().is_empty() {
             self.line("Nothing to do.");
         } else {
@@ -199,6 +200,14 @@ impl Printer {
             "note"
         };
         self.narrate(&format!("{kind}: {note}"));
+    }
+
+    /// Prints what begins without the data that it had in Compose.
+    pub(crate) fn left_behind(&self, left: &LeftBehind) {
+        if self.json {
+            self.line(&json!({ "warning": left.to_json() }).to_string());
+        }
+        self.narrate(&left.to_string());
     }
 
     /// Prints a failure.

@@ -43,8 +43,8 @@ pub use check::{Violation, check, check_starts};
 pub use forgetting::{Forgetting, Forgotten, Loss, NotForgotten, WhyNotForgotten, plan_forgetting};
 pub use goal::{Goal, Scope};
 pub use importing::{
-    Exporting, Importing, NotExported, NotImported, WhyNotExported, WhyNotImported, is_imported,
-    plan_exporting, plan_importing,
+    Clearing, Exporting, Importing, NotExported, NotImported, WhyNotExported, WhyNotImported,
+    is_imported, plan_exporting, plan_importing,
 };
 pub use layout::{HiddenData, Shown};
 pub use left_running::{LeftRunning, left_running};

@@ -46,7 +46,7 @@ pub enum Note {
         /// The directory of the node that has it.
         directory: String,
     },
-    /// Datasets below one of the node's lose acknowledged writes.
+    /// A power cut loses acknowledged writes in the datasets below one of the node's.
     SyncDisabled {
         /// The dataset that has `sync=disabled`.
         dataset: String,
@@ -121,8 +121,8 @@ impl fmt::Display for Note {
             ),
             Self::SyncDisabled { dataset } => write!(
                 formatter,
-                "dataset {dataset} has sync=disabled: programs below it lose acknowledged writes in a \
-                 power cut (run `zfs set sync=standard {dataset}` on this node). Flocker sets \
+                "dataset {dataset} has sync=disabled: a power cut loses acknowledged writes in the \
+                 datasets below it (run `zfs set sync=standard {dataset}` on this node). Flocker sets \
                  sync=standard on its own volumes when it makes, receives or mounts them; restart \
                  applications that an earlier release started"
             ),

@@ -29,6 +29,10 @@ pub(crate) const UNFINISHED_IMPORT: &str = "is an import that is not finished";
 pub(crate) const NAMELESS_PART: &str =
     "is the beginning of a copy, and does not say which node owns the volume";
 
+/// What is wrong with a first copy that claims to be the volume, as the end of a sentence. No
+/// transfer leaves one: only a property that was set by hand does.
+pub(crate) const OWNED_PART: &str = "is the beginning of a copy, and says that this node owns it";
+
 /// One of Flocker's snapshots of a dataset.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct OwnSnapshot {

@@ -8,7 +8,7 @@ use flocker_model::{ApplicationName, PoolProblem, VolumeCopy, VolumeRole};
 use thiserror::Error;
 
 use crate::command::{Argv, CommandFailed};
-use crate::dataset::{NAMELESS_PART, Record, UNFINISHED_IMPORT};
+use crate::dataset::{NAMELESS_PART, OWNED_PART, Record, UNFINISHED_IMPORT};
 use crate::kernel::{self, KernelFailed};
 use crate::listing::{ListedDataset, MalformedListing, PROPERTIES, parse_listing};
 use crate::mountinfo::{Mount, mount_of, parse_mountinfo};
@@ -182,8 +182,13 @@ impl Records {
         }
         let mut part = self.receiving?;
         part.copy.is_first_copy = true;
-        if !matches!(part.copy.role, VolumeRole::Replica { .. }) && part.resume_token.is_some() {
-            let problem = NAMELESS_PART.to_owned();
+        let problem = match part.copy.role {
+            VolumeRole::Replica { .. } => None,
+            _ if part.resume_token.is_some() => Some(NAMELESS_PART),
+            VolumeRole::Owned { .. } => Some(OWNED_PART),
+            VolumeRole::Foreign { .. } => None,
+        };
+        if let Some(problem) = problem.map(str::to_owned) {
             part.copy.role = VolumeRole::Foreign { problem };
         }
         Some((Place::Receiving(application), part))
@@ -268,32 +273,44 @@ mod tests {
 
     use super::*;
 
-    /// A crash right after `zfs receive` has made its dataset leaves none of its properties.
-    #[test]
-    fn the_beginning_of_a_first_copy_is_seen() {
+    /// Shows a dataset with a first copy's name that has these properties.
+    fn first_copy(rows: &[&str]) -> VolumeCopy {
         let settings = ZfsSettings {
             dataset: "tank/flocker".to_owned(),
             mount_root: PathBuf::from("/flocker"),
             node: NodeId(Uuid::from_u128(10)),
         };
-        let listed = |token: &str| {
-            let rows = [
-                "type\tfilesystem\t-",
-                "written\t0\t-",
-                &format!("receive_resume_token\t{token}\t-"),
-            ];
-            let rows = rows.map(|row| format!("tank/flocker/_receiving:web\t{row}\n"));
-            let listed = parse_listing(&rows.concat()).unwrap();
-            shown(sort_out(&settings, &listed, &[]))
-        };
-        let web: ApplicationName = "web".parse().unwrap();
-        let begun = &listed("1-abc")[&web];
+        let common = ["type\tfilesystem\t-", "written\t0\t-"];
+        let rows = common.iter().chain(rows);
+        let rows: String = rows
+            .map(|row| format!("tank/flocker/_receiving:web\t{row}\n"))
+            .collect();
+        let listed = parse_listing(&rows).unwrap();
+        let mut found = shown(sort_out(&settings, &listed, &[]));
+        found.remove(&"web".parse().unwrap()).unwrap()
+    }
+
+    /// A crash right after `zfs receive` has made its dataset leaves none of its properties.
+    #[test]
+    fn the_beginning_of_a_first_copy_is_seen() {
+        let begun = first_copy(&["receive_resume_token\t1-abc\t-"]);
         assert!(begun.is_nameless_part());
         let problem = NAMELESS_PART.to_owned();
         assert_eq!(begun.role, VolumeRole::Foreign { problem });
         // Something else has that name, and no transfer into it can be continued.
-        let other = &listed("-")[&web];
+        let other = first_copy(&[]);
         assert!(other.is_first_copy && !other.is_nameless_part());
         assert!(matches!(other.role, VolumeRole::Foreign { .. }));
+    }
+
+    #[test]
+    fn a_first_copy_owns_nothing() {
+        let owner = Uuid::from_u128(10);
+        let part = first_copy(&[
+            &format!("flocker:ownership\towner={owner},epoch=3\tlocal"),
+            "mountpoint\t/flocker/web\tlocal",
+        ]);
+        let problem = OWNED_PART.to_owned();
+        assert_eq!(part.role, VolumeRole::Foreign { problem });
     }
 }

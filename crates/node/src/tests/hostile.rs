@@ -497,7 +497,7 @@ async fn a_former_release_may_ask_for_owners_and_nothing_else() {
         let answers = push_bytes(machine, STRANGER, question).await;
         let answers: Vec<_> = answers.iter().map(|answer| json!(answer)).collect();
         assert_eq!(answers[0]["protocol"], protocol);
-        assert_eq!(answers[1..], [claimed.clone()]);
+        assert_eq!(answers[1..], *std::slice::from_ref(&claimed));
         for request in [
             PushRequest::Volume(volume.clone()),
             PushRequest::Prepare {

@@ -53,12 +53,21 @@ pub(super) fn promote(observed: &Observed, place: usize) -> Plan {
 
 /// Plans that a machine's copy is set aside.
 pub(super) fn set_aside(observed: &Observed, node: &NodeName) -> Plan {
-    let setting_aside = SettingAside {
+    plan_setting_aside(&setting_aside(node, false), observed).unwrap()
+}
+
+/// Plans the same although no other machine has a copy.
+pub(super) fn set_only_copy_aside(observed: &Observed, node: &NodeName) -> Plan {
+    plan_setting_aside(&setting_aside(node, true), observed).unwrap()
+}
+
+fn setting_aside(node: &NodeName, only_copy: bool) -> SettingAside {
+    SettingAside {
         application: application_name(0),
         node: node.clone(),
+        only_copy,
         at: 0,
-    };
-    plan_setting_aside(&setting_aside, observed).unwrap()
+    }
 }
 
 #[tokio::test]

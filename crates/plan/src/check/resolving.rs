@@ -6,7 +6,8 @@ use flocker_model::{
 };
 
 use crate::importing::is_unused_import;
-use crate::{Action, Step};
+use crate::setting_aside::running_on;
+use crate::{Action, Step, Unseen};
 
 use super::{Checker, Finding, require};
 
@@ -99,8 +100,8 @@ impl Checker<'_> {
         })
     }
 
-    /// The only owner's copy stays, unless it is an import that is not used, or a replica has more; and
-    /// nothing that may still be written is renamed.
+    /// The only owner's copy stays, unless a replica has more, it is an unused import, or every node was seen
+    /// and nothing runs on it. Nothing that may still be written is renamed.
     pub(super) fn setting_aside(&self, step: &Step, application: &ApplicationName) -> Finding {
         let owners: Vec<&NodeName> = self
             .observed
@@ -121,13 +122,13 @@ impl Checker<'_> {
             .observed
             .seen()
             .all(|(node, state)| *node == step.node || !state.volumes.contains_key(application));
-        let is_import = is_only
-            && self
-                .state(&step.node)
-                .is_some_and(|state| is_unused_import(state, application));
+        let state = self.state(&step.node);
+        let is_import = is_only && state.is_some_and(|state| is_unused_import(state, application));
+        let is_idle = Unseen::of(self.observed).is_empty()
+            && state.is_some_and(|state| running_on(state, application).is_empty());
         require(
-            !is_owner || others || is_import || self.is_rewound(&step.node, application),
-            "it is the only owned copy",
+            !is_owner || others || is_import || is_idle || self.is_rewound(&step.node, application),
+            "it is the only owned copy that was seen, and may be in use",
         )
         .or_else(|| {
             require(

@@ -64,6 +64,7 @@ fn set_aside(cluster: &Cluster, node: &str) -> Result<Plan, String> {
     let setting_aside = SettingAside {
         application: name("db"),
         node: node_name(node),
+        only_copy: false,
         at: NOW,
     };
     match plan_setting_aside(&setting_aside, &cluster.observed) {

@@ -1,5 +1,7 @@
 //! Volumes as earlier releases and interrupted programs left them.
 
+use std::collections::BTreeMap;
+
 use flocker_model::{ApplicationName, Deployment, Epoch, NodeMemory, VolumeCopy, VolumeRole};
 use flocker_plan::{Action, Plan, PushKind, SettingAside, check, plan_setting_aside};
 
@@ -17,6 +19,7 @@ fn set_aside(cluster: &Cluster, node: &str) -> Plan {
     let setting_aside = SettingAside {
         application: name("db"),
         node: node_name(node),
+        only_copy: false,
         at: 1_795_402_590,
     };
     let plan = plan_setting_aside(&setting_aside, &cluster.observed).unwrap();
@@ -32,6 +35,8 @@ fn beginning() -> VolumeCopy {
             problem: "is the beginning of a copy, and does not say which node owns the volume"
                 .to_owned(),
         },
+        snapshots: BTreeMap::new(),
+        newest_snapshot: None,
         mounted: None,
         resumable: true,
         is_first_copy: true,
@@ -74,6 +79,8 @@ fn a_push_replaces_the_beginning_of_a_first_copy() {
     assert!(cluster.plan(&on("1")).is_empty());
     cluster.deploy(&on("2"));
     assert!(!cluster.copy("2", "db").is_first_copy);
+    // Nothing is left to prune, either.
+    assert!(cluster.plan(&on("2")).is_empty());
 }
 
 #[test]
@@ -83,8 +90,8 @@ fn a_parent_that_does_not_sync_is_told() {
     let plan = cluster.plan(&on("1"));
     assert!(plan.is_empty() && plan.blocked.is_empty(), "{plan}");
     let notes: Vec<String> = plan.notes.iter().map(ToString::to_string).collect();
-    let expected = "1.1.1.2: dataset tank has sync=disabled: programs below it lose acknowledged \
-        writes in a power cut (run `zfs set sync=standard tank` on this node).";
+    let expected = "1.1.1.2: dataset tank has sync=disabled: a power cut loses acknowledged \
+        writes in the datasets below it (run `zfs set sync=standard tank` on this node).";
     assert!(
         notes.len() == 1 && notes[0].starts_with(expected),
         "{notes:?}"

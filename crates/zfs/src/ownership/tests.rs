@@ -146,6 +146,30 @@ fn old_properties_are_cleared_where_they_are_set() {
     );
 }
 
+/// A release that knows the three properties alone must refuse the dataset, and not take the volume
+/// for one that is absent or has another owner.
+#[test]
+fn an_earlier_release_takes_it_for_a_dataset_that_is_not_flockers() {
+    let text = ownership(NEXT, 4, Some(77)).to_string();
+    let cleared = without_old_form();
+    let mut properties = vec![(OWNERSHIP, text.as_str())];
+    for count in 0..=cleared.len() {
+        let listed = listed(
+            &properties
+                .iter()
+                .map(|&(n, v)| (n, v, "local"))
+                .collect::<Vec<_>>(),
+        );
+        // These are the earlier release's own lines; without an ownership it calls a dataset foreign.
+        assert_eq!(Ownership::of_old(&listed), Ok(None), "{properties:?}");
+        properties.extend(
+            cleared
+                .get(count)
+                .map(|(name, value)| (*name, value.as_str())),
+        );
+    }
+}
+
 proptest! {
     #[test]
     fn whatever_is_read_is_written_as_it_was(
