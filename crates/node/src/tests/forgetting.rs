@@ -6,6 +6,7 @@ use flocker_model::{NodeName, Observed};
 use flocker_plan::{BlockedKind, Forgetting, Forgotten, plan, plan_forgetting};
 
 use super::cluster::{Cluster, cluster};
+use super::fake::Trouble;
 use super::resolving::{moved_twice, on, promote, without};
 use super::wish::{application_name, node_name};
 
@@ -34,6 +35,13 @@ async fn without_the_third(promoted: bool) -> Cluster {
     machines
 }
 
+/// Has something befall the pools of the other machines.
+fn befall_others(machines: &Cluster, trouble: Option<Trouble>) {
+    for index in [0, 1] {
+        machines.befall_pool(&node_name(index), trouble);
+    }
+}
+
 #[tokio::test]
 async fn a_forgotten_machine_that_returns_starts_nothing() {
     for promoted in [true, false] {
@@ -41,7 +49,11 @@ async fn a_forgotten_machine_that_returns_starts_nothing() {
         let lost = node_name(2);
         machines.cut_power(&lost);
         machines.rejoin(&lost);
+        // It is told so whatever the others' pools have.
+        let trouble = (!promoted).then_some(Trouble::Missing);
+        befall_others(&machines, trouble);
         let complied = machines.restore(&lost).await;
+        befall_others(&machines, None);
         assert!(!machines.runs(&lost, &application_name(0)), "{complied:?}");
         let told: Vec<String> = complied.blocked.iter().map(ToString::to_string).collect();
         let is_told = |told: &String| told.contains(&format!("has forgotten {lost}"));
