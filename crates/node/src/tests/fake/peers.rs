@@ -160,8 +160,13 @@ impl PeerConnection for FakeConnection {
         self.peers.neighbours.with(|inside| {
             inside.receiving.spawn(async move {
                 if let Some(says) = script {
-                    let (_heard, mut output) = (their_input, their_output);
-                    let _ = output.write_all(&says).await;
+                    let (mut input, mut output) = (their_input, their_output);
+                    let mut unheeded = tokio::io::sink();
+                    // A program that read nothing would block the one that asks.
+                    tokio::select! {
+                        _ = output.write_all(&says) => {}
+                        _ = tokio::io::copy(&mut input, &mut unheeded) => {}
+                    }
                     return;
                 }
                 // The other side learns of a failure by the stream's end.
