@@ -73,20 +73,7 @@ impl fmt::Display for Note {
             Self::NewVolume {
                 application,
                 is_first,
-            } => {
-                write!(
-                    formatter,
-                    "`{application}` begins with a new volume, without earlier data: no copy of its \
-                     volume was seen"
-                )?;
-                if *is_first {
-                    formatter.write_str(
-                        " (these nodes know of no cluster, so no machine outside of the deployment \
-                         was asked)",
-                    )?;
-                }
-                Ok(())
-            }
+            } => new_volume(formatter, application, *is_first),
             Self::ImplicitScratch {
                 application,
                 image,
@@ -162,4 +149,22 @@ fn write_declared(
         formatter,
         "`{application}`: image {image} declares {paths} as {are}, and "
     )
+}
+
+/// Says that an application gets a volume that is new.
+fn new_volume(
+    formatter: &mut fmt::Formatter<'_>,
+    application: &ApplicationName,
+    is_first: bool,
+) -> fmt::Result {
+    write!(
+        formatter,
+        "`{application}` begins with a new volume, without earlier data: no copy of its volume was seen"
+    )?;
+    if is_first {
+        formatter.write_str(
+            " (these nodes know of no cluster, so no machine outside of the deployment was asked)",
+        )?;
+    }
+    Ok(())
 }

@@ -44,10 +44,7 @@ impl BlockedKind {
                 copy,
                 epoch: Epoch::LAST,
                 ..
-            } => {
-                let root = copy.dataset.rsplit_once('/').map_or("", |(root, _)| root);
-                begin_anew(&copy.node, root)
-            }
+            } => begin_anew(&copy.node, above(&copy.dataset)),
             Self::Superseded { copy, says, .. } => format!(
                 "with the later owner in reach, {} keeps this copy under another name, out of \
                  use; nothing is destroyed. If {says} is wrong, do that there instead",
@@ -252,6 +249,11 @@ fn contradiction(copies: &[CopyDescription], application: &ApplicationName) -> S
          with {}; nothing is destroyed",
         commands(&is_latest).join(" or ")
     )
+}
+
+/// Returns the dataset above a volume's.
+fn above(dataset: &str) -> &str {
+    dataset.rsplit_once('/').map_or("", |(above, _)| above)
 }
 
 /// Says how a machine that was forgotten becomes a node again. `dataset` is the one that its volumes are

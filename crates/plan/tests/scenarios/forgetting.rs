@@ -41,7 +41,9 @@ fn forget(
 }
 
 fn refusal(cluster: &Cluster, machines: &[&str], give_up: &[&str]) -> String {
-    let refused = forget(cluster, machines, give_up).unwrap_err();
+    let Err(refused) = forget(cluster, machines, give_up) else {
+        panic!("{machines:?} were forgotten");
+    };
     format!("error: {refused}\n  hint: {}", refused.hint())
 }
 
@@ -49,11 +51,17 @@ fn kinds(plan: &Plan) -> Vec<&'static str> {
     plan.steps().iter().map(|step| step.action.kind()).collect()
 }
 
-/// Does what was decided; from then on nobody asks the machine. Returns what it was.
+/// Has every node forget the machine, which no later deploy asks.
 fn forget_for_good(cluster: &mut Cluster, machine: &str, give_up: &[&str]) {
-    let forgotten = forget(cluster, &[machine], give_up).unwrap();
-    cluster.finish(&forgotten.plan);
-    let again = forget(cluster, &[machine], &[]).unwrap();
+    let mut forgetting = |give_up: &[&str]| match forget(cluster, &[machine], give_up) {
+        Ok(forgotten) => {
+            cluster.finish(&forgotten.plan);
+            forgotten
+        }
+        Err(refused) => panic!("{refused}"),
+    };
+    let forgotten = forgetting(give_up);
+    let again = forgetting(&[]);
     assert!(again.plan.is_empty(), "{}", again.plan);
     assert_eq!(again.machines, forgotten.machines);
     cluster.observed.nodes.remove(&node_name(machine));
