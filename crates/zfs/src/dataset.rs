@@ -44,6 +44,10 @@ pub(crate) struct OwnSnapshot {
 
 /// A dataset as it was found, with what that makes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a property of its own"
+)]
 pub(crate) struct Record {
     /// What planners are told of it.
     pub(crate) copy: VolumeCopy,

@@ -282,10 +282,10 @@ mod tests {
         };
         let common = ["type\tfilesystem\t-", "written\t0\t-"];
         let rows = common.iter().chain(rows);
-        let rows: String = rows
+        let rows: Vec<String> = rows
             .map(|row| format!("tank/flocker/_receiving:web\t{row}\n"))
             .collect();
-        let listed = parse_listing(&rows).unwrap();
+        let listed = parse_listing(&rows.concat()).unwrap();
         let mut found = shown(sort_out(&settings, &listed, &[]));
         found.remove(&"web".parse().unwrap()).unwrap()
     }

@@ -42,8 +42,10 @@ impl Planner<'_> {
         let notes: Vec<NodeNote> = covered
             .filter_map(|(node, state)| {
                 let dataset = state.pool.sync_disabled.clone()?;
-                let (node, note) = (node.clone(), Note::SyncDisabled { dataset });
-                Some(NodeNote { node, note })
+                Some(NodeNote {
+                    node: node.clone(),
+                    note: Note::SyncDisabled { dataset },
+                })
             })
             .collect();
         self.plan.notes.extend(notes);

@@ -22,7 +22,8 @@ fn set_aside(cluster: &Cluster, node: &str) -> Plan {
         only_copy: false,
         at: 1_795_402_590,
     };
-    let plan = plan_setting_aside(&setting_aside, &cluster.observed).unwrap();
+    let plan = plan_setting_aside(&setting_aside, &cluster.observed);
+    let plan = plan.unwrap_or_else(|refused| panic!("{refused}"));
     assert_eq!(check(&plan, &cluster.observed), []);
     plan
 }

@@ -68,6 +68,10 @@ pub(crate) struct Pool {
 
 /// A dataset.
 #[derive(Debug, Clone)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a property of its own"
+)]
 pub(crate) struct Dataset {
     pub(super) owner: NodeId,
     pub(super) epoch: Epoch,
