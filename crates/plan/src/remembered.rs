@@ -30,15 +30,17 @@ fn started_place(application: &ApplicationName, observed: &Observed) -> Option<N
 /// Finds where the last applied deployment had `application`, if it had a volume then.
 ///
 /// What a node remembers of another counts only once that other machine is gone, or remembers nothing
-/// itself: one node may have applied a deployment by itself that no other was told of.
+/// itself and is known to have owned the volume: one node may have applied a deployment by itself that no
+/// other was told of.
 fn recorded_place(application: &ApplicationName, observed: &Observed) -> Option<NodeName> {
     observed.seen().find_map(|(_, state)| {
         let applied = state.applied.as_ref()?;
         let place = applied.volumes.get(application)?;
         let is_lost = state.members.named(place).any(|member| {
             let mut seen = observed.seen().map(|(_, state)| state);
-            seen.find(|seen| seen.id == member.id)
-                .is_none_or(remembers_nothing)
+            let found = seen.find(|seen| seen.id == member.id);
+            let has_owned = member.volumes.contains(application);
+            found.is_none_or(|found| has_owned && remembers_nothing(found))
         });
         (*place == applied.node || is_lost).then(|| place.clone())
     })
@@ -83,18 +85,13 @@ fn is_from_elsewhere(copy: &VolumeCopy) -> bool {
     }
 }
 
-/// Tells whether a node has received volumes from another, or has recorded a deployment in which that
-/// one had volumes.
+/// Tells whether a node has received volumes from another, or has recorded that the other owned some when
+/// a deployment was applied in full.
 fn has_worked_with(state: &NodeState, id: NodeId) -> bool {
-    let applied = state.applied.as_ref();
-    let mut places = applied.into_iter().flat_map(|it| it.volumes.values());
-    let name = state.members.get(id).map(|member| &member.name);
-    let is_it = |place: &NodeName| Some(place) == name;
-    places.any(is_it)
-        || state
-            .volumes
-            .values()
-            .any(|copy| copy.other_owner() == Some(id))
+    let member = state.members.get(id);
+    let mut copies = state.volumes.values();
+    member.is_some_and(|member| !member.volumes.is_empty())
+        || copies.any(|copy| copy.other_owner() == Some(id))
 }
 
 /// Finds a copy whose owner was not seen, and which no node remembers.

@@ -155,6 +155,24 @@ fn an_interrupted_first_deploy_needs_no_option() {
     }
 }
 
+/// The node records where the volume is to be, and no volume was made yet.
+#[test]
+fn a_deployment_that_one_node_applied_alone_needs_no_option() {
+    let wanted = db_on("1");
+    let mut applied = Cluster::new(2);
+    let alone = applied.plan_alone(&wanted, "2");
+    applied.finish(&alone);
+    let made = applied.plan(&wanted);
+    // The node knows the other one, which was not told anything.
+    let introduced = made.steps().iter().find_map(|step| match &step.action {
+        Action::AdmitMembers { members } if step.node == node_name("2") => Some(members.clone()),
+        _ => None,
+    });
+    applied.machine("2").members = introduced.unwrap();
+    let again = applied.plan(&wanted);
+    assert!(again.blocked.is_empty(), "{again}");
+}
+
 /// Data that was imported is not evidence of another machine.
 #[test]
 fn an_import_before_the_first_deploy_needs_no_option() {
