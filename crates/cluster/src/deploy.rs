@@ -4,10 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
-use flocker_config::{Diagnostics, Parsed, Source, in_order, parse_beside, wanted_beside};
+use flocker_config::{
+    Diagnostics, EarlierData, Parsed, Source, in_order, parse_beside, wanted_beside,
+};
 use flocker_failpoint::reach;
 use flocker_model::ApplicationName;
-use flocker_plan::{Blocked, BlockedKind, Goal, Outcome, OutcomeKind, Plan, Scope, plan};
+use flocker_plan::{
+    Blocked, BlockedKind, Goal, LeftRunning, Outcome, OutcomeKind, Plan, Scope, left_running, plan,
+};
 
 use crate::arguments::Deploy;
 use crate::beside::Beside;
@@ -37,9 +41,13 @@ pub(crate) async fn run(arguments: &Deploy, mode: Mode) -> Exit {
     let mut printer = Printer::new(arguments.common.json, arguments.common.verbose > 0);
     match prepare(arguments, mode, &printer).await {
         Ok((parsed, mut gathered, images)) => {
+            let goal = goal(arguments, &parsed);
             let exit = match mode {
-                Mode::Deploy => deploy(&parsed, &mut gathered, images, &mut printer).await,
-                Mode::Show => show(&parsed, &gathered, &printer),
+                Mode::Deploy => {
+                    let with = (&mut gathered, &mut printer);
+                    deploy(&goal, &parsed.earlier_data, images, with).await
+                }
+                Mode::Show => show((&goal, &parsed.earlier_data), &gathered, &printer),
             };
             for (node, requests) in gathered.end().await {
                 printer.detail(&format!("{node}: {requests} requests"));
@@ -77,11 +85,7 @@ async fn prepare(
     .await
     .map_err(|lost| give_way(&lost, printer))?;
     gathered.observed.operator_images = images.list();
-    let goal = Goal {
-        deployment,
-        scope: Scope::Cluster,
-    };
-    gathered.ask_registries(&goal).await;
+    gathered.ask_registries(&goal(arguments, &parsed)).await;
     Ok((parsed, gathered, images))
 }
 
@@ -134,17 +138,25 @@ async fn read_configuration(arguments: &Deploy, printer: &Printer) -> Result<Par
     Ok(parsed)
 }
 
+/// Says what is wanted.
+fn goal<'a>(arguments: &Deploy, parsed: &'a Parsed) -> Goal<'a> {
+    Goal {
+        new_volumes: arguments.new_volumes,
+        ..Goal::new(&parsed.deployment, Scope::Cluster)
+    }
+}
+
 /// Shows the plan and what stands in its way.
-fn show(parsed: &Parsed, gathered: &Gathered, printer: &Printer) -> Exit {
-    let goal = Goal {
-        deployment: &parsed.deployment,
-        scope: Scope::Cluster,
-    };
-    let plan = plan(&goal, &gathered.observed);
+fn show(
+    (goal, earlier_data): (&Goal<'_>, &[EarlierData]),
+    gathered: &Gathered,
+    printer: &Printer,
+) -> Exit {
+    let plan = plan(goal, &gathered.observed);
     if let Some(exit) = refuse(&plan.blocked, gathered, printer) {
         return exit;
     }
-    let left = left_behind(&plan, &gathered.observed, &parsed.earlier_data);
+    let left = left_behind(&plan, &gathered.observed, earlier_data);
     if !printer.is_json() {
         // As JSON they are a part of the plan.
         for left in &left {
@@ -166,37 +178,29 @@ fn show(parsed: &Parsed, gathered: &Gathered, printer: &Printer) -> Exit {
 
 /// Carries the plan out and looks whether everything desired is true.
 async fn deploy(
-    parsed: &Parsed,
-    gathered: &mut Gathered,
+    goal: &Goal<'_>,
+    earlier_data: &[EarlierData],
     images: OperatorImages,
-    printer: &mut Printer,
+    (gathered, printer): (&mut Gathered, &mut Printer),
 ) -> Exit {
-    let goal = Goal {
-        deployment: &parsed.deployment,
-        scope: Scope::Cluster,
-    };
     reach(|| "deploy.observed".to_owned()).await;
-    let plan = plan(&goal, &gathered.observed);
+    let plan = plan(goal, &gathered.observed);
     if let Some(exit) = refuse(&plan.blocked, gathered, printer) {
         return exit;
     }
-    for (node, failure) in &gathered.failures {
-        printer.narrate(&format!(
-            "warning: {node} is not in the deployment and was left alone:"
-        ));
-        printer.narrate(&failure.to_string());
-    }
+    warn_of_unseen(gathered, printer);
     for note in &plan.notes {
         printer.note(note);
     }
-    for left in left_behind(&plan, &gathered.observed, &parsed.earlier_data) {
+    for left in left_behind(&plan, &gathered.observed, earlier_data) {
         printer.left_behind(&left);
     }
     reach(|| "deploy.planned".to_owned()).await;
     let unchanged = unchanged(&plan);
-    if plan.steps().is_empty() {
+    let settling = plan.settling(goal, &gathered.observed);
+    if plan.steps().is_empty() && settling.steps().is_empty() {
         printer.unchanged(&unchanged, true);
-        return Exit::Converged;
+        return expect_nothing_left(goal, gathered, printer);
     }
     gathered.go_on().await;
     let mut driver = Driver {
@@ -210,13 +214,56 @@ async fn deploy(
         return recover(&mut driver, &plan, ended).await;
     }
     reach(|| "deploy.driven".to_owned()).await;
-    let exit = verify(&mut driver, &goal, &plan).await;
-    if exit == Exit::Converged && unchanged.len() == plan.outcomes.len() {
+    let exit = verify(&mut driver, goal, (&plan, &settling)).await;
+    if exit != Exit::Converged {
+        printer.unchanged(&unchanged, false);
+        return exit;
+    }
+    if plan.steps().is_empty() {
+        printer.unchanged(&unchanged, true);
+    } else if unchanged.len() == plan.outcomes.len() {
         printer.put_right(&unchanged, plan.steps().len());
     } else {
         printer.unchanged(&unchanged, false);
     }
-    exit
+    expect_nothing_left(goal, gathered, printer)
+}
+
+/// Warns of machines that the deployment omits and that were not looked at.
+fn warn_of_unseen(gathered: &Gathered, printer: &Printer) {
+    for (node, failure) in &gathered.failures {
+        printer.narrate(&format!(
+            "warning: {node} is not in the deployment and was left alone:"
+        ));
+        printer.narrate(&failure.to_string());
+    }
+}
+
+/// After everything else succeeded: a machine that was not seen must have nothing that the files do
+/// not have there.
+fn expect_nothing_left(goal: &Goal<'_>, gathered: &Gathered, printer: &Printer) -> Exit {
+    let left = left_running(goal, &gathered.observed);
+    for LeftRunning { node, reason, says } in &left {
+        let message = format!(
+            "{node} is not in the deployment and could not be looked at: what it ran may still run there"
+        );
+        let gone = says.as_ref().map_or_else(String::new, |says| {
+            format!(
+                ". If {node} is gone for good, `flocker-cluster node forget {node} --via {says}` gives \
+                 it up"
+            )
+        });
+        let mut failure = Failure::new(Exit::Unreachable, message).hint(format!(
+            "deploy again once {node} answers; everything else is as wanted{gone}"
+        ));
+        failure.causes.push(reason.clone());
+        printer.failure(&failure);
+    }
+    if left.is_empty() {
+        Exit::Converged
+    } else {
+        Exit::Unreachable
+    }
 }
 
 /// Lists the applications that are as wanted already.
@@ -277,10 +324,14 @@ fn refuse(blocked: &[Blocked], gathered: &Gathered, printer: &Printer) -> Option
 }
 
 /// After everything succeeded, asks the nodes whether it is so, and stays so.
-async fn verify(driver: &mut Driver<'_>, goal: &Goal<'_>, done: &Plan) -> Exit {
+async fn verify(
+    driver: &mut Driver<'_>,
+    goal: &Goal<'_>,
+    (done, settling): (&Plan, &Plan),
+) -> Exit {
     // The applications' lines have been printed when they began to answer.
     driver.announce = false;
-    let ended = driver.drive(&done.settling()).await;
+    let ended = driver.drive(settling).await;
     reach(|| "deploy.verify.settled".to_owned()).await;
     let (failures, left) = look_again(driver, goal).await;
     reach(|| "deploy.verify.observed".to_owned()).await;

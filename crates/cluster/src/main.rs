@@ -14,6 +14,7 @@ mod ending;
 mod exit;
 mod export_file;
 mod failure;
+mod forget;
 mod gather;
 mod image_archive;
 mod images;
@@ -36,7 +37,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory as _, Parser as _};
 use tracing_subscriber::EnvFilter;
 
-use arguments::{Arguments, Command, Volume};
+use arguments::{Arguments, Command, Node, Volume};
 use deploy::Mode;
 use exit::Exit;
 
@@ -63,6 +64,9 @@ fn main() -> ExitCode {
         Command::Volume {
             command: Volume::Export(export),
         } => run(export.common.verbose, volume::export(&export)),
+        Command::Node {
+            command: Node::Forget(forget),
+        } => run(forget.common.verbose, forget::run(&forget)),
         Command::Convert(files) => convert::run(&files),
         Command::Completions { shell } => write(|output| {
             clap_complete::generate(shell, &mut Arguments::command(), "flocker-cluster", output);

@@ -29,16 +29,26 @@ pub(crate) fn render_plan(plan: &Plan, left: &[LeftBehind]) -> serde_json::Resul
         outcomes.push(value);
     }
     let mut document = json!({ "steps": steps, "outcomes": outcomes });
-    let notes = plan.notes.iter().map(|note| {
+    let left = left.iter().map(LeftBehind::to_json);
+    let warnings: Vec<Value> = notes_json(plan, true).chain(left).collect();
+    let notes: Vec<Value> = notes_json(plan, false).collect();
+    for (key, values) in [("warnings", warnings), ("notes", notes)] {
+        if !values.is_empty() {
+            document[key] = json!(values);
+        }
+    }
+    Ok(escaped(&document.to_string()))
+}
+
+/// Writes the notes that are warnings, or those that are not.
+fn notes_json(plan: &Plan, are_warnings: bool) -> impl Iterator<Item = Value> {
+    let notes = plan.notes.iter();
+    let notes = notes.filter(move |note| note.note.is_warning() == are_warnings);
+    notes.map(|note| {
         let mut value = json!(note);
         value["message"] = json!(note.to_string());
         value
-    });
-    let warnings: Vec<Value> = notes.chain(left.iter().map(LeftBehind::to_json)).collect();
-    if !warnings.is_empty() {
-        document["warnings"] = json!(warnings);
-    }
-    Ok(escaped(&document.to_string()))
+    })
 }
 
 /// Writes a step for programs and, as `text` and `why`, for people.
@@ -124,6 +134,7 @@ mod tests {
             dataset: "tank/flocker".to_owned(),
             health: PoolHealth::Usable,
             available: ByteCount::mebibytes(1024),
+            sync_disabled: None,
         };
         NodeState {
             contact: Contact::from_ssh_connection("10.0.0.9 50000 10.0.0.1 22"),
@@ -151,10 +162,7 @@ mod tests {
             nodes: BTreeMap::from([("10.0.0.1".parse().unwrap(), machine)]),
             ..Observed::default()
         };
-        let goal = Goal {
-            deployment: &deployment,
-            scope: Scope::Cluster,
-        };
+        let goal = Goal::new(&deployment, Scope::Cluster);
         let plan = plan(&goal, &observed);
         assert!(plan.blocked.is_empty(), "{plan}");
         plan
@@ -185,6 +193,9 @@ mod tests {
         assert!(start["action"]["start-application"].is_object(), "{start}");
         let first = start["after"][0].as_u64().unwrap();
         assert!(first < start["id"].as_u64().unwrap(), "{start}");
+        let note = &read["notes"][0];
+        assert_eq!(note["note"], "new-volume");
+        assert_eq!(note["application"], "db");
         let outcome = &read["outcomes"][0];
         assert_eq!(outcome["application"], "db");
         assert_eq!(outcome["result"]["outcome"], "deployed");

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use flocker_config::Diagnostics;
 use flocker_model::{ApplicationName, NodeName, one_line, printable};
-use flocker_plan::{NodeNote, Outcome, Plan, Step, StepId};
+use flocker_plan::{Forgotten, NodeNote, Outcome, Plan, Step, StepId};
 use flocker_remote::protocol::Progress;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::json;
@@ -78,6 +78,25 @@ impl Printer {
                 value["result"]["bytes"] = json!(bytes.get());
                 value["result"]["snapshot"] = json!(snapshot);
                 self.line(&value.to_string());
+            }
+        }
+    }
+
+    /// Prints the machines that were given up, and what was lost with them.
+    pub(crate) fn forgotten(&self, forgotten: &Forgotten) {
+        for machine in &forgotten.machines {
+            let name = machine.name.as_str();
+            if self.json {
+                let its = forgotten
+                    .losses
+                    .iter()
+                    .filter(|loss| loss.node == machine.name);
+                let given_up: Vec<&ApplicationName> = its.map(|loss| &loss.application).collect();
+                let result =
+                    json!({ "outcome": "forgotten", "id": machine.id, "given_up": given_up });
+                self.line(&json!({ "node": printable(name), "result": result }).to_string());
+            } else {
+                self.line(&format!("Forgot {name} (node {}).", machine.id));
             }
         }
     }
@@ -175,7 +194,12 @@ impl Printer {
         if self.json {
             self.line(&note_json(note).to_string());
         }
-        self.narrate(&format!("warning: {note}"));
+        let kind = if note.note.is_warning() {
+            "warning"
+        } else {
+            "note"
+        };
+        self.narrate(&format!("{kind}: {note}"));
     }
 
     /// Prints what begins without the data that it had in Compose.

@@ -8,6 +8,7 @@ use flocker_model::{
     ApplicationName, Contact, ContainerLinks, ContainerState, ContainerStatus, LoginRefusal, Look,
     Members, NodeState, PoolHealth, PoolProblem, PoollessNode, SshIdentity, UnitState, VolumeCopy,
 };
+use flocker_remote::clock::seconds_since_1970;
 use flocker_remote::protocol::StepFailure;
 use flocker_remote::ssh::{ensure_node_key, observe_host_keys};
 
@@ -16,6 +17,10 @@ use crate::machine::Machine;
 use crate::platform::{
     Containers as _, Peers as _, Platform, Routes as _, Units as _, Volumes as _,
 };
+
+/// For how many seconds a container has just started: longer than an application has to stay up
+/// (`SETTLED` in `execute/waiting.rs`), by the time that a look may take.
+const JUST_STARTED: u64 = 10;
 
 impl<P: Platform> Machine<P> {
     /// Looks at the node; `contact` is where its SSH server was reached, if it was.
@@ -33,6 +38,8 @@ impl<P: Platform> Machine<P> {
             self.containers.observe_images(),
             self.containers.observe_engine(),
         );
+        let (pool, mark) = pool;
+        self.keep_identity(&pool, &mark).await?;
         let mut volumes = match (volumes, &pool.health) {
             (Ok(volumes), _) => volumes,
             (Err(failure), PoolHealth::Unusable { problem }) => {
@@ -103,7 +110,7 @@ impl<P: Platform> Machine<P> {
     ///
     /// Rules may be about addresses, so that nothing is said before any peer is known.
     async fn observe_refusal(&self, members: &Members) -> Option<LoginRefusal> {
-        let peers = members.values().filter(|member| member.id != self.id);
+        let peers = members.iter().filter(|member| member.id != self.id);
         let addresses: BTreeSet<Ipv4Addr> = peers.map(|member| member.contact.address).collect();
         let keys = self.store.authorized_keys();
         let mut refusal = None;
@@ -198,6 +205,9 @@ fn container_state(
             links,
             anonymous_volumes: container.anonymous_volumes.clone(),
             volume: container.volume.clone(),
+            just_started: container
+                .status
+                .is_younger_than(JUST_STARTED, seconds_since_1970()),
         },
         None => ContainerState {
             id: String::new(),
@@ -207,6 +217,7 @@ fn container_state(
             links,
             anonymous_volumes: BTreeSet::new(),
             volume: None,
+            just_started: false,
         },
     }
 }

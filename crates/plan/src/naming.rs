@@ -81,3 +81,13 @@ pub(crate) fn look_at_pool(node: &NodeName, pool: &str, problem: &PoolProblem) -
         }
     }
 }
+
+/// Writes names with commas between them.
+pub(crate) fn list(nodes: &[NodeName]) -> String {
+    let names: Vec<&str> = nodes.iter().map(NodeName::as_str).collect();
+    names.join(", ")
+}
+
+/// Says how one of two clones gets an identity of its own.
+pub(crate) const NEW_IDENTITY: &str = "give one of them a new identity: `rm /var/lib/flocker/node-id` and \
+    `zfs inherit flocker:node DATASET` there, with the dataset of its volumes";

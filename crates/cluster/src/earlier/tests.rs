@@ -46,6 +46,7 @@ fn machine() -> NodeState {
         dataset: "tank/flocker".to_owned(),
         health: PoolHealth::Usable,
         available: ByteCount::mebibytes(1024),
+        sync_disabled: None,
     };
     NodeState {
         contact: Contact::from_ssh_connection("10.0.0.9 50000 10.0.0.1 22"),
@@ -66,6 +67,7 @@ fn with_volume(mut machine: NodeState, mounted: Option<&str>, import: Option<&st
         maximum_size: None,
         mounted: mounted.map(str::to_owned),
         resumable: false,
+        is_first_copy: false,
         deployment: None,
         key_needed: None,
         held_by: Vec::new(),
@@ -97,10 +99,7 @@ fn warned(wanted: &Parsed, machine: NodeState) -> Vec<LeftBehind> {
         nodes: BTreeMap::from([("10.0.0.1".parse().unwrap(), machine)]),
         ..Observed::default()
     };
-    let goal = Goal {
-        deployment: &wanted.deployment,
-        scope: Scope::Cluster,
-    };
+    let goal = Goal::new(&wanted.deployment, Scope::Cluster);
     let plan = plan(&goal, &observed);
     assert!(plan.blocked.is_empty(), "{plan}");
     left_behind(&plan, &observed, &wanted.earlier_data)

@@ -1,8 +1,8 @@
 //! What must hold of steps that the operator alone can ask for.
 
 use flocker_model::{
-    ApplicationName, ByteCount, Epoch, NodeId, NodeName, NodeObservation, SnapshotGuid, VolumeCopy,
-    VolumeRole,
+    ApplicationName, ByteCount, Epoch, NodeId, NodeName, NodeObservation, NodeState, SnapshotGuid,
+    VolumeCopy, VolumeRole,
 };
 
 use crate::importing::is_unused_import;
@@ -100,8 +100,8 @@ impl Checker<'_> {
         })
     }
 
-    /// The only owner's copy stays, unless it is an unused import, or every node was seen and nothing runs
-    /// on it. Nothing that may still be written is renamed.
+    /// The only owner's copy stays, unless a replica has more, it is an unused import, or every node was seen
+    /// and nothing runs on it. Nothing that may still be written is renamed.
     pub(super) fn setting_aside(&self, step: &Step, application: &ApplicationName) -> Finding {
         let owners: Vec<&NodeName> = self
             .observed
@@ -127,7 +127,7 @@ impl Checker<'_> {
         let is_idle = Unseen::of(self.observed).is_empty()
             && state.is_some_and(|state| running_on(state, application).is_empty());
         require(
-            !is_owner || others || is_import || is_idle,
+            !is_owner || others || is_import || is_idle || self.is_rewound(&step.node, application),
             "it is the only owned copy that was seen, and may be in use",
         )
         .or_else(|| {
@@ -136,5 +136,21 @@ impl Checker<'_> {
                 "an application may still write to it",
             )
         })
+    }
+
+    /// Tells whether another node has a snapshot of a node's volume that the owner took in its epoch or
+    /// later, and no longer has.
+    fn is_rewound(&self, node: &NodeName, application: &ApplicationName) -> bool {
+        let copy_on = |state: &NodeState| state.volumes.get(application).cloned();
+        let Some(own) = self.state(node).and_then(copy_on) else {
+            return false;
+        };
+        let Some(epoch) = own.owned_epoch() else {
+            return false;
+        };
+        let others = self.observed.seen().filter_map(|(_, state)| copy_on(state));
+        let newest = others.map(|copy| copy.newest_counted()).max();
+        newest
+            .is_some_and(|newest| newest.first() >= Some(&epoch.0) && newest > own.newest_counted())
     }
 }

@@ -36,7 +36,7 @@ use thiserror::Error;
 
 use crate::setting_aside::running_on;
 use crate::steps::Because;
-use crate::survey::{age, describe, unseen_reason};
+use crate::survey::{describe, unseen_reason};
 use crate::{Action, CopyDescription, Outcome, OutcomeKind, Plan, Unseen};
 
 pub use exporting::{Exporting, NotExported, WhyNotExported, plan_exporting};
@@ -145,7 +145,7 @@ impl Clearing {
     fn of(application: &ApplicationName, observed: &Observed) -> Self {
         let copies = observed.seen().filter_map(|(node, state)| {
             let copy = state.volumes.get(application)?;
-            Some((copy.owned_epoch(), age(copy), node))
+            Some((copy.owned_epoch(), copy.newest_counted(), node))
         });
         let mut copies: Vec<_> = copies.collect();
         copies.sort();

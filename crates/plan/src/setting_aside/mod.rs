@@ -1,5 +1,6 @@
 //! Taking a copy of a volume out of use, under another name: only when the operator says so.
 
+mod others;
 mod text;
 
 use std::collections::BTreeSet;
@@ -13,8 +14,9 @@ use thiserror::Error;
 use crate::importing::is_unused_import;
 use crate::naming::machine;
 use crate::steps::Because;
-use crate::survey::{age, answers, describe, is_down, name_of, unseen_reason};
+use crate::survey::{answers, describe, is_down, name_of, unseen_reason};
 use crate::{Action, CopyDescription, Outcome, OutcomeKind, Plan, StepId, StopKind, Unseen};
+use others::Others;
 
 /// The operator's word that a copy is not to be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -116,7 +118,7 @@ pub fn plan_setting_aside(
     let state = seen(node, observed).map_err(|why| refuse(why, None))?;
     let mut plan = Plan::default();
     let mut outcome = Outcome {
-        kind: OutcomeKind::Unchanged,
+        kind: OutcomeKind::NothingSetAside,
         node: node.clone(),
         done_after: BTreeSet::new(),
     };
@@ -238,44 +240,6 @@ fn add_renaming(
     OutcomeKind::SetAside { dataset }
 }
 
-/// The copies on the other nodes.
-struct Others<'a> {
-    copies: Vec<&'a VolumeCopy>,
-    /// The latest epoch in which another node owns the volume.
-    owned: Option<Epoch>,
-    unseen: Unseen,
-    observed: &'a Observed,
-}
-
-impl<'a> Others<'a> {
-    /// Collects them.
-    fn of(setting_aside: &SettingAside, observed: &'a Observed) -> Self {
-        let copies: Vec<&VolumeCopy> = observed
-            .seen()
-            .filter(|(node, _)| **node != setting_aside.node)
-            .filter_map(|(_, state)| state.volumes.get(&setting_aside.application))
-            .filter(|copy| !matches!(copy.role, VolumeRole::Foreign { .. }))
-            .collect();
-        Self {
-            owned: copies.iter().filter_map(|copy| copy.owned_epoch()).max(),
-            copies,
-            unseen: Unseen::of(observed),
-            observed,
-        }
-    }
-
-    /// Tells whether the operator may take the last copy out of use: only while every node is seen, since
-    /// one that is not may have another copy, or know of a later owner.
-    fn allow_only_copy(&self, setting_aside: &SettingAside) -> bool {
-        setting_aside.only_copy && self.owned.is_none() && self.unseen.is_empty()
-    }
-
-    /// Tells whether a machine was seen.
-    fn is_seen(&self, id: NodeId) -> bool {
-        self.observed.seen().any(|(_, state)| state.id == id)
-    }
-}
-
 /// Makes sure that what has everything stays in use.
 fn check(
     setting_aside: &SettingAside,
@@ -298,7 +262,8 @@ fn check(
             if others.allow_only_copy(setting_aside) {
                 return check_idle(state, application);
             }
-            check_owned(epoch, is_in_use(state, application, copy), others)
+            let in_use = is_in_use(state, application, copy);
+            check_owned((state.id, copy, epoch), in_use, others)
         }
         VolumeRole::Replica { .. } if others.allow_only_copy(setting_aside) => Ok(()),
         VolumeRole::Replica { owner, epoch, .. } => check_replica(copy, (owner, epoch), others),
@@ -326,9 +291,20 @@ fn check_idle(state: &NodeState, application: &ApplicationName) -> Result<(), Wh
     Err(WhyNotSetAside::OnlyInUse { by })
 }
 
-/// An owner's copy is needed unless there is another owner.
-fn check_owned(epoch: Epoch, in_use: bool, others: &Others<'_>) -> Result<(), WhyNotSetAside> {
+/// An owner's copy is needed unless there is another owner, or a replica that has more.
+fn check_owned(
+    (id, copy, epoch): (NodeId, &VolumeCopy, Epoch),
+    in_use: bool,
+    others: &Others<'_>,
+) -> Result<(), WhyNotSetAside> {
     let Some(other) = others.owned else {
+        if others.have_more(id, (copy, epoch)) {
+            return if in_use {
+                Err(WhyNotSetAside::InUse)
+            } else {
+                Ok(())
+            };
+        }
         let unseen = others.unseen.clone();
         return Err(WhyNotSetAside::OnlyOwner { unseen });
     };
@@ -356,7 +332,10 @@ fn check_replica(
         }
         Some(_) => Ok(()),
         None => {
-            let has_as_much = others.copies.iter().any(|other| age(other) >= age(copy));
+            let has_as_much = others
+                .copies
+                .iter()
+                .any(|other| other.newest_counted() >= copy.newest_counted());
             let touched = copy.written > ByteCount::ZERO;
             let is_spare = has_as_much || (touched && !others.copies.is_empty());
             if is_spare || copy.snapshots.is_empty() {
