@@ -648,3 +648,18 @@ fn an_owner_that_ran_and_lost_its_copy_is_searched_first() {
     cluster.machine("2").volumes = volumes;
     cluster.deploy(&on("2"));
 }
+
+/// Its owner is lost. Each refusal names another command, and the last of them is accepted.
+#[test]
+fn a_changed_last_replica_is_rolled_back_and_promoted() {
+    let mut cluster = moved_twice();
+    cluster.lose("3");
+    cluster.machine("1").volumes.clear();
+    cluster.copy("2", "db").written = ByteCount::mebibytes(1);
+    let since = taken(&mut cluster, "2");
+    let refused = promote(&cluster, "2", since).unwrap_err();
+    let aside = set_aside(&cluster, "2").unwrap_err();
+    assert_snapshot!(format!("{refused}\n{aside}"));
+    cluster.copy("2", "db").written = ByteCount::ZERO;
+    assert!(promote(&cluster, "2", since).is_ok());
+}
