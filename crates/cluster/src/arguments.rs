@@ -117,9 +117,10 @@ pub(crate) struct Forget {
     /// The machines, by the names that the deployment had for them, or by their ids.
     #[arg(required = true, value_name = "NAME")]
     pub(crate) machines: Vec<String>,
-    /// A node of the same cluster that answers. The command asks it for the others.
-    #[arg(long, value_name = "NODE")]
-    pub(crate) via: NodeName,
+    /// A node of the same cluster that answers. The command asks it for the others. May be given several
+    /// times, for nodes whose names have changed since the last deploy.
+    #[arg(long, required = true, value_name = "NODE")]
+    pub(crate) via: Vec<NodeName>,
     /// Accepts that the volume of this application, or what was last written to it, is lost. May be
     /// given several times; a refusal shows what for.
     #[arg(long = "give-up", value_name = "APP")]
@@ -353,8 +354,9 @@ mod tests {
 
     #[test]
     fn several_machines_may_be_forgotten() {
-        let command =
-            parse("node | forget | n2 | n3 | --via | n1 | --give-up | db | --give-up | web");
+        let command = parse(
+            "node | forget | n2 | n3 | --via | n1 | --via | n4 | --give-up | db | --give-up | web",
+        );
         let Ok(Command::Node {
             command: Node::Forget(forget),
         }) = command
@@ -362,6 +364,7 @@ mod tests {
             panic!("{command:?}");
         };
         assert_eq!((forget.machines.len(), forget.give_up.len()), (2, 2));
+        assert_eq!(forget.via.len(), 2);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use flocker_model::Observed;
+use flocker_model::{NodeName, Observed};
 use flocker_plan::{Forgetting, Forgotten, plan_forgetting};
 
 use crate::arguments::Forget;
@@ -23,7 +23,7 @@ pub(crate) async fn run(arguments: &Forget) -> Exit {
     let common = &arguments.common;
     let mut printer = Printer::new(common.json, common.verbose > 0);
     let caller = Caller::new(&common.ssh, true);
-    let nodes = BTreeSet::from([arguments.via.clone()]);
+    let nodes: BTreeSet<NodeName> = arguments.via.iter().cloned().collect();
     let gathered = gather(nodes, &caller, |node, holder| {
         printer.narrate(&busy(node, holder));
     })
@@ -61,7 +61,8 @@ fn decide(
     gathered: &Gathered,
 ) -> Result<Forgotten, Failure> {
     // The node's own failure says more than that it was not seen.
-    if let Some(failure) = gathered.failures.get(&arguments.via) {
+    let mut named = arguments.via.iter();
+    if let Some(failure) = named.find_map(|node| gathered.failures.get(node)) {
         return Err(failure.clone());
     }
     if let Some(failure) = refuse_forgotten(&gathered.observed) {

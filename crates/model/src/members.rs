@@ -25,6 +25,10 @@ pub struct Member {
     /// looked at.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub volumes: BTreeSet<ApplicationName>,
+    /// The applications whose volumes a deploy was about to create there, until a deployment is applied in
+    /// full.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub new_volumes: BTreeSet<ApplicationName>,
 }
 
 /// A machine that is gone for good, as the operator said.
@@ -204,6 +208,7 @@ impl From<Recorded> for Members {
                     ssh,
                     emptied: false,
                     volumes: BTreeSet::new(),
+                    new_volumes: BTreeSet::new(),
                 })
                 .collect(),
         }

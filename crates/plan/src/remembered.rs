@@ -27,6 +27,16 @@ fn started_place(application: &ApplicationName, observed: &Observed) -> Option<N
     found.map(|(node, _)| node.clone())
 }
 
+/// Tells whether a node was asked to start something on its copy of the volume of `application`, in this
+/// epoch or later.
+pub(crate) fn has_started(state: &NodeState, application: &ApplicationName, epoch: Epoch) -> bool {
+    let mut remembered = state.remembered.applications.values();
+    remembered.any(|remembered| {
+        remembered.specification.volume_owner() == Some(application)
+            && remembered.volume >= Some(epoch)
+    })
+}
+
 /// Finds where the last applied deployment had `application`, if it had a volume then.
 ///
 /// What a node remembers of another counts only once that other machine is gone, or remembers nothing

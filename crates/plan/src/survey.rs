@@ -9,7 +9,7 @@ use flocker_model::{
 
 use crate::contested::contradiction;
 use crate::first_copies::nameless_part;
-use crate::remembered::last_place;
+use crate::remembered::{has_started, last_place};
 use crate::{BlockedKind, CopyDescription, Unseen};
 
 /// Where a volume is.
@@ -227,7 +227,7 @@ fn locate_without_owner(
     let Some((epoch, handoff, from, copy, owner)) = newest else {
         return Whereabouts::Nowhere;
     };
-    let Some((to, _)) = observed.seen().find(|(_, state)| state.id == owner) else {
+    let Some((to, state)) = observed.seen().find(|(_, state)| state.id == owner) else {
         return Whereabouts::blocked(BlockedKind::OwnerUnseen {
             owner,
             name: name_of(owner, observed),
@@ -256,12 +256,13 @@ fn locate_without_owner(
         _ if !unseen.is_empty() => BlockedKind::VolumeUnknown { unseen },
         // It may be the volume itself, with damaged properties and more in it than any replica.
         (_, Some(problem)) => foreign_dataset(observed, (to, application), problem),
-        (Some(guid), None) => BlockedKind::HandoffLost {
+        // It had what was handed off, and the application may have written more there.
+        (Some(guid), None) if !has_started(state, application, epoch) => BlockedKind::HandoffLost {
             from: describe(observed, (from, application), copy),
             to: to.clone(),
             guid,
         },
-        (None, None) => BlockedKind::OwnerHasNoCopy {
+        (_, None) => BlockedKind::OwnerHasNoCopy {
             owner: to.clone(),
             replica: newest_replica(application, copies, observed)
                 .unwrap_or_else(|| describe(observed, (from, application), copy)),

@@ -33,6 +33,7 @@ fn nodes(count: u8) -> Observed {
         ssh: SshIdentity::default(),
         emptied: false,
         volumes: BTreeSet::new(),
+        new_volumes: BTreeSet::new(),
     };
     let members: Members = (1..=count).map(member).collect();
     let pool = PoolState {

@@ -245,7 +245,7 @@ fn had_volumes(
     let mut had = BTreeSet::new();
     for (_, state) in observed.seen() {
         let remembered = state.members.iter().flat_map(|member| {
-            let volumes = member.volumes.iter();
+            let volumes = member.volumes.union(&member.new_volumes);
             volumes.map(move |application| (application, member.id))
         });
         let applied = state.applied.iter().flat_map(|applied| &applied.volumes);

@@ -109,7 +109,8 @@ impl NotForgotten {
                  it up as it is, switch it off first"
             ),
             WhyNotForgotten::OthersUnseen { unseen } => format!(
-                "{}; machines that are all gone for good are named in one command",
+                "{}; name machines that are all gone for good in one command, and a node that has another \
+                 name now with a further `--via`",
                 unseen.hint()
             ),
             WhyNotForgotten::NothingRecorded => {

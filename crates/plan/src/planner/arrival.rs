@@ -145,8 +145,11 @@ impl Planner<'_> {
             deployment: self.deployment.clone(),
             fill,
         };
+        // If the node is lost right afterwards, the others know of the volume.
+        let admitted = self.admitted.values();
+        let after: Vec<StepId> = placing.ready.iter().chain(admitted).copied().collect();
         let because = Because {
-            after: placing.ready,
+            after: &after,
             why: "every node was seen and none has a copy",
         };
         let created = self.add(placing.place, action, because);

@@ -7,6 +7,7 @@ use flocker_model::{
 };
 
 use crate::steps::Because;
+use crate::survey::{Whereabouts, locate};
 use crate::{Action, Scope, StepId};
 
 use super::state::Planner;
@@ -15,11 +16,13 @@ impl Planner<'_> {
     /// Makes every node accept pushes from every other before any is needed.
     ///
     /// Done first, with every machine that may have something of ours, and forgetting none: a
-    /// deploy that dies half-way leaves no node that nobody remembers.
+    /// deploy that dies half-way leaves no node that nobody remembers. The nodes also learn which
+    /// volumes are about to be created, and where.
     pub(super) fn admit_members(&mut self) {
         if self.goal.scope != Scope::Cluster {
             return;
         }
+        self.creating = self.missing_volumes();
         let admitted = self.admitted_members();
         for (node, state) in self.covered() {
             let known = admitted
@@ -31,10 +34,12 @@ impl Planner<'_> {
                 let action = Action::AdmitMembers {
                     members: admitted.clone(),
                 };
-                let because = Because {
-                    after: &[],
-                    why: "the cluster's machines or their keys are not what it remembers",
+                let why = if knows_machines(state, &admitted) {
+                    "it learns of new volumes before they exist"
+                } else {
+                    "the cluster's machines or their keys are not what it remembers"
                 };
+                let because = Because { after: &[], why };
                 let step = self.add(node, action, because);
                 self.admitted.insert(node.clone(), step);
             }
@@ -147,7 +152,8 @@ impl Planner<'_> {
         let mut everyone: Members = unseen
             .map(|member| Member {
                 emptied: self.was_emptied(member.id),
-                volumes: self.remembered_volumes(member.id),
+                volumes: self.remembered_of(member.id, |member| &member.volumes),
+                new_volumes: self.remembered_of(member.id, |member| &member.new_volumes),
                 ..member.clone()
             })
             .collect();
@@ -181,6 +187,7 @@ impl Planner<'_> {
                 let settled = Member {
                     emptied: !self.goal.deployment.nodes.contains_key(name),
                     volumes: self.volumes_afterwards(name, state),
+                    new_volumes: BTreeSet::new(),
                     ..member.clone()
                 };
                 remaining.insert(settled);
@@ -207,11 +214,29 @@ impl Planner<'_> {
         kept.chain(here).cloned().collect()
     }
 
-    /// Lists the applications whose volumes a machine owned, by all that remember it.
-    fn remembered_volumes(&self, id: NodeId) -> BTreeSet<ApplicationName> {
+    /// Joins what all nodes remember of a machine's volumes.
+    fn remembered_of(
+        &self,
+        id: NodeId,
+        volumes: impl Fn(&Member) -> &BTreeSet<ApplicationName>,
+    ) -> BTreeSet<ApplicationName> {
         let seen = self.observed.seen();
         let known = seen.filter_map(|(_, state)| state.members.get(id));
-        known.flat_map(|member| &member.volumes).cloned().collect()
+        known.flat_map(volumes).cloned().collect()
+    }
+
+    /// Lists the applications whose volumes exist nowhere, by the node that may get them.
+    fn missing_volumes(&self) -> BTreeMap<NodeName, BTreeSet<ApplicationName>> {
+        let mut missing: BTreeMap<NodeName, BTreeSet<ApplicationName>> = BTreeMap::new();
+        for (name, application, place) in self.goal.deployment.placed() {
+            if application.volume.is_some()
+                && matches!(locate(name, self.observed), Whereabouts::Nowhere)
+            {
+                let here = missing.entry(place.clone()).or_default();
+                here.insert(name.clone());
+            }
+        }
+        missing
     }
 
     /// Tells whether all that remember a machine know that nothing of ours runs there.
@@ -236,6 +261,8 @@ impl Planner<'_> {
     fn member(&self, name: &NodeName, state: &NodeState) -> Option<Member> {
         let mut contact = state.contact?;
         contact.address = *self.addresses.get(name)?;
+        let mut new_volumes = self.remembered_of(state.id, |member| &member.new_volumes);
+        new_volumes.extend(self.creating.get(name).into_iter().flatten().cloned());
         Some(Member {
             id: state.id,
             name: name.clone(),
@@ -245,7 +272,24 @@ impl Planner<'_> {
                 && self.was_emptied(state.id)
                 && state.containers.is_empty()
                 && state.remembered.applications.is_empty(),
-            volumes: self.remembered_volumes(state.id),
+            volumes: self.remembered_of(state.id, |member| &member.volumes),
+            new_volumes,
         })
     }
+}
+
+/// Tells whether a node remembers the machines that are admitted, whatever it knows of new volumes.
+fn knows_machines(state: &NodeState, admitted: &Members) -> bool {
+    let is_known = |member: &Member| {
+        state.members.get(member.id).is_some_and(|known| {
+            let new_volumes = member.new_volumes.clone();
+            let known = Member {
+                new_volumes,
+                ..known.clone()
+            };
+            known == *member
+        })
+    };
+    let mut members = admitted.iter();
+    members.all(is_known) && state.members.all_forgotten().eq(admitted.all_forgotten())
 }

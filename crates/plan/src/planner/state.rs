@@ -28,6 +28,8 @@ pub(super) struct Planner<'a> {
     pub(super) addresses: Addresses,
     /// The step that admits the cluster's machines on each node where that is needed.
     pub(super) admitted: BTreeMap<NodeName, StepId>,
+    /// The applications whose volumes may be created on each node.
+    pub(super) creating: BTreeMap<NodeName, BTreeSet<ApplicationName>>,
     /// The step that prepares each node's table where that is needed.
     pub(super) prepared: BTreeMap<NodeName, StepId>,
     /// What each node's table will be after the steps so far.
@@ -65,6 +67,7 @@ impl<'a> Planner<'a> {
             link_ports: LinkPorts::allocate(goal.deployment),
             addresses: known_addresses(goal, observed),
             admitted: BTreeMap::new(),
+            creating: BTreeMap::new(),
             prepared: BTreeMap::new(),
             networks: observed
                 .seen()

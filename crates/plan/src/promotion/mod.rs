@@ -7,6 +7,7 @@ mod text;
 use std::collections::BTreeSet;
 
 use crate::naming::machine;
+use crate::remembered::has_started;
 use crate::steps::Because;
 use crate::survey::{describe, name_of, unseen_reason};
 use crate::{Action, Outcome, OutcomeKind, Plan, StepId};
@@ -172,7 +173,7 @@ fn ready(promotion: &Promotion, observed: &Observed) -> Result<Ready, WhyNotProm
         return Err(WhyNotPromoted::LossNotAccepted { taken });
     }
     let next = latest.epoch.after_loss();
-    let why = reason(&latest, (newest, taken), observed);
+    let why = reason(&latest, (newest, taken), (application, observed));
     let action = Action::PromoteVolume {
         application: application.clone(),
         owner,
@@ -193,12 +194,15 @@ fn ready(promotion: &Promotion, observed: &Observed) -> Result<Ready, WhyNotProm
 fn reason(
     latest: &Latest<'_>,
     (newest, taken): (SnapshotGuid, u64),
-    observed: &Observed,
+    (application, observed): (&ApplicationName, &Observed),
 ) -> String {
     let name = name_of(latest.owner, observed);
     let owner = machine(latest.owner, name.as_ref());
-    let is_seen = observed.seen().any(|(_, state)| state.id == latest.owner);
-    if is_seen && latest.handoff == Some(newest) {
+    let mut seen = observed.seen().map(|(_, state)| state);
+    let never_started = seen
+        .find(|state| state.id == latest.owner)
+        .is_some_and(|state| !has_started(state, application, latest.epoch));
+    if never_started && latest.handoff == Some(newest) {
         return format!("{owner} does not have what was handed over to it, and this copy does");
     }
     format!(

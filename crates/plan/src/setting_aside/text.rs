@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use flocker_model::ByteCount;
+
 use super::{NotSetAside, SettingAside, WhyNotSetAside};
 use crate::Unseen;
 use crate::naming::{look_at_pool, promote_command, set_only_copy_aside_command, stop_command};
@@ -53,10 +55,7 @@ impl NotSetAside {
             },
             WhyNotSetAside::NewestCopy { unseen } if !unseen.unusable.is_empty() => unseen.hint(),
             WhyNotSetAside::NewestCopy { unseen } => {
-                let start = match self.promotion() {
-                    Some(command) => format!("to start from it: {command}"),
-                    None => "bring the owner back".to_owned(),
-                };
+                let start = self.start_from_it();
                 if unseen.is_empty() {
                     format!("{start}; {}", self.all_the_same())
                 } else {
@@ -74,6 +73,23 @@ impl NotSetAside {
         } else {
             hint
         }
+    }
+
+    /// Says how the copy becomes the volume. One that was changed is not promoted.
+    fn start_from_it(&self) -> String {
+        let Some(command) = self.promotion() else {
+            return "bring the owner back".to_owned();
+        };
+        let written = self.copy.as_ref().map_or(ByteCount::ZERO, |it| it.written);
+        if written == ByteCount::ZERO {
+            return format!("to start from it: {command}");
+        }
+        format!(
+            "to start from it, undo what was written to it, with `zfs rollback` of {} to its newest snapshot \
+             on {}; then {command}",
+            self.dataset(),
+            self.setting_aside.node
+        )
     }
 
     /// Says how the copy goes out of use although no other has as much.

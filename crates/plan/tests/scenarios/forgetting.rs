@@ -1,8 +1,10 @@
 //! Machines that are gone for good.
 
-use flocker_model::{Deployment, NodeObservation};
+use std::collections::BTreeSet;
+
+use flocker_model::{ApplicationName, Deployment, Member, NodeObservation};
 use flocker_plan::{
-    Forgetting, Forgotten, NotForgotten, Plan, Promotion, plan_forgetting, plan_promotion,
+    Action, Forgetting, Forgotten, NotForgotten, Plan, Promotion, plan_forgetting, plan_promotion,
 };
 use insta::assert_snapshot;
 
@@ -152,6 +154,15 @@ fn a_machine_of_a_deploy_that_never_succeeded_is_not_forgotten_unnamed() {
     cluster.lose("2");
     assert_snapshot!(refusal(&cluster, &["2"], &[]));
     assert!(forget(&cluster, &["2"], &["db"]).is_ok());
+    // Earlier releases tell no other node of a volume before it is recorded.
+    let members = std::mem::take(&mut cluster.machine("1").members);
+    let former = members.into_iter().map(|member| Member {
+        new_volumes: BTreeSet::new(),
+        ..member
+    });
+    cluster.machine("1").members = former.collect();
+    assert_snapshot!(refusal(&cluster, &["2"], &[]));
+    assert!(forget(&cluster, &["2"], &["db"]).is_ok());
 }
 
 /// Whatever it has a replica of, nothing is pruned while it may come back.
@@ -190,4 +201,39 @@ fn a_node_that_was_away_learns_of_it_by_the_next_deploy() {
     }
     let is_seen = |found: &NodeObservation| found.seen().is_some();
     assert!(cluster.observed.nodes.values().all(is_seen));
+}
+
+/// Nothing was recorded: the other nodes know of the volume only because they were told before it existed.
+#[test]
+fn a_volume_of_an_unfinished_deploy_is_not_forgotten_unnamed() {
+    let mut cluster = Cluster::running(2, &with_cache(&[("1", &["db"]), ("2", &[])]));
+    let made = cluster.plan(&with_cache(&[("1", &["db"]), ("2", &["cache"])]));
+    cluster.begin_until(&made, |action| {
+        matches!(action, Action::StartApplication { .. })
+    });
+    let cache: ApplicationName = name("cache");
+    assert!(cluster.machine("2").volumes.contains_key(&cache));
+    cluster.lose("2");
+    let refused = refusal(&cluster, &["2"], &[]);
+    assert!(refused.contains("--give-up cache"), "{refused}");
+}
+
+/// The deploy was interrupted before the fresh node learned of the cluster.
+#[test]
+fn a_fresh_node_with_the_name_of_a_forgotten_one_forgot_nothing() {
+    let mut cluster = Cluster::running(2, &on("2", &["1"]));
+    cluster.lose("2");
+    forget_for_good(&mut cluster, "2", &["db"]);
+    cluster.join(3);
+    if let Some(fresh) = cluster.observed.nodes.remove(&node_name("3")) {
+        cluster.observed.nodes.insert(node_name("2"), fresh);
+    }
+    let made = cluster.plan(&on("2", &["1"]));
+    let admitted = made.steps().iter().find_map(|step| match &step.action {
+        Action::AdmitMembers { members } => Some(members.clone()),
+        _ => None,
+    });
+    cluster.machine("1").members = admitted.unwrap();
+    let again = cluster.plan(&on("2", &["1"]));
+    assert!(again.blocked.is_empty(), "{again}");
 }

@@ -628,3 +628,38 @@ fn a_boot_does_not_start_an_older_volume_than_a_peer_has() {
     cluster.observed.twins.insert([1, 1, 1, 3].into());
     assert_snapshot!(show(&cluster.plan_restore("3")));
 }
+
+/// Its pool was replaced by another one before anything was sent back.
+#[test]
+fn an_owner_that_ran_and_lost_its_copy_is_searched_first() {
+    let mut cluster = Cluster::running(3, &on("1"));
+    cluster.write();
+    let made = cluster.plan(&on("2"));
+    cluster.begin_until(&made, |action| {
+        matches!(action, Action::StartApplication { .. })
+    });
+    cluster.write();
+    cluster.observed.at = Some(LOOKED);
+    let volumes = std::mem::take(&mut cluster.machine("2").volumes);
+    assert_snapshot!(show(&cluster.plan(&on("2"))));
+    let since = taken(&mut cluster, "1");
+    let promotion = promote(&cluster, "1", since).unwrap();
+    assert_snapshot!(show(&promotion));
+    cluster.machine("2").volumes = volumes;
+    cluster.deploy(&on("2"));
+}
+
+/// Its owner is lost. Each refusal names another command, and the last of them is accepted.
+#[test]
+fn a_changed_last_replica_is_rolled_back_and_promoted() {
+    let mut cluster = moved_twice();
+    cluster.lose("3");
+    cluster.machine("1").volumes.clear();
+    cluster.copy("2", "db").written = ByteCount::mebibytes(1);
+    let since = taken(&mut cluster, "2");
+    let refused = promote(&cluster, "2", since).unwrap_err();
+    let aside = set_aside(&cluster, "2").unwrap_err();
+    assert_snapshot!(format!("{refused}\n{aside}"));
+    cluster.copy("2", "db").written = ByteCount::ZERO;
+    assert!(promote(&cluster, "2", since).is_ok());
+}
