@@ -143,6 +143,10 @@ pub(crate) struct Promote {
     /// snapshot; a refusal shows the snapshot's time.
     #[arg(long, value_name = "TIME", value_parser = parse_utc)]
     pub(crate) accept_loss_since: u64,
+    /// Also takes a replica that was written to since it was received, with what was written. Without
+    /// this option such a replica is refused.
+    #[arg(long)]
+    pub(crate) with_changes: bool,
     /// How to report and to reach the nodes.
     #[command(flatten)]
     pub(crate) common: Common,

@@ -22,6 +22,7 @@ pub(crate) async fn promote(arguments: &Promote) -> Exit {
         application: arguments.application.clone(),
         node: arguments.node.clone(),
         accept_loss_since: arguments.accept_loss_since,
+        with_changes: arguments.with_changes,
     };
     let decision = Decision {
         application: &arguments.application,

@@ -111,9 +111,15 @@ pub(crate) async fn test(test: &Test, progress: &Progress) -> Done {
 
 /// Disturbs moves on one pair of nodes.
 async fn smoke(pair: &Site, program: &Path) -> Counts {
-    let campaign = Campaign::begin(Choice::these(Case::smoke(), None), 1);
+    let campaign = Campaign::begin(Choice::these(smoke_cases(), None), 1);
     let (report, _) = run_faults(std::slice::from_ref(pair), program, campaign, &|_| {}).await;
     report.finish()
+}
+
+/// The cases of the commit that is tried.
+fn smoke_cases() -> Vec<Case> {
+    let commit = std::env::var("FLOCKER_COMMIT").unwrap_or_default();
+    Case::smoke(Case::turn_of_commit(&commit))
 }
 
 /// What `faults` is told.
@@ -127,7 +133,7 @@ pub(crate) struct Faults {
         conflicts_with = "smoke"
     )]
     cases: Vec<Cases>,
-    /// Every fault and every moment of a move, but not each with each, and some of the other cases
+    /// Every fault that leaves the nodes running, and some of the other cases: which, depends on the commit
     #[arg(long)]
     smoke: bool,
     /// Cases at random, for so many minutes
@@ -160,7 +166,7 @@ impl Faults {
             return Choice::Random { seed, time };
         }
         let cases = match (self.smoke, self.cases.as_slice()) {
-            (true, _) => Case::smoke(),
+            (true, _) => smoke_cases(),
             (false, []) => Case::all(),
             (false, cases) => cases.iter().cloned().flatten().collect(),
         };

@@ -1,7 +1,7 @@
 //! Accounts for the paths that an image declares as volumes, so that Docker makes none by itself.
 //!
 //! Docker gives a container an anonymous volume at each such path that no mount covers exactly. What
-//! is written there stays on the node when the application moves, and is lost with the container.
+//! is written there does not move with the application, and is deleted when that leaves the node.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -270,7 +270,8 @@ impl Unaccounted {
         };
         format!(
             "if it is data, {volumes}; if it can be lost, write `scratch: [{list}]`: a directory \
-             of the node that does not move, or `tmpfs: [{list}]`: memory"
+             of the node that does not move and is deleted when the application leaves, or `tmpfs: \
+             [{list}]`: memory"
         )
     }
 }

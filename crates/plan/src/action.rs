@@ -180,8 +180,11 @@ pub enum Action {
         owner: NodeId,
         /// The epoch that it must name.
         epoch: Epoch,
-        /// The snapshot that it must end with, untouched since.
+        /// The snapshot that it must end with.
         snapshot: SnapshotGuid,
+        /// What was written to it since becomes a part of the volume; without that, nothing may have been.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        with_changes: bool,
         /// The latest epoch that anybody who was seen knows of. Who knows of a later one was not
         /// seen, and has more of the volume.
         latest: Epoch,

@@ -105,10 +105,18 @@ impl Action {
                 "acquire the volume of {application} (epoch {epoch})"
             ),
             Self::PromoteVolume {
-                application, next, ..
+                application,
+                next,
+                with_changes,
+                ..
             } => write!(
                 formatter,
-                "make the replica of {application} its volume (epoch {next})"
+                "make the replica of {application}{} its volume (epoch {next})",
+                if *with_changes {
+                    ", with what was written to it,"
+                } else {
+                    ""
+                }
             ),
             Self::RecordOwner {
                 application,

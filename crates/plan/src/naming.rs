@@ -57,6 +57,21 @@ pub(crate) fn promote_command(
     )
 }
 
+/// Writes the command that makes a node's replica the volume with what was written to it.
+pub(crate) fn promote_with_changes_command(
+    application: &ApplicationName,
+    node: &NodeName,
+    taken: u64,
+) -> String {
+    let command = promote_command(application, node, taken);
+    format!("{} --with-changes`", command.trim_end_matches('`'))
+}
+
+/// Says how a copy that is mounted is kept from changing further.
+pub(crate) fn unmount(node: &NodeName, dataset: &str) -> String {
+    format!("`zfs unmount {dataset}` on {node}, and run the same command again")
+}
+
 /// Says how a node gets at what is encrypted, and what comes of it.
 pub(crate) fn load_key(node: &NodeName, dataset: &str) -> String {
     format!(

@@ -28,6 +28,15 @@ pub enum Note {
         /// The paths.
         paths: BTreeSet<String>,
     },
+    /// The application leaves the node, and scratch that nobody asked for goes with it.
+    ScratchRemoved {
+        /// The application.
+        application: ApplicationName,
+        /// Its image.
+        image: ImageReference,
+        /// The paths that only the image declares.
+        paths: BTreeSet<String>,
+    },
     /// The image declares volumes that the application keeps in memory.
     VolumeInMemory {
         /// The application.
@@ -81,8 +90,21 @@ impl fmt::Display for Note {
             } => {
                 write_declared(formatter, (application, image), paths)?;
                 formatter.write_str(
-                    "the application has no volume: data that it writes there stays on the node and \
-                     does not move with it (write `volume` or `scratch` to choose)",
+                    "the application has no volume: data that it writes there does not move with it, and \
+                     is deleted when it leaves the node (write `volume` to keep it, or `scratch` if it \
+                     can be lost)",
+                )
+            }
+            Self::ScratchRemoved {
+                application,
+                image,
+                paths,
+            } => {
+                write_declared(formatter, (application, image), paths)?;
+                write!(
+                    formatter,
+                    "the application has no volume: it leaves this node, and its data there is deleted \
+                     (interrupt the deploy and copy /var/lib/flocker/scratch/{application} if you need it)"
                 )
             }
             Self::VolumeInMemory {

@@ -26,11 +26,15 @@ pub(crate) struct Built {
 impl Built {
     /// `flocker-lab` with arguments, told where the other parts are.
     pub(crate) fn program(&self, arguments: &[&str]) -> Program {
-        Program::new(&self.lab)
+        let program = Program::new(&self.lab)
             .args(arguments)
             .env("FLOCKER_DEB", &self.package)
             .env("FLOCKER_CLUSTER", &self.cluster)
-            .interactive()
+            .interactive();
+        match commit() {
+            Some(commit) => program.env("FLOCKER_COMMIT", commit),
+            None => program,
+        }
     }
 }
 
@@ -69,16 +73,13 @@ pub(crate) fn run_faults(arguments: &[String]) -> CommandResult {
     let mut words = vec!["faults"];
     words.extend(arguments.iter().map(String::as_str));
     let mut program = build(Purpose::Faults)?.program(&words);
-    if let Some(commit) = commit() {
-        program = program.env("FLOCKER_COMMIT", commit);
-    }
     if let Some(source) = source() {
         program = program.env("FLOCKER_SOURCE", source);
     }
     program.exit_code()
 }
 
-/// Names the state of the workspace, for tables that are kept.
+/// Names the state of the workspace, for tables that are kept and for cases that depend on it.
 fn commit() -> Option<String> {
     let described = Program::new("git")
         .args(["describe", "--always", "--dirty", "--abbrev=12"])

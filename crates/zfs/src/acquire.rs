@@ -77,6 +77,8 @@ pub struct Promote {
     pub epoch: Epoch,
     /// The snapshot with which it must end.
     pub snapshot: SnapshotGuid,
+    /// What was written since becomes a part of the volume; without that, nothing may have been.
+    pub with_changes: bool,
     /// The turn of the new owner.
     pub next: Epoch,
     /// The deployment that the node last applied, if there is one.
@@ -88,6 +90,8 @@ struct Turn<'a> {
     epoch: Epoch,
     /// The snapshot with which the copy must end.
     snapshot: SnapshotGuid,
+    /// Whether it may have been written to since.
+    with_changes: bool,
     deployment: Option<&'a DeploymentId>,
     /// What tests call the moment before it begins.
     place: &'static str,
@@ -107,6 +111,7 @@ impl Zfs {
         let turn = Turn {
             epoch: acquire.epoch,
             snapshot: acquire.snapshot,
+            with_changes: false,
             deployment: Some(&acquire.deployment),
             place: "acquire-volume.checked",
         };
@@ -126,7 +131,8 @@ impl Zfs {
     /// release it. Nothing is rolled back.
     ///
     /// # Errors
-    /// Fails unless the copy is exactly the expected one and was not touched since.
+    /// Fails unless the copy is exactly the expected one, and was not touched since or its changes are
+    /// wanted.
     pub async fn promote(
         &self,
         application: &ApplicationName,
@@ -135,6 +141,7 @@ impl Zfs {
         let turn = Turn {
             epoch: promote.next,
             snapshot: promote.snapshot,
+            with_changes: promote.with_changes,
             deployment: promote.deployment.as_ref(),
             place: "promote-volume.checked",
         };
@@ -203,7 +210,7 @@ impl Zfs {
             found => return Err(self.stale(application, expected, found).into()),
         };
         let replica = self.as_replica(application, record)?;
-        replica.check_untouched(turn.snapshot)?;
+        replica.check_untouched(turn)?;
         if replica.record.resume_token.is_some() {
             // The rest of what is taken over comes from nowhere any more: of an older snapshot
             // than was handed off, or from an owner that is lost.
@@ -223,8 +230,9 @@ impl Zfs {
 }
 
 impl Volume<Replica> {
-    /// Makes sure that the copy ends with a snapshot and was not touched since.
-    fn check_untouched(&self, expected: SnapshotGuid) -> Result<(), AcquireError> {
+    /// Makes sure that the copy ends with the snapshot and was not touched since, or may have been.
+    fn check_untouched(&self, turn: &Turn<'_>) -> Result<(), AcquireError> {
+        let expected = turn.snapshot;
         let application = self.application.clone();
         if let Some(path) = &self.record.copy.mounted {
             return Err(AcquireError::Touched {
@@ -242,6 +250,7 @@ impl Volume<Replica> {
         };
         match self.record.copy.written {
             ByteCount::ZERO => Ok(()),
+            _ if turn.with_changes => Ok(()),
             written => Err(AcquireError::Touched {
                 application,
                 problem: format!("was written to: {written} since snapshot {}", newest.name),

@@ -167,6 +167,7 @@ async fn run_decision(
             owner,
             epoch,
             snapshot,
+            with_changes,
             latest,
             next,
             deployment,
@@ -175,6 +176,7 @@ async fn run_decision(
                 owner,
                 epoch,
                 snapshot,
+                with_changes,
                 next,
                 deployment,
             };

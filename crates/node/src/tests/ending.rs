@@ -2,10 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use flocker_model::{DependencyCondition, Deployment, RestartPolicy};
-use flocker_plan::{OutcomeKind, plan};
+use flocker_model::{DependencyCondition, Deployment, RestartPolicy, StopGracePeriod};
+use flocker_plan::{Action, Note, OutcomeKind, StopKind, plan};
+use tokio::sync::mpsc::unbounded_channel;
 
 use super::cluster::{Cluster, cluster};
+use crate::execute::run_action;
+
 use super::wish::{Wish, application_name, deployment, node_name};
 
 /// Two applications that are not started again once they have done what they are for.
@@ -82,4 +85,30 @@ async fn what_is_taken_down_leaves_no_mark() {
     };
     machines.converge(&deployment(1, &[nothing, nothing])).await;
     assert!(!mark.exists());
+}
+
+/// It had its whole grace period, which is none here.
+#[tokio::test]
+async fn a_stop_tells_of_an_application_that_had_to_be_killed() {
+    let mut wanted = wanted(RestartPolicy::Always);
+    for application in wanted.applications.values_mut() {
+        application.stop_grace_period = StopGracePeriod::from_seconds(0);
+    }
+    let mut machines = Cluster::new(1);
+    machines.converge(&wanted).await;
+    let machine = machines.machine(&node_name(0));
+    let stubborn = application_name(0);
+    let mut state = machine.containers.host.state();
+    state.running.processes.stubborn.insert(stubborn.clone());
+    drop(state);
+    for application in [stubborn.clone(), application_name(1)] {
+        let stop = Action::StopApplication {
+            application: application.clone(),
+            kind: StopKind::ForGood,
+        };
+        let (progress, _unread) = unbounded_channel();
+        let done = run_action(machine, stop, &progress).await.unwrap();
+        let is_told = |note: &Note| matches!(note, Note::Killed { application: name, .. } if *name == application);
+        assert_eq!(done.notes.iter().any(is_told), application == stubborn);
+    }
 }

@@ -47,6 +47,7 @@ pub(super) fn promote(observed: &Observed, place: usize) -> Plan {
         application: application_name(0),
         node: node_name(place),
         accept_loss_since: 0,
+        with_changes: false,
     };
     plan_promotion(&promotion, observed).unwrap()
 }

@@ -167,6 +167,6 @@ fn first_volume() -> SharedVolume {
     };
     SharedVolume {
         application: application_name(0),
-        mounts: BTreeMap::from([(name("/shared"), mount)]),
+        mounts: BTreeMap::from([(name("/data"), mount)]),
     }
 }

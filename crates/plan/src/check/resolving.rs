@@ -16,7 +16,10 @@ impl Checker<'_> {
     pub(super) fn promotion(
         &self,
         step: &Step,
-        (application, owner, snapshot): (&ApplicationName, NodeId, SnapshotGuid),
+        (application, (owner, snapshot, with_changes)): (
+            &ApplicationName,
+            (NodeId, SnapshotGuid, bool),
+        ),
         (latest, next): (Epoch, Epoch),
     ) -> Finding {
         let copies = || {
@@ -35,7 +38,7 @@ impl Checker<'_> {
             *node == step.node
                 && matches!(copy.role, VolumeRole::Replica { .. })
                 && copy.snapshots.contains_key(&snapshot)
-                && copy.written == ByteCount::ZERO
+                && (with_changes || copy.written == ByteCount::ZERO)
                 && copy.mounted.is_none()
         });
         require(is_later, "its epoch is not later than every other")

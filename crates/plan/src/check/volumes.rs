@@ -49,10 +49,14 @@ impl Checker<'_> {
                 application,
                 owner,
                 snapshot,
+                with_changes,
                 latest,
                 next,
                 ..
-            } => self.promotion(step, (application, *owner, *snapshot), (*latest, *next)),
+            } => {
+                let replica = (*owner, *snapshot, *with_changes);
+                self.promotion(step, (application, replica), (*latest, *next))
+            }
             Action::RecordOwner {
                 application,
                 owner,

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use flocker_model::{ApplicationName, ContainerSpecification, NodeName, RememberedApplication};
 
+use crate::accounting::account;
 use crate::layout::Layout;
 use crate::survey::{Whereabouts, locate};
 use crate::{BlockedKind, NodeNote, Note};
@@ -166,11 +167,47 @@ impl<'a> Planner<'a> {
         self.plan.notes.extend(notes);
     }
 
+    /// Tells of data that an application which leaves a node has there because its image declares volumes
+    /// and nobody said what is to become of them.
+    pub(super) fn tell_of_removed_scratch(&mut self, node: &NodeName, name: &ApplicationName) {
+        let Some(state) = self.observed.node(node) else {
+            return;
+        };
+        let Some(remembered) = state.remembered.applications.get(name) else {
+            return;
+        };
+        let specification = &remembered.specification;
+        let declared = self.declared_volumes(node, specification);
+        let Ok(accounted) = account(specification, &declared) else {
+            return;
+        };
+        if accounted.implicit.is_empty() {
+            return;
+        }
+        let note = Note::ScratchRemoved {
+            application: name.clone(),
+            image: specification.image.clone(),
+            paths: accounted.implicit.iter().map(ToString::to_string).collect(),
+        };
+        self.plan.notes.push(NodeNote {
+            node: node.clone(),
+            note,
+        });
+    }
+
     /// Lays out a container by the image that a node has by its name, if it has one.
     fn layout(&self, node: &NodeName, specification: &ContainerSpecification) -> Layout {
+        Layout::new(specification, &self.declared_volumes(node, specification))
+    }
+
+    /// Lists the volumes that the image declares which a node has by the name of the container's.
+    fn declared_volumes(
+        &self,
+        node: &NodeName,
+        specification: &ContainerSpecification,
+    ) -> BTreeSet<String> {
         let state = self.observed.node(node);
         let image = state.and_then(|state| state.images.get(&specification.image.identity()));
-        let volumes = image.map_or_else(BTreeSet::new, |image| image.volumes.clone());
-        Layout::new(specification, &volumes)
+        image.map_or_else(BTreeSet::new, |image| image.volumes.clone())
     }
 }

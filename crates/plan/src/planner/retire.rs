@@ -41,10 +41,7 @@ impl Planner<'_> {
                 why: "it answers on another node now",
             };
             if self.is_down(node, name) || !stopped.is_empty() {
-                let action = Action::RemoveApplication {
-                    application: name.clone(),
-                };
-                self.add(node, action, because);
+                self.remove(node, name, because);
             } else {
                 self.take_down(node, name, because);
             }
@@ -214,16 +211,22 @@ impl Planner<'_> {
         if stopped.is_empty() {
             stopped.push(self.stop(node, (name, StopKind::ForGood), because));
         }
-        let action = Action::RemoveApplication {
-            application: name.clone(),
-        };
         let because = Because {
             after: &stopped,
             why: "only its volume is kept",
         };
-        let removed = self.add(node, action, because);
+        let removed = self.remove(node, name, because);
         stopped.push(removed);
         stopped
+    }
+
+    /// Adds the step that removes an application's container and scratch.
+    fn remove(&mut self, node: &NodeName, name: &ApplicationName, because: Because<'_>) -> StepId {
+        self.tell_of_removed_scratch(node, name);
+        let action = Action::RemoveApplication {
+            application: name.clone(),
+        };
+        self.add(node, action, because)
     }
 }
 

@@ -7,14 +7,19 @@ use crate::survey::{describe, name_of};
 
 /// Says how a replica was changed since it was received, as the end of a sentence.
 pub(super) fn change_of(copy: &VolumeCopy) -> Option<String> {
-    match &copy.mounted {
-        _ if copy.written > ByteCount::ZERO => Some(format!(
-            "was written to: {} since its newest snapshot",
-            copy.written
-        )),
-        Some(path) => Some(format!("is mounted at {path}")),
-        None => None,
+    if copy.written == ByteCount::ZERO {
+        return mount_of(copy);
     }
+    Some(format!(
+        "was written to: {} since its newest snapshot",
+        copy.written
+    ))
+}
+
+/// Says where a copy is mounted, as the end of a sentence.
+pub(super) fn mount_of(copy: &VolumeCopy) -> Option<String> {
+    let path = copy.mounted.as_ref()?;
+    Some(format!("is mounted at {path}"))
 }
 
 /// Returns the owner by a replica's account, if the node that has the replica may be that owner with a new

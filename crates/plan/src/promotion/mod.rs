@@ -16,7 +16,7 @@ use flocker_model::{
     PoolHealth, SnapshotGuid, VolumeCopy, VolumeRole, render_utc,
 };
 
-use changed::{change_of, former_identity, refuse_changed};
+use changed::{change_of, former_identity, mount_of, refuse_changed};
 
 pub use refusal::{NotPromoted, WhyNotPromoted};
 
@@ -29,6 +29,8 @@ pub struct Promotion {
     pub node: NodeName,
     /// What was written from then on may be lost; in seconds since 1970.
     pub accept_loss_since: u64,
+    /// What was written to the replica since it was received becomes a part of the volume.
+    pub with_changes: bool,
 }
 
 /// Plans how a node's replica becomes the volume.
@@ -38,7 +40,7 @@ pub struct Promotion {
 /// # Errors
 ///
 /// Refuses while anybody who was seen owns the volume or has more of it, when the replica was
-/// touched, and when it is older than the loss that was accepted.
+/// touched unless that was accepted, and when it is older than the loss that was accepted.
 pub fn plan_promotion(
     promotion: &Promotion,
     observed: &Observed,
@@ -162,7 +164,7 @@ fn ready(promotion: &Promotion, observed: &Observed) -> Result<Ready, WhyNotProm
     };
     refuse_living_owner(application, &latest, observed)?;
     let former = former_identity(owner, node, observed);
-    let newest = usable_replica((state, former), copy)?;
+    let newest = usable_replica((state, former), copy, promotion.with_changes)?;
     refuse_changed(promotion, latest.epoch, observed)?;
     refuse_newer(promotion, copy, observed)?;
     let taken = copy
@@ -179,6 +181,7 @@ fn ready(promotion: &Promotion, observed: &Observed) -> Result<Ready, WhyNotProm
         owner,
         epoch,
         snapshot: newest,
+        with_changes: copy.written > ByteCount::ZERO,
         latest: latest.epoch,
         next,
         deployment: state.applied.as_ref().map(|applied| applied.id.clone()),
@@ -328,10 +331,12 @@ fn refuse_living_owner(
     }
 }
 
-/// Makes sure that a replica is whole and as it was received; returns the snapshot it ends with.
+/// Makes sure that a replica is whole, and as it was received unless its changes are accepted; returns the
+/// snapshot it ends with.
 fn usable_replica(
     (state, owner): (&NodeState, Option<NodeId>),
     copy: &VolumeCopy,
+    with_changes: bool,
 ) -> Result<SnapshotGuid, WhyNotPromoted> {
     if let PoolHealth::Unusable { problem } = &state.pool.health {
         return Err(WhyNotPromoted::PoolUnusable {
@@ -342,7 +347,13 @@ fn usable_replica(
     let Some(newest) = copy.newest_own() else {
         return Err(WhyNotPromoted::Partial);
     };
-    match change_of(copy) {
+    let problem = if with_changes {
+        // It may go on changing.
+        mount_of(copy)
+    } else {
+        change_of(copy)
+    };
+    match problem {
         Some(problem) => Err(WhyNotPromoted::Touched { problem, owner }),
         None => Ok(newest),
     }

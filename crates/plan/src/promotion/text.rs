@@ -6,7 +6,9 @@ use flocker_model::{ByteCount, NodeId, NodeName, render_utc};
 
 use super::{NotPromoted, Promotion, WhyNotPromoted};
 use crate::CopyDescription;
-use crate::naming::{look_at_pool, promote_command, set_aside_command};
+use crate::naming::{
+    look_at_pool, promote_command, promote_with_changes_command, set_aside_command, unmount,
+};
 
 impl NotPromoted {
     /// Tells whether the cause is that the node did not answer.
@@ -55,7 +57,7 @@ impl NotPromoted {
                 "only the owner can send the rest; bring it back, or name another node".to_owned()
             }
             WhyNotPromoted::Touched { owner, .. } => match &self.copy {
-                Some(copy) => self.hint_about_changed(*owner, copy),
+                Some(copy) => self.hint_about_touched(*owner, copy),
                 None => String::new(),
             },
             WhyNotPromoted::ChangedElsewhere { copy, owner, .. } => {
@@ -94,26 +96,58 @@ impl NotPromoted {
         }
     }
 
-    /// Says what to do about a copy that was changed. What was written to it may be what the
-    /// application was told is safe, so nothing of it is given up.
-    fn hint_about_changed(&self, owner: Option<NodeId>, copy: &CopyDescription) -> String {
+    /// Says what to do about the replica itself, which was changed. What was written to it may be what
+    /// the application was told is safe, so nothing of it is given up.
+    fn hint_about_touched(&self, owner: Option<NodeId>, copy: &CopyDescription) -> String {
+        let Promotion {
+            application,
+            with_changes,
+            ..
+        } = &self.promotion;
         let (node, dataset) = (&copy.node, &copy.dataset);
-        if copy.written == ByteCount::ZERO {
-            return format!("`zfs unmount {dataset}` on {node}, and run the same command again");
+        match copy.taken {
+            Some(taken) if !with_changes && copy.written > ByteCount::ZERO => {
+                let command = promote_with_changes_command(application, node, taken);
+                let go_on = format!("to go on from it with what was written, {command}");
+                self.hint_about_written(owner, copy, Some(go_on))
+            }
+            _ => unmount(node, dataset),
         }
+    }
+
+    /// Says what to do about a copy on another node that was changed.
+    fn hint_about_changed(&self, owner: Option<NodeId>, copy: &CopyDescription) -> String {
+        if copy.written == ByteCount::ZERO {
+            return unmount(&copy.node, &copy.dataset);
+        }
+        self.hint_about_written(owner, copy, None)
+    }
+
+    /// Lists what may be done about a copy that was written to; `go_on` is one of that.
+    fn hint_about_written(
+        &self,
+        owner: Option<NodeId>,
+        copy: &CopyDescription,
+        go_on: Option<String>,
+    ) -> String {
+        let (node, dataset) = (&copy.node, &copy.dataset);
+        let root = dataset.rsplit_once('/').map_or("", |(root, _)| root);
+        let identity = owner.map(|owner| {
+            format!(
+                "if {node} is node {owner} and lost its identity, `echo {owner} > \
+                 /var/lib/flocker/node-id` and `zfs set flocker:node={owner} {root}` there make it the \
+                 owner again, with all that was written"
+            )
+        });
         let aside = format!(
             "{} keeps its copy under another name, out of use",
             set_aside_command(&self.promotion.application, node)
         );
-        let Some(owner) = owner else {
+        let before: Vec<String> = identity.into_iter().chain(go_on).collect();
+        if before.is_empty() {
             return aside;
-        };
-        let root = dataset.rsplit_once('/').map_or("", |(root, _)| root);
-        format!(
-            "if {node} is node {owner} and lost its identity, `echo {owner} > \
-             /var/lib/flocker/node-id` and `zfs set flocker:node={owner} {root}` there make it the owner \
-             again, with all that was written; otherwise {aside}"
-        )
+        }
+        format!("{}; otherwise {aside}", before.join("; "))
     }
 }
 

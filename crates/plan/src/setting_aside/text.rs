@@ -6,7 +6,10 @@ use flocker_model::ByteCount;
 
 use super::{NotSetAside, SettingAside, WhyNotSetAside};
 use crate::Unseen;
-use crate::naming::{look_at_pool, promote_command, set_only_copy_aside_command, stop_command};
+use crate::naming::{
+    look_at_pool, promote_command, promote_with_changes_command, set_only_copy_aside_command,
+    stop_command,
+};
 
 impl NotSetAside {
     /// Tells whether the cause is that the node did not answer.
@@ -75,21 +78,12 @@ impl NotSetAside {
         }
     }
 
-    /// Says how the copy becomes the volume. One that was changed is not promoted.
+    /// Says how the copy becomes the volume, with what was written to it, should there be something.
     fn start_from_it(&self) -> String {
-        let Some(command) = self.promotion() else {
-            return "bring the owner back".to_owned();
-        };
-        let written = self.copy.as_ref().map_or(ByteCount::ZERO, |it| it.written);
-        if written == ByteCount::ZERO {
-            return format!("to start from it: {command}");
+        match self.promotion() {
+            Some(command) => format!("to start from it: {command}"),
+            None => "bring the owner back".to_owned(),
         }
-        format!(
-            "to start from it, undo what was written to it, with `zfs rollback` of {} to its newest snapshot \
-             on {}; then {command}",
-            self.dataset(),
-            self.setting_aside.node
-        )
     }
 
     /// Says how the copy goes out of use although no other has as much.
@@ -110,8 +104,12 @@ impl NotSetAside {
         let SettingAside {
             application, node, ..
         } = &self.setting_aside;
-        let taken = self.copy.as_ref()?.taken?;
-        Some(promote_command(application, node, taken))
+        let copy = self.copy.as_ref()?;
+        let command = match copy.written {
+            ByteCount::ZERO => promote_command,
+            _ => promote_with_changes_command,
+        };
+        Some(command(application, node, copy.taken?))
     }
 }
 

@@ -75,12 +75,14 @@ fn decide(state: &mut NodeState, action: &Action) -> Result<(), String> {
             owner,
             epoch,
             snapshot,
+            with_changes,
             next,
             deployment,
             ..
         } => {
             let copy = copy_of(state, application)?;
-            promote(copy, (*owner, *epoch, *snapshot), *next)?;
+            let replica = (*owner, *epoch, *snapshot);
+            promote(copy, (replica, *with_changes), *next)?;
             copy.deployment.clone_from(deployment);
         }
         Action::RecordOwner {
@@ -208,7 +210,7 @@ fn acquire(
 /// Takes over a volume that its owner did not give up.
 fn promote(
     copy: &mut VolumeCopy,
-    (owner, epoch, guid): (NodeId, Epoch, SnapshotGuid),
+    ((owner, epoch, guid), with_changes): ((NodeId, Epoch, SnapshotGuid), bool),
     next: Epoch,
 ) -> Result<(), String> {
     match copy.role {
@@ -218,7 +220,11 @@ fn promote(
             epoch: known,
             ..
         } if (named, known) == (owner, epoch) && known < next => {
-            check_untouched(copy, guid)?;
+            if with_changes {
+                check_end(copy, guid)?;
+            } else {
+                check_untouched(copy, guid)?;
+            }
             copy.role = VolumeRole::Owned { epoch: next };
             (copy.resumable, copy.is_first_copy) = (false, false);
             Ok(())
@@ -248,14 +254,20 @@ fn record_owner(copy: &mut VolumeCopy, owner: NodeId, epoch: Epoch) -> Result<()
 
 /// A copy must end with a snapshot, and must not have been touched since.
 fn check_untouched(copy: &VolumeCopy, guid: SnapshotGuid) -> Result<(), String> {
+    check_end(copy, guid)?;
+    if copy.written > ByteCount::ZERO {
+        return Err("the copy was written to".to_owned());
+    }
+    Ok(())
+}
+
+/// A copy must have a snapshot as its newest, and must not change any more.
+fn check_end(copy: &VolumeCopy, guid: SnapshotGuid) -> Result<(), String> {
     if copy.mounted.is_some() {
         return Err("the copy is mounted".to_owned());
     }
     if copy.newest_own() != Some(guid) {
         return Err("the copy ends with another snapshot".to_owned());
-    }
-    if copy.written > ByteCount::ZERO {
-        return Err("the copy was written to".to_owned());
     }
     Ok(())
 }

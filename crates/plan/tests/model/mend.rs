@@ -118,6 +118,7 @@ fn promote(
         application: name.clone(),
         node: copy.node.clone(),
         accept_loss_since: copy.taken.ok_or("there is no whole snapshot")?,
+        with_changes: false,
     };
     plan_promotion(&promotion, observed).map_err(|refusal| refusal.to_string())
 }

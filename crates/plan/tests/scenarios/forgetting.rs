@@ -115,6 +115,7 @@ fn a_lost_owner_is_replaced_before_it_is_forgotten() {
         application: name("db"),
         node: node_name("1"),
         accept_loss_since: 0,
+        with_changes: false,
     };
     let promoted = plan_promotion(&promotion, &cluster.observed).unwrap();
     cluster.finish(&promoted);

@@ -1,6 +1,6 @@
 //! What images declare, and where containers see their data.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use flocker_model::{
     Application, ApplicationName, ContainerStatus, CpuMillis, Deployment, ImageDetails, ImageId,
@@ -80,6 +80,37 @@ fn a_volume_of_the_image_without_data_is_scratch_and_said() {
     let plan = cluster.plan(&wanted);
     assert!(plan.blocked.is_empty(), "{plan}");
     assert_snapshot!(plan.notes[0]);
+}
+
+/// Nobody chose that its data can be lost: whoever moves the application reads that it goes.
+#[test]
+fn the_end_of_scratch_that_nobody_chose_is_said() {
+    let mut cluster = with_image(&["/data"]);
+    let at = |one: &'static [&'static str], two: &'static [&'static str]| {
+        deployment(&[("web", web())], &[("1", one), ("2", two)])
+    };
+    cluster.deploy(&at(&["web"], &[]));
+    for wanted in [at(&[], &["web"]), at(&[], &[])] {
+        let plan = cluster.plan(&wanted);
+        let leaves: Vec<String> = plan.notes.iter().map(ToString::to_string).collect();
+        let leaves = leaves
+            .into_iter()
+            .find(|note| note.contains("it leaves this node"));
+        assert_snapshot!(leaves.unwrap());
+    }
+    // It was chosen.
+    let mut chosen = web();
+    chosen.scratch = BTreeSet::from(["/data".parse().unwrap()]);
+    let on_first = |web| deployment(&[("web", web)], &[("1", &["web"]), ("2", &[])]);
+    cluster.deploy(&on_first(chosen));
+    let plan = cluster.plan(&at(&[], &["web"]));
+    let notes: Vec<String> = plan.notes.iter().map(ToString::to_string).collect();
+    assert!(
+        !notes
+            .iter()
+            .any(|note| note.contains("it leaves this node")),
+        "{notes:?}"
+    );
 }
 
 /// Nothing of an application is touched before its image is known to fit.

@@ -5,7 +5,7 @@ use flocker_model::{
     VolumeRole,
 };
 use flocker_plan::{
-    Action, Plan, Promotion, SettingAside, check, plan_promotion, plan_setting_aside,
+    Action, Plan, Promotion, SettingAside, Step, check, plan_promotion, plan_setting_aside,
 };
 use insta::assert_snapshot;
 
@@ -48,10 +48,20 @@ type Damage<'a> = &'a dyn Fn(&mut Cluster);
 
 /// Plans a promotion, or says why not as the operator reads it.
 fn promote(cluster: &Cluster, node: &str, since: u64) -> Result<Plan, String> {
+    promote_copy(cluster, (node, since), false)
+}
+
+/// Plans the same, with or without what was written to the copy.
+fn promote_copy(
+    cluster: &Cluster,
+    (node, since): (&str, u64),
+    with_changes: bool,
+) -> Result<Plan, String> {
     let promotion = Promotion {
         application: name("db"),
         node: node_name(node),
         accept_loss_since: since,
+        with_changes,
     };
     match plan_promotion(&promotion, &cluster.observed) {
         Ok(plan) => Ok(checked(cluster, plan)),
@@ -649,9 +659,9 @@ fn an_owner_that_ran_and_lost_its_copy_is_searched_first() {
     cluster.deploy(&on("2"));
 }
 
-/// Its owner is lost. Each refusal names another command, and the last of them is accepted.
+/// Its owner is lost, and somebody wrote to the only copy that is left. Nothing of it is rolled back.
 #[test]
-fn a_changed_last_replica_is_rolled_back_and_promoted() {
+fn a_last_replica_that_was_written_to_is_promoted_with_what_was_written() {
     let mut cluster = moved_twice();
     cluster.lose("3");
     cluster.machine("1").volumes.clear();
@@ -660,6 +670,15 @@ fn a_changed_last_replica_is_rolled_back_and_promoted() {
     let refused = promote(&cluster, "2", since).unwrap_err();
     let aside = set_aside(&cluster, "2").unwrap_err();
     assert_snapshot!(format!("{refused}\n{aside}"));
-    cluster.copy("2", "db").written = ByteCount::ZERO;
-    assert!(promote(&cluster, "2", since).is_ok());
+
+    cluster.copy("2", "db").mounted = Some("/mnt".to_owned());
+    assert_snapshot!(promote_copy(&cluster, ("2", since), true).unwrap_err());
+    cluster.copy("2", "db").mounted = None;
+    let plan = promote_copy(&cluster, ("2", since), true).unwrap();
+    assert_snapshot!(show(&plan));
+    cluster.finish(&plan);
+    assert_eq!(cluster.copy("2", "db").written, ByteCount::mebibytes(1));
+    let made = cluster.plan(&on("2"));
+    let starts = |step: &Step| matches!(step.action, Action::StartApplication { .. });
+    assert!(made.steps().iter().any(starts), "{made}");
 }

@@ -18,6 +18,7 @@ async fn promotion(zfs: &Zfs, next: u64, deployment: Option<DeploymentId>) -> Pr
         owner,
         epoch,
         snapshot: newest(&copy),
+        with_changes: false,
         next: Epoch(next),
         deployment,
     }

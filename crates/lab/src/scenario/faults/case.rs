@@ -50,6 +50,11 @@ impl Fault {
         matches!(self, Self::KillOperator | Self::KillOperatorAndTarget)
     }
 
+    /// Whether any node loses its power.
+    pub(super) const fn cuts_power(self) -> bool {
+        self.cuts_power_of(Role::Source) || self.cuts_power_of(Role::Target)
+    }
+
     /// Whether a node loses its power.
     pub(super) const fn cuts_power_of(self, role: Role) -> bool {
         match role {
@@ -197,27 +202,38 @@ impl Case {
         std::iter::from_fn(move || generator.choice(all.iter().copied()))
     }
 
-    /// Every fault and every moment, and one of each other kind.
-    pub fn smoke() -> Vec<Self> {
+    /// Every fault that leaves the nodes running, and one of each other kind; of the cases in which a node
+    /// boots, which take minutes each, the lost owner and one more, in turn. All turns have every fault and
+    /// every moment.
+    pub fn smoke(turn: u64) -> Vec<Self> {
         let moments = Moment::value_variants().iter().cycle();
         let faults = Fault::value_variants().iter().copied();
-        let moves = faults.zip(moments).map(|(fault, moment)| {
-            Self::Move(DisturbedMove {
-                fault,
-                moment: *moment,
-            })
+        let moves = faults.zip(moments).map(|(fault, moment)| DisturbedMove {
+            fault,
+            moment: *moment,
         });
+        let (cuts, others): (Vec<_>, Vec<_>) = moves.partition(|it| it.fault.cuts_power());
         let restore = InterruptedRestore {
             outage: Outage::KillRestore,
             moment: RestoreMoment::Ready,
         };
+        let boots = cuts.into_iter().map(Self::Move);
+        let boots: Vec<Self> = boots.chain([Self::Restore(restore)]).collect();
+        let turn = usize::try_from(turn % boots.len() as u64).unwrap_or_default();
         let rest = [
             Self::LostOwner,
-            Self::Restore(restore),
             Self::TwoOperators,
             Self::Operator(OperatorMoment::ReleaseAnswered),
         ];
-        rest.into_iter().chain(moves).collect()
+        let mut cases = Vec::from(rest);
+        cases.extend(boots.get(turn));
+        cases.extend(others.into_iter().map(Self::Move));
+        cases
+    }
+
+    /// The turn of this commit: the same one wherever it is tried.
+    pub fn turn_of_commit(commit: &str) -> u64 {
+        commit.bytes().map(u64::from).sum()
     }
 
     /// Whether only a lab can do it, which has hands on its nodes' cables and switches.
@@ -321,8 +337,9 @@ mod tests {
     }
 
     #[test]
-    fn the_smoke_run_has_every_fault_and_every_moment() {
-        let smoke: Vec<String> = Case::smoke().iter().map(ToString::to_string).collect();
+    fn the_turns_of_the_smoke_run_have_every_fault_and_every_moment() {
+        let turns = (0..5).flat_map(Case::smoke);
+        let smoke: Vec<String> = turns.map(|case| case.to_string()).collect();
         let has = |part: &str| {
             smoke
                 .iter()
@@ -337,6 +354,9 @@ mod tests {
         }
         assert!(has(TWO_OPERATORS) && has(LOST_OWNER));
         assert!(has("release-answered") && has("kill-restore"));
+        assert_eq!(Case::smoke(3), Case::smoke(8));
+        let turns = ["5c68acc", "5c68acd"].map(Case::turn_of_commit);
+        assert_ne!(turns[0] % 5, turns[1] % 5);
     }
 
     #[test]

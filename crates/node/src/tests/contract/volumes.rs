@@ -363,6 +363,7 @@ async fn a_lost_owner_is_replaced_and_its_copy_set_aside(machines: &impl Machine
         owner: machines.node(A),
         epoch: Epoch::FIRST,
         snapshot: target,
+        with_changes: false,
         next: Epoch(2),
         deployment: None,
     };

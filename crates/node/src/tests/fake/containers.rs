@@ -43,6 +43,17 @@ pub(crate) struct Docker {
     created: u64,
 }
 
+/// The path that every image declares as a volume: below the mount point of those that have one.
+const DECLARED: &str = "/data/declared";
+
+/// What Docker says of an image.
+pub(super) fn declaring(id: ImageId) -> ImageDetails {
+    ImageDetails {
+        volumes: BTreeSet::from([DECLARED.to_owned()]),
+        ..id.into()
+    }
+}
+
 /// The container of an application.
 #[derive(Debug, Clone)]
 struct Application {
@@ -51,6 +62,8 @@ struct Application {
     configuration: Digest,
     namespace: String,
     volume: Option<PathBuf>,
+    /// Made by Docker, because nothing is mounted where the image declares a volume.
+    anonymous_volumes: BTreeSet<String>,
     exit_code: i64,
 }
 
@@ -73,6 +86,8 @@ pub(crate) struct Processes {
     namespaces: BTreeMap<ApplicationName, (u32, Ipv4Addr)>,
     /// Those whose next attempt ends with an error at once.
     pub(in crate::tests) failing: BTreeSet<ApplicationName>,
+    /// Those that do not end when they are asked to, so that Docker kills them.
+    pub(in crate::tests) stubborn: BTreeSet<ApplicationName>,
     /// Containers of somebody else that write to the machine's directories.
     pub(crate) writers: Vec<Writer>,
 }
@@ -181,11 +196,13 @@ impl State {
         running.any(|name| self.volume_of(name).as_ref() == Some(owner))
     }
 
-    /// Ends a container in order; tells whether it ran.
+    /// Ends a container, in order if it complies; tells whether it ran.
     pub(crate) fn end_container(&mut self, application: &ApplicationName) -> bool {
-        let ran = self.running.processes.applications.remove(application);
+        let processes = &mut self.running.processes;
+        let ran = processes.applications.remove(application);
+        let is_killed = processes.stubborn.contains(application);
         if ran && let Some(container) = self.disk.docker.applications.get_mut(application) {
-            container.exit_code = 0;
+            container.exit_code = if is_killed { 128 + 9 } else { 0 };
         }
         ran
     }
@@ -209,7 +226,7 @@ impl State {
                 }
             },
             namespace: container.namespace.clone(),
-            anonymous_volumes: BTreeSet::new(),
+            anonymous_volumes: container.anonymous_volumes.clone(),
             volume: container.owner(),
         };
         let namespace = docker.namespaces.get(application);
@@ -235,6 +252,14 @@ fn accept(specification: &ContainerSpecification) -> Result<(), StepFailure> {
         Some(runtime) => Err(failure_of(format!("unknown runtime {runtime}"))),
         None => Ok(()),
     }
+}
+
+/// Lists the volumes that Docker makes of itself where nothing is mounted.
+fn anonymous_volumes(mounts: ContainerMounts<'_>) -> BTreeSet<String> {
+    let mut targets = mounts.binds.iter().map(|bind| bind.target.to_string());
+    let is_mounted = targets.any(|target| target == DECLARED);
+    let made = (!is_mounted).then(|| DECLARED.to_owned());
+    made.into_iter().collect()
 }
 
 /// Writes an image as an archive.
@@ -405,7 +430,7 @@ impl Containers for FakeContainers {
         &self,
         specification: &ContainerSpecification,
         volume: Option<&Path>,
-        _mounts: ContainerMounts<'_>,
+        mounts: ContainerMounts<'_>,
     ) -> Result<Change, StepFailure> {
         if self.has_container(specification, volume).await? {
             return Ok(Change::Unchanged);
@@ -424,6 +449,7 @@ impl Containers for FakeContainers {
                 configuration: specification.digest(),
                 namespace: docker.namespaces.get(name).cloned().unwrap_or_default(),
                 volume: volume.map(Path::to_owned),
+                anonymous_volumes: anonymous_volumes(mounts),
                 exit_code: 0,
             };
             docker.applications.insert(name.clone(), container);
@@ -569,7 +595,7 @@ impl Containers for FakeContainers {
         let pulled = self.host.act(|state| {
             let id = ImageId(image.with_tag());
             let images = &mut state.disk.docker.images;
-            images.insert(image.identity(), id.into());
+            images.insert(image.identity(), declaring(id));
             state.disk.docker.used_logins = logins.clone();
             Ok(())
         });
@@ -603,7 +629,7 @@ impl Containers for FakeContainers {
             let name: ImageName = name.parse().map_err(|_| failure_of("it is no archive"))?;
             let wanted = name == image.identity();
             let id = ImageId(id.to_owned());
-            state.disk.docker.images.insert(name, id.into());
+            state.disk.docker.images.insert(name, declaring(id));
             if wanted {
                 Ok(())
             } else {

@@ -119,7 +119,11 @@ impl Host {
 
     /// Puts an image there, as somebody does by hand.
     pub(super) fn add_image(&self, image: ImageName, id: ImageId) {
-        self.state().disk.docker.images.insert(image, id.into());
+        self.state()
+            .disk
+            .docker
+            .images
+            .insert(image, containers::declaring(id));
     }
 
     /// Cuts the power; the machine boots again, and nothing runs.

@@ -431,7 +431,8 @@ impl Volumes for FakeVolumes {
             if dataset.newest() != Some(promote.snapshot) {
                 return Err(failure_of("it ends with another snapshot"));
             }
-            if dataset.is_mounted || dataset.written() > ByteCount::ZERO {
+            let is_changed = dataset.written() > ByteCount::ZERO && !promote.with_changes;
+            if dataset.is_mounted || is_changed {
                 return Err(failure_of("the copy was touched"));
             }
             (dataset.owner, dataset.epoch) = (self.node, promote.next);
