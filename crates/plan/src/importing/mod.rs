@@ -37,7 +37,7 @@ use thiserror::Error;
 use crate::setting_aside::running_on;
 use crate::steps::Because;
 use crate::survey::{describe, unseen_reason};
-use crate::{Action, CopyDescription, Outcome, OutcomeKind, Plan, Unseen};
+use crate::{Action, CopyDescription, Outcome, OutcomeKind, Plan, StepId, Unseen};
 
 pub use exporting::{Exporting, NotExported, WhyNotExported, plan_exporting};
 
@@ -198,7 +198,8 @@ pub fn plan_importing(
         "the operator brings it in, and no node has a copy of it"
     };
     let mut plan = Plan::default();
-    let because = Because { after: &[], why };
+    let told = tell_of_volume(&mut plan, (application, state), observed);
+    let because = Because { after: &told, why };
     let done_after = BTreeSet::from([plan.add(node, action, because)]);
     let from = content.to_string();
     let outcome = Outcome {
@@ -208,6 +209,33 @@ pub fn plan_importing(
     };
     plan.outcomes.insert(application.clone(), outcome);
     Ok(plan)
+}
+
+/// Has the other nodes of the node's cluster remember the volume before it exists: should the node be lost
+/// before the next deploy, they know what went with it.
+fn tell_of_volume(
+    plan: &mut Plan,
+    (application, owner): (&ApplicationName, &NodeState),
+    observed: &Observed,
+) -> Vec<StepId> {
+    let mut told = Vec::new();
+    for (node, state) in observed.seen().filter(|(_, state)| state.id != owner.id) {
+        let Some(member) = state.members.get(owner.id) else {
+            continue;
+        };
+        let mut member = member.clone();
+        if !member.new_volumes.insert(application.clone()) {
+            continue;
+        }
+        let mut members = state.members.clone();
+        members.insert(member);
+        let because = Because {
+            after: &[],
+            why: "it learns of the volume before that exists",
+        };
+        told.push(plan.add(node, Action::AdmitMembers { members }, because));
+    }
+    told
 }
 
 /// Tells whether this import has made the volume, which the application did not run on since.

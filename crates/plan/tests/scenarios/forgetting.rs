@@ -42,7 +42,7 @@ fn forget(
     plan_forgetting(&forgetting, &cluster.observed)
 }
 
-fn refusal(cluster: &Cluster, machines: &[&str], give_up: &[&str]) -> String {
+pub(crate) fn refusal(cluster: &Cluster, machines: &[&str], give_up: &[&str]) -> String {
     let Err(refused) = forget(cluster, machines, give_up) else {
         panic!("{machines:?} were forgotten");
     };

@@ -10,7 +10,8 @@ use flocker_plan::{
 };
 use insta::assert_snapshot;
 
-use crate::cluster::{Cluster, database, deployment, name, node_name, show};
+use crate::cluster::{Cluster, database, deployment, name, node_name, show, web};
+use crate::forgetting;
 
 /// When the operator asks.
 const NOW: u64 = 1_795_402_590;
@@ -131,6 +132,25 @@ fn an_import_makes_a_volume_that_the_next_deploy_moves_to_its_place() {
     cluster.finish(&moved);
     let role = cluster.copy("2", "db").role.clone();
     assert!(matches!(role, VolumeRole::Owned { .. }), "{role:?}");
+}
+
+/// No deploy recorded it, and it is lost with its node.
+#[test]
+fn an_imported_volume_is_not_forgotten_unnamed() {
+    let without = deployment(&[("web", web())], &[("1", &["web"]), ("2", &[])]);
+    let mut cluster = Cluster::running(2, &without);
+    let plan = import(&cluster, "2", &["/srv/db"]).unwrap();
+    assert_snapshot!(show(&plan));
+    cluster.finish(&plan);
+    let mut next = cluster.clone();
+    cluster.lose("2");
+    let refused = forgetting::refusal(&cluster, &["2"], &[]);
+    assert!(refused.contains("--give-up db"), "{refused}");
+    // A deploy without the application leaves the volume, and records where it is.
+    next.deploy(&without);
+    next.lose("2");
+    let refused = forgetting::refusal(&next, &["2"], &[]);
+    assert!(refused.contains("--give-up db"), "{refused}");
 }
 
 #[test]
