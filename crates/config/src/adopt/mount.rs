@@ -1,6 +1,7 @@
 //! An item of `volumes` of a service, in the short or the long form.
 
-use crate::adopt::adoption::Adoption;
+use crate::adopt::adoption::{Adoption, unescaped};
+use crate::adopt::template::escape_dollars;
 use crate::adopt::yaml::Yaml;
 use crate::phrase::quote;
 use crate::source::Span;
@@ -234,6 +235,12 @@ fn outside(
     {
         return Some(Source::Beside(normalized(&path)));
     }
+    if let Some(rest) = below_file(path, adoption) {
+        let path = normalized(&rest);
+        let text = format!("the path is below the directory of the Compose file, {path} there");
+        adoption.decide(span, text);
+        return Some(Source::Beside(path));
+    }
     if path.starts_with('/') {
         return Some(Source::Known(Origin::Node(path.to_owned())));
     }
@@ -248,14 +255,28 @@ fn outside(
     Some(Source::Beside(normalized(path)))
 }
 
+/// Returns the rest of an absolute path that lies below the directory of the file. `docker compose
+/// config` writes such a path in the place of one that counts from there.
+fn below_file(path: &str, adoption: &Adoption<'_>) -> Option<String> {
+    let path = cleaned(path.strip_prefix('/')?);
+    let path = format!("/{}", unescaped(&path));
+    let rest = adoption.surroundings.below(adoption.beside, &path)?;
+    Some(escape_dollars(&rest))
+}
+
 /// Writes a path relative to the file, or below `~`, in one way.
 fn normalized(path: &str) -> String {
     let (prefix, rest) = match path.strip_prefix('~') {
         Some(rest) => ("~/", rest),
         None => ("./", path),
     };
+    format!("{prefix}{}", cleaned(rest))
+}
+
+/// Leaves out of a path whatever leads nowhere.
+fn cleaned(path: &str) -> String {
     let mut parts: Vec<&str> = Vec::new();
-    for part in rest.split('/') {
+    for part in path.split('/') {
         match part {
             "" | "." => {}
             ".." if parts.last().is_some_and(|last| *last != "..") => {
@@ -264,7 +285,7 @@ fn normalized(path: &str) -> String {
             part => parts.push(part),
         }
     }
-    format!("{prefix}{}", parts.join("/"))
+    parts.join("/")
 }
 
 impl Data {

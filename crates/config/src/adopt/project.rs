@@ -191,7 +191,8 @@ fn refuse_key(name: &str, span: Span, adoption: &mut Adoption<'_>) {
     let (message, hint) = match name {
         "include" => (
             "Flocker does not read other Compose files".to_owned(),
-            "write their services into this file: `docker compose config` prints all of them"
+            "write their services into this file: `docker compose config --no-path-resolution` \
+             prints all of them"
                 .to_owned(),
         ),
         "models" => (

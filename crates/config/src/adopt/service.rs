@@ -45,7 +45,11 @@ const LEFT_OUT: &[(&str, &str)] = &[
 
 /// Keys without which something else would run.
 const REFUSED: &[(&str, &str)] = &[
-    ("extends", "write the keys of the other service out"),
+    (
+        "extends",
+        "write the keys of the other service out: `docker compose config --no-path-resolution` prints \
+         them",
+    ),
     (
         "external_links",
         "name the other container's address in the program's own settings",
