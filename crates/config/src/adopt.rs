@@ -31,6 +31,7 @@ mod ports_of_images;
 mod project;
 mod reach;
 mod resolve;
+mod restart;
 mod secrets;
 mod service;
 mod surroundings;

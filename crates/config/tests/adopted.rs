@@ -445,3 +445,17 @@ fn a_file_with_too_many_services_is_refused_at_once() {
     assert_eq!(said.list.len(), 1);
     assert!(said.list[0].message.starts_with("40000 services"));
 }
+
+#[test]
+fn the_restart_policy_of_deploy_wins_in_any_order() {
+    let restart = "restart: always";
+    let deploy = "deploy: {restart_policy: {condition: on-failure, max_attempts: 3}}";
+    for keys in [[restart, deploy], [deploy, restart]] {
+        let text = format!("services: {{web: {{image: x, {}}}}}", keys.join(", "));
+        let parsed = read(&text, "web").unwrap_or_else(|wrong| panic!("{wrong}"));
+        let application = parsed.deployment.applications.values().next().unwrap();
+        assert_eq!(application.restart.to_string(), "on-failure:3");
+        let said = parsed.warnings.to_string();
+        assert!(said.contains("`restart` of `web` is left out"), "{said}");
+    }
+}

@@ -10,6 +10,7 @@ use crate::adopt::environment::rewrite_environment;
 use crate::adopt::networks::{check_network_mode, check_networks};
 use crate::adopt::ports::rewrite_ports;
 use crate::adopt::project::{Project, Service};
+use crate::adopt::restart::rewrite_restart;
 use crate::adopt::secrets::{Kind, rewrite_files};
 use crate::adopt::yaml::{Pair, Shape, Yaml, key};
 use crate::application::KEYS;
@@ -175,12 +176,7 @@ pub(crate) fn rewrite_service(
     }
     rewrite_environment(service, &mut application, adoption);
     if application.get("restart").is_none() {
-        let never = Yaml::string(service.name.span, "never");
-        application.set(key(service.name.span, "restart"), never, adoption);
-        adoption.decide(
-            service.name.span,
-            "Compose starts nothing again where the file sets no `restart`",
-        );
+        rewrite_restart(service, &mut application, adoption);
     }
     application
 }
@@ -200,6 +196,7 @@ fn rewrite_key(
     match name.value.as_str() {
         // Read elsewhere: they concern several keys, or several services.
         "environment" | "env_file" | "volumes" | "links" | "expose" => {}
+        "restart" => rewrite_restart(service, application, adoption),
         "networks" => check_networks(value, &owner, adoption),
         "network_mode" | "net" => check_network_mode(name, value, &owner, adoption),
         "ports" => rewrite_ports(value, &owner, application, adoption),
@@ -220,7 +217,6 @@ fn rewrite_key(
             adoption,
         ),
         "build" => check_build(name, service, application, adoption),
-        "restart" => application.set(name.clone(), restart(value), adoption),
         extension if extension.starts_with("x-") => {}
         _ => rewrite_other_key((name, value), &owner, application, adoption),
     }
@@ -270,17 +266,6 @@ pub(crate) fn limit(
 ) {
     if !matches!(value.text(), Some("0" | "0.0" | "-1")) {
         application.set(key, value.clone(), adoption);
-    }
-}
-
-/// Writes a restart policy of Compose as one of ours.
-fn restart(value: &Yaml) -> Yaml {
-    match value.text() {
-        // Flocker starts an application that was stopped by hand with the next deploy, as
-        // `docker compose up` does.
-        Some("unless-stopped") => Yaml::string(value.span, "always"),
-        Some("no" | "false") => Yaml::string(value.span, "never"),
-        _ => value.clone(),
     }
 }
 
