@@ -17,6 +17,7 @@ mod earlier;
 mod emit;
 mod environment;
 mod first_release;
+mod forms;
 mod kind;
 mod loopback;
 mod mention;

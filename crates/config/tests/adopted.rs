@@ -459,3 +459,23 @@ fn the_restart_policy_of_deploy_wins_in_any_order() {
         assert!(said.contains("`restart` of `web` is left out"), "{said}");
     }
 }
+
+#[test]
+fn names_that_are_not_defined_are_refused() {
+    insta::assert_snapshot!(refused(
+        "
+services:
+  app:
+    image: x
+    restart: always
+    links: [nonexist, 'db:db', dc]
+    networks: [frnt, default]
+  db: {image: postgres, restart: always, networks: {other: , front: {alias: [x]}}}
+  one: {image: x, restart: always, networks: 3, links: [{db: }]}
+  two: {image: x, restart: always, networks: [[front]], links: 1}
+networks: {front: }
+"
+    ));
+    let fig = "app: {image: x, restart: always, ports: ['80:80'], networks: [back]}";
+    insta::assert_snapshot!(refused(fig));
+}

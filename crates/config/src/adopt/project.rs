@@ -1,6 +1,6 @@
 //! A Compose file as a whole: its services, and what they share.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::adopt::adoption::Adoption;
 use crate::adopt::data::{Store, arrange_data};
@@ -18,6 +18,9 @@ const KEYS: [&str; 6] = [
     "services", "volumes", "networks", "secrets", "configs", "name",
 ];
 
+/// The network of services that name none; it needs no definition.
+pub(crate) const DEFAULT_NETWORK: &str = "default";
+
 /// The parts of a Compose file.
 #[derive(Debug)]
 pub(crate) struct Project {
@@ -25,6 +28,8 @@ pub(crate) struct Project {
     pub(crate) services: Vec<Service>,
     /// The volumes of the file; `None` if every name is one, as in Fig.
     pub(crate) volumes: Option<Vec<Pair>>,
+    /// The names of the networks that the file defines.
+    pub(crate) networks: BTreeSet<String>,
     pub(crate) secrets: BTreeMap<String, Yaml>,
     pub(crate) configs: BTreeMap<String, Yaml>,
     /// The name that the file gives the project.
@@ -56,6 +61,7 @@ impl Project {
             span: root.span,
             services: Vec::new(),
             volumes: Some(Vec::new()),
+            networks: BTreeSet::new(),
             secrets: BTreeMap::new(),
             configs: BTreeMap::new(),
             name: None,
@@ -68,7 +74,7 @@ impl Project {
                 "volumes" => project.volumes = Some(entries()),
                 "secrets" => project.secrets = named(entries()),
                 "configs" => project.configs = named(entries()),
-                "networks" => check_networks(&entries(), adoption),
+                "networks" => project.networks = networks(&entries(), adoption),
                 "name" => project.name = value.text().map(str::to_owned),
                 "version" => {}
                 extension if extension.starts_with("x-") => {}
@@ -84,6 +90,7 @@ impl Project {
             span: root.span,
             services: services(root, adoption),
             volumes: None,
+            networks: BTreeSet::new(),
             secrets: BTreeMap::new(),
             configs: BTreeMap::new(),
             name: None,
@@ -152,8 +159,9 @@ fn services(value: &Yaml, adoption: &mut Adoption<'_>) -> Vec<Service> {
     services
 }
 
-/// Refuses networks whose driver gives containers addresses outside of the node.
-fn check_networks(networks: &[Pair], adoption: &mut Adoption<'_>) {
+/// Returns the names of the networks, and refuses those whose driver gives containers addresses outside
+/// of the node.
+fn networks(networks: &[Pair], adoption: &mut Adoption<'_>) -> BTreeSet<String> {
     for (name, network) in networks {
         let shown = quote(&name.value);
         if let Some(driver) = network.get("driver")
@@ -180,6 +188,8 @@ fn check_networks(networks: &[Pair], adoption: &mut Adoption<'_>) {
             );
         }
     }
+    let names = networks.iter();
+    names.map(|(name, _)| name.value.clone()).collect()
 }
 
 /// Tells whether `external` says that something is not external.

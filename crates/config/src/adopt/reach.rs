@@ -15,14 +15,11 @@ use crate::adopt::mention_in_files::add_mentions_in_files;
 use crate::adopt::other_names::{check_other_names, other_names};
 use crate::adopt::ports::{ContainerPort, container_ports};
 use crate::adopt::ports_of_images::ports_of_image;
-use crate::adopt::project::{Project, Service};
+use crate::adopt::project::{DEFAULT_NETWORK, Project, Service};
 use crate::adopt::service::Application;
 use crate::adopt::yaml::{Yaml, key};
 use crate::phrase::quote;
 use crate::source::Span;
-
-/// The network of services that name none.
-const DEFAULT_NETWORK: &str = "default";
 
 /// Gives each application its links.
 pub(crate) fn link_services(

@@ -7,7 +7,7 @@ use flocker_model::LoopbackAddress;
 use crate::adopt::adoption::Adoption;
 use crate::adopt::deploy::rewrite_deploy;
 use crate::adopt::environment::rewrite_environment;
-use crate::adopt::networks::{check_network_mode, check_networks};
+use crate::adopt::networks::{check_links, check_network_mode, check_networks};
 use crate::adopt::ports::rewrite_ports;
 use crate::adopt::project::{Project, Service};
 use crate::adopt::restart::rewrite_restart;
@@ -195,9 +195,10 @@ fn rewrite_key(
     let renamed = |ours: &str| key(name.span, ours);
     match name.value.as_str() {
         // Read elsewhere: they concern several keys, or several services.
-        "environment" | "env_file" | "volumes" | "links" | "expose" => {}
+        "environment" | "env_file" | "volumes" | "expose" => {}
         "restart" => rewrite_restart(service, application, adoption),
-        "networks" => check_networks(value, &owner, adoption),
+        "links" => check_links(value, (service, project), adoption),
+        "networks" => check_networks(value, (service, project), adoption),
         "network_mode" | "net" => check_network_mode(name, value, &owner, adoption),
         "ports" => rewrite_ports(value, &owner, application, adoption),
         "mem_limit" => limit(renamed("memory"), value, application, adoption),
