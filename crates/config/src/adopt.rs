@@ -19,6 +19,7 @@ mod environment;
 mod first_release;
 mod forms;
 mod kind;
+mod long_mount;
 mod loopback;
 mod mention;
 mod mention_in_files;

@@ -479,3 +479,58 @@ networks: {front: }
     let fig = "app: {image: x, restart: always, ports: ['80:80'], networks: [back]}";
     insta::assert_snapshot!(refused(fig));
 }
+
+#[test]
+fn unknown_keys_of_long_forms_are_refused() {
+    insta::assert_snapshot!(refused(
+        "
+services:
+  web:
+    image: x
+    restart: always
+    volumes:
+      - {type: bind, source: ./library, target: /a, readonly: true}
+      - {type: volume, source: v, target: /b, read_only: maybe, volume: {nocpy: true, labels: {a: b}}}
+      - {type: tmpfs, target: /c, tmpfs: {size: 10m, foo: 1}}
+      - {type: bind, source: /etc/x, target: /d, bind: {recursive: disabled, selinux: z}}
+      - {type: bind, source: ./none, target: /e, bind: {create_host_path: false}}
+      - {type: bind, source: /etc/y, target: /f, bind: 3}
+    env_file: [{path: ./app.env, requird: false, format: json}]
+    secrets: [{source: s, target: /s, gif: 1}]
+    deploy: {restart_policy: {condition: any, attempts: 3}, resources: {limits: 1}}
+  two: {image: x, restart: always, deploy: 1}
+networks: {n: {foo: 1, labels: {a: b}, attachable: true, ipam: {driver: x}}}
+volumes: {v: {foo: 1, labels: [a]}, w: 3}
+secrets: {s: {file: ./app.env, fil: 1, template_driver: x}}
+configs: [a]
+"
+    ));
+}
+
+#[test]
+fn the_output_of_compose_config_needs_no_word() {
+    let parsed = read(
+        "
+name: shop
+services:
+  db:
+    command: null
+    deploy: {resources: {limits: {cpus: 1.5, memory: '536870912'}}, placement: {}}
+    entrypoint: null
+    image: postgres:17
+    networks: {default: null}
+    ports: [{mode: ingress, host_ip: 127.0.0.1, target: 80, published: '8080', protocol: tcp}]
+    restart: unless-stopped
+    secrets: [{source: s, target: /run/secrets/s}]
+    volumes:
+      - {type: volume, source: d, target: /data, volume: {}}
+      - {type: bind, source: ./library, target: /library, bind: {create_host_path: true}}
+networks: {default: {name: shop_default, ipam: {}}}
+secrets: {s: {name: shop_s, file: ./app.env}}
+volumes: {d: {name: shop_d}}
+",
+        "db",
+    );
+    let parsed = parsed.unwrap_or_else(|wrong| panic!("{wrong}"));
+    assert_eq!(parsed.warnings.to_string(), "");
+}

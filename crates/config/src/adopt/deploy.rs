@@ -1,6 +1,7 @@
 //! `deploy` of a service, which was made for Swarm: its limits count, and its restart policy.
 
 use crate::adopt::adoption::Adoption;
+use crate::adopt::forms::{mapping, says_nothing};
 use crate::adopt::service::{Application, check_replicas, limit};
 use crate::adopt::yaml::{Pair, Yaml, key};
 use crate::phrase::quote;
@@ -12,7 +13,7 @@ pub(crate) fn rewrite_deploy(
     application: &mut Application,
     adoption: &mut Adoption<'_>,
 ) {
-    for entry in value.entries().into_iter().flatten() {
+    for entry in mapping(value, &format!("`deploy` of {owner}"), adoption) {
         let (name, value) = entry;
         match name.value.as_str() {
             "replicas" => check_replicas(value, owner, adoption),
@@ -35,7 +36,15 @@ pub(crate) fn rewrite_deploy(
 const PLACES: &str = "the deployment configuration says which node an application is on";
 
 /// Warns of a key of `deploy` that has no effect.
-pub(crate) fn leave_out((name, _): &Pair, owner: &str, reason: &str, adoption: &mut Adoption<'_>) {
+pub(crate) fn leave_out(
+    (name, value): &Pair,
+    owner: &str,
+    reason: &str,
+    adoption: &mut Adoption<'_>,
+) {
+    if says_nothing(value) {
+        return;
+    }
     let key = quote(&name.value);
     let message = format!("{key} in `deploy` of {owner} is left out");
     adoption.warn(name.span, message, reason);
@@ -53,8 +62,10 @@ fn rewrite_resources(
     application: &mut Application,
     adoption: &mut Adoption<'_>,
 ) {
-    for (part, values) in value.entries().into_iter().flatten() {
-        for entry in values.entries().into_iter().flatten() {
+    let what = format!("`resources` of {owner}");
+    for (part, values) in mapping(value, &what, adoption) {
+        let what = format!("{} of {owner}", quote(&part.value));
+        for entry in mapping(values, &what, adoption) {
             let (name, value) = entry;
             let renamed = |ours: &str| key(name.span, ours);
             match (part.value.as_str(), name.value.as_str()) {

@@ -40,3 +40,49 @@ pub(crate) fn check_keys(
         adoption.error(name.span, message, hint);
     }
 }
+
+/// Reads `true` or `false`, also where a variable or quotes made it a text, and in the words that
+/// Compose takes.
+pub(crate) fn is_true(value: Option<&Yaml>, what: &str, adoption: &mut Adoption<'_>) -> bool {
+    let Some(value) = value.filter(|value| !value.is_null()) else {
+        return false;
+    };
+    let text = value.text().map(str::to_ascii_lowercase);
+    match text.as_deref() {
+        Some("true" | "yes" | "y" | "on" | "1") => true,
+        Some("false" | "no" | "n" | "off" | "0") => false,
+        _ => {
+            adoption.error(
+                value.span,
+                format!("{what} must be `true` or `false`"),
+                "write `true`, or leave it out for `false`",
+            );
+            false
+        }
+    }
+}
+
+/// Tells whether a value is as if its key was left out.
+pub(crate) fn says_nothing(value: &Yaml) -> bool {
+    value.is_null()
+        || value.text() == Some("false")
+        || value.entries().is_some_and(Vec::is_empty)
+        || value.items().is_some_and(Vec::is_empty)
+}
+
+/// Warns of keys that are left out, each with the reason.
+pub(crate) fn warn_of_keys(
+    value: &Yaml,
+    (what, left_out): (&str, &[(&str, &str)]),
+    adoption: &mut Adoption<'_>,
+) {
+    for (name, value) in value.entries().into_iter().flatten() {
+        let found = left_out.iter().find(|(key, _)| *key == name.value);
+        if let Some((key, reason)) = found
+            && !says_nothing(value)
+        {
+            let message = format!("{} of {what} is left out", quote(key));
+            adoption.warn(name.span, message, *reason);
+        }
+    }
+}

@@ -1,6 +1,7 @@
 //! An item of `volumes` of a service, in the short or the long form.
 
 use crate::adopt::adoption::{Adoption, unescaped};
+use crate::adopt::long_mount::{long_form, memory_options};
 use crate::adopt::template::escape_dollars;
 use crate::adopt::yaml::Yaml;
 use crate::phrase::quote;
@@ -12,6 +13,8 @@ pub(crate) struct Item {
     pub(crate) span: Span,
     pub(crate) target: String,
     pub(crate) read_only: bool,
+    /// Whether a path that does not exist is a mistake.
+    pub(crate) must_exist: bool,
     pub(crate) source: Source,
 }
 
@@ -58,15 +61,17 @@ pub(crate) enum Data {
 }
 
 /// The parts of an item, before it is known what they stand for.
-struct Parts<'y> {
-    kind: Option<&'y str>,
-    source: Option<&'y str>,
+pub(crate) struct Parts<'y> {
+    pub(crate) kind: Option<&'y str>,
+    pub(crate) source: Option<&'y str>,
     /// The place of the text that the source is in.
-    source_span: Span,
-    target: &'y str,
-    read_only: bool,
+    pub(crate) source_span: Span,
+    pub(crate) target: &'y str,
+    pub(crate) read_only: bool,
+    /// Whether a path that does not exist is a mistake.
+    pub(crate) must_exist: bool,
     /// The other options, by the names of the short form.
-    options: Vec<&'y str>,
+    pub(crate) options: Vec<&'y str>,
 }
 
 /// Reads one item of the service with this number; `None` if it was refused.
@@ -108,6 +113,7 @@ pub(crate) fn read_mount(
         span: item.span,
         target,
         read_only: parts.read_only,
+        must_exist: parts.must_exist,
         source,
     })
 }
@@ -133,6 +139,7 @@ fn short_form(text: &str, span: Span) -> Parts<'_> {
         source_span: span,
         target,
         read_only: options.contains(&"ro"),
+        must_exist: false,
         options,
     }
 }
@@ -168,59 +175,6 @@ fn check_option(option: &str, (span, owner): (Span, &str), adoption: &mut Adopti
             );
             false
         }
-    }
-}
-
-fn long_form<'y>(item: &'y Yaml, owner: &str, adoption: &mut Adoption<'_>) -> Option<Parts<'y>> {
-    let target = item.text_of("target");
-    let Some(target) = target else {
-        adoption.error(
-            item.span,
-            format!("a volume of {owner} has no `target`"),
-            "write `name:/path`",
-        );
-        return None;
-    };
-    let subpath = item
-        .get("volume")
-        .and_then(|options| options.get("subpath"));
-    if let Some(subpath) = subpath {
-        adoption.error(
-            subpath.span,
-            format!("{owner} sees a part of a volume"),
-            "give the part a volume of its own",
-        );
-        return None;
-    }
-    let propagation = item
-        .get("bind")
-        .and_then(|options| options.text_of("propagation"));
-    let nocopy = item.get("volume").and_then(|options| options.get("nocopy"));
-    let nocopy = nocopy.filter(|nocopy| nocopy.is_true()).map(|_| "nocopy");
-    Some(Parts {
-        kind: item.text_of("type"),
-        source: item.text_of("source"),
-        source_span: item.get("source").map_or(item.span, |source| source.span),
-        target,
-        read_only: item.get("read_only").is_some_and(Yaml::is_true),
-        options: propagation.into_iter().chain(nocopy).collect(),
-    })
-}
-
-/// Writes the options of memory as `tmpfs` has them.
-fn memory_options(item: &Yaml) -> String {
-    let Some(options) = item.get("tmpfs") else {
-        return String::new();
-    };
-    let option = |name: &str| {
-        let value = options.text_of(name)?;
-        Some(format!("{name}={value}"))
-    };
-    let options: Vec<String> = ["size", "mode"].into_iter().filter_map(option).collect();
-    if options.is_empty() {
-        String::new()
-    } else {
-        format!(":{}", options.join(","))
     }
 }
 

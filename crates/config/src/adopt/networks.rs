@@ -28,6 +28,9 @@ pub(crate) fn check_networks(
     adoption: &mut Adoption<'_>,
 ) {
     let owner = quote(&service.name.value);
+    if value.is_null() {
+        return;
+    }
     if let Some(entries) = value.entries() {
         for (name, options) in entries {
             check_defined((&name.value, name.span), &owner, project, adoption);

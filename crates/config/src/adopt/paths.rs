@@ -53,7 +53,12 @@ fn mount(
         Source::Beside(path) => {
             let place = (item.span, owner);
             let is_written = written.contains(&path);
-            let origin = beside(&path, (item.read_only, is_written), place, adoption)?;
+            let access = Access {
+                read_only: item.read_only,
+                is_written,
+                must_exist: item.must_exist,
+            };
+            let origin = beside(&path, access, place, adoption)?;
             let is_data = matches!(origin, Origin::Data(_));
             used.entry(path).or_insert((is_data, item.span));
             origin
@@ -67,10 +72,21 @@ fn mount(
     })
 }
 
-/// Decides what a path is; `is_written` says whether some service can write it.
+/// How a path is used.
+#[derive(Clone, Copy)]
+struct Access {
+    /// Whether this service only reads it.
+    read_only: bool,
+    /// Whether some service can write it.
+    is_written: bool,
+    /// Whether Compose would not make it.
+    must_exist: bool,
+}
+
+/// Decides what a path is.
 fn beside(
     path: &str,
-    (read_only, is_written): (bool, bool),
+    access: Access,
     (span, owner): (Span, &str),
     adoption: &mut Adoption<'_>,
 ) -> Option<Origin> {
@@ -78,7 +94,7 @@ fn beside(
     let looks_like_file = last.trim_start_matches('.').contains('.');
     match adoption.kind(path) {
         PathKind::File { .. } => {
-            if !read_only {
+            if !access.read_only {
                 adoption.warn(
                     span,
                     format!("{owner} can read the file {} and not write it", quote(path)),
@@ -87,8 +103,8 @@ fn beside(
             }
             Some(Origin::Files(path.to_owned()))
         }
-        PathKind::Directory if !is_written => Some(Origin::Files(path.to_owned())),
-        PathKind::Missing if !is_written || looks_like_file => {
+        PathKind::Directory if !access.is_written => Some(Origin::Files(path.to_owned())),
+        PathKind::Missing if !access.is_written || access.must_exist || looks_like_file => {
             adoption.error(
                 span,
                 format!("the path {} of {owner} does not exist", quote(path)),

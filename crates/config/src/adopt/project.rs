@@ -5,8 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::adopt::adoption::Adoption;
 use crate::adopt::data::{Store, arrange_data};
 use crate::adopt::docker_labels::warn_of_docker_labels;
+use crate::adopt::forms::{check_keys, is_true, mapping, warn_of_keys};
 use crate::adopt::mention_in_files::warn_of_names_in_files;
 use crate::adopt::reach::link_services;
+use crate::adopt::secrets::{Kind, read_definitions};
 use crate::adopt::service::rewrite_service;
 use crate::adopt::yaml::{Pair, Yaml};
 use crate::phrase::quote;
@@ -68,13 +70,17 @@ impl Project {
             is_linked: false,
         };
         for (name, value) in root.entries().into_iter().flatten() {
-            let entries = || value.entries().cloned().unwrap_or_default();
+            let shown = quote(&name.value);
             match name.value.as_str() {
                 "services" => project.services = services(value, adoption),
-                "volumes" => project.volumes = Some(entries()),
-                "secrets" => project.secrets = named(entries()),
-                "configs" => project.configs = named(entries()),
-                "networks" => project.networks = networks(&entries(), adoption),
+                "volumes" => {
+                    project.volumes = Some(mapping(value, &shown, adoption).to_vec());
+                }
+                "secrets" => project.secrets = read_definitions(Kind::Secret, value, adoption),
+                "configs" => project.configs = read_definitions(Kind::Config, value, adoption),
+                "networks" => {
+                    project.networks = networks(mapping(value, &shown, adoption), adoption);
+                }
                 "name" => project.name = value.text().map(str::to_owned),
                 "version" => {}
                 extension if extension.starts_with("x-") => {}
@@ -119,11 +125,6 @@ impl Project {
     }
 }
 
-fn named(entries: Vec<Pair>) -> BTreeMap<String, Yaml> {
-    let entry = |(name, value): Pair| (name.value, value);
-    entries.into_iter().map(entry).collect()
-}
-
 /// The most services of a file: each is compared with each other.
 pub(crate) const MAXIMUM_SERVICES: usize = 1000;
 
@@ -159,11 +160,44 @@ fn services(value: &Yaml, adoption: &mut Adoption<'_>) -> Vec<Service> {
     services
 }
 
+/// The keys of a network.
+const NETWORK: &[&str] = &[
+    "attachable",
+    "driver",
+    "driver_opts",
+    "enable_ipv4",
+    "enable_ipv6",
+    "external",
+    "internal",
+    "ipam",
+    "labels",
+    // What Docker would call it.
+    "name",
+];
+
+/// Keys of a network that are left out, and why.
+const LEFT_OUT_OF_NETWORKS: &[(&str, &str)] = &[
+    (
+        "attachable",
+        "containers outside of this file do not reach its services",
+    ),
+    ("driver_opts", "Flocker makes no network for it"),
+    ("enable_ipv6", "containers of Flocker have IPv4 alone"),
+    (
+        "ipam",
+        "services reach each other by name, and by no address of their own",
+    ),
+    ("labels", "Flocker makes no network for it"),
+];
+
 /// Returns the names of the networks, and refuses those whose driver gives containers addresses outside
 /// of the node.
 fn networks(networks: &[Pair], adoption: &mut Adoption<'_>) -> BTreeSet<String> {
     for (name, network) in networks {
         let shown = quote(&name.value);
+        let what = format!("the network {shown}");
+        check_keys(network, (&what, &[NETWORK]), adoption);
+        warn_of_keys(network, (&what, LEFT_OUT_OF_NETWORKS), adoption);
         if let Some(driver) = network.get("driver")
             && !matches!(driver.text(), Some("bridge" | "overlay" | "default"))
         {
@@ -180,7 +214,9 @@ fn networks(networks: &[Pair], adoption: &mut Adoption<'_>) -> BTreeSet<String> 
                 "services reach each other; what else is in that network, they do not",
             );
         }
-        if let Some(internal) = network.get("internal").filter(|value| value.is_true()) {
+        let internal = network.get("internal");
+        let is_internal = is_true(internal, &format!("`internal` of {what}"), adoption);
+        if let Some(internal) = internal.filter(|_| is_internal) {
             adoption.warn(
                 internal.span,
                 format!("the network {shown} does not keep its services from the outside"),

@@ -151,22 +151,23 @@ fn link((span, target): (Span, &str), address: LoopbackAddress, port: ContainerP
     Yaml::mapping(span, entries)
 }
 
-/// Returns the networks of a service.
+/// Returns the networks of a service, which is in the default one if it names none.
 fn networks(service: &Service) -> BTreeSet<&str> {
-    let Some(value) = service.get("networks") else {
-        return BTreeSet::from([DEFAULT_NETWORK]);
-    };
-    if let Some(entries) = value.entries() {
-        return entries
+    let value = service.get("networks");
+    let named: BTreeSet<&str> = match value.and_then(Yaml::entries) {
+        Some(entries) => entries
             .iter()
             .map(|(name, _)| name.value.as_str())
-            .collect();
+            .collect(),
+        None => {
+            let items = value.map(Yaml::one_or_many).into_iter().flatten();
+            items.filter_map(Yaml::text).collect()
+        }
+    };
+    if named.is_empty() {
+        return BTreeSet::from([DEFAULT_NETWORK]);
     }
-    value
-        .one_or_many()
-        .into_iter()
-        .filter_map(Yaml::text)
-        .collect()
+    named
 }
 
 /// Returns the item of `links` that names a service.

@@ -5,6 +5,7 @@
 
 use crate::adopt::adoption::Adoption;
 use crate::adopt::deploy::leave_out;
+use crate::adopt::forms::check_keys;
 use crate::adopt::project::Service;
 use crate::adopt::service::Application;
 use crate::adopt::yaml::{Yaml, key};
@@ -54,7 +55,11 @@ fn simple_policy(value: &Yaml) -> Yaml {
     }
 }
 
+const POLICY: &[&str] = &["condition", "delay", "max_attempts", "window"];
+
 fn policy_of_deploy(value: &Yaml, owner: &str, adoption: &mut Adoption<'_>) -> Yaml {
+    let what = format!("`restart_policy` of {owner}");
+    check_keys(value, (&what, &[POLICY]), adoption);
     for entry in value.entries().into_iter().flatten() {
         if matches!(entry.0.value.as_str(), "delay" | "window") {
             leave_out(entry, owner, "Flocker has its own pauses", adoption);
