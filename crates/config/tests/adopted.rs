@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use flocker_config::{Diagnostics, NoSurroundings, Parsed, Source, ValueSource, convert};
+use flocker_model::TmpfsOptions;
 
 mod machine;
 
@@ -416,7 +417,7 @@ fn a_server_without_a_known_port_needs_expose() {
         format!(
             "
 services:
-  web: {{image: x, environment: {{API_URL: \"http://api/v1\", MODE: api}}, depends_on: {{job: {{condition: service_completed_successfully}}}}}}
+  web: {{image: x, environment: {{API_URL: \"grpc://api/v1\", MODE: api}}, depends_on: {{job: {{condition: service_completed_successfully}}}}}}
   api: {{image: example/api{expose}}}
   job: {{image: example/job}}
 "
@@ -533,4 +534,43 @@ volumes: {d: {name: shop_d}}
     );
     let parsed = parsed.unwrap_or_else(|wrong| panic!("{wrong}"));
     assert_eq!(parsed.warnings.to_string(), "");
+}
+
+#[test]
+fn published_files_are_taken_as_they_are() {
+    let parsed = read(
+        "
+services:
+  web:
+    image: x
+    restart: always
+    environment: {A: 'http://api/', B: 'https://api'}
+    healthcheck: {test: [CMD, x], retries: 0, interval: 0s, timeout: 1.5s}
+    volumes:
+      - ./etc-dnsmasq.d:/etc/dnsmasq.d
+      - ./example.com:/srv/example
+      - {type: tmpfs, target: /t, tmpfs: {size: 10mb, mode: 0o1777}}
+      - {type: tmpfs, target: /u, tmpfs: {mode: 755}}
+  api: {image: example/api, restart: always}
+",
+        "web, api",
+    );
+    let parsed = parsed.unwrap_or_else(|wrong| panic!("{wrong}"));
+    let (_, web) = parsed.deployment.applications.last_key_value().unwrap();
+    let links: Vec<u16> = web.links.iter().map(|link| link.port.get()).collect();
+    assert_eq!(links, [80, 443]);
+    let memory = web.options.isolation.tmpfs.values();
+    let memory: Vec<&str> = memory.map(TmpfsOptions::as_str).collect();
+    assert_eq!(memory, ["size=10485760,mode=1777", "mode=1363"]);
+    insta::assert_snapshot!(parsed.warnings);
+    insta::assert_snapshot!(refused(
+        "
+services:
+  web:
+    image: x
+    restart: always
+    volumes: ['./my app.conf:/etc/app.conf', './none:/none:ro']
+    tmpfs: ['/a:mode=0o755', '/b:size=lots', '/c:uid=1000,gid=x', '/d:size=50%,mode=0755,nr_inodes=1k', '/e:size=10mb']
+"
+    ));
 }

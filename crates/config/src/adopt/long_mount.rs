@@ -5,8 +5,10 @@
 use crate::adopt::adoption::Adoption;
 use crate::adopt::forms::{check_keys, is_true, warn_of_keys};
 use crate::adopt::mount::Parts;
-use crate::adopt::yaml::Yaml;
+use crate::adopt::yaml::{Shape, Yaml};
 use crate::phrase::quote;
+use crate::quantity::parse_bytes;
+use crate::tree::ScalarKind;
 
 const KEYS: &[&str] = &[
     "type",
@@ -109,18 +111,47 @@ fn bind_options<'y>(
 }
 
 /// Writes the options of memory as `tmpfs` has them.
-pub(crate) fn memory_options(item: &Yaml) -> String {
+pub(crate) fn memory_options(item: &Yaml, owner: &str, adoption: &mut Adoption<'_>) -> String {
     let Some(options) = item.get("tmpfs") else {
         return String::new();
     };
-    let option = |name: &str| {
-        let value = options.text_of(name)?;
-        Some(format!("{name}={value}"))
-    };
-    let options: Vec<String> = TMPFS.iter().copied().filter_map(option).collect();
-    if options.is_empty() {
+    let mut written = Vec::new();
+    if let Some(size) = options.text_of("size") {
+        // The kernel knows no `10mb`, and the readers of our own files refuse it.
+        let is_of_compose = size.ends_with(['b', 'B']) || size.contains('.');
+        let bytes = parse_bytes(size).ok().filter(|_| is_of_compose);
+        let bytes = bytes.map(|bytes| bytes.get().to_string());
+        written.push(format!("size={}", bytes.as_deref().unwrap_or(size)));
+    }
+    if let Some(mode) = options.get("mode")
+        && let Some(text) = mode.text()
+    {
+        written.push(format!("mode={}", octal((mode, text), owner, adoption)));
+    }
+    if written.is_empty() {
         String::new()
     } else {
-        format!(":{}", options.join(","))
+        format!(":{}", written.join(","))
+    }
+}
+
+/// Writes permissions with octal digits. Compose reads a number without a zero in front as a decimal one.
+fn octal((mode, text): (&Yaml, &str), owner: &str, adoption: &mut Adoption<'_>) -> String {
+    let is_number =
+        matches!(&mode.shape, Shape::Scalar(scalar) if scalar.kind == ScalarKind::Number);
+    if let Some(digits) = text.strip_prefix("0o") {
+        return digits.to_owned();
+    }
+    match text.parse::<u32>() {
+        Ok(decimal) if is_number && !text.starts_with('0') => {
+            let octal = format!("{decimal:o}");
+            adoption.warn(
+                mode.span,
+                format!("the number {text} gives {owner} the permissions `{octal}`, as in Compose"),
+                format!("write `mode: 0o{text}` if these are octal digits, or `mode: 0o{octal}`"),
+            );
+            octal
+        }
+        _ => text.to_owned(),
     }
 }

@@ -91,7 +91,7 @@ pub(crate) fn read_mount(
     let target = parts.target.to_owned();
     let data = |data| Source::Known(Origin::Data(data));
     let source = match (parts.kind, parts.source) {
-        (Some("tmpfs"), _) => Source::Known(Origin::Memory(memory_options(item))),
+        (Some("tmpfs"), _) => Source::Known(Origin::Memory(memory_options(item, owner, adoption))),
         (None | Some("volume"), None) => data(Data::Anonymous(service, target.clone())),
         (Some("volume"), Some(name)) => data(Data::Volume(name.to_owned())),
         (None, Some(name)) if !is_path(name) => data(Data::Volume(name.to_owned())),

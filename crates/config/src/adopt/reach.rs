@@ -154,16 +154,10 @@ fn link((span, target): (Span, &str), address: LoopbackAddress, port: ContainerP
 /// Returns the networks of a service, which is in the default one if it names none.
 fn networks(service: &Service) -> BTreeSet<&str> {
     let value = service.get("networks");
-    let named: BTreeSet<&str> = match value.and_then(Yaml::entries) {
-        Some(entries) => entries
-            .iter()
-            .map(|(name, _)| name.value.as_str())
-            .collect(),
-        None => {
-            let items = value.map(Yaml::one_or_many).into_iter().flatten();
-            items.filter_map(Yaml::text).collect()
-        }
-    };
+    let entries = value.and_then(Yaml::entries).into_iter().flatten();
+    let keys = entries.map(|(name, _)| name.value.as_str());
+    let items = value.and_then(Yaml::items).into_iter().flatten();
+    let named: BTreeSet<&str> = keys.chain(items.filter_map(Yaml::text)).collect();
     if named.is_empty() {
         return BTreeSet::from([DEFAULT_NETWORK]);
     }

@@ -249,11 +249,14 @@ fn rewrite_other_key(
         let hint = foreign.map_or("leave it out", |foreign| foreign.counterpart().1);
         adoption.error(name.span, message, hint);
     } else {
-        let value = if TYPED.contains(&other) {
+        let mut value = if TYPED.contains(&other) {
             typed(value)
         } else {
             value.clone()
         };
+        if other == "healthcheck" {
+            value = without_zeros(value);
+        }
         application.set(name.clone(), value, adoption);
     }
 }
@@ -316,6 +319,21 @@ fn check_build(
         let image = Yaml::string(name.span, "built");
         application.set(key(name.span, "image"), image, adoption);
     }
+}
+
+/// Leaves out what a health check takes from the image, or from Docker: Compose writes a zero for that.
+fn without_zeros(check: Yaml) -> Yaml {
+    let Shape::Mapping(mut entries) = check.shape else {
+        return check;
+    };
+    entries.retain(|(name, value)| {
+        let is_number = matches!(
+            name.value.as_str(),
+            "retries" | "interval" | "timeout" | "start_interval"
+        );
+        !is_number || !matches!(value.text(), Some("0" | "0s"))
+    });
+    Yaml::mapping(check.span, entries)
 }
 
 /// Reads texts as the numbers and booleans that they are; the words of a health check stay.
