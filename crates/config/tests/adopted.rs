@@ -473,7 +473,7 @@ services:
     networks: [frnt, default]
   db: {image: postgres, restart: always, networks: {other: , front: {alias: [x]}}}
   one: {image: x, restart: always, networks: 3, links: [{db: }]}
-  two: {image: x, restart: always, networks: [[front]], links: 1}
+  two: {image: x, restart: always, networks: [[front]], links: 1, expose: {80: }}
 networks: {front: }
 "
     ));

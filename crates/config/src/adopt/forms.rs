@@ -3,6 +3,7 @@
 use crate::adopt::adoption::Adoption;
 use crate::adopt::yaml::{Pair, Yaml};
 use crate::phrase::quote;
+use crate::source::Span;
 use crate::suggest::nearest;
 
 /// Returns the entries of a mapping, which may be empty; any other value is refused.
@@ -18,6 +19,40 @@ pub(crate) fn mapping<'y>(value: &'y Yaml, what: &str, adoption: &mut Adoption<'
         );
     }
     &[]
+}
+
+/// Returns the texts of a list; other values are refused. `noun` is the word for an item of it.
+pub(crate) fn texts<'y>(
+    value: &'y Yaml,
+    (name, noun, owner): (&str, &str, &str),
+    adoption: &mut Adoption<'_>,
+) -> Vec<(&'y str, Span)> {
+    if value.is_null() {
+        return Vec::new();
+    }
+    let shown = quote(name);
+    let hint = format!("write `{name}: [{}]`", noun.to_uppercase());
+    let Some(items) = value.items() else {
+        let message = format!(
+            "{shown} of {owner} must be a list, not {}",
+            value.describe()
+        );
+        adoption.error(value.span, message, hint);
+        return Vec::new();
+    };
+    let mut found = Vec::new();
+    for item in items {
+        if let Some(text) = item.text() {
+            found.push((text, item.span));
+        } else {
+            let message = format!(
+                "an item of {shown} of {owner} must be a {noun}, not {}",
+                item.describe()
+            );
+            adoption.error(item.span, message, hint.as_str());
+        }
+    }
+    found
 }
 
 /// Refuses a key that a form of Compose does not have: Compose itself does not start then. The known

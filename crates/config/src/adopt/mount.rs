@@ -191,7 +191,8 @@ fn outside(
     }
     if let Some(rest) = below_file(path, adoption) {
         let path = normalized(&rest);
-        let text = format!("the path is below the directory of the Compose file, {path} there");
+        let text =
+            format!("the path leads below the directory of this file, so it is {path} there");
         adoption.decide(span, text);
         return Some(Source::Beside(path));
     }

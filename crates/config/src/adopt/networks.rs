@@ -1,7 +1,7 @@
 //! `networks` and `network_mode` of a service.
 
 use crate::adopt::adoption::Adoption;
-use crate::adopt::forms::check_keys;
+use crate::adopt::forms::{check_keys, texts};
 use crate::adopt::project::{DEFAULT_NETWORK, Project, Service};
 use crate::adopt::yaml::Yaml;
 use crate::phrase::quote;
@@ -28,9 +28,6 @@ pub(crate) fn check_networks(
     adoption: &mut Adoption<'_>,
 ) {
     let owner = quote(&service.name.value);
-    if value.is_null() {
-        return;
-    }
     if let Some(entries) = value.entries() {
         for (name, options) in entries {
             check_defined((&name.value, name.span), &owner, project, adoption);
@@ -38,7 +35,7 @@ pub(crate) fn check_networks(
         }
         return;
     }
-    for (name, span) in texts((value, "networks"), &owner, adoption) {
+    for (name, span) in texts(value, ("networks", "name", &owner), adoption) {
         check_defined((name, span), &owner, project, adoption);
     }
 }
@@ -50,7 +47,7 @@ pub(crate) fn check_links(
     adoption: &mut Adoption<'_>,
 ) {
     let owner = quote(&service.name.value);
-    for (link, span) in texts((value, "links"), &owner, adoption) {
+    for (link, span) in texts(value, ("links", "name", &owner), adoption) {
         let target = link.split(':').next().unwrap_or(link);
         let services = || project.services.iter().map(|one| one.name.value.as_str());
         if services().all(|name| name != target) {
@@ -63,37 +60,6 @@ pub(crate) fn check_links(
             adoption.error(span, message, hint);
         }
     }
-}
-
-/// Returns the texts of a list of names; other values are refused.
-fn texts<'y>(
-    (value, name): (&'y Yaml, &str),
-    owner: &str,
-    adoption: &mut Adoption<'_>,
-) -> Vec<(&'y str, Span)> {
-    let shown = quote(name);
-    let hint = format!("write `{name}: [NAME]`");
-    let Some(items) = value.items() else {
-        let message = format!(
-            "{shown} of {owner} must be a list, not {}",
-            value.describe()
-        );
-        adoption.error(value.span, message, hint);
-        return Vec::new();
-    };
-    let mut found = Vec::new();
-    for item in items {
-        if let Some(text) = item.text() {
-            found.push((text, item.span));
-        } else {
-            let message = format!(
-                "an item of {shown} of {owner} must be a name, not {}",
-                item.describe()
-            );
-            adoption.error(item.span, message, hint.as_str());
-        }
-    }
-    found
 }
 
 /// Refuses a network that the file does not define.

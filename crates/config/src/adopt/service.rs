@@ -7,6 +7,7 @@ use flocker_model::LoopbackAddress;
 use crate::adopt::adoption::Adoption;
 use crate::adopt::deploy::rewrite_deploy;
 use crate::adopt::environment::rewrite_environment;
+use crate::adopt::forms::texts;
 use crate::adopt::networks::{check_links, check_network_mode, check_networks};
 use crate::adopt::ports::rewrite_ports;
 use crate::adopt::project::{Project, Service};
@@ -195,7 +196,10 @@ fn rewrite_key(
     let renamed = |ours: &str| key(name.span, ours);
     match name.value.as_str() {
         // Read elsewhere: they concern several keys, or several services.
-        "environment" | "env_file" | "volumes" | "expose" => {}
+        "environment" | "env_file" | "volumes" => {}
+        "expose" => {
+            texts(value, ("expose", "port", &owner), adoption);
+        }
         "restart" => rewrite_restart(service, application, adoption),
         "links" => check_links(value, (service, project), adoption),
         "networks" => check_networks(value, (service, project), adoption),
