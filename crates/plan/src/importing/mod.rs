@@ -224,7 +224,8 @@ fn tell_of_volume(
             continue;
         };
         let mut member = member.clone();
-        if !member.new_volumes.insert(application.clone()) {
+        let is_recorded = member.volumes.contains(application);
+        if is_recorded || !member.new_volumes.insert(application.clone()) {
             continue;
         }
         let mut members = state.members.clone();
