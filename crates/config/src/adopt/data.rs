@@ -109,6 +109,9 @@ pub(crate) fn arrange_data(
         for mount in &mounts[index] {
             match &mount.origin {
                 Origin::Data(data) => {
+                    if let Data::Directory(path) = data {
+                        application.directories.push((path.clone(), mount.span));
+                    }
                     let owner = owners.get(data).copied().unwrap_or(index);
                     let item = if owner == index {
                         let is_once = is_mounted_once(&mounts[index], &mount.origin);

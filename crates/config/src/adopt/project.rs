@@ -7,6 +7,7 @@ use crate::adopt::data::{Store, arrange_data};
 use crate::adopt::docker_labels::warn_of_docker_labels;
 use crate::adopt::mention_in_files::warn_of_names_in_files;
 use crate::adopt::reach::link_services;
+use crate::adopt::resolver::warn_of_dockers_resolver;
 use crate::adopt::service::rewrite_service;
 use crate::adopt::yaml::{Pair, Yaml};
 use crate::phrase::quote;
@@ -102,6 +103,7 @@ impl Project {
         arrange_data(self, &stores, &mut applications, adoption);
         link_services(self, &mut applications, adoption);
         warn_of_names_in_files(self, &applications, adoption);
+        warn_of_dockers_resolver(self, &applications, adoption);
         warn_of_docker_labels(self, adoption);
         let entries = self.services.iter().zip(applications);
         let entries = entries.map(|(service, application)| {

@@ -96,6 +96,8 @@ const TYPED: &[&str] = &[
 #[derive(Debug, Default)]
 pub(crate) struct Application {
     pub(crate) entries: Vec<Pair>,
+    /// The directories beside the file that are its data, and where they are mounted.
+    pub(crate) directories: Vec<(String, Span)>,
     /// Where each key is among them.
     places: BTreeMap<String, usize>,
 }
