@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use flocker_model::FileMode;
 
 use crate::adopt::adoption::{Adoption, unescaped};
+use crate::adopt::clashes::check_clashes;
 use crate::adopt::earlier::note_earlier_data;
 use crate::adopt::mount::{Data, Item, Mount, Origin, read_mount};
 use crate::adopt::owners::{Owners, owners};
@@ -99,6 +100,7 @@ pub(crate) fn arrange_data(
     let mounts = decide(project, items, adoption);
     let owners = owners(project, &mounts);
     check_stores(project, stores, &mounts, adoption);
+    let left_out = check_clashes(project, &mounts, &owners, adoption);
     note_earlier_data(project, stores, &owners, adoption);
     for (index, service) in project.services.iter().enumerate() {
         let Some(volumes) = service.get("volumes") else {
@@ -108,6 +110,7 @@ pub(crate) fn arrange_data(
         let mut items = Vec::new();
         for mount in &mounts[index] {
             match &mount.origin {
+                Origin::Data(_) if left_out.contains(&mount.span) => {}
                 Origin::Data(data) => {
                     if let Data::Directory(path) = data {
                         application.directories.push((path.clone(), mount.span));
