@@ -65,7 +65,8 @@ fn list(directory: &Path, prefix: &str, depth: usize, files: &mut Vec<String>) {
             continue;
         };
         let path = entry.path();
-        if path.is_file() {
+        // A link to nothing is listed, and is missed when it is read.
+        if path.is_file() || (path.is_symlink() && !path.exists()) {
             files.push(format!("{prefix}{name}"));
         } else if path.is_dir() && depth > 0 {
             list(&path, &format!("{prefix}{name}/"), depth - 1, files);
@@ -147,6 +148,8 @@ mod tests {
         fs::create_dir(directory.path().join("conf")).unwrap();
         fs::write(directory.path().join("conf/b"), "").unwrap();
         assert_eq!(Beside.files(file, "."), [".env", "conf/b"]);
+        std::os::unix::fs::symlink("nothing", directory.path().join("conf/link")).unwrap();
+        assert_eq!(Beside.files(file, "conf"), ["b", "link"]);
         assert!(Beside.files(file, "none").is_empty());
         fs::write(directory.path().join("conf/large"), vec![b' '; 100_000]).unwrap();
         fs::write(directory.path().join("conf/a.log"), "x").unwrap();

@@ -266,7 +266,8 @@ fn files(mount: &Mount, path: &str, adoption: &mut Adoption<'_>) -> Vec<Yaml> {
         adoption.warn(
             mount.span,
             format!("files of the image in {target} stay beside those of {shown}"),
-            "Compose would hide them; Flocker puts each file in place by itself",
+            "Compose would hide them; Flocker puts each file in place by itself. To hide one, mount a file \
+             of yours at its path, such as an empty one",
         );
     }
     let target = mount.target.trim_end_matches('/');

@@ -65,6 +65,10 @@ impl Project {
         for (name, value) in root.entries().into_iter().flatten() {
             let entries = || value.entries().cloned().unwrap_or_default();
             match name.value.as_str() {
+                "services" if value.is_null() || value.entries().is_some_and(Vec::is_empty) => {
+                    let hint = "write at least one below it: `web: {image: nginx}`";
+                    adoption.error(name.span, "the Compose file has no services", hint);
+                }
                 "services" => project.services = services(value, adoption),
                 "volumes" => project.volumes = Some(entries()),
                 "secrets" => project.secrets = named(entries()),
@@ -81,6 +85,7 @@ impl Project {
 
     /// Reads a Fig file, whose services are at the top.
     pub(crate) fn of_fig(root: &Yaml, adoption: &mut Adoption<'_>) -> Self {
+        let root = &without_parts_of_compose(root, adoption);
         Self {
             span: root.span,
             services: services(root, adoption),
@@ -112,6 +117,22 @@ impl Project {
         });
         Yaml::mapping(self.span, entries.collect())
     }
+}
+
+/// Refuses what Compose has beside services, and would be a service here.
+fn without_parts_of_compose(root: &Yaml, adoption: &mut Adoption<'_>) -> Yaml {
+    let mut services = Vec::new();
+    for (name, value) in root.entries().into_iter().flatten() {
+        let is_part = KEYS.contains(&name.value.as_str()) && name.value != "services";
+        if is_part && value.get("image").is_none() && value.get("build").is_none() {
+            let message = format!("a Fig file has no {}", quote(&name.value));
+            let hint = "put the services below `services:`, which makes it a Compose file";
+            adoption.error(name.span, message, hint);
+        } else {
+            services.push((name.clone(), value.clone()));
+        }
+    }
+    Yaml::mapping(root.span, services)
 }
 
 fn named(entries: Vec<Pair>) -> BTreeMap<String, Yaml> {
