@@ -181,7 +181,11 @@ fn warn_of_kind(kind: Kind, (root, decided): (&Yaml, Option<Span>), adoption: &m
     };
     let applications = applications.and_then(Yaml::entries).into_iter().flatten();
     let never: Vec<&str> = applications
-        .filter(|(_, value)| ["image", "build"].iter().any(|key| value.get(key).is_some()))
+        .filter(|(_, value)| {
+            ["image", "build"]
+                .iter()
+                .any(|key| value.get(key).is_some())
+        })
         .filter(|(_, value)| value.get(restart).is_none())
         .map(|(name, _)| name.value.as_str())
         .collect();

@@ -44,20 +44,13 @@ pub(crate) fn link_services(
         .collect();
     let addresses = loopback_addresses(names.iter().copied());
     let networks: Vec<BTreeSet<&str>> = project.services.iter().map(networks).collect();
-    let mut spoken: Vec<Vec<Mention>> = project
-        .services
-        .iter()
-        .zip(&*applications)
-        .map(|(service, application)| mentions(service, application, &numbers))
-        .collect();
-    add_mentions_in_files(&mut spoken, applications, &numbers, adoption);
+    let spoken = all_mentions(project, applications, &numbers, adoption);
     let ports = known_ports(project, &spoken);
     let is_spoken_of: BTreeSet<usize> = spoken.iter().flatten().map(|one| one.target).collect();
     let mut told = vec![BTreeSet::new(); names.len()];
     for (source, service) in project.services.iter().enumerate() {
         let application = &applications[source];
-        let reported = check_other_names(source, (project, &others), application, adoption);
-        told[source].extend(reported);
+        told[source] = check_other_names(source, (project, &others), application, adoption);
         let in_files = names_in_files(application, &numbers, adoption).into_iter();
         told[source].extend(in_files.map(|named| named.mention.target));
         let mut reached = Reached::new(service);
@@ -99,6 +92,21 @@ pub(crate) fn link_services(
         reached.give_to(&mut applications[source]);
     }
     warn_of_unreached(project, (&networks, &ports), &told, adoption);
+}
+
+/// Finds the services of which each service speaks, in its settings and in its files.
+fn all_mentions(
+    project: &Project,
+    applications: &[Application],
+    names: &Names<'_>,
+    adoption: &Adoption<'_>,
+) -> Vec<Vec<Mention>> {
+    let services = project.services.iter().zip(applications);
+    let mut spoken = services
+        .map(|(service, application)| mentions(service, application, names))
+        .collect::<Vec<_>>();
+    add_mentions_in_files(&mut spoken, applications, names, adoption);
+    spoken
 }
 
 /// The services that one service reaches.

@@ -18,7 +18,7 @@ use crate::phrase::{enumerate, quote};
 const MAXIMUM_NAMES: usize = 8;
 
 /// The networks of each service, and the ports that are known of each.
-type Surroundings<'p> = (
+type Known<'p> = (
     &'p [BTreeSet<&'p str>],
     &'p BTreeMap<usize, BTreeSet<ContainerPort>>,
 );
@@ -27,7 +27,7 @@ type Surroundings<'p> = (
 /// Services of which none reaches another have one warning together.
 pub(crate) fn warn_of_unreached(
     project: &Project,
-    (networks, ports): Surroundings<'_>,
+    (networks, ports): Known<'_>,
     told: &[BTreeSet<usize>],
     adoption: &mut Adoption<'_>,
 ) {
@@ -50,7 +50,7 @@ pub(crate) fn warn_of_unreached(
             *target != source
                 && !jobs.contains(target)
                 && other.get("network_mode").is_none()
-                && !(is_proxy(other) && !told[*target].is_empty())
+                && (!is_proxy(other) || told[*target].is_empty())
                 && !told[source].contains(target)
                 && !told[*target].contains(&source)
                 && !networks[source].is_disjoint(&networks[*target])
