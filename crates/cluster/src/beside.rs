@@ -103,7 +103,7 @@ fn small_texts(directory: &Path) -> Vec<(String, String)> {
                 open.push_back((path, format!("{prefix}{name}/")));
             } else if metadata.is_file()
                 && is_small
-                && !name.ends_with(".log")
+                && path.extension().is_none_or(|extension| extension != "log")
                 && let Ok(text) = fs::read_to_string(path)
             {
                 bytes = (bytes + metadata.len()).min(MAXIMUM_TEXTS);
