@@ -52,6 +52,21 @@ impl Surroundings for Beside {
         let directory = fs::canonicalize(resolve(beside, ".")).ok()?;
         directory.into_os_string().into_string().ok()
     }
+
+    /// Finds the directory among those that the path leads through, also under another name: Compose
+    /// writes the name of a symbolic link that the shell has gone through.
+    fn below(&self, beside: &str, path: &str) -> Option<String> {
+        let identity = |path: &Path| {
+            let metadata = fs::metadata(path).ok()?;
+            Some((metadata.dev(), metadata.ino()))
+        };
+        let directory = identity(&resolve(beside, "."))?;
+        let path = Path::new(path);
+        let outer = path.ancestors().filter(|outer| outer.parent().is_some());
+        let same = outer.filter(|outer| identity(outer) == Some(directory));
+        let rest = path.strip_prefix(same.last()?).ok()?;
+        rest.to_str().map(str::to_owned)
+    }
 }
 
 /// The directories inside of each other that are looked into.
@@ -124,7 +139,7 @@ fn resolve(beside: &str, path: &str) -> PathBuf {
 #[cfg(test)]
 mod tests {
     use std::fs::Permissions;
-    use std::os::unix::fs::PermissionsExt as _;
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
 
     use super::*;
 
@@ -160,5 +175,21 @@ mod tests {
             [text(".env", "A=b"), text("conf/b", "")]
         );
         assert_eq!(resolve("compose.yaml", "./x"), Path::new("./x"));
+    }
+
+    #[test]
+    fn absolute_paths_below_the_file_are_found() {
+        let directory = tempfile::tempdir().unwrap();
+        let stack = directory.path().join("stack");
+        fs::create_dir(&stack).unwrap();
+        let link = directory.path().join("link");
+        symlink(&stack, &link).unwrap();
+        let file = stack.join("compose.yaml");
+        let below = |path: PathBuf| Beside.below(file.to_str()?, path.to_str()?);
+        assert_eq!(below(stack.join("none/data")).as_deref(), Some("none/data"));
+        assert_eq!(below(link.join("data")).as_deref(), Some("data"));
+        assert_eq!(below(stack.clone()).as_deref(), Some(""));
+        assert_eq!(below(directory.path().join("stack-2")), None);
+        assert_eq!(Beside.below("/compose.yaml", "/etc/hosts"), None);
     }
 }

@@ -156,7 +156,7 @@ fn show(
     if let Some(exit) = refuse(&plan.blocked, gathered, printer) {
         return exit;
     }
-    let left = left_behind(&plan, &gathered.observed, earlier_data);
+    let left = left_behind(&plan, goal.deployment, &gathered.observed, earlier_data);
     if !printer.is_json() {
         // As JSON they are a part of the plan.
         for left in &left {
@@ -192,7 +192,7 @@ async fn deploy(
     for note in &plan.notes {
         printer.note(note);
     }
-    for left in left_behind(&plan, &gathered.observed, earlier_data) {
+    for left in left_behind(&plan, goal.deployment, &gathered.observed, earlier_data) {
         printer.left_behind(&left);
     }
     reach(|| "deploy.planned".to_owned()).await;

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 
 use flocker_config::{EarlierData, EarlierPart, EarlierPlace};
 use flocker_model::{
-    ApplicationName, ContainerSpecification, ImportPart, NodeName, Observed, VolumeCopy, printable,
-    shell_word,
+    ApplicationName, ContainerSpecification, Deployment, ImportPart, NodeName, Observed,
+    VolumeCopy, printable, shell_word,
 };
 use flocker_plan::{Action, Plan};
 use serde_json::{Value, json};
@@ -39,16 +39,22 @@ impl std::fmt::Display for LeftBehind {
 /// new, and not again.
 pub(crate) fn left_behind(
     plan: &Plan,
+    deployment: &Deployment,
     observed: &Observed,
     earlier: &[EarlierData],
 ) -> Vec<LeftBehind> {
     let warning = |data: &EarlierData| {
         if is_created(plan, &data.application) {
-            return Some(LeftBehind {
-                application: data.application.clone(),
-                message: data.message(),
-                hint: data.hint(),
-            });
+            return Some(
+                match Volume::without_application(data, deployment, observed) {
+                    Some(volume) => volume.warn_of_name(data),
+                    None => LeftBehind {
+                        application: data.application.clone(),
+                        message: data.message(),
+                        hint: data.hint(),
+                    },
+                },
+            );
         }
         let volume = Volume::find(&data.application, observed)?;
         let known = volume.known_directories(observed)?;
@@ -114,6 +120,54 @@ impl<'o> Volume<'o> {
                 copy,
             })
         })
+    }
+
+    /// Finds a volume that no application of the files has, and that has all the directories of this data.
+    /// Its application may have another name now: Compose knows data by the name of the volume, and Flocker
+    /// by that of the application.
+    fn without_application(
+        data: &EarlierData,
+        deployment: &Deployment,
+        observed: &'o Observed,
+    ) -> Option<Self> {
+        let mut volumes = observed.seen().flat_map(|(node, state)| {
+            let volumes = state.volumes.iter();
+            volumes.map(move |(application, copy)| Self {
+                application,
+                node,
+                copy,
+            })
+        });
+        volumes.find(|volume| {
+            let is_left = !deployment.applications.contains_key(volume.application)
+                && volume.copy.owned_epoch().is_some();
+            let known = volume.known_directories(observed).unwrap_or_default();
+            let mut parts = data.parts.iter();
+            is_left && parts.all(|part| known.contains(&part.directory))
+        })
+    }
+
+    /// Warns of a new volume beside this one.
+    fn warn_of_name(&self, data: &EarlierData) -> LeftBehind {
+        let (name, old, node) = (&data.application, self.application, self.node);
+        let directories: Vec<String> = data
+            .parts
+            .iter()
+            .map(|part| format!("`{}`", part.directory))
+            .collect();
+        let directories = directories.join(" and ");
+        LeftBehind {
+            application: name.clone(),
+            message: format!(
+                "{}; `{old}`, which these files do not have, has {directories} in its volume on {node}",
+                data.message()
+            ),
+            hint: format!(
+                "if `{name}` is `{old}` under another name, call it `{old}` again, because a volume belongs \
+                 to a name; otherwise, {}",
+                data.hint()
+            ),
+        }
     }
 
     /// Lists the directories that containers saw so far, or that an import has made; `None` if nothing

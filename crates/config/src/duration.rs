@@ -1,10 +1,10 @@
-//! Lengths of time as Compose writes them: `90s`, `1m30s`, `2h`.
+//! Lengths of time as Compose writes them: `90s`, `1m30s`, `1.5s`, `2h`.
 //!
 //! **Source**: Compose Specification, "Specifying durations".
 
 use flocker_model::{CheckPeriod, StopGracePeriod};
 
-use crate::quantity::Refusal;
+use crate::quantity::{Decimal, Refusal};
 
 /// Reads how long a process may take to end.
 ///
@@ -49,14 +49,13 @@ fn parse_milliseconds(text: &str) -> Result<u32, Refusal> {
         let hint = format!("write `{text}s` for seconds");
         return Err(Refusal::new("has no unit", hint));
     }
+    let is_of_number = |c: char| c.is_ascii_digit() || c == '.';
     let mut milliseconds = 0_u32;
     let mut rest = text;
     while !rest.is_empty() {
-        let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
+        let digits = rest.find(|c| !is_of_number(c)).unwrap_or(rest.len());
         let (number, after) = rest.split_at(digits);
-        let letters = after
-            .find(|c: char| c.is_ascii_digit())
-            .unwrap_or(after.len());
+        let letters = after.find(is_of_number).unwrap_or(after.len());
         let (unit, after) = after.split_at(letters);
         let factor = match unit {
             "ms" => 1,
@@ -66,13 +65,12 @@ fn parse_milliseconds(text: &str) -> Result<u32, Refusal> {
             "us" | "ns" => return Err(malformed("has parts of a millisecond")),
             _ => return Err(malformed("is not a length of time")),
         };
-        if number.is_empty() {
-            return Err(malformed("is not a length of time"));
-        }
-        milliseconds = number
-            .parse::<u32>()
+        let number = Decimal::parse(number).ok_or_else(|| malformed("is not a length of time"))?;
+        let part = number.times(factor);
+        let part = part.ok_or_else(|| malformed("has parts of a millisecond"))?;
+        milliseconds = u32::try_from(part)
             .ok()
-            .and_then(|number| number.checked_mul(factor)?.checked_add(milliseconds))
+            .and_then(|part| part.checked_add(milliseconds))
             .ok_or_else(too_long)?;
         rest = after;
     }
@@ -102,11 +100,13 @@ mod tests {
         assert_eq!(seconds("2h"), Some(7200));
         assert_eq!(seconds("0s"), Some(0));
         assert_eq!(seconds("24h"), Some(86_400));
+        assert_eq!(seconds("1.5m"), Some(90));
         for text in [
             "",
             "90",
             "s",
-            "1.5m",
+            "1.5s",
+            "1.2.3s",
             "500ms",
             "24h1s",
             "1d",
@@ -127,8 +127,9 @@ mod tests {
         };
         assert_eq!(milliseconds("1m30s"), Some(90_000));
         assert_eq!(milliseconds("1s500ms"), Some(1_500));
+        assert_eq!(milliseconds("1.5s"), Some(1_500));
         assert_eq!(milliseconds("24h"), Some(86_400_000));
-        for text in ["", "0s", "30", "1us", "24h1ms", "1193h", "s"] {
+        for text in ["", "0s", "30", "1us", "24h1ms", "1193h", "s", "1.0001s"] {
             assert_eq!(milliseconds(text), None, "{text}");
         }
         assert_eq!(parse_optional_period("0s"), Ok(None));

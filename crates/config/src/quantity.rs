@@ -126,14 +126,15 @@ pub(crate) fn parse_port(text: &str) -> Result<Port, Refusal> {
 }
 
 /// A non-negative decimal fraction: `digits` ÷ 10^`places`.
-struct Decimal {
+/// A number with a fraction that is exact.
+pub(crate) struct Decimal {
     digits: u128,
     places: u32,
 }
 
 impl Decimal {
     /// Reads at most 18 digits, with at most one point between or after them.
-    fn parse(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
         let digits = format!("{whole}{fraction}");
         let sound = !whole.is_empty()
@@ -143,6 +144,12 @@ impl Decimal {
             digits: digits.parse().ok().filter(|_| sound)?,
             places: u32::try_from(fraction.len()).ok()?,
         })
+    }
+
+    /// Multiplies by a factor; `None` if the product has a fraction.
+    pub(crate) fn times(&self, factor: u32) -> Option<u128> {
+        let product = self.digits.checked_mul(factor.into())?;
+        (product % self.divisor() == 0).then(|| product / self.divisor())
     }
 
     const fn divisor(&self) -> u128 {

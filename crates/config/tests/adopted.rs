@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use flocker_config::{Diagnostics, NoSurroundings, Parsed, Source, ValueSource, convert};
+use flocker_model::TmpfsOptions;
 
 mod machine;
 
@@ -416,7 +417,7 @@ fn a_server_without_a_known_port_needs_expose() {
         format!(
             "
 services:
-  web: {{image: x, environment: {{API_URL: \"http://api/v1\", MODE: api}}, depends_on: {{job: {{condition: service_completed_successfully}}}}}}
+  web: {{image: x, environment: {{API_URL: \"grpc://api/v1\", MODE: api}}, depends_on: {{job: {{condition: service_completed_successfully}}}}}}
   api: {{image: example/api{expose}}}
   job: {{image: example/job}}
 "
@@ -444,4 +445,132 @@ fn a_file_with_too_many_services_is_refused_at_once() {
     let said = refused(&format!("services:\n{}", services.join("\n")));
     assert_eq!(said.list.len(), 1);
     assert!(said.list[0].message.starts_with("40000 services"));
+}
+
+#[test]
+fn the_restart_policy_of_deploy_wins_in_any_order() {
+    let restart = "restart: always";
+    let deploy = "deploy: {restart_policy: {condition: on-failure, max_attempts: 3}}";
+    for keys in [[restart, deploy], [deploy, restart]] {
+        let text = format!("services: {{web: {{image: x, {}}}}}", keys.join(", "));
+        let parsed = read(&text, "web").unwrap_or_else(|wrong| panic!("{wrong}"));
+        let application = parsed.deployment.applications.values().next().unwrap();
+        assert_eq!(application.restart.to_string(), "on-failure:3");
+        let said = parsed.warnings.to_string();
+        assert!(said.contains("`restart` of `web` is left out"), "{said}");
+    }
+}
+
+#[test]
+fn names_that_are_not_defined_are_refused() {
+    insta::assert_snapshot!(refused(
+        "
+services:
+  app:
+    image: x
+    restart: always
+    links: [nonexist, 'db:db', dc]
+    networks: [frnt, default]
+  db: {image: postgres, restart: always, networks: {other: , front: {alias: [x]}}}
+  one: {image: x, restart: always, networks: 3, links: [{db: }]}
+  two: {image: x, restart: always, networks: [[front]], links: 1, expose: {80: }}
+networks: {front: }
+"
+    ));
+    let fig = "app: {image: x, restart: always, ports: ['80:80'], networks: [back]}";
+    insta::assert_snapshot!(refused(fig));
+}
+
+#[test]
+fn unknown_keys_of_long_forms_are_refused() {
+    insta::assert_snapshot!(refused(
+        "
+services:
+  web:
+    image: x
+    restart: always
+    volumes:
+      - {type: bind, source: ./library, target: /a, readonly: true}
+      - {type: volume, source: v, target: /b, read_only: maybe, volume: {nocpy: true, labels: {a: b}}}
+      - {type: tmpfs, target: /c, tmpfs: {size: 10m, foo: 1}}
+      - {type: bind, source: /etc/x, target: /d, bind: {recursive: disabled, selinux: z}}
+      - {type: bind, source: ./none, target: /e, bind: {create_host_path: false}}
+      - {type: bind, source: /etc/y, target: /f, bind: 3}
+    env_file: [{path: ./app.env, requird: false, format: json}]
+    secrets: [{source: s, target: /s, gif: 1}]
+    deploy: {restart_policy: {condition: any, attempts: 3}, resources: {limits: 1}}
+  two: {image: x, restart: always, deploy: 1}
+networks: {n: {foo: 1, labels: {a: b}, attachable: true, ipam: {driver: x}}}
+volumes: {v: {foo: 1, labels: [a]}, w: 3}
+secrets: {s: {file: ./app.env, fil: 1, template_driver: x}}
+configs: [a]
+"
+    ));
+}
+
+#[test]
+fn the_output_of_compose_config_needs_no_word() {
+    let parsed = read(
+        "
+name: shop
+services:
+  db:
+    command: null
+    deploy: {resources: {limits: {cpus: 1.5, memory: '536870912'}}, placement: {}}
+    entrypoint: null
+    image: postgres:17
+    networks: {default: null}
+    ports: [{mode: ingress, host_ip: 127.0.0.1, target: 80, published: '8080', protocol: tcp}]
+    restart: unless-stopped
+    secrets: [{source: s, target: /run/secrets/s}]
+    volumes:
+      - {type: volume, source: d, target: /data, volume: {}}
+      - {type: bind, source: ./library, target: /library, bind: {create_host_path: true}}
+networks: {default: {name: shop_default, ipam: {}}}
+secrets: {s: {name: shop_s, file: ./app.env}}
+volumes: {d: {name: shop_d}}
+",
+        "db",
+    );
+    let parsed = parsed.unwrap_or_else(|wrong| panic!("{wrong}"));
+    assert_eq!(parsed.warnings.to_string(), "");
+}
+
+#[test]
+fn published_files_are_taken_as_they_are() {
+    let parsed = read(
+        "
+services:
+  web:
+    image: x
+    restart: always
+    environment: {A: 'http://api/', B: 'https://api'}
+    healthcheck: {test: [CMD, x], retries: 0, interval: 0s, timeout: 1.5s}
+    volumes:
+      - ./etc-dnsmasq.d:/etc/dnsmasq.d
+      - ./example.com:/srv/example
+      - {type: tmpfs, target: /t, tmpfs: {size: 10mb, mode: 0o1777}}
+      - {type: tmpfs, target: /u, tmpfs: {mode: 755}}
+  api: {image: example/api, restart: always}
+",
+        "web, api",
+    );
+    let parsed = parsed.unwrap_or_else(|wrong| panic!("{wrong}"));
+    let (_, web) = parsed.deployment.applications.last_key_value().unwrap();
+    let links: Vec<u16> = web.links.iter().map(|link| link.port.get()).collect();
+    assert_eq!(links, [80, 443]);
+    let memory = web.options.isolation.tmpfs.values();
+    let memory: Vec<&str> = memory.map(TmpfsOptions::as_str).collect();
+    assert_eq!(memory, ["size=10485760,mode=1777", "mode=1363"]);
+    insta::assert_snapshot!(parsed.warnings);
+    insta::assert_snapshot!(refused(
+        "
+services:
+  web:
+    image: x
+    restart: always
+    volumes: ['./my app.conf:/etc/app.conf', './none:/none:ro']
+    tmpfs: ['/a:mode=0o755', '/b:size=lots', '/c:uid=1000,gid=x', '/d:size=50%,mode=0755,nr_inodes=1k', '/e:size=10mb']
+"
+    ));
 }

@@ -730,7 +730,7 @@ fn stopping() {
         application(
             "grace periods",
             "a: {image: x, stop_grace_period: 90}\nb: {image: x, stop_grace_period: 500ms}\n\
-             c: {image: x, stop_grace_period: 1.5h}\nd: {image: x, stop_grace_period: 25h}\n\
+             c: {image: x, stop_grace_period: 1.5d}\nd: {image: x, stop_grace_period: 25h}\n\
              e: {image: x, stop_grace_period: }\nf: {image: x, stop_grace_period: ''}",
         ),
     ]);

@@ -45,6 +45,10 @@ impl Surroundings for Machine {
         };
         self.files.keys().filter_map(below).collect()
     }
+
+    fn directory(&self, _: &str) -> Option<String> {
+        Some("/srv/shop".to_owned())
+    }
 }
 
 impl Machine {
@@ -148,6 +152,26 @@ fn a_directory_that_one_service_writes_is_data_for_all() {
     let shared = web.shared.as_ref().unwrap();
     assert_eq!(shared.application, name("app"));
     assert!(shared.mounts.values().all(|mount| mount.read_only));
+}
+
+#[test]
+fn absolute_paths_below_the_file_are_beside_it() {
+    let machine = Machine {
+        directories: vec!["./data"],
+        ..Machine::with(&[("./pg.conf", b"x", 0o644)])
+    };
+    let shown = |directory: &str| {
+        let text = format!(
+            "services: {{db: {{image: x, volumes: ['{directory}/data:/data', \
+             '{directory}/sub/../pg.conf:/pg.conf:ro', /srv/shop2:/other]}}}}"
+        );
+        let read = machine.read(&text, &[]);
+        let deployment = read.unwrap_or_else(|wrong| panic!("{wrong}")).deployment;
+        deployment.applications[&name("db")].clone()
+    };
+    let absolute = shown("/srv/./shop");
+    assert!(absolute.volume.is_some(), "{absolute:?}");
+    assert_eq!(absolute, shown("."));
 }
 
 #[test]

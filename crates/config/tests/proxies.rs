@@ -182,7 +182,7 @@ services:
     for check in [
         "[CMD, pg_isready, -h, keycloak]",
         "pg_isready --host=keycloak",
-        "curl http://keycloak/",
+        "curl ftp://keycloak/",
         "nc keycloak:8080",
     ] {
         let found = links(&read(&text(check), &[]), "db");

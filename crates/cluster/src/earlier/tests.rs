@@ -17,17 +17,20 @@ fn compose(volumes: &str, names: &str) -> String {
     )
 }
 
+const PLACED: &str = "nodes: {10.0.0.1: [db]}\n";
+
 fn before() -> Parsed {
-    read(&compose("'pgdata:/var/lib/postgresql/data'", "pgdata: "))
+    let text = compose("'pgdata:/var/lib/postgresql/data'", "pgdata: ");
+    read(&text, PLACED)
 }
 
 fn after() -> Parsed {
     let volumes =
         "'pgdata:/var/lib/postgresql/data', 'wal:/wal', '/srv/extra:/extra', './conf:/conf'";
-    read(&compose(volumes, "pgdata: , wal: "))
+    read(&compose(volumes, "pgdata: , wal: "), PLACED)
 }
 
-fn read(text: &str) -> Parsed {
+fn read(text: &str, placed: &'static str) -> Parsed {
     let source = |name, text: &'static str| Source {
         name,
         bytes: text.as_bytes(),
@@ -36,7 +39,7 @@ fn read(text: &str) -> Parsed {
         name: "compose.yaml",
         bytes: text.as_bytes(),
     };
-    let nodes = source("deployment.yml", "nodes: {10.0.0.1: [db]}\n");
+    let nodes = source("deployment.yml", placed);
     let parsed = parse_beside(text, nodes, &NoSurroundings, BTreeMap::new());
     parsed.unwrap_or_else(|wrong| panic!("{wrong}"))
 }
@@ -102,7 +105,7 @@ fn warned(wanted: &Parsed, machine: NodeState) -> Vec<LeftBehind> {
     let goal = Goal::new(&wanted.deployment, Scope::Cluster);
     let plan = plan(&goal, &observed);
     assert!(plan.blocked.is_empty(), "{plan}");
-    left_behind(&plan, &observed, &wanted.earlier_data)
+    left_behind(&plan, &wanted.deployment, &observed, &wanted.earlier_data)
 }
 
 fn text(warnings: &[LeftBehind]) -> String {
@@ -139,4 +142,14 @@ fn a_directory_that_an_import_left_out_is_warned_about() {
     let all =
         import("conf=/srv/conf, pgdata=docker-volume:shop_pgdata, wal=docker-volume:shop_wal");
     assert_eq!(warned(&after(), all), []);
+}
+
+#[test]
+fn a_service_with_another_name_is_told_of_its_volume() {
+    let file = compose("'pgdata:/var/lib/postgresql/data'", "pgdata: ").replace("{db:", "{store:");
+    let renamed = read(&file, "nodes: {10.0.0.1: [store]}\n");
+    let known = with_memory(with_volume(machine(), Some("/flocker/db"), None), &before());
+    insta::assert_snapshot!(text(&warned(&renamed, known)));
+    let unknown = with_volume(machine(), Some("/flocker/db"), None);
+    assert!(!text(&warned(&renamed, unknown)).contains("under another name"));
 }

@@ -10,6 +10,7 @@ use flocker_model::FileMode;
 use crate::adopt::adoption::{Adoption, unescaped};
 use crate::adopt::clashes::check_clashes;
 use crate::adopt::earlier::note_earlier_data;
+use crate::adopt::forms::{check_keys, warn_of_keys};
 use crate::adopt::mount::{Data, Item, Mount, Origin, read_mount};
 use crate::adopt::owners::{Owners, owners};
 use crate::adopt::paths::decide;
@@ -20,6 +21,9 @@ use crate::adopt::template::escape_dollars;
 use crate::adopt::yaml::{Pair, Yaml, key};
 use crate::phrase::quote;
 use crate::source::Span;
+
+/// The keys of a volume that the file defines.
+const DEFINITION: &[&str] = &["driver", "driver_opts", "external", "labels", "name"];
 
 /// A volume that the file defines.
 #[derive(Debug, Default)]
@@ -55,6 +59,10 @@ impl Store {
     }
 
     fn read(name: &str, value: &Yaml, adoption: &mut Adoption<'_>) -> Self {
+        let what = format!("the volume {}", quote(name));
+        check_keys(value, (&what, &[DEFINITION]), adoption);
+        let labels = [("labels", "Flocker's volumes have no labels")];
+        warn_of_keys(value, (&what, &labels), adoption);
         let external = value
             .entry("external")
             .filter(|(_, value)| !is_false(value));

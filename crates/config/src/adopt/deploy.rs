@@ -1,6 +1,7 @@
-//! `deploy` of a service, which was made for Swarm: its limits and its restart policy count.
+//! `deploy` of a service, which was made for Swarm: its limits count, and its restart policy.
 
 use crate::adopt::adoption::Adoption;
+use crate::adopt::forms::{mapping, says_nothing};
 use crate::adopt::service::{Application, check_replicas, limit};
 use crate::adopt::yaml::{Pair, Yaml, key};
 use crate::phrase::quote;
@@ -12,12 +13,13 @@ pub(crate) fn rewrite_deploy(
     application: &mut Application,
     adoption: &mut Adoption<'_>,
 ) {
-    for entry in value.entries().into_iter().flatten() {
+    for entry in mapping(value, &format!("`deploy` of {owner}"), adoption) {
         let (name, value) = entry;
         match name.value.as_str() {
             "replicas" => check_replicas(value, owner, adoption),
             "resources" => rewrite_resources(value, owner, application, adoption),
-            "restart_policy" => rewrite_restart(value, owner, application, adoption),
+            // Read together with `restart`.
+            "restart_policy" => {}
             "mode" if value.text() == Some("replicated") => {}
             "mode" => refuse(entry, owner, "an application runs on one node", adoption),
             "placement" => leave_out(entry, owner, PLACES, adoption),
@@ -33,7 +35,16 @@ pub(crate) fn rewrite_deploy(
 
 const PLACES: &str = "the deployment configuration says which node an application is on";
 
-fn leave_out((name, _): &Pair, owner: &str, reason: &str, adoption: &mut Adoption<'_>) {
+/// Warns of a key of `deploy` that has no effect.
+pub(crate) fn leave_out(
+    (name, value): &Pair,
+    owner: &str,
+    reason: &str,
+    adoption: &mut Adoption<'_>,
+) {
+    if says_nothing(value) {
+        return;
+    }
     let key = quote(&name.value);
     let message = format!("{key} in `deploy` of {owner} is left out");
     adoption.warn(name.span, message, reason);
@@ -51,8 +62,10 @@ fn rewrite_resources(
     application: &mut Application,
     adoption: &mut Adoption<'_>,
 ) {
-    for (part, values) in value.entries().into_iter().flatten() {
-        for entry in values.entries().into_iter().flatten() {
+    let what = format!("`resources` of {owner}");
+    for (part, values) in mapping(value, &what, adoption) {
+        let what = format!("{} of {owner}", quote(&part.value));
+        for entry in mapping(values, &what, adoption) {
             let (name, value) = entry;
             let renamed = |ours: &str| key(name.span, ours);
             match (part.value.as_str(), name.value.as_str()) {
@@ -74,41 +87,5 @@ fn rewrite_resources(
                 _ => refuse(entry, owner, "it is no limit that a node can set", adoption),
             }
         }
-    }
-}
-
-fn rewrite_restart(
-    value: &Yaml,
-    owner: &str,
-    application: &mut Application,
-    adoption: &mut Adoption<'_>,
-) {
-    for entry in value.entries().into_iter().flatten() {
-        if matches!(entry.0.value.as_str(), "delay" | "window") {
-            leave_out(entry, owner, "Flocker has its own pauses", adoption);
-        }
-    }
-    let condition = value.text_of("condition").unwrap_or("any");
-    let attempts = value.text_of("max_attempts").filter(|count| *count != "0");
-    let policy = match (condition, attempts) {
-        ("none", _) => "never".to_owned(),
-        ("on-failure", Some(count)) => format!("on-failure:{count}"),
-        ("on-failure", None) => "on-failure".to_owned(),
-        ("any", attempts) => {
-            if attempts.is_some() {
-                adoption.error(
-                    value.span,
-                    format!("{owner} is to be started again a limited number of times, whatever ended it"),
-                    "a number of attempts needs `condition: on-failure`",
-                );
-            }
-            "always".to_owned()
-        }
-        (other, _) => other.to_owned(),
-    };
-    // Compose itself prefers `restart`.
-    if application.get("restart").is_none() {
-        let policy = Yaml::string(value.span, policy);
-        application.set(key(value.span, "restart"), policy, adoption);
     }
 }

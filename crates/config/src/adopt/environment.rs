@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::adopt::adoption::{Adoption, unescaped};
+use crate::adopt::forms::{check_keys, is_true};
 use crate::adopt::paths::where_paths_begin;
 use crate::adopt::project::Service;
 use crate::adopt::resolve::unset;
@@ -231,7 +232,7 @@ fn read_file(
         return None;
     };
     let place = adoption.expanded(path);
-    let is_required = item.text_of("required") != Some("false");
+    let (is_required, is_raw) = read_options(item, adoption);
     let (machine, beside) = (adoption.surroundings, adoption.beside);
     let bytes = match machine.read(beside, &unescaped(&place)) {
         Ok(Some(bytes)) => bytes,
@@ -251,7 +252,7 @@ fn read_file(
         }
     };
     let outside = |name: &str| adoption.variables.get(name);
-    let read = if item.text_of("format") == Some("raw") {
+    let read = if is_raw {
         text_of(&bytes).map(read_raw)
     } else {
         read_variables(&bytes, &outside)
@@ -275,6 +276,25 @@ fn read_file(
             None
         }
     }
+}
+
+/// Reads whether the file of an item must exist, and whether its values are literal.
+fn read_options(item: &Yaml, adoption: &mut Adoption<'_>) -> (bool, bool) {
+    if item.text().is_some() {
+        return (true, false);
+    }
+    let what = "an item of `env_file`";
+    check_keys(item, (what, &[&["path", "required", "format"]]), adoption);
+    let required = item.get("required");
+    let is_required = required.is_none_or(Yaml::is_null)
+        || is_true(required, "`required` of `env_file`", adoption);
+    let format = item.get("format").filter(|format| !format.is_null());
+    let is_raw = format.is_some_and(|format| format.text() == Some("raw"));
+    if let Some(format) = format.filter(|_| !is_raw) {
+        let message = "`format` of `env_file` is not known";
+        adoption.error(format.span, message, "write `raw`, or leave it out");
+    }
+    (is_required, is_raw)
 }
 
 /// Reads a file whose values are literal.

@@ -198,7 +198,9 @@ pub(crate) fn words<'t>(text: &'t str, names: &Names<'_>) -> Vec<Word<'t>> {
             continue;
         }
         let is_host = ends_with_host(before);
-        let port = port_after(after).or_else(|| is_host.then(|| port_of_pairs(after)).flatten());
+        let port = port_after(after)
+            .or_else(|| is_host.then(|| port_of_pairs(after)).flatten())
+            .or_else(|| port_of_scheme(before));
         let is_address = before.ends_with("//") || before.ends_with('@') || port.is_some();
         let stands_alone = matches!(before.chars().next_back(), None | Some(',' | ' ' | ';'))
             && matches!(after.chars().next(), None | Some(',' | ' ' | ';'));
@@ -213,6 +215,17 @@ pub(crate) fn words<'t>(text: &'t str, names: &Names<'_>) -> Vec<Word<'t>> {
         });
     }
     found
+}
+
+/// Returns the port of an address without one.
+fn port_of_scheme(before: &str) -> Option<u16> {
+    if before.ends_with("https://") {
+        Some(443)
+    } else if before.ends_with("http://") {
+        Some(80)
+    } else {
+        None
+    }
 }
 
 /// Reads `:PORT`.
@@ -262,6 +275,8 @@ mod tests {
         let address = |target, port| (target, port, Strength::Address);
         assert_eq!(found("postgres://u:p@db/x"), [address(0, None)]);
         assert_eq!(found("http://cache-1:80/"), [address(1, Some(80))]);
+        assert_eq!(found("http://db/"), [address(0, Some(80))]);
+        assert_eq!(found("https://db"), [address(0, Some(443))]);
         assert_eq!(
             found("db:5432,cache-1:1"),
             [address(0, Some(5432)), address(1, Some(1))]

@@ -74,7 +74,7 @@ pub(crate) fn names_in_files(
             let words = words(line, names).into_iter();
             let meant = words.filter(|word| word.is_address || is_behind_key(line, word));
             found.extend(meant.map(|word| NamedInFile {
-                mention: mention(line, &word, file.span),
+                mention: mention(&word, file.span),
                 is_address: word.is_address,
                 name: word.name.to_owned(),
                 path: file.path.clone(),
@@ -86,20 +86,11 @@ pub(crate) fn names_in_files(
 }
 
 /// Makes a mention of an address. One without a port may be a part of a text.
-fn mention(line: &str, word: &Word<'_>, span: Span) -> Mention {
-    let before = &line[..word.begin];
-    let of_scheme = if before.ends_with("https://") {
-        Some(443)
-    } else if before.ends_with("http://") {
-        Some(80)
-    } else {
-        None
-    };
-    let port = word.port.or(of_scheme);
+fn mention(word: &Word<'_>, span: Span) -> Mention {
     Mention {
         target: word.target,
-        port,
-        strength: if port.is_some() {
+        port: word.port,
+        strength: if word.port.is_some() {
             Strength::Address
         } else {
             Strength::Word

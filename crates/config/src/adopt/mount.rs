@@ -1,6 +1,8 @@
 //! An item of `volumes` of a service, in the short or the long form.
 
-use crate::adopt::adoption::Adoption;
+use crate::adopt::adoption::{Adoption, unescaped};
+use crate::adopt::long_mount::{long_form, memory_options};
+use crate::adopt::template::escape_dollars;
 use crate::adopt::yaml::Yaml;
 use crate::phrase::quote;
 use crate::source::Span;
@@ -11,6 +13,8 @@ pub(crate) struct Item {
     pub(crate) span: Span,
     pub(crate) target: String,
     pub(crate) read_only: bool,
+    /// Whether a path that does not exist is a mistake.
+    pub(crate) must_exist: bool,
     pub(crate) source: Source,
 }
 
@@ -57,15 +61,17 @@ pub(crate) enum Data {
 }
 
 /// The parts of an item, before it is known what they stand for.
-struct Parts<'y> {
-    kind: Option<&'y str>,
-    source: Option<&'y str>,
+pub(crate) struct Parts<'y> {
+    pub(crate) kind: Option<&'y str>,
+    pub(crate) source: Option<&'y str>,
     /// The place of the text that the source is in.
-    source_span: Span,
-    target: &'y str,
-    read_only: bool,
+    pub(crate) source_span: Span,
+    pub(crate) target: &'y str,
+    pub(crate) read_only: bool,
+    /// Whether a path that does not exist is a mistake.
+    pub(crate) must_exist: bool,
     /// The other options, by the names of the short form.
-    options: Vec<&'y str>,
+    pub(crate) options: Vec<&'y str>,
 }
 
 /// Reads one item of the service with this number; `None` if it was refused.
@@ -85,7 +91,7 @@ pub(crate) fn read_mount(
     let target = parts.target.to_owned();
     let data = |data| Source::Known(Origin::Data(data));
     let source = match (parts.kind, parts.source) {
-        (Some("tmpfs"), _) => Source::Known(Origin::Memory(memory_options(item))),
+        (Some("tmpfs"), _) => Source::Known(Origin::Memory(memory_options(item, owner, adoption))),
         (None | Some("volume"), None) => data(Data::Anonymous(service, target.clone())),
         (Some("volume"), Some(name)) => data(Data::Volume(name.to_owned())),
         (None, Some(name)) if !is_path(name) => data(Data::Volume(name.to_owned())),
@@ -107,6 +113,7 @@ pub(crate) fn read_mount(
         span: item.span,
         target,
         read_only: parts.read_only,
+        must_exist: parts.must_exist,
         source,
     })
 }
@@ -132,6 +139,7 @@ fn short_form(text: &str, span: Span) -> Parts<'_> {
         source_span: span,
         target,
         read_only: options.contains(&"ro"),
+        must_exist: false,
         options,
     }
 }
@@ -170,59 +178,6 @@ fn check_option(option: &str, (span, owner): (Span, &str), adoption: &mut Adopti
     }
 }
 
-fn long_form<'y>(item: &'y Yaml, owner: &str, adoption: &mut Adoption<'_>) -> Option<Parts<'y>> {
-    let target = item.text_of("target");
-    let Some(target) = target else {
-        adoption.error(
-            item.span,
-            format!("a volume of {owner} has no `target`"),
-            "write `name:/path`",
-        );
-        return None;
-    };
-    let subpath = item
-        .get("volume")
-        .and_then(|options| options.get("subpath"));
-    if let Some(subpath) = subpath {
-        adoption.error(
-            subpath.span,
-            format!("{owner} sees a part of a volume"),
-            "give the part a volume of its own",
-        );
-        return None;
-    }
-    let propagation = item
-        .get("bind")
-        .and_then(|options| options.text_of("propagation"));
-    let nocopy = item.get("volume").and_then(|options| options.get("nocopy"));
-    let nocopy = nocopy.filter(|nocopy| nocopy.is_true()).map(|_| "nocopy");
-    Some(Parts {
-        kind: item.text_of("type"),
-        source: item.text_of("source"),
-        source_span: item.get("source").map_or(item.span, |source| source.span),
-        target,
-        read_only: item.get("read_only").is_some_and(Yaml::is_true),
-        options: propagation.into_iter().chain(nocopy).collect(),
-    })
-}
-
-/// Writes the options of memory as `tmpfs` has them.
-fn memory_options(item: &Yaml) -> String {
-    let Some(options) = item.get("tmpfs") else {
-        return String::new();
-    };
-    let option = |name: &str| {
-        let value = options.text_of(name)?;
-        Some(format!("{name}={value}"))
-    };
-    let options: Vec<String> = ["size", "mode"].into_iter().filter_map(option).collect();
-    if options.is_empty() {
-        String::new()
-    } else {
-        format!(":{}", options.join(","))
-    }
-}
-
 /// Reads a path outside of the container.
 fn outside(
     path: &str,
@@ -233,6 +188,13 @@ fn outside(
         && adoption.expanded(&path) != path
     {
         return Some(Source::Beside(normalized(&path)));
+    }
+    if let Some(rest) = below_file(path, adoption) {
+        let path = normalized(&rest);
+        let text =
+            format!("the path leads below the directory of this file, so it is {path} there");
+        adoption.decide(span, text);
+        return Some(Source::Beside(path));
     }
     if path.starts_with('/') {
         return Some(Source::Known(Origin::Node(path.to_owned())));
@@ -248,14 +210,28 @@ fn outside(
     Some(Source::Beside(normalized(path)))
 }
 
+/// Returns the rest of an absolute path that lies below the directory of the file. `docker compose
+/// config` writes such a path in the place of one that counts from there.
+fn below_file(path: &str, adoption: &Adoption<'_>) -> Option<String> {
+    let path = cleaned(path.strip_prefix('/')?);
+    let path = format!("/{}", unescaped(&path));
+    let rest = adoption.surroundings.below(adoption.beside, &path)?;
+    Some(escape_dollars(&rest))
+}
+
 /// Writes a path relative to the file, or below `~`, in one way.
 fn normalized(path: &str) -> String {
     let (prefix, rest) = match path.strip_prefix('~') {
         Some(rest) => ("~/", rest),
         None => ("./", path),
     };
+    format!("{prefix}{}", cleaned(rest))
+}
+
+/// Leaves out of a path whatever leads nowhere.
+fn cleaned(path: &str) -> String {
     let mut parts: Vec<&str> = Vec::new();
-    for part in rest.split('/') {
+    for part in path.split('/') {
         match part {
             "" | "." => {}
             ".." if parts.last().is_some_and(|last| *last != "..") => {
@@ -264,7 +240,7 @@ fn normalized(path: &str) -> String {
             part => parts.push(part),
         }
     }
-    format!("{prefix}{}", parts.join("/"))
+    parts.join("/")
 }
 
 impl Data {

@@ -5,11 +5,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::adopt::adoption::Adoption;
+use flocker_model::shell_word;
+
+use crate::adopt::adoption::{Adoption, unescaped};
 use crate::adopt::mount::{Data, Item, Mount, Origin, Source};
 use crate::adopt::project::Project;
 use crate::adopt::surroundings::PathKind;
-use crate::phrase::quote;
+use crate::phrase::{quote, quote_line};
 use crate::report::Finding;
 use crate::source::Span;
 
@@ -53,7 +55,12 @@ fn mount(
         Source::Beside(path) => {
             let place = (item.span, owner);
             let is_written = written.contains(&path);
-            let origin = beside(&path, (item.read_only, is_written), place, adoption)?;
+            let access = Access {
+                read_only: item.read_only,
+                is_written,
+                must_exist: item.must_exist,
+            };
+            let origin = beside(&path, access, place, adoption)?;
             let is_data = matches!(origin, Origin::Data(_));
             used.entry(path).or_insert((is_data, item.span));
             origin
@@ -67,18 +74,27 @@ fn mount(
     })
 }
 
-/// Decides what a path is; `is_written` says whether some service can write it.
+/// How a path is used.
+#[derive(Clone, Copy)]
+struct Access {
+    /// Whether this service only reads it.
+    read_only: bool,
+    /// Whether some service can write it.
+    is_written: bool,
+    /// Whether Compose would not make it.
+    must_exist: bool,
+}
+
+/// Decides what a path is.
 fn beside(
     path: &str,
-    (read_only, is_written): (bool, bool),
+    access: Access,
     (span, owner): (Span, &str),
     adoption: &mut Adoption<'_>,
 ) -> Option<Origin> {
-    let last = path.rsplit('/').next().unwrap_or(path);
-    let looks_like_file = last.trim_start_matches('.').contains('.');
     match adoption.kind(path) {
         PathKind::File { .. } => {
-            if !read_only {
+            if !access.read_only {
                 adoption.warn(
                     span,
                     format!("{owner} can read the file {} and not write it", quote(path)),
@@ -87,18 +103,99 @@ fn beside(
             }
             Some(Origin::Files(path.to_owned()))
         }
-        PathKind::Directory if !is_written => Some(Origin::Files(path.to_owned())),
-        PathKind::Missing if !is_written || looks_like_file => {
+        PathKind::Directory if !access.is_written => Some(Origin::Files(path.to_owned())),
+        PathKind::Missing
+            if !access.is_written || access.must_exist || is_named_like_a_file(path) =>
+        {
+            let make = format!("mkdir -p {}", in_shell(path));
             adoption.error(
                 span,
                 format!("the path {} of {owner} does not exist", quote(path)),
-                where_paths_begin(path),
+                format!(
+                    "{}; if it is a directory, make it with {}",
+                    where_paths_begin(path),
+                    quote_line(&make)
+                ),
             );
             None
         }
         PathKind::Directory | PathKind::Missing => {
             Some(Origin::Data(Data::Directory(path.to_owned())))
         }
+    }
+}
+
+/// Ends of the names of files that containers are given.
+const ENDS_OF_FILES: &[&str] = &[
+    "bak",
+    "cer",
+    "cert",
+    "cf",
+    "cfg",
+    "cnf",
+    "conf",
+    "config",
+    "crt",
+    "css",
+    "csv",
+    "db",
+    "env",
+    "gz",
+    "hcl",
+    "htm",
+    "html",
+    "ini",
+    "j2",
+    "jar",
+    "js",
+    "json",
+    "key",
+    "list",
+    "log",
+    "lua",
+    "md",
+    "p12",
+    "pem",
+    "php",
+    "properties",
+    "pub",
+    "py",
+    "rb",
+    "rules",
+    "sh",
+    "sock",
+    "sql",
+    "sqlite",
+    "sqlite3",
+    "tar",
+    "tmpl",
+    "template",
+    "toml",
+    "ts",
+    "txt",
+    "vcl",
+    "war",
+    "xml",
+    "yaml",
+    "yml",
+    "zip",
+];
+
+/// Tells whether a path that does not exist is probably that of a file. Compose would make a directory
+/// in any case, which a program that reads a file could not use.
+fn is_named_like_a_file(path: &str) -> bool {
+    let last = path.rsplit('/').next().unwrap_or(path);
+    let end = last.trim_start_matches('.').rsplit_once('.');
+    let end = end.map(|(_, end)| end.to_ascii_lowercase());
+    end.is_some_and(|end| ENDS_OF_FILES.contains(&end.as_str()))
+}
+
+/// Writes a path beside the file, or below `~`, as a word of a command line.
+fn in_shell(path: &str) -> String {
+    let path = unescaped(path);
+    match path.strip_prefix("~/") {
+        Some(rest) if !rest.is_empty() => format!("~/{}", shell_word(rest)),
+        _ => shell_word(&path),
     }
 }
 

@@ -1,13 +1,15 @@
 //! A Compose file as a whole: its services, and what they share.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::adopt::adoption::Adoption;
 use crate::adopt::data::{Store, arrange_data};
 use crate::adopt::docker_labels::warn_of_docker_labels;
+use crate::adopt::forms::{check_keys, is_true, mapping, warn_of_keys};
 use crate::adopt::mention_in_files::warn_of_names_in_files;
 use crate::adopt::reach::link_services;
 use crate::adopt::resolver::warn_of_dockers_resolver;
+use crate::adopt::secrets::{Kind, read_definitions};
 use crate::adopt::service::rewrite_service;
 use crate::adopt::yaml::{Pair, Yaml};
 use crate::phrase::quote;
@@ -19,6 +21,9 @@ const KEYS: [&str; 6] = [
     "services", "volumes", "networks", "secrets", "configs", "name",
 ];
 
+/// The network of services that name none; it needs no definition.
+pub(crate) const DEFAULT_NETWORK: &str = "default";
+
 /// The parts of a Compose file.
 #[derive(Debug)]
 pub(crate) struct Project {
@@ -26,6 +31,8 @@ pub(crate) struct Project {
     pub(crate) services: Vec<Service>,
     /// The volumes of the file; `None` if every name is one, as in Fig.
     pub(crate) volumes: Option<Vec<Pair>>,
+    /// The names of the networks that the file defines.
+    pub(crate) networks: BTreeSet<String>,
     pub(crate) secrets: BTreeMap<String, Yaml>,
     pub(crate) configs: BTreeMap<String, Yaml>,
     /// The name that the file gives the project.
@@ -57,23 +64,28 @@ impl Project {
             span: root.span,
             services: Vec::new(),
             volumes: Some(Vec::new()),
+            networks: BTreeSet::new(),
             secrets: BTreeMap::new(),
             configs: BTreeMap::new(),
             name: None,
             is_linked: false,
         };
         for (name, value) in root.entries().into_iter().flatten() {
-            let entries = || value.entries().cloned().unwrap_or_default();
+            let shown = quote(&name.value);
             match name.value.as_str() {
                 "services" if value.is_null() || value.entries().is_some_and(Vec::is_empty) => {
                     let hint = "write at least one below it: `web: {image: nginx}`";
                     adoption.error(name.span, "the Compose file has no services", hint);
                 }
                 "services" => project.services = services(value, adoption),
-                "volumes" => project.volumes = Some(entries()),
-                "secrets" => project.secrets = named(entries()),
-                "configs" => project.configs = named(entries()),
-                "networks" => check_networks(&entries(), adoption),
+                "volumes" => {
+                    project.volumes = Some(mapping(value, &shown, adoption).to_vec());
+                }
+                "secrets" => project.secrets = read_definitions(Kind::Secret, value, adoption),
+                "configs" => project.configs = read_definitions(Kind::Config, value, adoption),
+                "networks" => {
+                    project.networks = networks(mapping(value, &shown, adoption), adoption);
+                }
                 "name" => project.name = value.text().map(str::to_owned),
                 "version" => {}
                 extension if extension.starts_with("x-") => {}
@@ -90,6 +102,7 @@ impl Project {
             span: root.span,
             services: services(root, adoption),
             volumes: None,
+            networks: BTreeSet::new(),
             secrets: BTreeMap::new(),
             configs: BTreeMap::new(),
             name: None,
@@ -135,11 +148,6 @@ fn without_parts_of_compose(root: &Yaml, adoption: &mut Adoption<'_>) -> Yaml {
     Yaml::mapping(root.span, services)
 }
 
-fn named(entries: Vec<Pair>) -> BTreeMap<String, Yaml> {
-    let entry = |(name, value): Pair| (name.value, value);
-    entries.into_iter().map(entry).collect()
-}
-
 /// The most services of a file: each is compared with each other.
 pub(crate) const MAXIMUM_SERVICES: usize = 1000;
 
@@ -175,10 +183,44 @@ fn services(value: &Yaml, adoption: &mut Adoption<'_>) -> Vec<Service> {
     services
 }
 
-/// Refuses networks whose driver gives containers addresses outside of the node.
-fn check_networks(networks: &[Pair], adoption: &mut Adoption<'_>) {
+/// The keys of a network.
+const NETWORK: &[&str] = &[
+    "attachable",
+    "driver",
+    "driver_opts",
+    "enable_ipv4",
+    "enable_ipv6",
+    "external",
+    "internal",
+    "ipam",
+    "labels",
+    // What Docker would call it.
+    "name",
+];
+
+/// Keys of a network that are left out, and why.
+const LEFT_OUT_OF_NETWORKS: &[(&str, &str)] = &[
+    (
+        "attachable",
+        "containers outside of this file do not reach its services",
+    ),
+    ("driver_opts", "Flocker makes no network for it"),
+    ("enable_ipv6", "containers of Flocker have IPv4 alone"),
+    (
+        "ipam",
+        "services reach each other by name, and by no address of their own",
+    ),
+    ("labels", "Flocker makes no network for it"),
+];
+
+/// Returns the names of the networks, and refuses those whose driver gives containers addresses outside
+/// of the node.
+fn networks(networks: &[Pair], adoption: &mut Adoption<'_>) -> BTreeSet<String> {
     for (name, network) in networks {
         let shown = quote(&name.value);
+        let what = format!("the network {shown}");
+        check_keys(network, (&what, &[NETWORK]), adoption);
+        warn_of_keys(network, (&what, LEFT_OUT_OF_NETWORKS), adoption);
         if let Some(driver) = network.get("driver")
             && !matches!(driver.text(), Some("bridge" | "overlay" | "default"))
         {
@@ -195,7 +237,9 @@ fn check_networks(networks: &[Pair], adoption: &mut Adoption<'_>) {
                 "services reach each other; what else is in that network, they do not",
             );
         }
-        if let Some(internal) = network.get("internal").filter(|value| value.is_true()) {
+        let internal = network.get("internal");
+        let is_internal = is_true(internal, &format!("`internal` of {what}"), adoption);
+        if let Some(internal) = internal.filter(|_| is_internal) {
             adoption.warn(
                 internal.span,
                 format!("the network {shown} does not keep its services from the outside"),
@@ -203,6 +247,8 @@ fn check_networks(networks: &[Pair], adoption: &mut Adoption<'_>) {
             );
         }
     }
+    let names = networks.iter();
+    names.map(|(name, _)| name.value.clone()).collect()
 }
 
 /// Tells whether `external` says that something is not external.
@@ -214,7 +260,8 @@ fn refuse_key(name: &str, span: Span, adoption: &mut Adoption<'_>) {
     let (message, hint) = match name {
         "include" => (
             "Flocker does not read other Compose files".to_owned(),
-            "write their services into this file: `docker compose config` prints all of them"
+            "write their services into this file: `docker compose config --no-path-resolution` \
+             prints all of them"
                 .to_owned(),
         ),
         "models" => (

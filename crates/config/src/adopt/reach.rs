@@ -15,15 +15,12 @@ use crate::adopt::mention_in_files::{add_mentions_in_files, names_in_files};
 use crate::adopt::other_names::{check_other_names, other_names};
 use crate::adopt::ports::{ContainerPort, container_ports};
 use crate::adopt::ports_of_images::ports_of_image;
-use crate::adopt::project::{Project, Service};
+use crate::adopt::project::{DEFAULT_NETWORK, Project, Service};
 use crate::adopt::service::Application;
 use crate::adopt::unreached::warn_of_unreached;
 use crate::adopt::yaml::{Yaml, key};
 use crate::phrase::quote;
 use crate::source::Span;
-
-/// The network of services that name none.
-const DEFAULT_NETWORK: &str = "default";
 
 /// Gives each application its links.
 pub(crate) fn link_services(
@@ -172,22 +169,17 @@ fn link((span, target): (Span, &str), address: LoopbackAddress, port: ContainerP
     Yaml::mapping(span, entries)
 }
 
-/// Returns the networks of a service.
+/// Returns the networks of a service, which is in the default one if it names none.
 fn networks(service: &Service) -> BTreeSet<&str> {
-    let Some(value) = service.get("networks") else {
+    let value = service.get("networks");
+    let entries = value.and_then(Yaml::entries).into_iter().flatten();
+    let keys = entries.map(|(name, _)| name.value.as_str());
+    let items = value.and_then(Yaml::items).into_iter().flatten();
+    let named: BTreeSet<&str> = keys.chain(items.filter_map(Yaml::text)).collect();
+    if named.is_empty() {
         return BTreeSet::from([DEFAULT_NETWORK]);
-    };
-    if let Some(entries) = value.entries() {
-        return entries
-            .iter()
-            .map(|(name, _)| name.value.as_str())
-            .collect();
     }
-    value
-        .one_or_many()
-        .into_iter()
-        .filter_map(Yaml::text)
-        .collect()
+    named
 }
 
 /// Returns the item of `links` that names a service.

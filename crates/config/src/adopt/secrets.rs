@@ -1,6 +1,9 @@
 //! `secrets` and `configs`: files that Compose puts into a container.
 
+use std::collections::BTreeMap;
+
 use crate::adopt::adoption::Adoption;
+use crate::adopt::forms::{check_keys, mapping, warn_of_keys};
 use crate::adopt::project::{Project, Service};
 use crate::adopt::service::Application;
 use crate::adopt::template::escape_dollars;
@@ -46,6 +49,10 @@ pub(crate) fn rewrite_files(
     };
     let mut files = Vec::new();
     for item in value.one_or_many() {
+        if item.text().is_none() {
+            let what = format!("a {} of {owner}", kind.title());
+            check_keys(item, (&what, &[ITEM]), adoption);
+        }
         let Some(name) = item.text().or_else(|| item.text_of("source")) else {
             let title = kind.title();
             adoption.error(item.span, format!("a {title} of {owner} has no name"), FORM);
@@ -74,6 +81,48 @@ pub(crate) fn rewrite_files(
         files.push(file(kind, name, item, content));
     }
     application.extend("files", value.span, files);
+}
+
+/// The keys of an item of a service.
+const ITEM: &[&str] = &["source", "target", "uid", "gid", "mode"];
+
+/// The keys of a definition without which the file has the same content.
+const DEFINITION: &[&str] = &[
+    "file",
+    "content",
+    "environment",
+    "external",
+    "name",
+    "labels",
+];
+
+/// The keys of a definition that Swarm alone acts on, and with which it changes the content.
+const OF_SWARM: &[&str] = &["driver", "driver_opts", "template_driver"];
+
+/// Reads the definitions of one of the two at the top of the file.
+pub(crate) fn read_definitions(
+    kind: Kind,
+    value: &Yaml,
+    adoption: &mut Adoption<'_>,
+) -> BTreeMap<String, Yaml> {
+    let title = kind.title();
+    let mut definitions = BTreeMap::new();
+    for (name, definition) in mapping(value, &format!("`{title}s`"), adoption) {
+        let what = format!("the {title} {}", quote(&name.value));
+        check_keys(definition, (&what, &[DEFINITION, OF_SWARM]), adoption);
+        for (key, _) in definition.entries().into_iter().flatten() {
+            if OF_SWARM.contains(&key.value.as_str()) {
+                let message = format!("{what} has {}, which Flocker cannot do", quote(&key.value));
+                let hint =
+                    "leave it out, if the file has the content as it is: only Swarm acts on it";
+                adoption.error(key.span, message, hint);
+            }
+        }
+        let labels = [("labels", "Flocker puts the file in place without labels")];
+        warn_of_keys(definition, (&what, &labels), adoption);
+        definitions.insert(name.value.clone(), definition.clone());
+    }
+    definitions
 }
 
 const FORM: &str = "write the name of one that is defined at the top of the file";

@@ -7,9 +7,11 @@ use flocker_model::LoopbackAddress;
 use crate::adopt::adoption::Adoption;
 use crate::adopt::deploy::rewrite_deploy;
 use crate::adopt::environment::rewrite_environment;
-use crate::adopt::networks::{check_network_mode, check_networks};
+use crate::adopt::forms::texts;
+use crate::adopt::networks::{check_links, check_network_mode, check_networks};
 use crate::adopt::ports::rewrite_ports;
 use crate::adopt::project::{Project, Service};
+use crate::adopt::restart::rewrite_restart;
 use crate::adopt::secrets::{Kind, rewrite_files};
 use crate::adopt::yaml::{Pair, Shape, Yaml, key};
 use crate::application::KEYS;
@@ -49,7 +51,11 @@ const LOGS: &str = "output is in the journal of the service's node: `journalctl 
 
 /// Keys without which something else would run.
 const REFUSED: &[(&str, &str)] = &[
-    ("extends", "write the keys of the other service out"),
+    (
+        "extends",
+        "write the keys of the other service out: `docker compose config --no-path-resolution` prints \
+         them",
+    ),
     (
         "external_links",
         "name the other container's address in the program's own settings",
@@ -177,12 +183,7 @@ pub(crate) fn rewrite_service(
     }
     rewrite_environment(service, &mut application, adoption);
     if application.get("restart").is_none() {
-        let never = Yaml::string(service.name.span, "never");
-        application.set(key(service.name.span, "restart"), never, adoption);
-        adoption.decide(
-            service.name.span,
-            "Compose starts nothing again where the file sets no `restart`",
-        );
+        rewrite_restart(service, &mut application, adoption);
     }
     application
 }
@@ -201,8 +202,13 @@ fn rewrite_key(
     let renamed = |ours: &str| key(name.span, ours);
     match name.value.as_str() {
         // Read elsewhere: they concern several keys, or several services.
-        "environment" | "env_file" | "volumes" | "links" | "expose" => {}
-        "networks" => check_networks(value, &owner, adoption),
+        "environment" | "env_file" | "volumes" => {}
+        "expose" => {
+            texts(value, ("expose", "port", &owner), adoption);
+        }
+        "restart" => rewrite_restart(service, application, adoption),
+        "links" => check_links(value, (service, project), adoption),
+        "networks" => check_networks(value, (service, project), adoption),
         "network_mode" | "net" => check_network_mode(name, value, &owner, adoption),
         "ports" => rewrite_ports(value, &owner, application, adoption),
         "mem_limit" => limit(renamed("memory"), value, application, adoption),
@@ -222,7 +228,6 @@ fn rewrite_key(
             adoption,
         ),
         "build" => check_build(name, service, application, adoption),
-        "restart" => application.set(name.clone(), restart(value), adoption),
         extension if extension.starts_with("x-") => {}
         _ => rewrite_other_key((name, value), &owner, application, adoption),
     }
@@ -254,11 +259,14 @@ fn rewrite_other_key(
         let hint = foreign.map_or("leave it out", |foreign| foreign.counterpart().1);
         adoption.error(name.span, message, hint);
     } else {
-        let value = if TYPED.contains(&other) {
+        let mut value = if TYPED.contains(&other) {
             typed(value)
         } else {
             value.clone()
         };
+        if other == "healthcheck" {
+            value = without_zeros(value);
+        }
         application.set(name.clone(), value, adoption);
     }
 }
@@ -272,17 +280,6 @@ pub(crate) fn limit(
 ) {
     if !matches!(value.text(), Some("0" | "0.0" | "-1")) {
         application.set(key, value.clone(), adoption);
-    }
-}
-
-/// Writes a restart policy of Compose as one of ours.
-fn restart(value: &Yaml) -> Yaml {
-    match value.text() {
-        // Flocker starts an application that was stopped by hand with the next deploy, as
-        // `docker compose up` does.
-        Some("unless-stopped") => Yaml::string(value.span, "always"),
-        Some("no" | "false") => Yaml::string(value.span, "never"),
-        _ => value.clone(),
     }
 }
 
@@ -334,6 +331,21 @@ fn check_build(
         let image = Yaml::string(name.span, "built");
         application.set(key(name.span, "image"), image, adoption);
     }
+}
+
+/// Leaves out what a health check takes from the image, or from Docker: Compose writes a zero for that.
+fn without_zeros(check: Yaml) -> Yaml {
+    let Shape::Mapping(mut entries) = check.shape else {
+        return check;
+    };
+    entries.retain(|(name, value)| {
+        let is_number = matches!(
+            name.value.as_str(),
+            "retries" | "interval" | "timeout" | "start_interval"
+        );
+        !is_number || !matches!(value.text(), Some("0" | "0s"))
+    });
+    Yaml::mapping(check.span, entries)
 }
 
 /// Reads texts as the numbers and booleans that they are; the words of a health check stay.

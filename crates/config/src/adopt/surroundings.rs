@@ -34,6 +34,14 @@ pub trait Surroundings {
         let _ = beside;
         None
     }
+
+    /// Returns the rest of an absolute path at or below the directory that the file `beside` is in.
+    fn below(&self, beside: &str, path: &str) -> Option<String> {
+        let directory = self.directory(beside)?;
+        let rest = path.strip_prefix(&directory)?;
+        let is_below = rest.is_empty() || rest.starts_with('/');
+        is_below.then(|| rest.trim_start_matches('/').to_owned())
+    }
 }
 
 /// The kind of entry at a path of the operator's machine.

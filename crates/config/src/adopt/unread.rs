@@ -47,7 +47,9 @@ pub(crate) fn warn_of_unread_files(adoption: &mut Adoption<'_>) {
 
 fn warn(message: String, adoption: &mut Adoption<'_>) {
     adoption.report.warning(|| {
-        Finding::whole_file(File::Application, message)
-            .hint("`docker compose config` writes all of them as one file")
+        Finding::whole_file(File::Application, message).hint(
+            "`docker compose config --no-path-resolution` writes all of them as one file; save it \
+                 beside this one",
+        )
     });
 }

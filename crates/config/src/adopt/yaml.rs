@@ -71,11 +71,6 @@ impl Yaml {
         matches!(&self.shape, Shape::Scalar(scalar) if scalar.kind == ScalarKind::Null)
     }
 
-    /// Tells whether the value is `true`.
-    pub(crate) fn is_true(&self) -> bool {
-        self.text() == Some("true")
-    }
-
     /// Returns the items, if it is a list.
     pub(crate) const fn items(&self) -> Option<&Vec<Self>> {
         match &self.shape {

@@ -56,10 +56,53 @@ fn parse(text: &str) -> Result<(MountPath, TmpfsOptions), Refusal> {
             "write a path inside the container, such as `/tmp`",
         )
     })?;
-    let options = options
+    let options: TmpfsOptions = options
         .parse()
         .map_err(|invalid: InvalidName| Refusal::new(invalid.problem, OPTIONS))?;
+    let pairs = options
+        .as_str()
+        .split(',')
+        .filter_map(|it| it.split_once('='));
+    for (name, value) in pairs {
+        check_value(name, value)?;
+    }
     Ok((path.cleaned(), options))
+}
+
+/// Refuses a value that the kernel would refuse when the container starts, after the former one was
+/// stopped.
+///
+/// **Source**: Linux 6.12, `mm/shmem.c`, `shmem_parse_one`.
+fn check_value(name: &str, value: &str) -> Result<(), Refusal> {
+    let is_number = |text: &str| text.parse::<u32>().is_ok() && !text.starts_with('+');
+    let is_amount = |text: &str| {
+        let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+        let unit = &text[digits.len()..];
+        let is_unit = unit.is_empty() || unit.len() == 1 && "kmgtpeKMGTPE".contains(unit);
+        is_unit && digits.parse::<u64>().is_ok() && !digits.starts_with('+')
+    };
+    let (is_sound, hint) = match name {
+        "size" => (
+            is_amount(value) || value.strip_suffix('%').is_some_and(is_number),
+            "write a size like `size=64m`, or a part of the node's memory like `size=10%`",
+        ),
+        "nr_blocks" | "nr_inodes" => (is_amount(value), "write a number like `10k`"),
+        "mode" => (
+            u32::from_str_radix(value, 8).is_ok_and(|mode| mode <= 0o7777)
+                && !value.starts_with('+'),
+            "write octal digits, such as `mode=1777`",
+        ),
+        "uid" | "gid" => (
+            is_number(value),
+            "write the number: the kernel knows no names of users and groups",
+        ),
+        _ => (true, ""),
+    };
+    if is_sound {
+        return Ok(());
+    }
+    let problem = format!("has a {} that the kernel does not take", quote(name));
+    Err(Refusal::new(&problem, hint))
 }
 
 const OPTIONS: &str = "write options as mount(8) has them, such as `/run:size=64m,mode=1777`";
