@@ -1,5 +1,6 @@
 //! The files beside the application configuration and the environment, to which a Compose file refers.
 
+use std::collections::VecDeque;
 use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
@@ -43,6 +44,10 @@ impl Surroundings for Beside {
         files
     }
 
+    fn texts(&self, beside: &str, path: &str) -> Vec<(String, String)> {
+        small_texts(&resolve(beside, path))
+    }
+
     fn directory(&self, beside: &str) -> Option<String> {
         let directory = fs::canonicalize(resolve(beside, ".")).ok()?;
         directory.into_os_string().into_string().ok()
@@ -75,12 +80,54 @@ fn list(directory: &Path, prefix: &str, depth: usize, files: &mut Vec<String>) {
             continue;
         };
         let path = entry.path();
-        if path.is_file() {
+        // A link to nothing is listed, and is missed when it is read.
+        if path.is_file() || (path.is_symlink() && !path.exists()) {
             files.push(format!("{prefix}{name}"));
         } else if path.is_dir() && depth > 0 {
             list(&path, &format!("{prefix}{name}/"), depth - 1, files);
         }
     }
+}
+
+/// The entries of a directory with data that are looked at, and the bytes of one text and of all.
+const MAXIMUM_ENTRIES: usize = 1000;
+const MAXIMUM_TEXT: u64 = 64 * 1024;
+const MAXIMUM_TEXTS: u64 = 1024 * 1024;
+
+/// Reads the small texts in a directory, and then in those inside of it. Logs are left out.
+fn small_texts(directory: &Path) -> Vec<(String, String)> {
+    let mut texts = Vec::new();
+    let (mut entries, mut bytes) = (0, 0);
+    let mut open = VecDeque::from([(directory.to_owned(), String::new())]);
+    while let Some((directory, prefix)) = open.pop_front() {
+        for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+            let (path, Ok(name)) = (entry.path(), entry.file_name().into_string()) else {
+                continue;
+            };
+            entries += 1;
+            if entries > MAXIMUM_ENTRIES {
+                open.clear();
+                break;
+            }
+            // Of the entry itself: a link may lead out of the data, or around.
+            let Ok(metadata) = entry.metadata() else {
+                continue;
+            };
+            let is_small = metadata.len() <= MAXIMUM_TEXT.min(MAXIMUM_TEXTS - bytes);
+            if metadata.is_dir() {
+                open.push_back((path, format!("{prefix}{name}/")));
+            } else if metadata.is_file()
+                && is_small
+                && path.extension().is_none_or(|extension| extension != "log")
+                && let Ok(text) = fs::read_to_string(path)
+            {
+                bytes = (bytes + metadata.len()).min(MAXIMUM_TEXTS);
+                texts.push((format!("{prefix}{name}"), text));
+            }
+        }
+    }
+    texts.sort();
+    texts
 }
 
 /// Finds a path that counts from the directory of the file called `beside`.
@@ -116,7 +163,17 @@ mod tests {
         fs::create_dir(directory.path().join("conf")).unwrap();
         fs::write(directory.path().join("conf/b"), "").unwrap();
         assert_eq!(Beside.files(file, "."), [".env", "conf/b"]);
+        std::os::unix::fs::symlink("nothing", directory.path().join("conf/link")).unwrap();
+        assert_eq!(Beside.files(file, "conf"), ["b", "link"]);
         assert!(Beside.files(file, "none").is_empty());
+        fs::write(directory.path().join("conf/large"), vec![b' '; 100_000]).unwrap();
+        fs::write(directory.path().join("conf/a.log"), "x").unwrap();
+        fs::write(directory.path().join("conf/binary"), b"\xff").unwrap();
+        let text = |name: &str, text: &str| (name.to_owned(), text.to_owned());
+        assert_eq!(
+            Beside.texts(file, "."),
+            [text(".env", "A=b"), text("conf/b", "")]
+        );
         assert_eq!(resolve("compose.yaml", "./x"), Path::new("./x"));
     }
 

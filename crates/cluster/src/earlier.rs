@@ -230,7 +230,7 @@ fn copy_command(part: &EarlierPart, mounted: &str) -> String {
     let EarlierPart { directory, place } = part;
     let source = match place {
         EarlierPlace::DockerVolume(name) => format!("/var/lib/docker/volumes/{name}/_data/"),
-        EarlierPlace::Directory(path) => format!("{path}/"),
+        EarlierPlace::Directory(path) | EarlierPlace::LocalDirectory(path) => format!("{path}/"),
     };
     let (source, target) = (
         shell_word(&source),

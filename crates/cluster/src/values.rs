@@ -123,7 +123,8 @@ async fn read_bounded(
     let mut reader = reader.take(maximum as u64 + 1);
     reader.read_to_end(&mut bytes).await?;
     Ok(if bytes.len() > maximum {
-        Err(no_value("has more than 1 MiB", None))
+        let hint = "large files belong into the image, or into the volume";
+        Err(no_value("has more than 1 MiB", Some(hint)))
     } else {
         Ok(bytes.into())
     })

@@ -7,6 +7,7 @@
 //! The crate `compose_spec` is not used: it keeps no places, and reads with `serde_yaml`.
 
 mod adoption;
+mod clashes;
 mod counterpart;
 mod data;
 mod dependencies;
@@ -33,11 +34,13 @@ mod ports_of_images;
 mod project;
 mod reach;
 mod resolve;
+mod resolver;
 mod restart;
 mod secrets;
 mod service;
 mod surroundings;
 mod template;
+mod unreached;
 mod unread;
 mod variables;
 mod yaml;
@@ -64,7 +67,7 @@ use variables::Variables;
 
 use crate::phrase::enumerate;
 use crate::report::{Finding, Report};
-use crate::source::{File, Span};
+use crate::source::Span;
 use crate::tree::{Tree, Value};
 
 /// A file that our readers read, and what was decided on the way.
@@ -181,20 +184,23 @@ fn warn_of_kind(kind: Kind, (root, decided): (&Yaml, Option<Span>), adoption: &m
     };
     let applications = applications.and_then(Yaml::entries).into_iter().flatten();
     let never: Vec<&str> = applications
-        .filter(|(_, value)| value.entries().is_some() && value.get(restart).is_none())
+        .filter(|(_, value)| {
+            ["image", "build"]
+                .iter()
+                .any(|key| value.get(key).is_some())
+        })
+        .filter(|(_, value)| value.get(restart).is_none())
         .map(|(name, _)| name.value.as_str())
         .collect();
     adoption.report.warning(|| {
-        let read_as = format!("this file is read as {title}");
+        let read_as = format!("this file is read as {title}, because {reason}");
+        let place = decided.unwrap_or(root.span);
         if never.is_empty() {
-            return Finding::whole_file(File::Application, read_as)
+            return Finding::at(place, read_as)
                 .hint("`flocker-cluster convert` writes it as a file of this release");
         }
         let names = enumerate(&never, "and");
-        let message = format!(
-            "{read_as}, because {reason}; so nothing starts {names} again, without `{restart}`"
-        );
-        Finding::at(decided.unwrap_or(root.span), message)
-            .hint(format!("write {always} where a node should do that"))
+        let message = format!("{read_as}; so nothing starts {names} again, without `{restart}`");
+        Finding::at(place, message).hint(format!("write {always} where a node should do that"))
     });
 }

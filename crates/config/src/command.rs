@@ -81,7 +81,18 @@ fn read_words(
             None
         }
         None => {
+            let is_of_value = has_variables && split(written).is_some();
             report.error(|| {
+                if is_of_value {
+                    let message = format!(
+                        "{}: a variable's value has a quote that is never closed",
+                        field.what
+                    );
+                    return Finding::at(field.span(), message).hint(
+                        "write the words as a list, in which each value is taken as it is: \
+                         `[serve, \"--name=${NAME}\"]`",
+                    );
+                }
                 let message = format!("{} has a quote that is never closed", field.what);
                 Finding::at(field.span(), message)
                     .hint("close it, or write the words as a list: `[echo, \"it's\"]`")

@@ -38,15 +38,15 @@ pub(crate) const APPLICATION: &[Foreign] = &[
     ),
     Foreign::nothing(
         "build",
-        "build the image first and name it in `image`; Flocker sends it from the operator's Docker",
+        "build the image first and name it in `image`; push it, or deploy with `--image-archive FILE`",
     ),
     Foreign::nothing(
         "container_name",
         "leave it out; the container is called `flocker-` and the name of the application",
     ),
     Foreign::nothing("networks", NETWORK),
-    Foreign::nothing("network_mode", NETWORK),
-    Foreign::nothing("net", NETWORK),
+    Foreign::nothing("network_mode", NETWORK_MODE),
+    Foreign::nothing("net", NETWORK_MODE),
     Foreign::nothing("external_links", NETWORK),
     Foreign::nothing(
         "deploy",
@@ -71,7 +71,7 @@ pub(crate) const APPLICATION: &[Foreign] = &[
     ),
     Foreign::nothing(
         "logging",
-        "leave it out; Docker's log driver on the node is used",
+        "leave it out; output is in the node's journal: `journalctl -u flocker-NAME`",
     ),
     Foreign::nothing(
         "pull_policy",
@@ -113,6 +113,9 @@ pub(crate) const APPLICATION: &[Foreign] = &[
 
 const NETWORK: &str =
     "leave it out; `links` reach other applications, and `routes` open ports on every node";
+const NETWORK_MODE: &str = "with `service:` or `container:`, do not just remove it: the traffic would go past \
+    the other container, such as a VPN; otherwise leave it out: `links` reach other applications, and \
+    `routes` open ports on every node";
 const CPU: &str = "write `cpu`, the most processors that the container may use";
 const WINDOWS: &str = "leave it out; it is about containers of Windows";
 const REAL_TIME: &str = "real-time scheduling of a container's processes is not supported";

@@ -33,7 +33,7 @@ pub(crate) fn read_env_files(
                 let finding = place.wrong_type("the path of a file");
                 let path = place.value.get("path");
                 let path = path.and_then(|entry| entry.value.text());
-                finding.maybe_hint(path.map(|path| field.line(&format!("[{path}]"))))
+                finding.hint(field.line(&format!("[{}]", path.unwrap_or("./app.env"))))
             });
             continue;
         }

@@ -228,10 +228,12 @@ fn read_retries(field: &Field<'_>, report: &mut Report) -> Option<NonZeroU16> {
             .ok()
             .filter(|_| is_plain)
             .ok_or_else(|| {
-                Refusal::new(
-                    "is not a number of checks from 1 to 65535",
-                    "write how many checks in a row have to fail, such as `3`",
-                )
+                let hint = if text == "0" {
+                    "leave it out: to Docker, 0 is the image's own number, or 3"
+                } else {
+                    "write how many checks in a row have to fail, such as `3`"
+                };
+                Refusal::new("is not a number of checks from 1 to 65535", hint)
             })
     };
     let retries = field.parsed("a number", parse, report);

@@ -143,11 +143,7 @@ fn source_refused(field: &Field<'_>, invalid: &InvalidName, target: &str) -> Fin
                 .to_owned(),
         )
     } else if source.starts_with('/') {
-        let hint = format!(
-            "to keep data in the application's volume, write {} alone",
-            quote(target)
-        );
-        (invalid.problem, hint)
+        (invalid.problem, host_hint(source, target))
     } else {
         (
             invalid.problem,
@@ -156,6 +152,25 @@ fn source_refused(field: &Field<'_>, invalid: &InvalidName, target: &str) -> Fin
     };
     let message = format!("{}: {} {problem}", field.what, quote(source));
     Finding::at(field.span(), message).hint(hint)
+}
+
+/// Says what to write instead of a path of the node that cannot be mounted.
+fn host_hint(source: &str, target: &str) -> String {
+    let mut parts = source.split('/').filter(|part| !matches!(*part, "" | "."));
+    let target = target.trim_end_matches('/');
+    match parts.next() {
+        None => format!(
+            "Flocker does not mount it; name the single paths that the program needs, such as \
+             `/proc:{target}/proc:ro`"
+        ),
+        Some(_) if source.split('/').any(|part| part == "..") => {
+            "write the path without `..`".to_owned()
+        }
+        Some(_) => format!(
+            "write a path outside of it; another application's volume is \
+             `{{application: NAME, target: {target}}}`"
+        ),
+    }
 }
 
 /// An item that may be in the long form.

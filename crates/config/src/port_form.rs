@@ -40,7 +40,11 @@ impl PortRange {
         let range = Self { first, last };
         if range.count() > LONGEST_RANGE {
             let problem = format!("is a range of {} ports", range.count());
-            let hint = format!("a range has at most {LONGEST_RANGE} ports");
+            let last = first.get().saturating_add(LONGEST_RANGE - 1);
+            let hint = format!(
+                "a range has at most {LONGEST_RANGE} ports: write several, of which the first is \
+                 `{first}-{last}`"
+            );
             return Err(Refusal::new(&problem, hint));
         }
         Ok(range)
@@ -109,27 +113,14 @@ impl RouteForm {
         let (numbers, protocol) = split_protocol(text)?;
         let mut parts = numbers.rsplitn(3, ':');
         let (internal, external, address) = (parts.next(), parts.next(), parts.next());
-        let internal = PortRange::parse(internal.unwrap_or_default()).map_err(|refusal| {
-            let is_digit = |character: char| character.is_ascii_digit();
-            let is_range = |character| is_digit(character) || character == '-';
-            let is_number = numbers.chars().all(is_range)
-                && numbers.starts_with(is_digit)
-                && numbers.ends_with(is_digit);
-            if is_number {
-                refusal
-            } else {
-                Refusal::new("is not a port", FORMS)
-            }
-        })?;
+        let internal = read_range(internal.unwrap_or_default())?;
         let external = match external {
             None => internal,
             Some("") => {
                 let hint = "write the port that answers as well; Flocker chooses none by itself";
                 return Err(Refusal::new("has no external port", hint));
             }
-            Some(external) => {
-                PortRange::parse(external).map_err(|_| Refusal::new("is not a port", FORMS))?
-            }
+            Some(external) => read_range(external)?,
         };
         let form = Self {
             address: address.map(parse_bind_address).transpose()?.flatten(),
@@ -176,6 +167,21 @@ impl RouteForm {
             Err(_) => double_quoted(&text),
         }
     }
+}
+
+/// Reads one part of a short form. One that is no number at all is answered with the forms.
+fn read_range(text: &str) -> Result<PortRange, Refusal> {
+    let is_digit = |character: char| character.is_ascii_digit();
+    let is_range = |character| is_digit(character) || character == '-';
+    let is_number =
+        text.chars().all(is_range) && text.starts_with(is_digit) && text.ends_with(is_digit);
+    PortRange::parse(text).map_err(|refusal| {
+        if is_number {
+            refusal
+        } else {
+            Refusal::new("is not a port", FORMS)
+        }
+    })
 }
 
 /// Takes the protocol off the end of a text.
@@ -345,10 +351,10 @@ mod tests {
         is("3001-3000", "ends before it begins");
         is("1-1001", "is a range of 1001 ports");
         is("1-65535", "is a range of 65535 ports");
+        is("10000-20000:10000-20000/udp", "is a range of 10001 ports");
+        is("70000:80", "is out of range");
         is("080", "can be read in more than one way");
-        for text in [
-            "", "http", "80-", "1:b", "b:1", "-", ":", "1.2.3.4:", "70000:80",
-        ] {
+        for text in ["", "http", "80-", "1:b", "b:1", "-", ":", "1.2.3.4:"] {
             is(text, "is not a port");
         }
     }

@@ -29,7 +29,7 @@ pub(crate) fn read_restart(field: &Field<'_>, report: &mut Report) -> Option<Res
             let Some(text) = text else {
                 return field
                     .wrong_type("`always`, `on-failure` or `never`")
-                    .hint("leave it out for `always`");
+                    .hint(field.line("always"));
             };
             let message = format!("{}: {} is not a restart policy", field.what, quote(text));
             Finding::at(field.span(), message).hint(restart_hint(text))

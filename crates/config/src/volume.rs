@@ -130,6 +130,11 @@ pub(crate) fn read_path(field: &Field<'_>, report: &mut Report) -> Option<Locate
                     Some(path) => {
                         format!("{}; Flocker chooses where it is outside", field.line(path))
                     }
+                    None if text.value.contains([',', ':']) && text.value.starts_with('/') => {
+                        "choose a path without `,` and `:`; rename a file that is mounted with its \
+                         directory"
+                            .to_owned()
+                    }
                     None => "write the path inside the container, from `/` on".to_owned(),
                 };
                 Finding::at(text.span, message).hint(hint)

@@ -99,7 +99,8 @@ volumes:
 #[test]
 fn a_new_volume_begins_without_what_compose_keeps() {
     let parsed = read(SHOP, &Machine::with(ALICE));
-    assert!(parsed.warnings.is_empty(), "{}", parsed.warnings);
+    let warnings = parsed.warnings.to_string();
+    assert!(!warnings.contains("begins"), "{warnings}");
     let said: Vec<String> = parsed
         .earlier_data
         .iter()
@@ -192,4 +193,17 @@ fn data_that_a_service_has_twice_is_reported_once() {
     let text = "services: {a: {image: x, volumes: ['d:/d2', 'd:/d3:ro']}}\nvolumes: {d: }\n";
     let said = try_read(text, &Machine::with(ALICE)).unwrap_err();
     assert_eq!(said.list.len(), 1, "{said}");
+    assert!(
+        said.list[0]
+            .message
+            .contains("`a` mounts the volume `d` twice"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_volume_and_a_directory_of_one_name_keep_their_data() {
+    let text = "services: {a: {image: x, volumes: ['d:/x', './d:/y']}}\nvolumes: {d: }\n";
+    let said = try_read(text, &Machine::with(ALICE)).unwrap_err();
+    insta::assert_snapshot!(said);
 }

@@ -90,3 +90,26 @@ services:
 "
     ));
 }
+
+#[test]
+fn parts_of_compose_are_no_services_of_a_fig_file() {
+    insta::assert_snapshot!(refused(
+        "
+db:
+  image: postgres:16
+  restart: always
+  ports: ['5432:5432']
+  secrets: [pw]
+secrets:
+  pw: {file: ./pw.txt}
+"
+    ));
+}
+
+#[test]
+fn a_compose_file_without_services_is_refused() {
+    for text in ["services: {}", "services:\nvolumes: {data: }"] {
+        let said = refused(text).to_string();
+        assert!(said.contains("the Compose file has no services"), "{said}");
+    }
+}

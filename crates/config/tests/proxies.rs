@@ -9,6 +9,7 @@ use machine::{Machine, parse_on};
 fn try_read(text: &str, files: &[(&'static str, &'static str)]) -> Result<Parsed, Diagnostics> {
     let machine = Machine {
         files: files.iter().copied().collect(),
+        directories: vec!["./conf"],
         ..Machine::default()
     };
     let one = Source {
@@ -77,16 +78,10 @@ configs: {conf: {content: \"to api:8000 and postgres://u@db/x and tcp://cache\"}
 ";
     let parsed = read(text, &[]);
     assert_eq!(links(&parsed, "proxy"), ["api:8000", "db:5432"]);
-    let said: Vec<&str> = parsed
-        .warnings
-        .list
-        .iter()
-        .map(|one| one.message.as_str())
-        .collect();
-    assert_eq!(
-        said,
-        ["`proxy` may mean the service `cache`, whose port is not known"]
-    );
+    let list = parsed.warnings.list.iter();
+    let mut said = list.map(|one| one.message.as_str());
+    let expected = "`proxy` may mean the service `cache`, whose port is not known";
+    assert!(said.any(|one| one == expected), "{}", parsed.warnings);
 }
 
 #[test]
@@ -98,7 +93,8 @@ fn a_name_in_a_file_that_is_no_address_gives_no_link() {
     ] {
         let parsed = read(CADDY, &[("./Caddyfile", content)]);
         assert!(links(&parsed, "caddy").is_empty(), "{content}");
-        assert!(parsed.warnings.is_empty(), "{content}\n{}", parsed.warnings);
+        let said = parsed.warnings.to_string();
+        assert!(!said.contains("Caddyfile"), "{content}\n{said}");
     }
 }
 
@@ -139,7 +135,7 @@ services:
     insta::assert_snapshot!(read(text, &[("./nginx.conf", alone)]).warnings);
     let prose = "# shop-api:8000 was here\nserver_name example.com; title shop-api\n";
     let said = read(text, &[("./nginx.conf", prose)]).warnings;
-    assert_eq!(said.list.len(), 1, "{said}");
+    assert!(!said.to_string().contains("shop-api:"), "{said}");
 }
 
 #[test]
@@ -192,4 +188,124 @@ services:
         let found = links(&read(&text(check), &[]), "db");
         assert_eq!(found, ["keycloak:8080"], "{check}");
     }
+}
+
+#[test]
+fn services_that_no_setting_connects_are_named() {
+    let media = "
+services:
+  sonarr: {image: linuxserver/sonarr, restart: always, ports: ['8989:8989']}
+  prowlarr: {image: linuxserver/prowlarr, restart: always, ports: ['9696:9696']}
+  qbittorrent: {image: linuxserver/qbittorrent, restart: always, ports: ['8080:8080']}
+";
+    insta::assert_snapshot!(read(media, &[]).warnings);
+    let home = "
+services:
+  home: {image: homeassistant/home-assistant, restart: always}
+  zigbee:
+    {image: koenkk/zigbee2mqtt, restart: always, ports: ['8080:8080'], environment: {MQTT_SERVER: 'mqtt://mqtt'}}
+  mqtt: {image: 'eclipse-mosquitto:2', restart: always, ports: ['1883:1883']}
+  job: {image: x}
+  watch: {image: y, restart: always, networks: [apart], depends_on: {job: {condition: service_completed_successfully}}}
+networks: {apart: }
+";
+    insta::assert_snapshot!(read(home, &[]).warnings);
+    let linked = media.replace("ports: ['8989", "links: [prowlarr], ports: ['8989");
+    assert_eq!(links(&read(&linked, &[]), "sonarr"), ["prowlarr:9696"]);
+}
+
+#[test]
+fn many_unconnected_services_are_one_warning() {
+    let service =
+        |number| format!("  s{number}: {{image: x, restart: always, ports: ['{number}:80']}}\n");
+    let services: String = (1..=20).map(service).collect();
+    let said = read(&format!("services:\n{services}"), &[]).warnings;
+    assert_eq!(said.list.len(), 1, "{said}");
+    assert!(
+        said.list[0]
+            .message
+            .contains("`s8` and 12 others do not reach each other"),
+        "{said}"
+    );
+}
+
+#[test]
+fn an_address_in_a_text_among_data_is_a_link() {
+    let text = "
+services:
+  prometheus: {image: prom/prometheus, restart: always, volumes: ['./conf:/etc/prometheus']}
+  exporter: {image: x, restart: always, expose: [9100]}
+  cadvisor: {image: x, restart: always, container_name: shop-cadvisor}
+";
+    let targets = "targets: ['exporter:9100', 'cadvisor:8080']";
+    let parsed = read(text, &[("./conf/prometheus.yml", targets)]);
+    assert_eq!(
+        links(&parsed, "prometheus"),
+        ["cadvisor:8080", "exporter:9100"]
+    );
+    // Such a file may be out of date.
+    let other = read(text, &[("./conf/prometheus.yml", "['shop-cadvisor:8080']")]);
+    let said = other.warnings.to_string();
+    assert!(
+        said.contains("names `shop-cadvisor`, another name of `cadvisor`"),
+        "{said}"
+    );
+}
+
+#[test]
+fn the_port_of_a_link_may_stand_beside_its_host() {
+    let text = |variables: &str| {
+        format!(
+            "
+services:
+  app: {{image: x, restart: always, environment: {{{variables}}}}}
+  pool: {{image: example/pgbouncer, restart: always}}
+"
+        )
+    };
+    for variables in [
+        "DB_HOST: pool, DB_PORT: 6432",
+        "MAIL_SERVER: pool, MAIL_PORT: '6432'",
+        "DSN: 'host=pool port=6432 user=x'",
+        "CONNECTION: 'pgsql:host=pool;dbname=x;port=6432'",
+    ] {
+        assert_eq!(
+            links(&read(&text(variables), &[]), "app"),
+            ["pool:6432"],
+            "{variables}"
+        );
+    }
+    let said = read(&text("CONNECTION: 'host=pool user=x'"), &[])
+        .warnings
+        .to_string();
+    assert!(
+        said.contains("`app` may mean the service `pool`, whose port is not known"),
+        "{said}"
+    );
+}
+
+#[test]
+fn dockers_resolver_is_warned_about() {
+    let text = CADDY.replace("Caddyfile:ro", "Caddyfile");
+    let content = "resolver 127.0.0.11 valid=30s;\nset $up http://vaultwarden:80;\n";
+    insta::assert_snapshot!(read(&text, &[("./Caddyfile", content)]).warnings);
+    for content in [
+        "# 127.0.0.11\n",
+        "allow 127.0.0.110;\n",
+        "allow 1.127.0.0.11;\n",
+    ] {
+        let said = read(&text, &[("./Caddyfile", content)])
+            .warnings
+            .to_string();
+        assert!(!said.contains("resolver"), "{content}");
+    }
+    let variable = text.replace(
+        "image: caddy",
+        "image: caddy\n    environment: {RESOLVER: 127.0.0.11}",
+    );
+    let said = read(&variable, &[("./Caddyfile", "")]).warnings.to_string();
+    assert!(
+        said.contains("`caddy` asks Docker's resolver (127.0.0.11), which"),
+        "{said}"
+    );
 }

@@ -20,7 +20,7 @@ type Done = Result<ExitCode, Box<dyn Error>>;
 enum Scenario {
     /// The lab's nodes themselves
     Boot,
-    /// The seed's example, from its first deploy to a power cut
+    /// The trac example of the README, from its first deploy to a power cut
     Migration,
     /// An application that goes around among three nodes
     ThreeNodes,

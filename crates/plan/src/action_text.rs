@@ -104,6 +104,16 @@ impl Action {
                 formatter,
                 "acquire the volume of {application} (epoch {epoch})"
             ),
+            Self::PruneSnapshots { application, .. } => {
+                write!(formatter, "prune the snapshots of {application}")
+            }
+            _ => self.fmt_about_decision(formatter),
+        }
+    }
+
+    /// Writes an action that only the operator can have decided.
+    fn fmt_about_decision(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
             Self::PromoteVolume {
                 application,
                 next,
@@ -131,9 +141,6 @@ impl Action {
                 "set the copy of {} aside as {name}",
                 name.application
             ),
-            Self::PruneSnapshots { application, .. } => {
-                write!(formatter, "prune the snapshots of {application}")
-            }
             _ => self.fmt_about_data(formatter),
         }
     }

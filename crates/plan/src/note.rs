@@ -87,37 +87,35 @@ impl fmt::Display for Note {
                 application,
                 image,
                 paths,
-            } => {
-                write_declared(formatter, (application, image), paths)?;
-                formatter.write_str(
-                    "the application has no volume: data that it writes there does not move with it, and \
+            } => write_declared(
+                formatter,
+                (application, image, paths),
+                "the application has no volume: data that it writes there does not move with it, and \
                      is deleted when it leaves the node (write `volume` to keep it, or `scratch` if it \
                      can be lost)",
-                )
-            }
+            ),
             Self::ScratchRemoved {
                 application,
                 image,
                 paths,
-            } => {
-                write_declared(formatter, (application, image), paths)?;
-                write!(
-                    formatter,
+            } => write_declared(
+                formatter,
+                (application, image, paths),
+                format_args!(
                     "the application has no volume: it leaves this node, and its data there is deleted \
                      (interrupt the deploy and copy /var/lib/flocker/scratch/{application} if you need it)"
-                )
-            }
+                ),
+            ),
             Self::VolumeInMemory {
                 application,
                 image,
                 paths,
-            } => {
-                write_declared(formatter, (application, image), paths)?;
-                formatter.write_str(
-                    "`tmpfs` keeps that in memory: the application loses it at each stop (list it in \
+            } => write_declared(
+                formatter,
+                (application, image, paths),
+                "`tmpfs` keeps that in memory: the application loses it at each stop (list it in \
                      `volumes` instead if it is data)",
-                )
-            }
+            ),
             Self::ScratchHidden {
                 application,
                 path,
@@ -160,16 +158,16 @@ impl fmt::Display for NodeNote {
     }
 }
 
-/// Begins a sentence about volumes that an image declares.
+/// Writes a sentence about volumes that an image declares; `rest` is what follows from that.
 fn write_declared(
     formatter: &mut fmt::Formatter<'_>,
-    (application, image): (&ApplicationName, &ImageReference),
-    paths: &BTreeSet<String>,
+    (application, image, paths): (&ApplicationName, &ImageReference, &BTreeSet<String>),
+    rest: impl fmt::Display,
 ) -> fmt::Result {
     let (paths, are) = listed(paths);
     write!(
         formatter,
-        "`{application}`: image {image} declares {paths} as {are}, and "
+        "`{application}`: image {image} declares {paths} as {are}, and {rest}"
     )
 }
 

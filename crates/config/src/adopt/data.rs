@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use flocker_model::FileMode;
 
 use crate::adopt::adoption::{Adoption, unescaped};
+use crate::adopt::clashes::check_clashes;
 use crate::adopt::earlier::note_earlier_data;
 use crate::adopt::forms::{check_keys, warn_of_keys};
 use crate::adopt::mount::{Data, Item, Mount, Origin, read_mount};
@@ -107,6 +108,7 @@ pub(crate) fn arrange_data(
     let mounts = decide(project, items, adoption);
     let owners = owners(project, &mounts);
     check_stores(project, stores, &mounts, adoption);
+    let left_out = check_clashes(project, &mounts, &owners, adoption);
     note_earlier_data(project, stores, &owners, adoption);
     for (index, service) in project.services.iter().enumerate() {
         let Some(volumes) = service.get("volumes") else {
@@ -116,7 +118,11 @@ pub(crate) fn arrange_data(
         let mut items = Vec::new();
         for mount in &mounts[index] {
             match &mount.origin {
+                Origin::Data(_) if left_out.contains(&mount.span) => {}
                 Origin::Data(data) => {
+                    if let Data::Directory(path) = data {
+                        application.directories.push((path.clone(), mount.span));
+                    }
                     let owner = owners.get(data).copied().unwrap_or(index);
                     let item = if owner == index {
                         let is_once = is_mounted_once(&mounts[index], &mount.origin);
@@ -268,7 +274,8 @@ fn files(mount: &Mount, path: &str, adoption: &mut Adoption<'_>) -> Vec<Yaml> {
         adoption.warn(
             mount.span,
             format!("files of the image in {target} stay beside those of {shown}"),
-            "Compose would hide them; Flocker puts each file in place by itself",
+            "Compose would hide them; Flocker puts each file in place by itself. To hide one, mount a file \
+             of yours at its path, such as an empty one",
         );
     }
     let target = mount.target.trim_end_matches('/');

@@ -12,11 +12,7 @@ const OF_TRAEFIK: &str = "traefik.";
 /// Warns of a service that would look for the others' labels in the Docker of its own node.
 pub(crate) fn warn_of_docker_labels(project: &Project, adoption: &mut Adoption<'_>) {
     for service in &project.services {
-        let is_traefik = service
-            .get("image")
-            .and_then(Yaml::text)
-            .is_some_and(|image| image.contains("traefik"));
-        let Some(span) = socket(service).filter(|_| is_traefik) else {
+        let Some(span) = socket(service).filter(|_| is_traefik(service)) else {
             continue;
         };
         let others = project.services.iter();
@@ -41,6 +37,12 @@ pub(crate) fn warn_of_docker_labels(project: &Project, adoption: &mut Adoption<'
             ),
         );
     }
+}
+
+/// Tells whether a service is Traefik.
+pub(crate) fn is_traefik(service: &Service) -> bool {
+    let image = service.get("image").and_then(Yaml::text);
+    image.is_some_and(|image| image.contains("traefik"))
 }
 
 /// Returns where a service is given the socket of its node's Docker.

@@ -13,7 +13,8 @@ use crate::adopt::data::Store;
 use crate::adopt::mount::Data;
 use crate::adopt::owners::Owners;
 use crate::adopt::project::Project;
-use crate::phrase::quote;
+use crate::adopt::surroundings::PathKind;
+use crate::phrase::{enumerate, quote};
 use crate::report::Finding;
 use crate::source::{Located, Span};
 
@@ -46,6 +47,8 @@ pub enum EarlierPlace {
     DockerVolume(String),
     /// A directory, by its absolute path.
     Directory(String),
+    /// A directory that this machine has, by its absolute path.
+    LocalDirectory(String),
 }
 
 impl EarlierData {
@@ -63,14 +66,31 @@ impl EarlierData {
             _ => places.join(""),
         };
         let application = quote(&self.application);
-        format!("the volume of {application} begins empty, without the data of {places}")
+        format!(
+            "the volume of {application} is new: it begins with what the image has, without the data of \
+             {places}"
+        )
     }
 
     /// Says how the data comes into a new volume.
     pub fn hint(&self) -> String {
+        let local = self.parts.iter().filter_map(|part| match &part.place {
+            EarlierPlace::LocalDirectory(path) => Some(path.as_str()),
+            EarlierPlace::DockerVolume(_) | EarlierPlace::Directory(_) => None,
+        });
+        let local: Vec<&str> = local.collect();
+        let copied = if local.is_empty() {
+            String::new()
+        } else {
+            format!(
+                ". Flocker does not send {}: if NODE is another machine than this one, copy that to the \
+                 same path there first",
+                enumerate(&local, "and")
+            )
+        };
         format!(
             "if there is data, stop Compose and bring it in before the first deploy: {}, where NODE is \
-             the node that has it",
+             the node that has it{copied}",
             self.import_command("NODE")
         )
     }
@@ -80,7 +100,7 @@ impl EarlierData {
         let options = self.parts.iter().map(|EarlierPart { directory, place }| {
             let source = match place {
                 EarlierPlace::DockerVolume(name) => format!("docker-volume:{name}"),
-                EarlierPlace::Directory(path) => path.clone(),
+                EarlierPlace::Directory(path) | EarlierPlace::LocalDirectory(path) => path.clone(),
             };
             format!("--from {}", shell_word(&format!("{directory}={source}")))
         });
@@ -102,6 +122,9 @@ impl fmt::Display for EarlierPlace {
         match self {
             Self::DockerVolume(name) => write!(formatter, "the Docker volume {}", quote(name)),
             Self::Directory(path) => write!(formatter, "the directory {}", quote(path)),
+            Self::LocalDirectory(path) => {
+                write!(formatter, "the directory {} of this machine", quote(path))
+            }
         }
     }
 }
@@ -144,6 +167,9 @@ pub(crate) fn note_earlier_data(
                     continue;
                 };
                 EarlierPlace::DockerVolume(volume)
+            }
+            Data::Directory(path) if adoption.kind(path) == PathKind::Directory => {
+                EarlierPlace::LocalDirectory(absolute(path, adoption))
             }
             Data::Directory(path) => EarlierPlace::Directory(absolute(path, adoption)),
             Data::Anonymous(..) => continue,

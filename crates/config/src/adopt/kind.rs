@@ -60,7 +60,12 @@ fn services(root: Value<'_>) -> Option<Entry<'_>> {
     let services = root.get("services")?;
     let image = services.value.get("image");
     let is_application = image.is_some_and(|image| image.value.scalar().is_some());
-    (!is_application && holds_mappings(services.value)).then_some(services)
+    let is_empty = services
+        .value
+        .entries()
+        .is_some_and(|entries| entries.is_empty());
+    let has_services = is_empty || services.value.is_null() || holds_mappings(services.value);
+    (!is_application && has_services).then_some(services)
 }
 
 fn holds_mappings(value: Value<'_>) -> bool {

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use crate::adopt::dependencies::dependencies;
 use crate::adopt::project::Service;
 use crate::adopt::service::Application;
-use crate::adopt::yaml::Yaml;
+use crate::adopt::yaml::{Pair, Yaml};
 use crate::source::Span;
 
 /// The names that are looked for, and the numbers of the services that they mean.
@@ -51,7 +51,8 @@ pub(crate) fn mentions(
 ) -> Vec<Mention> {
     let mut found = Vec::new();
     let environment = application.get("environment").and_then(Yaml::entries);
-    for (name, value) in environment.into_iter().flatten() {
+    let variables = environment.map_or(&[][..], Vec::as_slice);
+    for (name, value) in variables {
         let variable = name.value.to_uppercase();
         let is_address = ADDRESSES.iter().any(|word| variable.contains(word));
         let alone = if is_address {
@@ -62,6 +63,11 @@ pub(crate) fn mentions(
         let is_name = variable.ends_with("_DB") || NAMES.iter().any(|word| variable.contains(word));
         for (text, span) in value.texts() {
             let mut here = find(text, span, names, alone);
+            if let [only] = here.as_mut_slice()
+                && names.contains_key(text)
+            {
+                only.port = port_beside(&variable, variables);
+            }
             here.retain(|one| is_address || !is_name || one.strength == Strength::Address);
             found.extend(here);
         }
@@ -96,6 +102,17 @@ pub(crate) fn mentions(
         mention(name, Strength::Address, item.span)
     }));
     found
+}
+
+/// Reads the port that stands beside a host, as `DB_PORT` does beside `DB_HOST`.
+fn port_beside(host: &str, variables: &[Pair]) -> Option<u16> {
+    let (prefix, _) = host
+        .rsplit_once("HOST")
+        .or_else(|| host.rsplit_once("SERVER"))?;
+    let expected = format!("{prefix}PORT");
+    let mut variables = variables.iter();
+    let (_, port) = variables.find(|(name, _)| name.value.eq_ignore_ascii_case(&expected))?;
+    port.text()?.parse().ok().filter(|port| *port > 0)
 }
 
 /// Finds the services that a health check asks. It asks its own, and names users and databases that
@@ -135,6 +152,7 @@ fn find(text: &str, span: Span, names: &Names<'_>, alone: Strength) -> Vec<Menti
             strength: match (word.is_address, word.stands_alone) {
                 (true, _) => Strength::Address,
                 (false, true) => alone,
+                (false, false) if word.is_host => Strength::Word,
                 (false, false) => Strength::Part,
             },
             span,
@@ -157,6 +175,8 @@ pub(crate) struct Word<'t> {
     pub(crate) is_address: bool,
     /// Whether it is the whole text, or an item of it.
     stands_alone: bool,
+    /// Whether it stands behind `host=`.
+    is_host: bool,
 }
 
 /// Finds names in a text, but for those that are a part of a path or of another name.
@@ -177,7 +197,10 @@ pub(crate) fn words<'t>(text: &'t str, names: &Names<'_>) -> Vec<Word<'t>> {
             // A part of a path.
             continue;
         }
-        let port = port_after(after).or_else(|| port_of_scheme(before));
+        let is_host = ends_with_host(before);
+        let port = port_after(after)
+            .or_else(|| is_host.then(|| port_of_pairs(after)).flatten())
+            .or_else(|| port_of_scheme(before));
         let is_address = before.ends_with("//") || before.ends_with('@') || port.is_some();
         let stands_alone = matches!(before.chars().next_back(), None | Some(',' | ' ' | ';'))
             && matches!(after.chars().next(), None | Some(',' | ' ' | ';'));
@@ -188,6 +211,7 @@ pub(crate) fn words<'t>(text: &'t str, names: &Names<'_>) -> Vec<Word<'t>> {
             port,
             is_address,
             stands_alone,
+            is_host,
         });
     }
     found
@@ -211,6 +235,22 @@ fn port_after(text: &str) -> Option<u16> {
         .find(|c: char| !c.is_ascii_digit())
         .unwrap_or(rest.len());
     rest[..digits].parse().ok().filter(|port| *port > 0)
+}
+
+/// Tells whether a text ends with the key of a host, as in `host=db port=5432`.
+fn ends_with_host(text: &str) -> bool {
+    let Some(rest) = text.strip_suffix("host=") else {
+        return false;
+    };
+    !rest.ends_with(|c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'))
+}
+
+/// Reads the port of the host before it, as in ` port=5432` and `;dbname=x;port=3306`.
+fn port_of_pairs(text: &str) -> Option<u16> {
+    let is_between = |c: char| c.is_whitespace() || matches!(c, ';' | '\'' | '"');
+    let mut pairs = text.split(is_between);
+    let value = pairs.find_map(|pair| pair.strip_prefix("port="))?;
+    value.parse().ok().filter(|port| *port > 0)
 }
 
 #[cfg(test)]
@@ -243,6 +283,13 @@ mod tests {
         );
         assert_eq!(found("db"), [(0, None, Strength::Word)]);
         assert_eq!(found("a=db"), [(0, None, Strength::Part)]);
+        assert_eq!(found("host=db x=1"), [(0, None, Strength::Word)]);
+        for text in [
+            "host=db user=x port=6432",
+            "mysql:host=db;dbname=x;port=6432",
+        ] {
+            assert_eq!(found(text), [address(0, Some(6432))], "{text}");
+        }
         for text in [
             "/data/db",
             "mydb",

@@ -1,5 +1,5 @@
 //! The services of which a service speaks in files that Flocker puts into its container, such as the
-//! configuration of a reverse proxy.
+//! configuration of a reverse proxy, and in texts among its data.
 //!
 //! Such files are prose, too, in part. An address counts as one. A name alone gives no link: the
 //! operator hears of it where a program reads an address.
@@ -57,6 +57,8 @@ pub(crate) struct NamedInFile {
     pub(crate) name: String,
     /// The path of the file.
     pub(crate) path: String,
+    /// Whether the file is data, which may be out of date.
+    pub(crate) is_data: bool,
 }
 
 /// Finds the services that an application's files name: in addresses, and where a program reads an
@@ -76,6 +78,7 @@ pub(crate) fn names_in_files(
                 is_address: word.is_address,
                 name: word.name.to_owned(),
                 path: file.path.clone(),
+                is_data: file.is_data,
             }));
         }
     }
@@ -151,25 +154,28 @@ fn reaches(application: &Application, target: &str) -> bool {
 }
 
 /// A text that the container sees.
-struct TextFile {
+pub(crate) struct TextFile {
     /// The path on the operator's machine; in the container, if the Compose file has the text.
-    path: String,
-    text: String,
+    pub(crate) path: String,
+    pub(crate) text: String,
     /// The place that gives it to the service.
-    span: Span,
+    pub(crate) span: Span,
+    is_data: bool,
 }
 
-/// Reads the files of an application as far as they are text, and not too large to look at.
-fn files(application: &Application, adoption: &Adoption<'_>) -> Vec<TextFile> {
+/// Reads the files of an application as far as they are text, and not too large to look at: those that
+/// Flocker puts in place, and those in directories that become data.
+pub(crate) fn files(application: &Application, adoption: &Adoption<'_>) -> Vec<TextFile> {
     let files = application.get("files").and_then(Yaml::items);
     let files = files.into_iter().flatten();
-    files
+    let mut found: Vec<TextFile> = files
         .filter_map(|file| {
             if let Some(text) = file.text_of("content") {
                 return Some(TextFile {
                     text: unescaped(text),
                     path: file.text_of("target")?.to_owned(),
                     span: file.span,
+                    is_data: false,
                 });
             }
             let path = unescaped(file.text_of("source")?);
@@ -182,13 +188,25 @@ fn files(application: &Application, adoption: &Adoption<'_>) -> Vec<TextFile> {
                 text: String::from_utf8(bytes).ok()?,
                 path,
                 span: file.span,
+                is_data: false,
             })
         })
-        .collect()
+        .collect();
+    for (directory, span) in &application.directories {
+        let directory = unescaped(&adoption.expanded(directory));
+        let texts = adoption.surroundings.texts(adoption.beside, &directory);
+        found.extend(texts.into_iter().map(|(name, text)| TextFile {
+            path: format!("{directory}/{name}"),
+            text,
+            span: *span,
+            is_data: true,
+        }));
+    }
+    found
 }
 
 /// Returns the lines of a text that are no comments.
-fn lines(text: &str) -> impl Iterator<Item = &str> {
+pub(crate) fn lines(text: &str) -> impl Iterator<Item = &str> {
     let is_comment = |line: &&str| line.trim_start().starts_with(['#', ';', '!']);
     text.lines().filter(move |line| {
         let is_slashed = line.trim_start().starts_with("//");

@@ -126,7 +126,9 @@ pub(crate) fn check_network_mode(
             "leave the key out, and write in `ports` what others are to reach: an application has a \
              network of its own. Discovery by broadcast (mDNS, DLNA) does not reach it"
         }
-        "none" => "leave the key out; an application has a network of its own, always",
+        "none" => {
+            "leave the key out only if it may reach the network, which every application does"
+        }
         _ => {
             "leave the key out, and write in `ports` what others are to reach: an application has a \
              network of its own"

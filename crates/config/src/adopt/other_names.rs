@@ -1,7 +1,7 @@
 //! The names beside its own under which Compose makes a service answer: its container's, and its aliases
 //! in networks. An application answers under its own name only.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::adopt::adoption::Adoption;
 use crate::adopt::mention::{Mention, Names, Strength, mentions};
@@ -11,13 +11,15 @@ use crate::adopt::service::Application;
 use crate::adopt::yaml::Yaml;
 use crate::phrase::quote;
 
-/// Refuses addresses that are another name of a service, in its settings and in its files.
+/// Refuses addresses that are another name of a service, in its settings and in its files. Returns the
+/// services that were reported.
 pub(crate) fn check_other_names(
     source: usize,
     (project, others): (&Project, &Names<'_>),
     application: &Application,
     adoption: &mut Adoption<'_>,
-) {
+) -> BTreeSet<usize> {
+    let mut reported = BTreeSet::new();
     let service = &project.services[source];
     let owner = quote(&service.name.value);
     for item in service
@@ -39,6 +41,7 @@ pub(crate) fn check_other_names(
     }
     for mention in mentions(service, application, others) {
         if mention.target != source && mention.strength == Strength::Address {
+            reported.insert(mention.target);
             let target = quote(&project.services[mention.target].name.value);
             adoption.error(
                 mention.span,
@@ -47,33 +50,40 @@ pub(crate) fn check_other_names(
             );
         }
     }
-    check_files(source, (project, others), application, adoption);
+    reported.extend(check_files(
+        source,
+        (project, others),
+        application,
+        adoption,
+    ));
+    reported
 }
 
 /// Looks for other names in an application's files. An address with a port is one. Any other name may
-/// stand there by chance, and is only warned about. Each service is reported once for each file.
+/// stand there by chance, and is only warned about; so is a name in data, which may be out of date. Each service is reported once for each file.
 fn check_files(
     source: usize,
     (project, others): (&Project, &Names<'_>),
     application: &Application,
     adoption: &mut Adoption<'_>,
-) {
+) -> BTreeSet<usize> {
     let owner = quote(&project.services[source].name.value);
-    let mut found: BTreeMap<(String, usize), (Mention, String)> = BTreeMap::new();
+    let mut found: BTreeMap<(String, usize), (Mention, String, bool)> = BTreeMap::new();
     for named in names_in_files(application, others, adoption) {
         let key = (named.path, named.mention.target);
         let is_stronger = found
             .get(&key)
-            .is_none_or(|(former, _)| former.strength < named.mention.strength);
+            .is_none_or(|(former, ..)| former.strength < named.mention.strength);
         if named.mention.target != source && is_stronger {
-            found.insert(key, (named.mention, named.name));
+            found.insert(key, (named.mention, named.name, named.is_data));
         }
     }
-    for ((path, target), (mention, name)) in found {
+    let reported = found.keys().map(|(_, target)| *target).collect();
+    for ((path, target), (mention, name, is_data)) in found {
         let target = quote(&project.services[target].name.value);
         let (path, name) = (quote(&path), quote(&name));
         let hint = format!("write {target}, its own name, in {path}; Compose takes that as well");
-        if mention.strength == Strength::Address {
+        if mention.strength == Strength::Address && !is_data {
             let message = format!("{owner} reaches {target} as {name} by its file {path}");
             adoption.error(mention.span, message, hint);
         } else {
@@ -85,6 +95,7 @@ fn check_files(
             );
         }
     }
+    reported
 }
 
 /// Returns the names under which Compose also makes services answer, but for those that are names of

@@ -67,13 +67,48 @@ const PORTS: &[(&str, &[u16])] = &[
     ("zookeeper", &[2181]),
 ];
 
-/// Returns the ports of a well-known image, or none.
-pub(crate) fn ports_of_image(image: &str) -> &'static [u16] {
+/// Those of them that connect to other services.
+const CLIENTS: &[&str] = &[
+    "adminer",
+    "alertmanager",
+    "caddy",
+    "grafana",
+    "httpd",
+    "kibana",
+    "nextcloud",
+    "nginx",
+    "prometheus",
+    "wordpress",
+];
+
+/// Tells whether an image is a well-known server, such as a database, that connects to no other service.
+pub(crate) fn only_answers(image: &str) -> bool {
+    let (name, tag) = name_and_tag(image);
+    !is_fpm(tag) && !CLIENTS.contains(&name) && !ports_of_image(image).is_empty()
+}
+
+/// Returns the last part of an image's name.
+pub(crate) fn name_of_image(image: &str) -> &str {
+    name_and_tag(image).0
+}
+
+/// Returns the last part of an image's name, and its tag.
+fn name_and_tag(image: &str) -> (&str, &str) {
     let name = image.split('@').next().unwrap_or(image);
     let name = name.rsplit('/').next().unwrap_or(name);
-    let (name, tag) = name.split_once(':').unwrap_or((name, ""));
+    name.split_once(':').unwrap_or((name, ""))
+}
+
+/// Tells whether a tag is one of PHP's process manager.
+fn is_fpm(tag: &str) -> bool {
+    tag.split('-').any(|part| part == "fpm")
+}
+
+/// Returns the ports of a well-known image, or none.
+pub(crate) fn ports_of_image(image: &str) -> &'static [u16] {
+    let (name, tag) = name_and_tag(image);
     // PHP's process manager answers in the place of a web server.
-    if tag.split('-').any(|part| part == "fpm") {
+    if is_fpm(tag) {
         return &[9000];
     }
     let found = PORTS.binary_search_by(|(known, _)| known.cmp(&name));
@@ -98,5 +133,9 @@ mod tests {
         assert_eq!(ports_of_image("nextcloud:30-fpm-alpine"), [9000]);
         assert!(ports_of_image("example/web").is_empty());
         assert!(PORTS.is_sorted());
+        assert!(only_answers("postgres:17") && !only_answers("nextcloud:30-fpm"));
+        assert!(!only_answers("grafana/grafana") && !only_answers("example/web"));
+        let known = |client: &&str| !ports_of_image(client).is_empty();
+        assert!(CLIENTS.iter().all(known));
     }
 }

@@ -8,6 +8,7 @@ use crate::adopt::docker_labels::warn_of_docker_labels;
 use crate::adopt::forms::{check_keys, is_true, mapping, warn_of_keys};
 use crate::adopt::mention_in_files::warn_of_names_in_files;
 use crate::adopt::reach::link_services;
+use crate::adopt::resolver::warn_of_dockers_resolver;
 use crate::adopt::secrets::{Kind, read_definitions};
 use crate::adopt::service::rewrite_service;
 use crate::adopt::yaml::{Pair, Yaml};
@@ -72,6 +73,10 @@ impl Project {
         for (name, value) in root.entries().into_iter().flatten() {
             let shown = quote(&name.value);
             match name.value.as_str() {
+                "services" if value.is_null() || value.entries().is_some_and(Vec::is_empty) => {
+                    let hint = "write at least one below it: `web: {image: nginx}`";
+                    adoption.error(name.span, "the Compose file has no services", hint);
+                }
                 "services" => project.services = services(value, adoption),
                 "volumes" => {
                     project.volumes = Some(mapping(value, &shown, adoption).to_vec());
@@ -92,6 +97,7 @@ impl Project {
 
     /// Reads a Fig file, whose services are at the top.
     pub(crate) fn of_fig(root: &Yaml, adoption: &mut Adoption<'_>) -> Self {
+        let root = &without_parts_of_compose(root, adoption);
         Self {
             span: root.span,
             services: services(root, adoption),
@@ -115,6 +121,7 @@ impl Project {
         arrange_data(self, &stores, &mut applications, adoption);
         link_services(self, &mut applications, adoption);
         warn_of_names_in_files(self, &applications, adoption);
+        warn_of_dockers_resolver(self, &applications, adoption);
         warn_of_docker_labels(self, adoption);
         let entries = self.services.iter().zip(applications);
         let entries = entries.map(|(service, application)| {
@@ -123,6 +130,22 @@ impl Project {
         });
         Yaml::mapping(self.span, entries.collect())
     }
+}
+
+/// Refuses what Compose has beside services, and would be a service here.
+fn without_parts_of_compose(root: &Yaml, adoption: &mut Adoption<'_>) -> Yaml {
+    let mut services = Vec::new();
+    for (name, value) in root.entries().into_iter().flatten() {
+        let is_part = KEYS.contains(&name.value.as_str()) && name.value != "services";
+        if is_part && value.get("image").is_none() && value.get("build").is_none() {
+            let message = format!("a Fig file has no {}", quote(&name.value));
+            let hint = "put the services below `services:`, which makes it a Compose file";
+            adoption.error(name.span, message, hint);
+        } else {
+            services.push((name.clone(), value.clone()));
+        }
+    }
+    Yaml::mapping(root.span, services)
 }
 
 /// The most services of a file: each is compared with each other.

@@ -11,12 +11,13 @@ use flocker_model::LoopbackAddress;
 use crate::adopt::adoption::Adoption;
 use crate::adopt::loopback::loopback_addresses;
 use crate::adopt::mention::{Mention, Names, Strength, mentions};
-use crate::adopt::mention_in_files::add_mentions_in_files;
+use crate::adopt::mention_in_files::{add_mentions_in_files, names_in_files};
 use crate::adopt::other_names::{check_other_names, other_names};
 use crate::adopt::ports::{ContainerPort, container_ports};
 use crate::adopt::ports_of_images::ports_of_image;
 use crate::adopt::project::{DEFAULT_NETWORK, Project, Service};
 use crate::adopt::service::Application;
+use crate::adopt::unreached::warn_of_unreached;
 use crate::adopt::yaml::{Yaml, key};
 use crate::phrase::quote;
 use crate::source::Span;
@@ -40,17 +41,15 @@ pub(crate) fn link_services(
         .collect();
     let addresses = loopback_addresses(names.iter().copied());
     let networks: Vec<BTreeSet<&str>> = project.services.iter().map(networks).collect();
-    let mut spoken: Vec<Vec<Mention>> = project
-        .services
-        .iter()
-        .zip(&*applications)
-        .map(|(service, application)| mentions(service, application, &numbers))
-        .collect();
-    add_mentions_in_files(&mut spoken, applications, &numbers, adoption);
+    let spoken = all_mentions(project, applications, &numbers, adoption);
     let ports = known_ports(project, &spoken);
     let is_spoken_of: BTreeSet<usize> = spoken.iter().flatten().map(|one| one.target).collect();
+    let mut told = vec![BTreeSet::new(); names.len()];
     for (source, service) in project.services.iter().enumerate() {
-        check_other_names(source, (project, &others), &applications[source], adoption);
+        let application = &applications[source];
+        told[source] = check_other_names(source, (project, &others), application, adoption);
+        let in_files = names_in_files(application, &numbers, adoption).into_iter();
+        told[source].extend(in_files.map(|named| named.mention.target));
         let mut reached = Reached::new(service);
         for target in 0..project.services.len() {
             let is_linked = !project.is_linked || explicit_link(service, names[target]).is_some();
@@ -75,6 +74,9 @@ pub(crate) fn link_services(
             };
             let ports = &ports[&target];
             reached.add((span, names[target]), addresses[names[target]], ports);
+            if !ports.is_empty() || mention.is_some_and(|one| one.strength > Strength::Part) {
+                told[source].insert(target);
+            }
             if ports.is_empty()
                 && let Some(mention) = mention
             {
@@ -86,6 +88,22 @@ pub(crate) fn link_services(
         }
         reached.give_to(&mut applications[source]);
     }
+    warn_of_unreached(project, (&networks, &ports), &told, adoption);
+}
+
+/// Finds the services of which each service speaks, in its settings and in its files.
+fn all_mentions(
+    project: &Project,
+    applications: &[Application],
+    names: &Names<'_>,
+    adoption: &Adoption<'_>,
+) -> Vec<Vec<Mention>> {
+    let services = project.services.iter().zip(applications);
+    let mut spoken = services
+        .map(|(service, application)| mentions(service, application, names))
+        .collect::<Vec<_>>();
+    add_mentions_in_files(&mut spoken, applications, names, adoption);
+    spoken
 }
 
 /// The services that one service reaches.

@@ -64,7 +64,14 @@ pub(crate) fn rewrite_files(
                 kind.title(),
                 quote(name)
             );
-            let hint = format!("add it to `{}s` at the top of the file", kind.title());
+            let title = kind.title();
+            let hint = if project.is_linked {
+                format!(
+                    "put the services below `services:`, and `{title}s` beside that: Fig has none"
+                )
+            } else {
+                format!("add it to `{title}s` at the top of the file")
+            };
             adoption.error(item.span, message, hint);
             continue;
         };

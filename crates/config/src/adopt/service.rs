@@ -27,9 +27,9 @@ const LEFT_OUT: &[(&str, &str)] = &[
         "the container is called `flocker-` and the name of the application",
     ),
     ("develop", "only Compose acts on it"),
-    ("log_driver", "Docker's log driver on the node is used"),
-    ("log_opt", "Docker's log driver on the node is used"),
-    ("logging", "Docker's log driver on the node is used"),
+    ("log_driver", LOGS),
+    ("log_opt", LOGS),
+    ("logging", LOGS),
     (
         "platform",
         "each node runs the image for its own architecture",
@@ -38,12 +38,16 @@ const LEFT_OUT: &[(&str, &str)] = &[
         "profiles",
         "an application runs where the deployment configuration places it",
     ),
-    ("pull_policy", "an image is fetched where it is missing"),
-    (
-        "pull_refresh_after",
-        "an image is fetched where it is missing",
-    ),
+    ("pull_policy", FETCHED),
+    ("pull_refresh_after", FETCHED),
 ];
+
+/// How an image gets to a node.
+const FETCHED: &str =
+    "an image is fetched where it is missing, and from its registry before your own Docker";
+
+/// The place of the output, whichever driver Docker has.
+const LOGS: &str = "output is in the journal of the service's node: `journalctl -u flocker-NAME`";
 
 /// Keys without which something else would run.
 const REFUSED: &[(&str, &str)] = &[
@@ -102,6 +106,8 @@ const TYPED: &[&str] = &[
 #[derive(Debug, Default)]
 pub(crate) struct Application {
     pub(crate) entries: Vec<Pair>,
+    /// The directories beside the file that are its data, and where they are mounted.
+    pub(crate) directories: Vec<(String, Span)>,
     /// Where each key is among them.
     places: BTreeMap<String, usize>,
 }
@@ -308,7 +314,9 @@ fn check_build(
             name.span,
             format!("Flocker does not build the image of {owner}"),
             format!(
-                "build it before, as {}, and Flocker sends it from the operator's Docker",
+                "build it before, and push it as {0}; or write it with `docker save` and deploy with \
+                 `--image-archive FILE`: a copy in your own Docker is sent only if the registry gives \
+                 no {0}",
                 quote(image)
             ),
         );
@@ -316,8 +324,8 @@ fn check_build(
         adoption.error(
             name.span,
             format!("{owner} is built and has no `image`"),
-            "build the image first and name it in `image`; Flocker sends it from the operator's \
-             Docker",
+            "build the image first and name it in `image`; push it under that name, or write it with \
+             `docker save` and deploy with `--image-archive FILE`",
         );
         // So that the missing image is reported once.
         let image = Yaml::string(name.span, "built");

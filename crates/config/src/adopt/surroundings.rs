@@ -22,6 +22,13 @@ pub trait Surroundings {
     /// Lists the files in a directory and in the directories below it, relative to it and in order.
     fn files(&self, beside: &str, path: &str) -> Vec<String>;
 
+    /// Reads the small texts in a directory and below it, with their paths relative to it. There may
+    /// be data of any size: only a part is looked at, and what cannot be read is left out.
+    fn texts(&self, beside: &str, path: &str) -> Vec<(String, String)> {
+        let (_, _) = (beside, path);
+        Vec::new()
+    }
+
     /// Returns the absolute path of the directory that the file `beside` is in, if it is known.
     fn directory(&self, beside: &str) -> Option<String> {
         let _ = beside;

@@ -46,6 +46,15 @@ impl Surroundings for Machine {
         };
         self.files.keys().filter_map(below).collect()
     }
+
+    fn texts(&self, beside: &str, path: &str) -> Vec<(String, String)> {
+        let text = |name: String| {
+            let text = self.files.get(format!("{path}/{name}").as_str())?;
+            Some((name, (*text).to_owned()))
+        };
+        let names = self.files(beside, path).into_iter();
+        names.filter_map(text).collect()
+    }
 }
 
 /// Reads two files on a machine, given each value that is outside of them.

@@ -1,4 +1,4 @@
-//! What Flocker does, shown to a person: the seed's two deploys, and a row and a
+//! What Flocker does, shown to a person: the README's two deploys, and a row and a
 //! page before and after.
 
 use std::io;

@@ -45,6 +45,20 @@ impl Checker<'_> {
                     }),
                 "the node does not own the volume",
             ),
+            Action::SnapshotVolume { application, epoch } => require(
+                self.is_owned(step, application, *epoch),
+                "the node does not own the volume in that epoch",
+            ),
+            Action::PruneSnapshots { application, keep } => {
+                self.pruning(step, application, &|guid| keep.contains(guid))
+            }
+            _ => self.decided(step),
+        }
+    }
+
+    /// Checks a step that only the operator can have decided.
+    fn decided(&self, step: &Step) -> Finding {
+        match &step.action {
             Action::PromoteVolume {
                 application,
                 owner,
@@ -66,13 +80,6 @@ impl Checker<'_> {
             Action::ImportVolume {
                 application, epoch, ..
             } => self.importing(step, application, *epoch),
-            Action::SnapshotVolume { application, epoch } => require(
-                self.is_owned(step, application, *epoch),
-                "the node does not own the volume in that epoch",
-            ),
-            Action::PruneSnapshots { application, keep } => {
-                self.pruning(step, application, &|guid| keep.contains(guid))
-            }
             _ => None,
         }
     }

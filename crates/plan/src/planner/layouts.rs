@@ -184,14 +184,13 @@ impl<'a> Planner<'a> {
         if accounted.implicit.is_empty() {
             return;
         }
-        let note = Note::ScratchRemoved {
-            application: name.clone(),
-            image: specification.image.clone(),
-            paths: accounted.implicit.iter().map(ToString::to_string).collect(),
-        };
         self.plan.notes.push(NodeNote {
             node: node.clone(),
-            note,
+            note: Note::ScratchRemoved {
+                application: name.clone(),
+                image: specification.image.clone(),
+                paths: accounted.implicit.iter().map(ToString::to_string).collect(),
+            },
         });
     }
 

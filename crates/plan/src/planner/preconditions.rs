@@ -82,10 +82,12 @@ impl Planner<'_> {
             return;
         }
         for node in self.goal.deployment.nodes.keys() {
-            // Of a node that lacks its pool nothing else is asked.
+            // A node that was not seen, or lacks its pool, is reported for that.
             let observation = self.observed.nodes.get(node);
+            let is_seen = matches!(observation, Some(NodeObservation::Seen(_)));
             let lacks_pool = matches!(observation, Some(NodeObservation::WithoutPool(_)));
-            if !lacks_pool && !self.addresses.contains_key(node) {
+            let is_reported = lacks_pool || (!is_seen && self.goal.covers(node));
+            if !is_reported && !self.addresses.contains_key(node) {
                 let node = node.clone();
                 self.block(BlockedKind::NoAddress { node });
             }

@@ -1,6 +1,6 @@
 //! Nodes that cannot reach each other.
 
-use flocker_model::{Contact, LoginRefusal, LoginSetting, NodeName};
+use flocker_model::{Contact, LoginRefusal, LoginSetting, NodeName, NodeObservation};
 use flocker_plan::{Action, Plan};
 use insta::assert_snapshot;
 
@@ -99,6 +99,21 @@ fn a_loopback_address_is_refused_with_several_nodes() {
     // Alone, the node is reached by nobody else.
     wanted.nodes.pop_last();
     assert!(cluster.plan(&wanted).blocked.is_empty());
+}
+
+#[test]
+fn a_node_that_cannot_be_reached_is_reported_once() {
+    let (mut cluster, wanted) = behind_nat([[10, 0, 0, 1], [10, 0, 0, 2]]);
+    let reason = "the name cannot be resolved".to_owned();
+    let lost = NodeObservation::Unreachable { reason };
+    let (node, _) = cluster.observed.nodes.pop_last().unwrap();
+    cluster.observed.nodes.insert(node, lost);
+    assert_snapshot!(refusals(&cluster.plan(&wanted)), @"
+    node2.example.com cannot be reached: the name cannot be resolved
+    hint: make `ssh node2.example.com` work, or leave node2.example.com out of the deployment if it is gone
+    `db`: no current copy of its volume was seen, and node2.example.com was not seen either
+    hint: bring node2.example.com back (or, if gone for good, `flocker-cluster node forget node2.example.com --via NODE`); nothing older or empty is used while the volume may be there
+    ");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! The seed's example, from its first deploy to a power cut: applications run
+//! The trac example of the README, from its first deploy to a power cut: applications run
 //! and move with their data, and whoever uses them notices nothing else.
 
 mod bringing_in;

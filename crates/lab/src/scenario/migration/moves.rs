@@ -1,4 +1,4 @@
-//! The seed's two deploys, and what must be true before and after.
+//! The README's two deploys, and what must be true before and after.
 
 use super::super::failure::{Failure, expect};
 use super::super::fingerprint::Fingerprint;
@@ -23,7 +23,7 @@ impl Migration<'_> {
         let (layout, archive) = (self.layouts.original(), self.archive("kibana"));
         let options = [&*archive];
         let deploy = self.cluster.expect_deploy(&layout, &options, &lines);
-        self.check("the first deploy prints the seed's lines", deploy)
+        self.check("the first deploy prints the README's lines", deploy)
             .await?;
 
         self.check("the database answers through both nodes", async {
@@ -112,7 +112,7 @@ impl Migration<'_> {
         let lines = [format!("Re-deployed pgsql-trac from {first} to {second}.")];
         let layout = self.layouts.moved();
         let deploy = self.cluster.expect_deploy(&layout, &[], &lines);
-        self.check("the second deploy prints the seed's line", deploy)
+        self.check("the second deploy prints the README's line", deploy)
             .await?;
 
         let (site, report) = (self.site, self.report);
