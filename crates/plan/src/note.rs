@@ -126,13 +126,7 @@ impl fmt::Display for Note {
                  that it saw there so far: what it wrote to that is in {directory} on this node until \
                  the application leaves the node (copy what you need)"
             ),
-            Self::SyncDisabled { dataset } => write!(
-                formatter,
-                "dataset {dataset} has sync=disabled: a power cut loses acknowledged writes in the \
-                 datasets below it (run `zfs set sync=standard {dataset}` on this node). Flocker sets \
-                 sync=standard on its own volumes when it makes, receives or mounts them; restart \
-                 applications that an earlier release started"
-            ),
+            Self::SyncDisabled { dataset } => sync_disabled(formatter, dataset),
             Self::Killed { application, grace } => write!(
                 formatter,
                 "`{application}` did not stop within {grace} and was killed: what it had not \
@@ -168,6 +162,17 @@ fn write_declared(
     write!(
         formatter,
         "`{application}`: image {image} declares {paths} as {are}, and {rest}"
+    )
+}
+
+/// Says that a dataset makes acknowledged writes unsafe.
+fn sync_disabled(formatter: &mut fmt::Formatter<'_>, dataset: &str) -> fmt::Result {
+    write!(
+        formatter,
+        "dataset {dataset} has sync=disabled: a power cut loses acknowledged writes in the datasets \
+         below it (run `zfs set sync=standard {dataset}` on this node). Flocker sets sync=standard on \
+         its own volumes when it makes, receives or mounts them; restart applications that an earlier \
+         release started"
     )
 }
 

@@ -98,9 +98,11 @@ async fn a_stop_tells_of_an_application_that_had_to_be_killed() {
     machines.converge(&wanted).await;
     let machine = machines.machine(&node_name(0));
     let stubborn = application_name(0);
-    let mut state = machine.containers.host.state();
-    state.running.processes.stubborn.insert(stubborn.clone());
-    drop(state);
+    let insist = || {
+        let mut state = machine.containers.host.state();
+        state.running.processes.stubborn.insert(stubborn.clone());
+    };
+    insist();
     for application in [stubborn.clone(), application_name(1)] {
         let stop = Action::StopApplication {
             application: application.clone(),
