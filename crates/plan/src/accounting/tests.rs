@@ -91,7 +91,7 @@ fn a_volume_of_the_image_elsewhere_is_refused_where_there_is_data() {
         format!("{}\n{}", refused.problem(&"kafka:3"), refused.hint()),
         @"
     image kafka:3 declares /database, /log as volumes, which no mount point of the application covers
-    if it is data, list it with the application's other mount points in `volumes`, and it moves with the application; if it can be lost, write `scratch: [/database, /log]`: a directory of the node that does not move, or `tmpfs: [/database, /log]`: memory
+    if it is data, list it with the application's other mount points in `volumes`, and it moves with the application; if it can be lost, write `scratch: [/database, /log]`: a directory of the node that does not move and is deleted when the application leaves, or `tmpfs: [/database, /log]`: memory
     "
     );
 }
