@@ -35,30 +35,39 @@ pub(crate) enum Mode {
 /// Runs `flocker-cluster deploy` or `plan`.
 pub(crate) async fn run(arguments: &Deploy, mode: Mode) -> Exit {
     let mut printer = Printer::new(arguments.common.json, arguments.common.verbose > 0);
-    match prepare(arguments, mode, &printer).await {
-        Ok((parsed, mut gathered, images)) => {
-            let exit = match mode {
-                Mode::Deploy => deploy(&parsed, &mut gathered, images, &mut printer).await,
-                Mode::Show => show(&parsed, &gathered, &printer),
-            };
-            for (node, requests) in gathered.end().await {
-                printer.detail(&format!("{node}: {requests} requests"));
-            }
-            exit
+    match prepare(arguments, &printer).await {
+        Ok(prepared) => {
+            let caller = Caller::new(&arguments.common.ssh, mode == Mode::Deploy);
+            run_prepared(prepared, mode, (&caller, &mut printer)).await
         }
         Err(exit) => exit,
     }
 }
 
-/// Everything before the plan: the files, this machine's images, and a look at every node.
-async fn prepare(
-    arguments: &Deploy,
+/// Looks at the nodes, then shows the plan or carries it out.
+pub(crate) async fn run_prepared(
+    (parsed, images): (Parsed, OperatorImages),
     mode: Mode,
-    printer: &Printer,
-) -> Result<(Parsed, Gathered, OperatorImages), Exit> {
+    (caller, printer): (&Caller, &mut Printer),
+) -> Exit {
+    let mut gathered = match look(&parsed, &images, (caller, printer)).await {
+        Ok(gathered) => gathered,
+        Err(exit) => return exit,
+    };
+    let exit = match mode {
+        Mode::Deploy => deploy(&parsed, &mut gathered, images, printer).await,
+        Mode::Show => show(&parsed, &gathered, printer),
+    };
+    for (node, requests) in gathered.end().await {
+        printer.detail(&format!("{node}: {requests} requests"));
+    }
+    exit
+}
+
+/// Everything before a look at the nodes: the files, and this machine's images.
+async fn prepare(arguments: &Deploy, printer: &Printer) -> Result<(Parsed, OperatorImages), Exit> {
     let parsed = read_configuration(arguments, printer).await?;
-    let deployment = &parsed.deployment;
-    let images = OperatorImages::observe(deployment, &arguments.image_archives)
+    let images = OperatorImages::observe(&parsed.deployment, &arguments.image_archives)
         .await
         .map_err(|error| {
             let failure = Failure::new(Exit::Configuration, error.to_string());
@@ -69,9 +78,18 @@ async fn prepare(
             printer.failure(&failure);
             failure.exit
         })?;
-    let caller = Caller::new(&arguments.common.ssh, mode == Mode::Deploy);
+    Ok((parsed, images))
+}
+
+/// Looks at every node.
+async fn look(
+    parsed: &Parsed,
+    images: &OperatorImages,
+    (caller, printer): (&Caller, &Printer),
+) -> Result<Gathered, Exit> {
+    let deployment = &parsed.deployment;
     let nodes = deployment.nodes.keys().cloned().collect();
-    let mut gathered = gather(nodes, &caller, |node, holder| {
+    let mut gathered = gather(nodes, caller, |node, holder| {
         printer.narrate(&busy(node, holder));
     })
     .await
@@ -82,7 +100,7 @@ async fn prepare(
         scope: Scope::Cluster,
     };
     gathered.ask_registries(&goal).await;
-    Ok((parsed, gathered, images))
+    Ok(gathered)
 }
 
 /// Says to whom way was given.

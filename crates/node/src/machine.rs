@@ -4,6 +4,7 @@ use std::path::Path;
 
 use flocker_docker::{Docker, UnitSettings, Units};
 use flocker_model::NodeId;
+use flocker_remote::clock::Clock;
 use flocker_remote::protocol::StepFailure;
 use flocker_zfs::{Zfs, ZfsSettings};
 
@@ -19,6 +20,7 @@ pub(crate) struct Machine<P: Platform> {
     pub(crate) id: NodeId,
     pub(crate) settings: Settings,
     pub(crate) store: Store,
+    pub(crate) clock: Clock,
     pub(crate) volumes: P::Volumes,
     pub(crate) containers: P::Containers,
     pub(crate) directories: P::Directories,
@@ -80,12 +82,13 @@ impl Machine<Linux> {
             id,
             settings,
             store,
+            clock: Clock::default(),
             volumes,
             containers,
             directories,
             units,
             routes: Kernel,
-            peers: Ssh,
+            peers: Ssh::default(),
         })
     }
 }

@@ -7,7 +7,7 @@ use flocker_model::{LoginRefusal, Member, NodeName};
 use flocker_remote::protocol::StepFailure;
 use flocker_remote::ssh::{
     ConnectError, ConnectOptions, ConnectStep, Connection, Destination, Login, PublicKey,
-    RemoteCommand, Session, SshServer,
+    RemoteCommand, Session, SshServer, Way,
 };
 
 use crate::failure::{OrFailure as _, failed_to};
@@ -17,8 +17,11 @@ use crate::platform::{PeerConnection, PeerSession, Peers};
 const RECEIVING_USER: &str = "flocker";
 
 /// Peers over SSH.
-#[derive(Debug, Clone)]
-pub(crate) struct Ssh;
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Ssh {
+    /// How connections to them are opened.
+    pub(crate) way: Way,
+}
 
 /// A connection to a peer.
 pub(crate) struct SshConnection {
@@ -49,9 +52,9 @@ impl Peers for Ssh {
             key,
             host_keys,
         );
-        let connection = Connection::connect(&destination, &ConnectOptions::default())
-            .await
-            .map_err(|error| cannot_push(name, &error))?;
+        let options = ConnectOptions::default();
+        let connected = self.way.connect(&destination, &options);
+        let connection = connected.await.map_err(|error| cannot_push(name, &error))?;
         Ok(SshConnection {
             name: name.clone(),
             connection,

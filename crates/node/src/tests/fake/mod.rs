@@ -29,9 +29,9 @@ use flocker_remote::protocol::{Change, StepFailure};
 pub(super) use containers::{ENDLESS_IMAGE, FakeContainers, archive};
 pub(super) use directories::FakeDirectories;
 pub(crate) use faults::arrive;
-pub(super) use faults::{Fault, Faults};
+pub(super) use faults::{Fault, Faults, Mutation, Pace};
 pub(super) use importing::IMPORTED;
-pub(super) use peers::{FakePeers, Neighbours};
+pub(super) use peers::{FakePeers, Neighbours, admitted};
 pub(super) use pool::{Dataset, Guids, Trouble};
 pub(super) use routes::FakeRoutes;
 pub(super) use stream::Header;
@@ -128,6 +128,7 @@ impl Host {
     ) -> Result<T, StepFailure> {
         self.faults.point().await?;
         let done = work(&mut self.state());
+        self.faults.look();
         self.faults.point().await?;
         done
     }

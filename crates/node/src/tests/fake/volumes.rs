@@ -16,7 +16,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _};
 use super::owned::FakeOwned;
 use super::pool::{Dataset, Guids, Partial, Pool, Trouble};
 use super::stream::Header;
-use super::{Host, State, changed};
+use super::{Host, Mutation, State, changed};
 use crate::failure::failure_of;
 use crate::platform::Volumes;
 
@@ -325,7 +325,8 @@ impl Volumes for FakeVolumes {
             if dataset.is_mounted {
                 return Err(failure_of("it is mounted"));
             }
-            if dataset.written() > ByteCount::ZERO || !dataset.log.is_empty() {
+            let skips = self.host.faults.breaks(Mutation::SkipTheGuidCheck);
+            if (dataset.written() > ByteCount::ZERO || !dataset.log.is_empty()) && !skips {
                 return Err(failure_of("it was written since its newest snapshot"));
             }
             let newest = dataset.newest();
@@ -353,7 +354,8 @@ impl Volumes for FakeVolumes {
                 VolumeRole::Replica { epoch, .. } if epoch < acquire.epoch => {}
                 _ => return Err(stale("it is no replica of an earlier epoch")),
             }
-            if dataset.newest() != Some(acquire.snapshot) {
+            let skips = self.host.faults.breaks(Mutation::SkipTheGuidCheck);
+            if dataset.newest() != Some(acquire.snapshot) && !skips {
                 return Err(failure_of("it ends with another snapshot"));
             }
             if dataset.is_mounted || dataset.written() > ByteCount::ZERO {
@@ -514,8 +516,11 @@ impl Volumes for FakeVolumes {
         begun.await?;
         while left > 0 {
             let mut chunk = vec![0; (header.length / PARTS).max(FEWEST_BYTES)];
-            let count = stream.read(&mut chunk).await.map_err(|_| broken())?;
+            let count = stream.read(&mut chunk).await.unwrap_or_default();
             if count == 0 {
+                if self.host.faults.breaks(Mutation::TakeTruncatedStreams) {
+                    break;
+                }
                 return Err(broken());
             }
             let kept = self.act(|state| {
