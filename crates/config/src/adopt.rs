@@ -23,6 +23,7 @@ mod mention;
 mod mention_in_files;
 mod mount;
 mod networks;
+mod other_names;
 mod owners;
 mod paths;
 mod ports;

@@ -113,7 +113,13 @@ fn read_mapping(
     name: String,
     report: &mut Report,
 ) -> Option<Vec<DraftRoute>> {
-    let meant = KEYS.check(entries, &name, report);
+    let is_port = |entry: &&Entry<'_>| entry.key.value == "port";
+    let known: Vec<Entry<'_>> = entries.iter().filter(|it| !is_port(it)).copied().collect();
+    let mut meant = KEYS.check(&known, &name, report);
+    if let Some(port) = entries.iter().find(is_port) {
+        report.error(|| unknown_port(*port, item, &name));
+        meant.extend(["external", "internal"]);
+    }
     let mut reader = Mapping { item, name, report };
     let (external, internal) = (
         reader.port_range(("external", "published"), &meant),
@@ -138,6 +144,37 @@ fn read_mapping(
         return None;
     }
     Some(drafts(&form, external.span, internal.span, &from?))
+}
+
+/// Says what to write in the place of `port`, which links have: it stands for one port of the two, or
+/// for both.
+fn unknown_port(port: Entry<'_>, item: Value<'_>, name: &str) -> Finding {
+    let has = |ours: &str, theirs: &str| item.get(ours).or_else(|| item.get(theirs)).is_some();
+    let text = port.value.text();
+    let text = text.filter(|text| PortRange::parse(text).is_ok());
+    let both = text.map(|text| format!("external: {text}, internal: {text}"));
+    let text = text.unwrap_or("8443");
+    let hint = match (
+        has("external", "published"),
+        has("internal", "target"),
+        both,
+    ) {
+        (true, true, _) => {
+            "leave it out: a route has an `external` and an `internal` port".to_owned()
+        }
+        (true, false, _) => format!("for the port inside the container, write `internal: {text}`"),
+        (false, true, _) => format!("for the port that answers, write `external: {text}`"),
+        (false, false, Some(both)) => {
+            let is_alone = item.entries().is_some_and(|entries| entries.len() == 1);
+            let write = if is_alone { text } else { &both };
+            format!("write `{write}` if the node and the container have the same port")
+        }
+        (false, false, None) => {
+            "write `{external: 443, internal: 8443}`, or `443` if they are equal".to_owned()
+        }
+    };
+    let message = format!("{name} has an unknown key `port`");
+    Finding::at(port.key.span, message).hint(hint)
 }
 
 /// A mistake was reported.

@@ -269,6 +269,11 @@ fn ports() {
             "route keys",
             "a: {image: x, routes: [{published: 1, internal: 2}, {}]}",
         ),
+        application(
+            "the key of a link",
+            "a: {image: x, routes: [{port: 5050}, {port: 53, protocol: udp}, {port: 80, external: 81}, \
+             {port: http}]}",
+        ),
         application("route types", "a: {image: x, routes: [[1, 2], true, null]}"),
         application(
             "two applications on one port",

@@ -117,6 +117,32 @@ fn a_backend_without_a_port_is_asked_for() {
 }
 
 #[test]
+fn another_name_of_a_service_in_a_file_is_found() {
+    let text = "
+services:
+  proxy:
+    image: nginx
+    restart: always
+    ports: [\"80:80\"]
+    volumes: [./nginx.conf:/etc/nginx/nginx.conf:ro]
+  api:
+    image: example/api
+    restart: always
+    container_name: shop-api
+    networks: {default: {aliases: [api.internal]}}
+";
+    // Compose would find both names, and nginx ends when it cannot.
+    let addresses = "upstream a { server shop-api:8000; }\nproxy_pass http://api.internal/;\n";
+    let wrong = try_read(text, &[("./nginx.conf", addresses)]).unwrap_err();
+    insta::assert_snapshot!(wrong);
+    let alone = "proxy_pass $scheme://x;\nserver shop-api\n";
+    insta::assert_snapshot!(read(text, &[("./nginx.conf", alone)]).warnings);
+    let prose = "# shop-api:8000 was here\nserver_name example.com; title shop-api\n";
+    let said = read(text, &[("./nginx.conf", prose)]).warnings;
+    assert_eq!(said.list.len(), 1, "{said}");
+}
+
+#[test]
 fn traefik_does_not_find_containers_by_their_labels() {
     let text = "
 services:

@@ -41,6 +41,9 @@ pub(crate) struct Test {
     /// those before
     #[arg(long, value_name = "CHAPTER", default_value = "first-deploy")]
     from: Chapter,
+    /// Of the scenario `migration` run only the chapters that `cargo xtask test` runs
+    #[arg(long)]
+    smoke: bool,
 }
 
 /// What `scenario` is told.
@@ -90,7 +93,8 @@ pub(crate) async fn test(test: &Test, progress: &Progress) -> Done {
         Scenario::Migration => {
             let parts = Parts::find(progress).await?;
             let site = start(&parts.lab()).await?;
-            run_migration(&site, &parts.cluster, &parts.images, test.from).await
+            let chapters = Chapter::chosen(test.from, test.smoke);
+            run_migration(&site, &parts.cluster, &parts.images, chapters).await
         }
         Scenario::ThreeNodes => {
             let parts = Parts::find(progress).await?;
@@ -227,7 +231,8 @@ pub(crate) async fn on_nodes(arguments: &OnNodes) -> Done {
                 Some(directory) => ContainerImages::at(directory.clone()),
                 None => ContainerImages::ensure(&Cache::open()?, &progress).await?,
             };
-            run_migration(&site, &program, &images, arguments.from).await
+            let chapters = Chapter::chosen(arguments.from, false);
+            run_migration(&site, &program, &images, chapters).await
         }
     };
     Ok(ended(counts))

@@ -17,9 +17,7 @@ pub(crate) use apt::InstallError;
 pub(crate) use packages::Need;
 use packages::{PACKAGES, Package};
 use user_programs::user_programs;
-pub(crate) use user_programs::{
-    CARGO_DENY, CARGO_FUZZ, DEADNIX, NIX, NIXFMT, RUFF, TY, UserProgram, cache,
-};
+pub(crate) use user_programs::{CARGO_DENY, DEADNIX, NIX, NIXFMT, RUFF, TY, UserProgram, cache};
 
 /// Installs what the selected tiers need.
 pub(crate) fn run(selection: &TierSelection) -> CommandResult {

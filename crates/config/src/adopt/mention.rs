@@ -144,7 +144,9 @@ fn find(text: &str, span: Span, names: &Names<'_>, alone: Strength) -> Vec<Menti
 
 /// A name in a text.
 #[derive(Debug)]
-pub(crate) struct Word {
+pub(crate) struct Word<'t> {
+    /// The name.
+    pub(crate) name: &'t str,
     /// Where it begins.
     pub(crate) begin: usize,
     /// The number of the service that it means.
@@ -158,7 +160,7 @@ pub(crate) struct Word {
 }
 
 /// Finds names in a text, but for those that are a part of a path or of another name.
-pub(crate) fn words(text: &str, names: &Names<'_>) -> Vec<Word> {
+pub(crate) fn words<'t>(text: &'t str, names: &Names<'_>) -> Vec<Word<'t>> {
     let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
     let mut found = Vec::new();
     let mut start = 0;
@@ -180,6 +182,7 @@ pub(crate) fn words(text: &str, names: &Names<'_>) -> Vec<Word> {
         let stands_alone = matches!(before.chars().next_back(), None | Some(',' | ' ' | ';'))
             && matches!(after.chars().next(), None | Some(',' | ' ' | ';'));
         found.push(Word {
+            name: &text[begin..end],
             begin,
             target,
             port,

@@ -42,18 +42,48 @@ pub(crate) fn add_mentions_in_files(
     adoption: &Adoption<'_>,
 ) {
     for (spoken, application) in spoken.iter_mut().zip(applications) {
-        for file in files(application, adoption) {
-            for line in lines(&file.text) {
-                let addresses = words(line, names).into_iter();
-                let addresses = addresses.filter(|word| word.is_address);
-                spoken.extend(addresses.map(|word| mention(line, &word, file.span)));
-            }
-        }
+        let found = names_in_files(application, names, adoption).into_iter();
+        let addresses = found.filter(|found| found.is_address);
+        spoken.extend(addresses.map(|found| found.mention));
     }
 }
 
+/// A service that a file names, by an address or where a program reads one.
+pub(crate) struct NamedInFile {
+    pub(crate) mention: Mention,
+    /// Whether the name is a part of an address.
+    is_address: bool,
+    /// The name that stands there.
+    pub(crate) name: String,
+    /// The path of the file.
+    pub(crate) path: String,
+}
+
+/// Finds the services that an application's files name: in addresses, and where a program reads an
+/// address.
+pub(crate) fn names_in_files(
+    application: &Application,
+    names: &Names<'_>,
+    adoption: &Adoption<'_>,
+) -> Vec<NamedInFile> {
+    let mut found = Vec::new();
+    for file in files(application, adoption) {
+        for line in lines(&file.text) {
+            let words = words(line, names).into_iter();
+            let meant = words.filter(|word| word.is_address || is_behind_key(line, word));
+            found.extend(meant.map(|word| NamedInFile {
+                mention: mention(line, &word, file.span),
+                is_address: word.is_address,
+                name: word.name.to_owned(),
+                path: file.path.clone(),
+            }));
+        }
+    }
+    found
+}
+
 /// Makes a mention of an address. One without a port may be a part of a text.
-fn mention(line: &str, word: &Word, span: Span) -> Mention {
+fn mention(line: &str, word: &Word<'_>, span: Span) -> Mention {
     let before = &line[..word.begin];
     let of_scheme = if before.ends_with("https://") {
         Some(443)
@@ -87,17 +117,11 @@ pub(crate) fn warn_of_names_in_files(
         .collect();
     for (source, application) in applications.iter().enumerate() {
         let mut missing: BTreeMap<usize, (Span, String)> = BTreeMap::new();
-        for file in files(application, adoption) {
-            for line in lines(&file.text) {
-                let found = words(line, &names).into_iter();
-                let found = found.filter(|word| {
-                    // An address was reported already, if nothing is known of its port.
-                    word.target != source && !word.is_address && is_behind_key(line, word)
-                });
-                for word in found {
-                    let place = (file.span, file.path.clone());
-                    missing.entry(word.target).or_insert(place);
-                }
+        for named in names_in_files(application, &names, adoption) {
+            let Mention { target, span, .. } = named.mention;
+            // An address was reported already, if nothing is known of its port.
+            if target != source && !named.is_address {
+                missing.entry(target).or_insert((span, named.path));
             }
         }
         let owner = quote(&project.services[source].name.value);
@@ -120,7 +144,7 @@ pub(crate) fn warn_of_names_in_files(
 }
 
 /// Tells whether a word stands behind one of the words before addresses.
-fn is_behind_key(line: &str, word: &Word) -> bool {
+fn is_behind_key(line: &str, word: &Word<'_>) -> bool {
     let is_sign = |c: char| c.is_whitespace() || matches!(c, ':' | '=' | '"' | '\'');
     let before = &line[..word.begin];
     let rest = before.trim_end_matches(is_sign);

@@ -12,6 +12,7 @@ use crate::adopt::adoption::Adoption;
 use crate::adopt::loopback::loopback_addresses;
 use crate::adopt::mention::{Mention, Names, Strength, mentions};
 use crate::adopt::mention_in_files::add_mentions_in_files;
+use crate::adopt::other_names::{check_other_names, other_names};
 use crate::adopt::ports::{ContainerPort, container_ports};
 use crate::adopt::ports_of_images::ports_of_image;
 use crate::adopt::project::{Project, Service};
@@ -241,61 +242,4 @@ fn report_without_port(
         }
         Strength::Part => {}
     }
-}
-
-/// Refuses addresses that are another name of a service: it answers under its own name only.
-fn check_other_names(
-    source: usize,
-    (project, others): (&Project, &Names<'_>),
-    application: &Application,
-    adoption: &mut Adoption<'_>,
-) {
-    let service = &project.services[source];
-    let owner = quote(&service.name.value);
-    for item in service
-        .get("links")
-        .map(Yaml::one_or_many)
-        .unwrap_or_default()
-    {
-        let Some((target, alias)) = item.text().and_then(|text| text.split_once(':')) else {
-            continue;
-        };
-        if target != alias {
-            let target = quote(target);
-            adoption.error(
-                item.span,
-                format!("{owner} knows {target} as {}", quote(alias)),
-                format!("it answers as {target}; change the address in the settings of {owner}, or the name of the service"),
-            );
-        }
-    }
-    for mention in mentions(service, application, others) {
-        if mention.target != source && mention.strength == Strength::Address {
-            let target = quote(&project.services[mention.target].name.value);
-            adoption.error(
-                mention.span,
-                format!("{owner} reaches {target} under another name of its container"),
-                format!("it answers as {target}; write that"),
-            );
-        }
-    }
-}
-
-/// Returns the names under which Compose also makes services answer, but for those that are names of
-/// services.
-fn other_names(project: &Project, names: &Names<'_>) -> BTreeMap<String, usize> {
-    let mut others = BTreeMap::new();
-    for (index, service) in project.services.iter().enumerate() {
-        let container = service.get("container_name").and_then(Yaml::text);
-        others.extend(container.map(|name| (name.to_owned(), index)));
-        let networks = service.get("networks").and_then(Yaml::entries);
-        for (_, options) in networks.into_iter().flatten() {
-            let aliases = options.get("aliases").map(Yaml::one_or_many);
-            let aliases = aliases.unwrap_or_default().into_iter();
-            let aliases = aliases.filter_map(Yaml::text).map(str::to_owned);
-            others.extend(aliases.map(|name| (name, index)));
-        }
-    }
-    others.retain(|name, _| !names.contains_key(name.as_str()));
-    others
 }

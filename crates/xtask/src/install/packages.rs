@@ -19,8 +19,6 @@ pub(crate) enum Need {
     Nix,
     /// Looking at what dependencies are.
     Deny,
-    /// Fuzzing.
-    Fuzz,
 }
 
 /// One Debian package.
@@ -218,13 +216,13 @@ pub(super) const PACKAGES: [Package; 32] = [
     program(
         "python3",
         &["python3"],
-        &[Need::Machines, Need::Nix, Need::Deny, Need::Fuzz],
+        &[Need::Machines, Need::Nix, Need::Deny],
         "puts container images together, and has pip",
     ),
     program(
         "python3-venv",
         &[],
-        &[Need::Nix, Need::Deny, Need::Fuzz],
+        &[Need::Nix, Need::Deny],
         "keeps Python programs apart from the machine's",
     ),
     program(
@@ -242,7 +240,7 @@ pub(super) const PACKAGES: [Package; 32] = [
     program(
         "ca-certificates",
         &[],
-        &[Need::Machines, Need::Nix, Need::Deny, Need::Fuzz],
+        &[Need::Machines, Need::Nix, Need::Deny],
         "lets mmdebstrap and pip use mirrors over HTTPS",
     ),
 ];

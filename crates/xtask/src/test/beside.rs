@@ -12,8 +12,8 @@ use super::{finish, obstacle};
 use crate::lab::Built;
 use crate::terminal;
 
-/// What the nodes of two tiers take of memory at most, in kibibytes: six of them, and all else.
-const MEMORY: u64 = 12 << 20;
+/// The memory, in kibibytes, that the four nodes of two tiers and all other programs need at most.
+const MEMORY: u64 = 8 << 20;
 
 /// The disturbed moves, if they run beside something else.
 #[derive(Debug, Default)]

@@ -12,7 +12,6 @@ use std::thread;
 use cargo_metadata::MetadataCommand;
 
 use super::outcome::{Count, Outcome};
-use crate::install::CARGO_FUZZ;
 use crate::process::Program;
 use crate::workspace;
 
@@ -20,6 +19,8 @@ use crate::workspace;
 pub(crate) const MANIFEST: &str = "crates/fuzz/Cargo.toml";
 /// Where that is.
 const DIRECTORY: &str = "crates/fuzz";
+/// The script that cargo runs in the place of rustc to compile them.
+const INSTRUMENT: &str = "crates/fuzz/instrument";
 
 /// Names for how many seconds all targets together run: less by the clock, where several do at once.
 const SECONDS: &str = "FUZZ_SECONDS";
@@ -78,9 +79,8 @@ fn test_helpers() -> Outcome {
 
 /// What is known before anything is run.
 struct Fuzzer {
-    program: PathBuf,
     targets: Vec<String>,
-    /// Where things are built, and where inputs are kept that find new ways through the code.
+    /// Where things are built.
     output: PathBuf,
     /// For how long each target runs.
     seconds: u64,
@@ -107,23 +107,18 @@ impl Fuzzer {
             .map(|target| target.name.clone())
             .collect();
         Ok(Self {
-            program: CARGO_FUZZ.path().map_err(|failure| failure.to_string())?,
-            output: target_directory()?.join("fuzz"),
+            output: target_directory()?,
             seconds: seconds_for_each(std::env::var(SECONDS).ok().as_deref(), targets.len())?,
             targets,
         })
     }
 
-    /// A command of cargo-fuzz.
-    fn command(&self, name: &str) -> Program {
-        Program::new(&self.program)
-            .args([name, "--sanitizer", "none"])
-            .args(["--fuzz-dir", DIRECTORY, "--target-dir"])
-            .args([&self.output])
-    }
-
+    /// Builds all targets in the main target directory, where most of what they depend on is already.
     fn build(&self) -> Result<(), String> {
-        self.command("build")
+        Program::cargo()
+            .args(["build", "--bins", "--locked", "--manifest-path", MANIFEST])
+            .args(["--target-dir".into(), self.output.clone()])
+            .env("RUSTC_WRAPPER", workspace::root().join(INSTRUMENT))
             .run()
             .map_err(|failure| failure.to_string())
     }
@@ -156,30 +151,31 @@ impl Fuzzer {
     }
 
     fn run(&self, target: &str) -> Result<(), String> {
-        let found = self.output.join("found").join(target);
-        let seeds = Path::new(DIRECTORY).join("seeds").join(target);
-        empty(&found).map_err(|failure| format!("{}: {failure}", found.display()))?;
-        if !workspace::root().join(&seeds).is_dir() {
+        let directory = workspace::root().join(DIRECTORY);
+        let seeds = directory.join("seeds").join(target);
+        if !seeds.is_dir() {
             return Err(format!("{} is missing", seeds.display()));
         }
-        let mut program = self
-            .command("run")
-            .args([target])
-            .args([found, seeds])
-            .args([
-                "--",
-                "-verbosity=0",
-                "-print_funcs=0",
-                "-print_final_stats=1",
-                PATIENCE,
-                MEMORY,
-            ])
-            .args([format!("-max_total_time={}", self.seconds)]);
-        let dictionary = format!("{DIRECTORY}/dictionaries/{target}.txt");
-        if workspace::root().join(&dictionary).is_file() {
-            program = program.args([format!("-dict={dictionary}")]);
+        // Inputs that find new ways through the code.
+        let found = self.output.join("fuzz").join(target);
+        empty(&found).map_err(|failure| format!("{}: {failure}", found.display()))?;
+        let failing = directory.join("artifacts").join(target);
+        fs::create_dir_all(&failing)
+            .map_err(|failure| format!("{}: {failure}", failing.display()))?;
+        let mut program = Program::new(self.output.join("debug").join(target)).args([
+            "-verbosity=0",
+            "-print_funcs=0",
+            "-print_final_stats=1",
+            PATIENCE,
+            MEMORY,
+            &format!("-max_total_time={}", self.seconds),
+            &format!("-artifact_prefix={}/", failing.display()),
+        ]);
+        let dictionary = directory.join(format!("dictionaries/{target}.txt"));
+        if dictionary.is_file() {
+            program = program.args([format!("-dict={}", dictionary.display())]);
         }
-        program.run().map_err(|_| {
+        program.args([found, seeds]).run().map_err(|_| {
             format!("an input is in {DIRECTORY}/artifacts/{target}; see the output above")
         })
     }

@@ -125,8 +125,7 @@ impl TierName {
             Self::Check => &[Need::Repository],
             Self::Deny => &[Need::Deny],
             Self::Nix => &[Need::Repository, Need::Nix],
-            Self::Clippy | Self::Unit | Self::Model | Self::Simulator => &[Need::Build],
-            Self::Fuzz => &[Need::Build, Need::Fuzz],
+            Self::Clippy | Self::Unit | Self::Model | Self::Simulator | Self::Fuzz => &[Need::Build],
             Self::Namespaces => &[Need::Build, Need::Namespaces],
             Self::Dockerd => &[Need::Build, Need::Docker],
             Self::Sshd => &[Need::Build, Need::Ssh],
@@ -300,7 +299,7 @@ fn run_openssh() -> Outcome {
 
 fn run_machines() -> Outcome {
     let scenarios = match build_lab(Purpose::Lab) {
-        Ok(built) => run_scenario(&built, &["test", "migration"]),
+        Ok(built) => run_scenario(&built, &["test", "migration", "--smoke"]),
         Err(why) => Outcome::failed(why),
     };
     let machines = TestRun::new(&["--features", MACHINES_FEATURE])
@@ -315,10 +314,10 @@ pub(super) fn build_faults() -> Result<Built, String> {
     build_lab(Purpose::Faults)
 }
 
-/// Disturbs moves, at every moment and by every fault, and one of each other kind of case, on two
-/// pairs of nodes.
+/// Disturbs moves, at every moment and by every fault, and one of each other kind of case, on one pair of
+/// nodes: more of them beside another tier take their processors from each other.
 pub(super) fn run_faults(built: &Built) -> Outcome {
-    run_scenario(built, &["faults", "--smoke", "--pairs", "2"])
+    run_scenario(built, &["faults", "--smoke"])
 }
 
 /// Builds the lab and what its nodes run.

@@ -78,6 +78,18 @@ impl Chapter {
         Self::FeedReader,
     ];
 
+    /// Those from one on, or those of them that `cargo xtask test` runs.
+    pub fn chosen(from: Self, smoke: bool) -> Vec<Self> {
+        let chosen = |chapter: &Self| *chapter >= from && (!smoke || chapter.is_smoke());
+        Self::ALL.into_iter().filter(chosen).collect()
+    }
+
+    /// Tells whether `cargo xtask test` runs it: those that go on from one another, and the two which show
+    /// that no row is lost below a volume of the image. README.md says which cheaper tests cover the others.
+    fn is_smoke(self) -> bool {
+        self <= Self::ParentMount
+    }
+
     /// The heading.
     pub(super) const fn title(self) -> &'static str {
         match self {
@@ -104,5 +116,18 @@ impl Chapter {
             Self::ComposeFile => "a Compose file of WordPress",
             Self::FeedReader => "a Compose file of a feed reader",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Chapter;
+
+    #[test]
+    fn each_test_runs_the_beginning() {
+        assert_eq!(Chapter::chosen(Chapter::FirstDeploy, false), Chapter::ALL);
+        let smoke = Chapter::chosen(Chapter::FirstDeploy, true);
+        assert_eq!(smoke.last(), Some(&Chapter::ParentMount));
+        assert!(Chapter::ALL.starts_with(&smoke));
     }
 }

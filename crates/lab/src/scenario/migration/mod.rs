@@ -50,7 +50,7 @@ struct Migration<'a> {
     memory: Memory,
 }
 
-/// Runs the scenario on two nodes, from a chapter on: each goes on from what the
+/// Runs chapters of the scenario on two nodes, in their order: each goes on from what the
 /// one before has left. The chapters from [`Chapter::ImageVolumes`] on need nothing
 /// of those before.
 ///
@@ -61,7 +61,7 @@ pub async fn run_migration(
     site: &Site,
     cluster: &Path,
     images: &ContainerImages,
-    from: Chapter,
+    chapters: Vec<Chapter>,
 ) -> Counts {
     let report = Report::default();
     let mut migration = Migration {
@@ -79,7 +79,7 @@ pub async fn run_migration(
         images,
         memory: Memory::default(),
     };
-    let mut remaining = Chapter::ALL.into_iter().filter(|chapter| *chapter >= from);
+    let mut remaining = chapters.into_iter();
     for chapter in remaining.by_ref() {
         heading(&format!("migration: {}", chapter.title()));
         let ended = migration.run(chapter).await;
