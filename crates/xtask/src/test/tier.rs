@@ -125,7 +125,9 @@ impl TierName {
             Self::Check => &[Need::Repository],
             Self::Deny => &[Need::Deny],
             Self::Nix => &[Need::Repository, Need::Nix],
-            Self::Clippy | Self::Unit | Self::Model | Self::Simulator | Self::Fuzz => &[Need::Build],
+            Self::Clippy | Self::Unit | Self::Model | Self::Simulator | Self::Fuzz => {
+                &[Need::Build]
+            }
             Self::Namespaces => &[Need::Build, Need::Namespaces],
             Self::Dockerd => &[Need::Build, Need::Docker],
             Self::Sshd => &[Need::Build, Need::Ssh],

@@ -248,6 +248,16 @@ impl Dataset {
         snapshots.position(|snapshot| snapshot.guid == guid)
     }
 
+    /// Tells whether these records, and no others, are in it once it is mounted.
+    pub(crate) fn keeps(&self, records: &[u8]) -> bool {
+        records.strip_prefix(self.contents.as_slice()) == Some(self.log.as_slice())
+    }
+
+    /// Returns how many of Flocker's snapshots it has.
+    pub(crate) fn snapshot_count(&self) -> usize {
+        self.snapshots.len()
+    }
+
     /// Bytes since the newest of Flocker's snapshots; the intent log does not count.
     pub(super) fn written(&self) -> ByteCount {
         let newest = self.snapshots.last();

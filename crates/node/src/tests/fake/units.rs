@@ -18,7 +18,7 @@ pub(crate) struct Systemd {
 }
 
 impl Systemd {
-    pub(super) fn state(&self, application: &ApplicationName) -> UnitState {
+    pub(crate) fn state(&self, application: &ApplicationName) -> UnitState {
         let unit = self.units.get(application);
         unit.map_or(UnitState::Missing, |(_, state)| *state)
     }

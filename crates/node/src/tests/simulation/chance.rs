@@ -1,6 +1,6 @@
 //! What a seed decides, and the record of what came of it.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -68,6 +68,62 @@ impl Dice {
     }
 }
 
+/// What a simulator that tries anything does at some time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Event {
+    LinkCut,
+    NodeIsolated,
+    LinkSlowed,
+    ConnectionsForgotten,
+    ConnectionLost,
+    PacketLate,
+    PacketOvertaken,
+    ProgramKilled,
+    OperatorKilled,
+    PowerCut,
+    ClockSet,
+    SecondOperator,
+}
+
+impl Event {
+    /// All of them.
+    pub(super) const ALL: [Self; 12] = [
+        Self::LinkCut,
+        Self::NodeIsolated,
+        Self::LinkSlowed,
+        Self::ConnectionsForgotten,
+        Self::ConnectionLost,
+        Self::PacketLate,
+        Self::PacketOvertaken,
+        Self::ProgramKilled,
+        Self::OperatorKilled,
+        Self::PowerCut,
+        Self::ClockSet,
+        Self::SecondOperator,
+    ];
+
+    /// Describes many of it.
+    pub(super) const fn words(self) -> &'static str {
+        match self {
+            Self::LinkCut => "links cut",
+            Self::NodeIsolated => "nodes cut off",
+            Self::LinkSlowed => "links slowed down",
+            Self::ConnectionsForgotten => "links whose connections were forgotten",
+            Self::ConnectionLost => "connections lost",
+            Self::PacketLate => "packets late by half a second or more",
+            Self::PacketOvertaken => "answers overtaken by later ones of other nodes",
+            Self::ProgramKilled => "programs killed on nodes",
+            Self::OperatorKilled => "operators killed",
+            Self::PowerCut => "power cuts",
+            Self::ClockSet => "clocks set an hour forward or back",
+            Self::SecondOperator => "second operators at the same time",
+        }
+    }
+}
+
+/// How often each event happened.
+pub(super) type Tally = BTreeMap<Event, u64>;
+
 /// The record of one world: each line with its time.
 #[derive(Debug, Clone)]
 pub(super) struct Trace {
@@ -80,6 +136,7 @@ struct Inside {
     lines: VecDeque<String>,
     /// A sum over all lines, also those that are shown no more.
     sum: u64,
+    tally: Tally,
     /// What must not have happened.
     broken: Vec<String>,
 }
@@ -108,6 +165,16 @@ impl Trace {
         if inside.lines.len() > SHOWN {
             inside.lines.pop_front();
         }
+    }
+
+    /// Counts an event.
+    pub(super) fn count(&self, event: Event) {
+        *self.inside().tally.entry(event).or_default() += 1;
+    }
+
+    /// Returns how often each event happened.
+    pub(super) fn tally(&self) -> Tally {
+        self.inside().tally.clone()
     }
 
     /// Notes that a rule is broken.

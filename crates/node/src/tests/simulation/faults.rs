@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
+use super::chance::Event;
 use super::network::Site;
 use super::world::World;
 
@@ -68,6 +69,7 @@ async fn cut(world: &World, operators: usize) {
         1 => vec![(to, from)],
         _ => vec![(from, to), (to, from)],
     };
+    world.trace.count(Event::LinkCut);
     be_away(world, &directions).await;
 }
 
@@ -81,6 +83,7 @@ async fn isolate(world: &World, operators: usize) {
     let directions: Vec<(Site, Site)> = others
         .flat_map(|other| [(node, other), (other, node)])
         .collect();
+    world.trace.count(Event::NodeIsolated);
     be_away(world, &directions).await;
 }
 
@@ -105,6 +108,7 @@ async fn slow_down(world: &World, operators: usize) {
     let by = world.dice.time(500..8000);
     let outage = outage(world);
     let (one, other) = sites;
+    world.trace.count(Event::LinkSlowed);
     world.trace.note(&format!(
         "{one} and {other} are {by:?} apart for {outage:?}"
     ));
@@ -116,6 +120,7 @@ async fn slow_down(world: &World, operators: usize) {
 /// Has nothing arrive any more over what is connected now.
 fn forget(world: &World, operators: usize) {
     let (one, other) = two_sites(world, operators);
+    world.trace.count(Event::ConnectionsForgotten);
     world.trace.note(&format!(
         "connections of {one} and {other} are forgotten on the way"
     ));
@@ -129,6 +134,7 @@ async fn kill(world: &World) {
         return;
     }
     let (number, _) = world.dice.one_of(&programs);
+    world.trace.count(Event::ProgramKilled);
     world.kill(*number).await;
 }
 
@@ -136,6 +142,7 @@ async fn kill(world: &World) {
 fn set_clock(world: &World) {
     let index = world.dice.below(world.count());
     let by = *world.dice.one_of(&[JUMP, -JUMP]);
+    world.trace.count(Event::ClockSet);
     world.trace.note(&format!(
         "the clock of {} jumps by {by} ms",
         Site::Node(index)

@@ -19,12 +19,15 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, timeout_at};
 use tokio_util::sync::CancellationToken;
 
-use super::chance::{Dice, Trace};
+use super::chance::{Dice, Event, Trace};
 use super::pump;
 use super::world::{Login, World};
 
 /// How often a connection is seen to be alive.
 const LOOK: Duration = Duration::from_secs(5);
+
+/// From when on a packet is late.
+const LATE: Duration = Duration::from_millis(500);
 
 /// Where a connection begins or ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -67,6 +70,9 @@ struct State {
     /// How often each machine has booted.
     boots: BTreeMap<Site, u64>,
     lines: Vec<Weak<Wire>>,
+    /// How many packets were sent, and the latest of those that arrived at each machine.
+    sent: u64,
+    latest: BTreeMap<Site, u64>,
 }
 
 impl fmt::Debug for Network {
@@ -195,13 +201,27 @@ impl Network {
 
     /// Takes the time that something is under way.
     async fn be_under_way(&self, direction: (Site, Site)) {
-        let slow = self.state().slow.get(&direction).copied();
+        let sent = Instant::now();
+        let (number, slow) = {
+            let mut state = self.state();
+            state.sent += 1;
+            (state.sent, state.slow.get(&direction).copied())
+        };
         sleep(self.0.dice.latency() + slow.unwrap_or_default()).await;
         if !self.passes(direction) {
             self.passable(direction).await;
             // It is sent again some time after the link is back.
             sleep(self.0.dice.time(1..2000)).await;
         }
+        if sent.elapsed() >= LATE {
+            self.0.trace.count(Event::PacketLate);
+        }
+        let mut state = self.state();
+        let latest = state.latest.entry(direction.1).or_default();
+        if number < *latest && matches!(direction.1, Site::Operator(_)) {
+            self.0.trace.count(Event::PacketOvertaken);
+        }
+        *latest = number.max(*latest);
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -347,6 +367,7 @@ impl Wire {
 
     fn lose(&self, why: ConnectionLost) {
         let (from, to) = (self.from, self.to);
+        self.network.trace().count(Event::ConnectionLost);
         self.network
             .trace()
             .note(&format!("{from}: lost the connection to {to}: {why}"));

@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use flocker_cluster::{Operator, Transcript};
 use flocker_model::{Deployment, VolumeRole};
-use tokio::runtime::Builder;
+use tokio::runtime::{Builder, LocalOptions};
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
-use super::chance::Dice;
+use super::chance::{Dice, Event, Tally};
 use super::faults::strike;
 use super::network::Site;
 use super::world::World;
@@ -36,6 +36,8 @@ pub(super) struct Told {
     pub(super) sum: u64,
     /// How much time passed in the world.
     pub(super) simulated: Duration,
+    /// What befell it.
+    pub(super) tally: Tally,
     /// How many deploys were disturbed, and how many of those failed.
     pub(super) deploys: usize,
     pub(super) failed: usize,
@@ -44,7 +46,8 @@ pub(super) struct Told {
 /// Plays a seed.
 pub(super) fn play(seed: u64, mutation: Option<Mutation>) -> Told {
     let mut builder = Builder::new_current_thread();
-    let runtime = builder.enable_time().start_paused(true).build().unwrap();
+    builder.enable_time().start_paused(true);
+    let runtime = builder.build_local(LocalOptions::default()).unwrap();
     runtime.block_on(async {
         let dice = Dice::new(seed);
         let nodes = 2 + usize::from(dice.once_in(400));
@@ -64,6 +67,7 @@ pub(super) fn play(seed: u64, mutation: Option<Mutation>) -> Told {
             trace: world.trace.text(),
             sum: world.trace.sum(),
             simulated: world.trace.elapsed(),
+            tally: world.trace.tally(),
             deploys: story.deploys,
             failed: story.failed,
         }
@@ -117,6 +121,9 @@ impl Story {
             self.broken("a second deploy does something");
         }
         self.check(&wanted, |_| true);
+        for leftover in self.world.leftovers(&wanted) {
+            self.broken(&format!("left behind: {leftover}"));
+        }
     }
 
     /// Makes up what one application should be.
@@ -158,6 +165,9 @@ impl Story {
         let wanted = self.wanted(wishes);
         let dice = self.world.dice.clone();
         let operators = 1 + usize::from(dice.once_in(150));
+        if operators > 1 {
+            self.world.trace.count(Event::SecondOperator);
+        }
         let faults: Vec<JoinHandle<()>> = (0..=dice.below(3))
             .map(|_| strike(&self.world, operators))
             .collect();
@@ -182,8 +192,11 @@ impl Story {
             let trace = self.world.trace.clone();
             tokio::spawn(async move {
                 sleep(after).await;
-                trace.note("operator0 is killed");
-                victim.abort();
+                if !victim.is_finished() {
+                    trace.count(Event::OperatorKilled);
+                    trace.note("operator0 is killed");
+                    victim.abort();
+                }
             });
         }
         for deploy in deploys {

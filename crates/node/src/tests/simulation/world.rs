@@ -9,7 +9,8 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
 use flocker_model::{
-    ApplicationName, Contact, ImageId, LoginRefusal, Member, NodeId, NodeName, VolumeRole,
+    ApplicationName, Contact, Deployment, ImageId, LoginRefusal, Member, NodeId, NodeName,
+    UnitState, VolumeRole,
 };
 use flocker_remote::clock::Clock;
 use flocker_remote::protocol::{Listener, StepFailure};
@@ -22,7 +23,7 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::chance::{Dice, Trace};
+use super::chance::{Dice, Event, Trace};
 use super::network::{Network, Site};
 use crate::linux::Ssh;
 use crate::local;
@@ -41,6 +42,8 @@ use crate::tests::wish::{APPLICATIONS, application_name, name, node_name, port};
 
 /// The date when a world begins, in milliseconds since 1970.
 const BEGINNING: u64 = 1_700_000_000_000;
+/// The most snapshots that a volume has once nothing is left to do.
+const MOST_SNAPSHOTS: usize = 4;
 /// What a pipe between programs holds.
 const PIPE: usize = 64 << 10;
 
@@ -309,7 +312,7 @@ impl World {
         self: &Arc<Self>,
         node: usize,
         what: String,
-        work: impl Future<Output = String> + Send + 'static,
+        work: impl Future<Output = String> + 'static,
     ) -> CancellationToken {
         let number = self.next_process.fetch_add(1, Ordering::Relaxed);
         let killed = CancellationToken::new();
@@ -324,7 +327,7 @@ impl World {
         };
         lock(&self.processes).insert(number, running);
         let world = Arc::downgrade(self);
-        let task = tokio::spawn(async move {
+        let task = tokio::task::spawn_local(async move {
             let said = work.await;
             if let Some(world) = Weak::upgrade(&world) {
                 let said = said.trim_end();
@@ -379,6 +382,7 @@ impl World {
             return;
         }
         let site = Site::Node(index);
+        self.trace.count(Event::PowerCut);
         self.trace.note(&format!("{site}: the power is cut"));
         self.network.switch_off(site);
         let there: Vec<u64> = lock(&self.processes)
@@ -471,10 +475,12 @@ impl World {
         }
     }
 
-    /// Never two owners, never two writers, never one on a replica or beside its volume.
+    /// Never two owners, never two writers, never one on a replica or beside its volume; and one copy
+    /// has all that was ever acknowledged.
     fn look(&self) {
         for index in 0..APPLICATIONS {
             let name = application_name(index);
+            self.look_for_records(&name);
             let (mut owners, mut writers) = (Vec::new(), Vec::new());
             for node in &self.nodes {
                 let (place, id) = (&node.name, node.id);
@@ -507,6 +513,50 @@ impl World {
         }
     }
 
+    fn look_for_records(&self, name: &ApplicationName) {
+        let acknowledged = lock(&self.acknowledged);
+        let Some(records) = acknowledged.get(name) else {
+            return;
+        };
+        let is_complete = |node: &Node| {
+            let state = node.host.state();
+            let volume = state.disk.pool.volumes.get(name);
+            volume.is_some_and(|volume| volume.keeps(records))
+        };
+        if !self.nodes.iter().any(is_complete) {
+            let text = format!("no copy of {name} has every acknowledged record");
+            self.trace.broken(&text);
+        }
+    }
+
+    /// Lists what is left on machines of applications that are not wanted there.
+    pub(super) fn leftovers(&self, wanted: &Deployment) -> Vec<String> {
+        let mut left = Vec::new();
+        for node in &self.nodes {
+            let (place, state) = (&node.name, node.host.state());
+            let wanted_here = |name: &ApplicationName| wanted.nodes[place].contains(name);
+            for name in (0..APPLICATIONS).map(application_name) {
+                let volume = state.disk.pool.volumes.get(&name);
+                if volume.is_some_and(|volume| volume.snapshot_count() > MOST_SNAPSHOTS) {
+                    left.push(format!("too many snapshots of {name} on {place}"));
+                }
+                if wanted_here(&name) {
+                    continue;
+                }
+                if state.running.processes.runs(&name) {
+                    left.push(format!("a container of {name} on {place}"));
+                }
+                if state.running.units.state(&name) != UnitState::Missing {
+                    left.push(format!("a unit of {name} on {place}"));
+                }
+                if volume.is_some_and(|volume| volume.is_mounted && !state.is_used(&name)) {
+                    left.push(format!("a mounted volume of {name} on {place}"));
+                }
+            }
+        }
+        left
+    }
+
     /// Returns the machine's state for a look, and its identity.
     pub(super) fn inspect<T>(
         &self,
@@ -526,7 +576,7 @@ impl World {
     }
 }
 
-type Work = std::pin::Pin<Box<dyn Future<Output = Result<(), StepFailure>> + Send>>;
+type Work = std::pin::Pin<Box<dyn Future<Output = Result<(), StepFailure>>>>;
 
 /// Puts a failure as `flocker-node` writes it to standard error.
 fn words(failure: &StepFailure) -> String {
