@@ -50,6 +50,7 @@ map (other: check "comes after ${other}" (lib.elem other (valuesOf "After"))) [
   "network-online.target"
   "dbus.socket"
   "firewall.service"
+  "sshd.service"
 ]
 ++ map (other: check "starts ${other}" (lib.elem other (valuesOf "Wants"))) [
   "docker.service"

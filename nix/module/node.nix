@@ -89,6 +89,9 @@ in
         "dbus.socket"
         "docker.service"
         "network-online.target"
+        # A node that takes this one for lost asks it first, and must get an
+        # answer before this one asks in its turn and starts anything.
+        "sshd.service"
         "zfs-import.target"
         "zfs-mount.service"
       ]

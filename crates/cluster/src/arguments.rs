@@ -36,6 +36,13 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: Volume,
     },
+    /// Carries out decisions about machines of the cluster.
+    #[command(after_help = Exit::help(&Exit::ALL))]
+    Node {
+        /// The command for machines.
+        #[command(subcommand)]
+        command: Node,
+    },
     /// Converts files of Compose, Fig or an earlier release of Flocker into Flocker's two files.
     ///
     /// A comment explains each decision that the files leave open. Variables of the environment and files
@@ -67,8 +74,8 @@ pub(crate) enum Volume {
     /// The copy may be a second owner, a replica that was written to or that shares no snapshot with the
     /// volume, a dataset that Flocker did not make, or part of a copy. It may also be an imported volume
     /// that is to be imported again, while its application is on no node. Flocker stops the application
-    /// on this node first. Refused when this copy may be the only complete one. `flocker-node observe` on
-    /// the node lists the copies that were set aside.
+    /// on this node first. Refused when this copy may be the only complete one, unless `--only-copy` says
+    /// so. `flocker-node observe` on the node lists the copies that were set aside.
     #[command(after_help = Exit::help(&Exit::ALL))]
     Resolve(Resolve),
     /// Imports data as an application's volume, which the node then owns.
@@ -76,7 +83,8 @@ pub(crate) enum Volume {
     /// Run it for an application that has no volume yet. The next deploy moves the volume to the node
     /// where the application is placed. Owners, modes, times, links, extended attributes and access
     /// control lists are kept. If an import is interrupted, run the same command again to continue it. To
-    /// repeat an import that has made the volume, set that volume aside with `volume resolve` first.
+    /// repeat an import that has made the volume, or to replace a volume that a deploy made, set that
+    /// volume aside with `volume resolve` first.
     /// Refused while any node has a copy of the volume or cannot be looked at, and while a running
     /// container may write to the data.
     #[command(after_help = Exit::help(&Exit::ALL))]
@@ -87,6 +95,38 @@ pub(crate) enum Volume {
     /// `volume import` with `stream:FILE`, or `zfs receive`, reads it.
     #[command(after_help = Exit::help(&Exit::ALL))]
     Export(Export),
+}
+
+/// The commands for machines of the cluster.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Node {
+    /// Gives up machines that are gone for good, so that nothing waits for them any more.
+    ///
+    /// Switch them off first. Every node then forgets them: new volumes are made again, old snapshots
+    /// are destroyed, and deploys no longer exit with 6 because of them. Their keys are revoked, and
+    /// should one come back, all nodes refuse it. Refused while one of them answers, while another
+    /// machine cannot be looked at, and while one of them may have the only copy of a volume that
+    /// `--give-up` does not name.
+    #[command(after_help = Exit::help(&Exit::ALL))]
+    Forget(Forget),
+}
+
+/// The options of `node forget`.
+#[derive(Debug, Args)]
+pub(crate) struct Forget {
+    /// The machines, by the names that the deployment had for them, or by their ids.
+    #[arg(required = true, value_name = "NAME")]
+    pub(crate) machines: Vec<String>,
+    /// A node of the same cluster that answers. The command asks it for the others.
+    #[arg(long, value_name = "NODE")]
+    pub(crate) via: NodeName,
+    /// Accepts that the volume of this application, or what was last written to it, is lost. May be
+    /// given several times; a refusal shows what for.
+    #[arg(long = "give-up", value_name = "APP")]
+    pub(crate) give_up: Vec<ApplicationName>,
+    /// How to report and to reach the nodes.
+    #[command(flatten)]
+    pub(crate) common: Common,
 }
 
 /// The options of `volume promote`.
@@ -115,6 +155,12 @@ pub(crate) struct Resolve {
     /// The node whose copy is set aside.
     #[arg(long = "set-aside", value_name = "NODE")]
     pub(crate) node: NodeName,
+    /// Also sets aside a copy that no other node has as much as, such as the volume itself. Use it to
+    /// import data in the place of a volume that a deploy made. The copy is kept; the application has
+    /// no volume then, and its container on this node is removed. Refused while the application runs
+    /// on this node, and while any node cannot be looked at.
+    #[arg(long)]
+    pub(crate) only_copy: bool,
     /// How to report and to reach the nodes.
     #[command(flatten)]
     pub(crate) common: Common,
@@ -200,6 +246,10 @@ pub(crate) struct Deploy {
     /// that neither a node nor a registry has.
     #[arg(long = "image-archive", value_name = "FILE")]
     pub(crate) image_archives: Vec<PathBuf>,
+    /// Makes new volumes although a node has forgotten what it had, or a machine with volumes is
+    /// missing. Without this option, such a deploy is refused and names the node or the machine.
+    #[arg(long)]
+    pub(crate) new_volumes: bool,
     /// How to report and to reach the nodes.
     #[command(flatten)]
     pub(crate) common: Common,
@@ -233,7 +283,7 @@ mod documented;
 mod tests {
     use clap::{CommandFactory as _, Parser as _};
 
-    use super::{Arguments, Command, Volume, documented};
+    use super::{Arguments, Command, Node, Volume, documented};
 
     fn parse(words: &str) -> Result<Command, String> {
         let words = words.split('|').map(str::trim);
@@ -280,6 +330,7 @@ mod tests {
             panic!("{command:?}");
         };
         assert_eq!(resolve.node.as_str(), "node2");
+        assert!(!resolve.only_copy);
         assert!(resolve.common.json);
     }
 
@@ -301,6 +352,19 @@ mod tests {
     }
 
     #[test]
+    fn several_machines_may_be_forgotten() {
+        let command =
+            parse("node | forget | n2 | n3 | --via | n1 | --give-up | db | --give-up | web");
+        let Ok(Command::Node {
+            command: Node::Forget(forget),
+        }) = command
+        else {
+            panic!("{command:?}");
+        };
+        assert_eq!((forget.machines.len(), forget.give_up.len()), (2, 2));
+    }
+
+    #[test]
     fn nothing_is_implied() {
         for words in [
             "volume",
@@ -316,6 +380,8 @@ mod tests {
             "volume | resolve | db",
             "volume | resolve | --set-aside | node2",
             "volume | resolve | a/b | --set-aside | node2",
+            "node | forget | --via | node1",
+            "node | forget | node2",
         ] {
             assert!(parse(words).is_err(), "{words}");
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use flocker_failpoint::reach;
 use flocker_model::{ApplicationName, ByteCount, NodeName, Observed, VolumeCopy};
-use flocker_plan::{OutcomeKind, Plan, StepId};
+use flocker_plan::{Blocked, OutcomeKind, Plan, StepId, forgotten_machines};
 
 use crate::arguments::Common;
 use crate::deploy::give_way;
@@ -74,6 +74,9 @@ fn decide(
     if let Some(failure) = gathered.failures.get(decision.node) {
         return Err(vec![failure.clone()]);
     }
+    if let Some(failure) = refuse_forgotten(&gathered.observed) {
+        return Err(vec![failure]);
+    }
     let unusable: Vec<Failure> = gathered
         .unusable()
         .filter_map(|node| Some(not_looked_at(node, gathered.failures.get(node)?)))
@@ -86,6 +89,15 @@ fn decide(
         printer.narrate(&failure.to_string());
     }
     (decision.plan)(&gathered.observed).map_err(|failure| vec![failure])
+}
+
+/// Refuses to decide anything together with a machine that was given up.
+pub(crate) fn refuse_forgotten(observed: &Observed) -> Option<Failure> {
+    let kind = forgotten_machines(observed).into_iter().next()?;
+    let application = None;
+    let blocked = Blocked { application, kind };
+    let failure = Failure::new(Exit::Blocked, blocked.to_string());
+    Some(failure.hint(blocked.hint()))
 }
 
 /// Says that a machine is there but could not be looked at, which is not the same as lost.
@@ -216,7 +228,14 @@ fn what_next(decision: &Decision<'_>, (kind, observed): (&OutcomeKind, &Observed
     } = decision;
     let mut nodes = observed.seen();
     let is_left = nodes.any(|(_, state)| state.volumes.contains_key(*application));
+    let applied = observed.node(node).and_then(|state| state.applied.as_ref());
+    let is_deployed = applied.is_some_and(|applied| applied.volumes.contains_key(*application));
     match kind {
+        OutcomeKind::SetAside { dataset } if !is_left && is_deployed => format!(
+            "its data is unchanged, in {dataset} on {node}, until you destroy that dataset. No node that \
+             was seen has another copy: import data before you deploy `{application}` again. To begin \
+             with an empty volume instead, deploy once without `{application}`"
+        ),
         OutcomeKind::SetAside { dataset } if !is_left => format!(
             "its data is unchanged, in {dataset} on {node}, until you destroy that dataset. No node that \
              was seen has another copy: import the data again, or the next deploy makes an empty volume"

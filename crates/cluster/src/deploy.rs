@@ -4,15 +4,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
-use flocker_config::{Diagnostics, Parsed, Source, in_order, parse_beside, wanted_beside};
+use flocker_config::{
+    Diagnostics, Parsed, Source, in_order, parse_beside, wanted_beside,
+};
 use flocker_failpoint::reach;
 use flocker_model::ApplicationName;
-use flocker_plan::{Blocked, BlockedKind, Goal, Outcome, OutcomeKind, Plan, Scope, plan};
+use flocker_plan::{
+    Blocked, BlockedKind, Goal, LeftRunning, Outcome, OutcomeKind, Plan, Scope, left_running, plan,
+};
 
 use crate::arguments::Deploy;
 use crate::beside::Beside;
 use crate::drive::Driver;
-use crate::earlier::warn_of_earlier_data;
+use crate::earlier::left_behind;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::gather::{Gathered, gather};
@@ -38,25 +42,44 @@ pub(crate) async fn run(arguments: &Deploy, mode: Mode) -> Exit {
     match prepare(arguments, &printer).await {
         Ok(prepared) => {
             let caller = Caller::new(&arguments.common.ssh, mode == Mode::Deploy);
-            run_prepared(prepared, mode, (&caller, &mut printer)).await
+            run_prepared(&prepared, mode, (&caller, &mut printer)).await
         }
         Err(exit) => exit,
     }
 }
 
+/// What is wanted, before a look at the nodes.
+pub(crate) struct Prepared {
+    /// The files.
+    pub(crate) parsed: Parsed,
+    /// This machine's images.
+    pub(crate) images: Arc<OperatorImages>,
+    /// Whether new volumes may be made although a node may have had them.
+    pub(crate) new_volumes: bool,
+}
+
+impl Prepared {
+    fn goal(&self) -> Goal<'_> {
+        Goal {
+            new_volumes: self.new_volumes,
+            ..Goal::new(&self.parsed.deployment, Scope::Cluster)
+        }
+    }
+}
+
 /// Looks at the nodes, then shows the plan or carries it out.
 pub(crate) async fn run_prepared(
-    (parsed, images): (Parsed, OperatorImages),
+    prepared: &Prepared,
     mode: Mode,
     (caller, printer): (&Caller, &mut Printer),
 ) -> Exit {
-    let mut gathered = match look(&parsed, &images, (caller, printer)).await {
+    let mut gathered = match look(prepared, (caller, printer)).await {
         Ok(gathered) => gathered,
         Err(exit) => return exit,
     };
     let exit = match mode {
-        Mode::Deploy => deploy(&parsed, &mut gathered, images, printer).await,
-        Mode::Show => show(&parsed, &gathered, printer),
+        Mode::Deploy => deploy(prepared, (&mut gathered, printer)).await,
+        Mode::Show => show(prepared, &gathered, printer),
     };
     for (node, requests) in gathered.end().await {
         printer.detail(&format!("{node}: {requests} requests"));
@@ -65,7 +88,7 @@ pub(crate) async fn run_prepared(
 }
 
 /// Everything before a look at the nodes: the files, and this machine's images.
-async fn prepare(arguments: &Deploy, printer: &Printer) -> Result<(Parsed, OperatorImages), Exit> {
+async fn prepare(arguments: &Deploy, printer: &Printer) -> Result<Prepared, Exit> {
     let parsed = read_configuration(arguments, printer).await?;
     let images = OperatorImages::observe(&parsed.deployment, &arguments.image_archives)
         .await
@@ -78,28 +101,26 @@ async fn prepare(arguments: &Deploy, printer: &Printer) -> Result<(Parsed, Opera
             printer.failure(&failure);
             failure.exit
         })?;
-    Ok((parsed, images))
+    Ok(Prepared {
+        parsed,
+        images: Arc::new(images),
+        new_volumes: arguments.new_volumes,
+    })
 }
 
 /// Looks at every node.
 async fn look(
-    parsed: &Parsed,
-    images: &OperatorImages,
+    prepared: &Prepared,
     (caller, printer): (&Caller, &Printer),
 ) -> Result<Gathered, Exit> {
-    let deployment = &parsed.deployment;
-    let nodes = deployment.nodes.keys().cloned().collect();
+    let nodes = prepared.parsed.deployment.nodes.keys().cloned().collect();
     let mut gathered = gather(nodes, caller, |node, holder| {
         printer.narrate(&busy(node, holder));
     })
     .await
     .map_err(|lost| give_way(&lost, printer))?;
-    gathered.observed.operator_images = images.list();
-    let goal = Goal {
-        deployment,
-        scope: Scope::Cluster,
-    };
-    gathered.ask_registries(&goal).await;
+    gathered.observed.operator_images = prepared.images.list();
+    gathered.ask_registries(&prepared.goal()).await;
     Ok(gathered)
 }
 
@@ -153,23 +174,23 @@ async fn read_configuration(arguments: &Deploy, printer: &Printer) -> Result<Par
 }
 
 /// Shows the plan and what stands in its way.
-fn show(parsed: &Parsed, gathered: &Gathered, printer: &Printer) -> Exit {
-    let goal = Goal {
-        deployment: &parsed.deployment,
-        scope: Scope::Cluster,
-    };
-    let plan = plan(&goal, &gathered.observed);
+fn show(prepared: &Prepared, gathered: &Gathered, printer: &Printer) -> Exit {
+    let plan = plan(&prepared.goal(), &gathered.observed);
     if let Some(exit) = refuse(&plan.blocked, gathered, printer) {
         return exit;
     }
-    warn_of_earlier_data(&plan, &parsed.earlier_data, printer);
+    let earlier_data = &prepared.parsed.earlier_data;
+    let left = left_behind(&plan, &gathered.observed, earlier_data);
     if !printer.is_json() {
         // As JSON they are a part of the plan.
+        for left in &left {
+            printer.left_behind(left);
+        }
         for note in &plan.notes {
             printer.note(note);
         }
     }
-    match printer.plan(&plan) {
+    match printer.plan(&plan, &left) {
         Ok(()) => Exit::Converged,
         Err(error) => {
             let failure = Failure::new(Exit::Internal, "cannot write the plan as JSON");
@@ -181,40 +202,34 @@ fn show(parsed: &Parsed, gathered: &Gathered, printer: &Printer) -> Exit {
 
 /// Carries the plan out and looks whether everything desired is true.
 async fn deploy(
-    parsed: &Parsed,
-    gathered: &mut Gathered,
-    images: OperatorImages,
-    printer: &mut Printer,
+    prepared: &Prepared,
+    (gathered, printer): (&mut Gathered, &mut Printer),
 ) -> Exit {
-    let goal = Goal {
-        deployment: &parsed.deployment,
-        scope: Scope::Cluster,
-    };
+    let goal = &prepared.goal();
     reach(|| "deploy.observed".to_owned()).await;
-    let plan = plan(&goal, &gathered.observed);
+    let plan = plan(goal, &gathered.observed);
     if let Some(exit) = refuse(&plan.blocked, gathered, printer) {
         return exit;
     }
-    for (node, failure) in &gathered.failures {
-        printer.narrate(&format!(
-            "warning: {node} is not in the deployment and was left alone:"
-        ));
-        printer.narrate(&failure.to_string());
-    }
+    warn_of_unseen(gathered, printer);
     for note in &plan.notes {
         printer.note(note);
     }
-    warn_of_earlier_data(&plan, &parsed.earlier_data, printer);
+    let earlier_data = &prepared.parsed.earlier_data;
+    for left in left_behind(&plan, &gathered.observed, earlier_data) {
+        printer.left_behind(&left);
+    }
     reach(|| "deploy.planned".to_owned()).await;
     let unchanged = unchanged(&plan);
-    if plan.steps().is_empty() {
+    let settling = plan.settling(goal, &gathered.observed);
+    if plan.steps().is_empty() && settling.steps().is_empty() {
         printer.unchanged(&unchanged, true);
-        return Exit::Converged;
+        return expect_nothing_left(goal, gathered, printer);
     }
     gathered.go_on().await;
     let mut driver = Driver {
         gathered,
-        images: Arc::new(images),
+        images: Arc::clone(&prepared.images),
         printer,
         announce: true,
     };
@@ -223,13 +238,56 @@ async fn deploy(
         return recover(&mut driver, &plan, ended).await;
     }
     reach(|| "deploy.driven".to_owned()).await;
-    let exit = verify(&mut driver, &goal, &plan).await;
-    if exit == Exit::Converged && unchanged.len() == plan.outcomes.len() {
+    let exit = verify(&mut driver, goal, (&plan, &settling)).await;
+    if exit != Exit::Converged {
+        printer.unchanged(&unchanged, false);
+        return exit;
+    }
+    if plan.steps().is_empty() {
+        printer.unchanged(&unchanged, true);
+    } else if unchanged.len() == plan.outcomes.len() {
         printer.put_right(&unchanged, plan.steps().len());
     } else {
         printer.unchanged(&unchanged, false);
     }
-    exit
+    expect_nothing_left(goal, gathered, printer)
+}
+
+/// Warns of machines that the deployment omits and that were not looked at.
+fn warn_of_unseen(gathered: &Gathered, printer: &Printer) {
+    for (node, failure) in &gathered.failures {
+        printer.narrate(&format!(
+            "warning: {node} is not in the deployment and was left alone:"
+        ));
+        printer.narrate(&failure.to_string());
+    }
+}
+
+/// After everything else succeeded: a machine that was not seen must have nothing that the files do
+/// not have there.
+fn expect_nothing_left(goal: &Goal<'_>, gathered: &Gathered, printer: &Printer) -> Exit {
+    let left = left_running(goal, &gathered.observed);
+    for LeftRunning { node, reason, says } in &left {
+        let message = format!(
+            "{node} is not in the deployment and could not be looked at: what it ran may still run there"
+        );
+        let gone = says.as_ref().map_or_else(String::new, |says| {
+            format!(
+                ". If {node} is gone for good, `flocker-cluster node forget {node} --via {says}` gives \
+                 it up"
+            )
+        });
+        let mut failure = Failure::new(Exit::Unreachable, message).hint(format!(
+            "deploy again once {node} answers; everything else is as wanted{gone}"
+        ));
+        failure.causes.push(reason.clone());
+        printer.failure(&failure);
+    }
+    if left.is_empty() {
+        Exit::Converged
+    } else {
+        Exit::Unreachable
+    }
 }
 
 /// Lists the applications that are as wanted already.
@@ -290,10 +348,14 @@ fn refuse(blocked: &[Blocked], gathered: &Gathered, printer: &Printer) -> Option
 }
 
 /// After everything succeeded, asks the nodes whether it is so, and stays so.
-async fn verify(driver: &mut Driver<'_>, goal: &Goal<'_>, done: &Plan) -> Exit {
+async fn verify(
+    driver: &mut Driver<'_>,
+    goal: &Goal<'_>,
+    (done, settling): (&Plan, &Plan),
+) -> Exit {
     // The applications' lines have been printed when they began to answer.
     driver.announce = false;
-    let ended = driver.drive(&done.settling()).await;
+    let ended = driver.drive(settling).await;
     reach(|| "deploy.verify.settled".to_owned()).await;
     let (failures, left) = look_again(driver, goal).await;
     reach(|| "deploy.verify.observed".to_owned()).await;

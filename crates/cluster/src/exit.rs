@@ -17,7 +17,7 @@ pub(crate) enum Exit {
     Blocked,
     /// A step failed, or something desired is not true at the end.
     StepFailed,
-    /// A node could not be reached.
+    /// A node could not be reached: nothing was done, or it may still run what was removed.
     Unreachable,
 }
 
@@ -73,8 +73,8 @@ impl Exit {
             Self::CommandLine => "wrong command line",
             Self::Configuration => "configuration error",
             Self::Blocked => "blocked (nothing was touched)",
-            Self::StepFailed => "a step failed",
-            Self::Unreachable => "a node cannot be reached",
+            Self::StepFailed => "a step failed, or an application does not stay up",
+            Self::Unreachable => "a node cannot be reached, or may still run what was removed",
         }
     }
 
@@ -115,7 +115,8 @@ mod tests {
     #[test]
     fn the_help_of_each_command_has_its_exit_codes() {
         let all = "0 everything is as wanted, 1 internal error, 2 wrong command line, 3 configuration \
-                   error, 4 blocked (nothing was touched), 5 a step failed, 6 a node cannot be reached.";
+                   error, 4 blocked (nothing was touched), 5 a step failed, or an application does not stay \
+                   up, 6 a node cannot be reached, or may still run what was removed.";
         for words in [
             &[][..],
             &["deploy"],
@@ -124,6 +125,8 @@ mod tests {
             &["volume", "resolve"],
             &["volume", "import"],
             &["volume", "export"],
+            &["node"],
+            &["node", "forget"],
         ] {
             assert_eq!(documented(words), all, "{words:?}");
         }

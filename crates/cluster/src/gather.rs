@@ -57,9 +57,14 @@ pub(crate) async fn gather(
     let mut next = nodes;
     while !next.is_empty() {
         asked.extend(next.iter().cloned());
+        let is_first = asked.len() == next.len();
         let (begun, lost) = asking.ask(next, Rule::GiveWay).await;
         for begun in begun {
-            gathered.note(begun);
+            if is_first {
+                gathered.note(begun);
+            } else {
+                gathered.note_remembered(begun);
+            }
         }
         if let Some(lost) = lost {
             gathered.end().await;
@@ -114,6 +119,37 @@ impl Gathered {
             }
         };
         self.observed.nodes.insert(node, observation);
+    }
+
+    /// Notes what became of a name by which only nodes remember a machine.
+    ///
+    /// The name may lead to another machine by now. One that belongs to nobody's cluster here is left
+    /// alone, with all that it has; the one that is remembered was not reached then.
+    fn note_remembered(&mut self, (node, begun): Begun) {
+        let who = match &begun {
+            Ok((_, look)) => (!self.is_expected(look.id())).then(|| format!("node {}", look.id())),
+            Err(not_begun) => (not_begun.presence == Presence::Ourselves)
+                .then(|| "a node that is named already".to_owned()),
+        };
+        let Some(who) = who else {
+            return self.note((node, begun));
+        };
+        let reason = format!("{node}: another machine answers there now: {who}");
+        let failure = Failure::new(Exit::Unreachable, reason.clone());
+        self.failures.insert(node.clone(), failure);
+        let unreachable = NodeObservation::Unreachable { reason };
+        self.observed.nodes.insert(node, unreachable);
+    }
+
+    /// Tells whether a machine that answers under a remembered name is one of the cluster's.
+    ///
+    /// One that was seen under another name may have both. Only a lock tells that from a clone.
+    fn is_expected(&self, id: NodeId) -> bool {
+        if self.ids().contains(&id) {
+            return self.caller.exclusive;
+        }
+        let mut identities = self.observed.identities();
+        identities.any(|(.., members)| members.contains(id))
     }
 
     /// Notes what a node says of itself.
@@ -173,11 +209,17 @@ impl Gathered {
         wanted: impl Fn(bool) -> bool,
     ) -> BTreeSet<NodeName> {
         let seen = self.ids();
+        // One node may not have heard yet that another was given up.
+        let is_forgotten = |id| {
+            let mut identities = self.observed.identities();
+            identities.any(|(.., members)| members.forgotten(id).is_some())
+        };
         self.observed
             .identities()
             .flat_map(|(_, _, members)| members)
-            .filter(|(name, member)| wanted(seen.contains(&member.id)) && !asked.contains(*name))
-            .map(|(name, _)| name.clone())
+            .filter(|member| !is_forgotten(member.id))
+            .filter(|member| wanted(seen.contains(&member.id)) && !asked.contains(&member.name))
+            .map(|member| member.name.clone())
             .collect()
     }
 
@@ -250,7 +292,7 @@ fn without_pool(node: &NodeName, poolless: &PoollessNode) -> Failure {
 
 #[cfg(test)]
 mod tests {
-    use flocker_model::PoolProblem;
+    use flocker_model::{Members, PoolProblem};
 
     use super::*;
 
@@ -272,7 +314,7 @@ mod tests {
             version: "1".to_owned(),
             pool: "tank".to_owned(),
             problem: PoolProblem::Suspended,
-            members: BTreeMap::new(),
+            members: Members::new(),
         };
         let look = Look::WithoutPool(Box::new(poolless));
         gathered.note_look(name("node1"), look);
@@ -298,6 +340,44 @@ mod tests {
             &gathered.observed.nodes[&name("node2")],
             NodeObservation::Unreachable { reason } if reason == "node2: somebody changes it"
         ));
+    }
+
+    fn id(number: u128) -> NodeId {
+        NodeId(uuid::Uuid::from_u128(number))
+    }
+
+    /// Its applications would be taken down otherwise, as what the deployment does not have.
+    #[test]
+    fn a_stranger_at_a_remembered_name_is_left_alone() {
+        let mut gathered = nothing();
+        let contact = "{\"address\": \"10.0.0.2\", \"ssh_port\": 22}";
+        let ssh = "{\"public_key\": \"\", \"host_keys\": []}";
+        let member = format!(
+            "{{\"node2\": {{\"id\": \"{}\", \"contact\": {contact}, \"ssh\": {ssh}}}}}",
+            id(2)
+        );
+        let poolless = PoollessNode {
+            id: id(1),
+            version: "1".to_owned(),
+            pool: "tank".to_owned(),
+            problem: PoolProblem::Suspended,
+            members: serde_json::from_str(&member).unwrap(),
+        };
+        gathered.note_look(name("node1"), Look::WithoutPool(Box::new(poolless)));
+        assert!(gathered.is_expected(id(2)));
+        assert!(!gathered.is_expected(id(3)));
+        assert!(!gathered.is_expected(id(1)));
+        gathered.caller.exclusive = true;
+        assert!(gathered.is_expected(id(1)));
+        // What is asked there is the other node, of which this run has the lock.
+        let failure = Failure::new(Exit::Blocked, "it is locked");
+        let presence = Presence::Ourselves;
+        gathered.note_remembered((name("node2"), Err(NotBegun { failure, presence })));
+        let found = &gathered.observed.nodes[&name("node2")];
+        assert!(
+            matches!(found, NodeObservation::Unreachable { .. }),
+            "{found:?}"
+        );
     }
 
     /// A machine that was renamed is asked under its old name, too, and one that is locked by

@@ -14,6 +14,7 @@ mod ending;
 mod exit;
 mod export_file;
 mod failure;
+mod forget;
 mod gather;
 mod image_archive;
 mod images;
@@ -39,7 +40,7 @@ use tracing_subscriber::EnvFilter;
 
 pub use program::{Operator, Transcript, deploy};
 
-use arguments::{Arguments, Command, Volume};
+use arguments::{Arguments, Command, Node, Volume};
 use deploy::Mode;
 use exit::Exit;
 
@@ -67,6 +68,9 @@ pub fn main() -> ExitCode {
         Command::Volume {
             command: Volume::Export(export),
         } => run(export.common.verbose, volume::export(&export)),
+        Command::Node {
+            command: Node::Forget(forget),
+        } => run(forget.common.verbose, forget::run(&forget)),
         Command::Convert(files) => convert::run(&files),
         Command::Completions { shell } => write(|output| {
             clap_complete::generate(shell, &mut Arguments::command(), "flocker-cluster", output);

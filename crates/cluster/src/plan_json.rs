@@ -7,6 +7,7 @@ use flocker_model::printable;
 use flocker_plan::{Action, Plan, Step};
 use serde_json::{Value, json};
 
+use crate::earlier::LeftBehind;
 use crate::printer::application_json;
 
 /// Writes a plan's steps and outcomes in one line, without the values of environments
@@ -15,7 +16,7 @@ use crate::printer::application_json;
 /// # Errors
 ///
 /// When something in an action cannot be written as JSON.
-pub(crate) fn render_plan(plan: &Plan) -> serde_json::Result<String> {
+pub(crate) fn render_plan(plan: &Plan, left: &[LeftBehind]) -> serde_json::Result<String> {
     let steps: Vec<Value> = plan
         .steps()
         .iter()
@@ -28,15 +29,26 @@ pub(crate) fn render_plan(plan: &Plan) -> serde_json::Result<String> {
         outcomes.push(value);
     }
     let mut document = json!({ "steps": steps, "outcomes": outcomes });
-    if !plan.notes.is_empty() {
-        let words = plan.notes.iter().map(|note| {
-            let mut value = json!(note);
-            value["message"] = json!(note.to_string());
-            value
-        });
-        document["warnings"] = words.collect();
+    let left = left.iter().map(LeftBehind::to_json);
+    let warnings: Vec<Value> = notes_json(plan, true).chain(left).collect();
+    let notes: Vec<Value> = notes_json(plan, false).collect();
+    for (key, values) in [("warnings", warnings), ("notes", notes)] {
+        if !values.is_empty() {
+            document[key] = json!(values);
+        }
     }
     Ok(escaped(&document.to_string()))
+}
+
+/// Writes the notes that are warnings, or those that are not.
+fn notes_json(plan: &Plan, are_warnings: bool) -> impl Iterator<Item = Value> {
+    let notes = plan.notes.iter();
+    let notes = notes.filter(move |note| note.note.is_warning() == are_warnings);
+    notes.map(|note| {
+        let mut value = json!(note);
+        value["message"] = json!(note.to_string());
+        value
+    })
 }
 
 /// Writes a step for programs and, as `text` and `why`, for people.
@@ -122,6 +134,7 @@ mod tests {
             dataset: "tank/flocker".to_owned(),
             health: PoolHealth::Usable,
             available: ByteCount::mebibytes(1024),
+            sync_disabled: None,
         };
         NodeState {
             contact: Contact::from_ssh_connection("10.0.0.9 50000 10.0.0.1 22"),
@@ -149,10 +162,7 @@ mod tests {
             nodes: BTreeMap::from([("10.0.0.1".parse().unwrap(), machine)]),
             ..Observed::default()
         };
-        let goal = Goal {
-            deployment: &deployment,
-            scope: Scope::Cluster,
-        };
+        let goal = Goal::new(&deployment, Scope::Cluster);
         let plan = plan(&goal, &observed);
         assert!(plan.blocked.is_empty(), "{plan}");
         plan
@@ -161,7 +171,7 @@ mod tests {
     #[test]
     fn a_plan_as_json_has_every_step_and_no_secret() {
         let plan = first_deploy();
-        let text = render_plan(&plan).unwrap();
+        let text = render_plan(&plan, &[]).unwrap();
         assert!(!text.contains(SECRET), "{text}");
         assert_eq!(text.matches("\"PASSWORD\":\"(withheld)\"").count(), 2);
         let file = serde_json::to_string(&plan).unwrap();
@@ -183,6 +193,9 @@ mod tests {
         assert!(start["action"]["start-application"].is_object(), "{start}");
         let first = start["after"][0].as_u64().unwrap();
         assert!(first < start["id"].as_u64().unwrap(), "{start}");
+        let note = &read["notes"][0];
+        assert_eq!(note["note"], "new-volume");
+        assert_eq!(note["application"], "db");
         let outcome = &read["outcomes"][0];
         assert_eq!(outcome["application"], "db");
         assert_eq!(outcome["result"]["outcome"], "deployed");
@@ -191,7 +204,7 @@ mod tests {
 
     #[test]
     fn a_plan_as_json_has_nothing_in_it_that_a_terminal_acts_on() {
-        let text = render_plan(&first_deploy()).unwrap();
+        let text = render_plan(&first_deploy(), &[]).unwrap();
         assert_eq!(flocker_model::one_line(&text), text);
         let read: Value = serde_json::from_str(&text).unwrap();
         let steps = read["steps"].as_array().unwrap();
@@ -205,7 +218,7 @@ mod tests {
 
     #[test]
     fn nothing_to_do_is_a_document_as_well() {
-        let text = render_plan(&Plan::default()).unwrap();
+        let text = render_plan(&Plan::default(), &[]).unwrap();
         let read: Value = serde_json::from_str(&text).unwrap();
         assert_eq!(read, json!({ "steps": [], "outcomes": [] }));
     }

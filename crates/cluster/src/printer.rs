@@ -9,12 +9,13 @@ use std::time::Duration;
 
 use flocker_config::Diagnostics;
 use flocker_model::{ApplicationName, NodeName, one_line, printable};
-use flocker_plan::{NodeNote, Outcome, Plan, Step, StepId};
+use flocker_plan::{Forgotten, NodeNote, Outcome, Plan, Step, StepId};
 use flocker_remote::protocol::Progress;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::json;
 
 use self::json::{diagnostics_json, failure_json, note_json};
+use crate::earlier::LeftBehind;
 use crate::export_file::{ExportFile, Exported};
 use crate::failure::Failure;
 use crate::plan_json::render_plan;
@@ -94,6 +95,25 @@ impl Printer {
         }
     }
 
+    /// Prints the machines that were given up, and what was lost with them.
+    pub(crate) fn forgotten(&self, forgotten: &Forgotten) {
+        for machine in &forgotten.machines {
+            let name = machine.name.as_str();
+            if self.json {
+                let its = forgotten
+                    .losses
+                    .iter()
+                    .filter(|loss| loss.node == machine.name);
+                let given_up: Vec<&ApplicationName> = its.map(|loss| &loss.application).collect();
+                let result =
+                    json!({ "outcome": "forgotten", "id": machine.id, "given_up": given_up });
+                self.line(&json!({ "node": printable(name), "result": result }).to_string());
+            } else {
+                self.line(&format!("Forgot {name} (node {}).", machine.id));
+            }
+        }
+    }
+
     /// Prints the lines of applications that were as wanted already.
     ///
     /// They are left out where something did change, so that a transcript shows what happened.
@@ -125,9 +145,9 @@ impl Printer {
     /// # Errors
     ///
     /// When something in it cannot be written as JSON.
-    pub(crate) fn plan(&self, plan: &Plan) -> serde_json::Result<()> {
+    pub(crate) fn plan(&self, plan: &Plan, left: &[LeftBehind]) -> serde_json::Result<()> {
         if self.json {
-            self.line(&render_plan(plan)?);
+            self.line(&render_plan(plan, left)?);
         } else if plan.steps().is_empty() {
             self.line("Nothing to do.");
         } else {
@@ -190,7 +210,20 @@ impl Printer {
         if self.json {
             self.line(&note_json(note).to_string());
         }
-        self.narrate(&format!("warning: {note}"));
+        let kind = if note.note.is_warning() {
+            "warning"
+        } else {
+            "note"
+        };
+        self.narrate(&format!("{kind}: {note}"));
+    }
+
+    /// Prints what begins without the data that it had in Compose.
+    pub(crate) fn left_behind(&self, left: &LeftBehind) {
+        if self.json {
+            self.line(&json!({ "warning": left.to_json() }).to_string());
+        }
+        self.narrate(&left.to_string());
     }
 
     /// Prints a failure.

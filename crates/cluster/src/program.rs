@@ -7,7 +7,7 @@ use flocker_model::Deployment;
 use flocker_remote::clock::Clock;
 use flocker_remote::ssh::Dialer;
 
-use crate::deploy::{Mode, run_prepared};
+use crate::deploy::{Mode, Prepared, run_prepared};
 use crate::images::OperatorImages;
 use crate::printer::Printer;
 use crate::session::{Caller, Reach};
@@ -59,8 +59,12 @@ pub async fn deploy(deployment: Deployment, operator: &Operator) -> u8 {
         exclusive: true,
     };
     let mut printer = Printer::keeping(&operator.transcript);
-    let prepared = (parsed, OperatorImages::default());
-    run_prepared(prepared, Mode::Deploy, (&caller, &mut printer))
+    let prepared = Prepared {
+        parsed,
+        images: Arc::new(OperatorImages::default()),
+        new_volumes: false,
+    };
+    run_prepared(&prepared, Mode::Deploy, (&caller, &mut printer))
         .await
         .code()
 }

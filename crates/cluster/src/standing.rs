@@ -170,12 +170,12 @@ fn data_of<'a>(name: &ApplicationName, observed: &'a Observed) -> Data<'a> {
 fn name_of(id: NodeId, observed: &Observed) -> Option<&NodeName> {
     let itself = observed.identities().find(|(_, its, _)| *its == id);
     let remembered = || {
-        let mut members = observed.identities().flat_map(|(_, _, members)| members);
-        members.find(|(_, member)| member.id == id)
+        let mut members = observed.identities().map(|(_, _, members)| members);
+        members.find_map(|members| members.get(id))
     };
     itself
         .map(|(name, ..)| name)
-        .or_else(|| remembered().map(|(name, _)| name))
+        .or_else(|| remembered().map(|member| &member.name))
 }
 
 /// Says how an application is down on a node that was seen, up to the node's name.

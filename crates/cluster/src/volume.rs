@@ -42,6 +42,7 @@ pub(crate) async fn resolve(arguments: &Resolve) -> Exit {
     let setting_aside = SettingAside {
         application: arguments.application.clone(),
         node: arguments.node.clone(),
+        only_copy: arguments.only_copy,
         at: Clock::default().seconds(),
     };
     let decision = Decision {

@@ -40,7 +40,7 @@ mod variables;
 mod yaml;
 
 pub(crate) use adoption::Decision;
-pub use earlier::EarlierData;
+pub use earlier::{EarlierData, EarlierPart, EarlierPlace};
 pub(crate) use emit::{comment, write_document};
 pub(crate) use kind::{Kind, kind_of};
 pub use surroundings::{NoSurroundings, PathKind, Surroundings};

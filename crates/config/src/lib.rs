@@ -52,7 +52,7 @@ mod unreadable;
 mod volume;
 mod volumes;
 
-pub use adopt::{EarlierData, NoSurroundings, PathKind, Surroundings};
+pub use adopt::{EarlierData, EarlierPart, EarlierPlace, NoSurroundings, PathKind, Surroundings};
 pub use convert::{Converted, convert, convert_into};
 pub use diagnostic::{Diagnostic, Diagnostics, Place, Severity};
 pub use outside::{NoValue, ValueSource, Values};

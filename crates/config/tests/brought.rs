@@ -115,7 +115,7 @@ fn a_new_volume_begins_without_what_compose_keeps() {
 fn the_project_has_the_name_that_compose_gives_it() {
     let volume = |text: &str, variables: &[(&'static str, &'static str)]| {
         let parsed = read(text, &Machine::with(variables));
-        let hint = parsed.earlier_data[0].hint.clone();
+        let hint = parsed.earlier_data[0].hint();
         let (_, rest) = hint.split_once("docker-volume:").unwrap();
         rest.split(' ').next().unwrap().to_owned()
     };
@@ -135,7 +135,7 @@ fn a_directory_of_home_has_one_name_for_every_operator() {
     let text = |path: &str| format!("services: {{a: {{image: x, volumes: ['{path}:/d']}}}}");
     let digest = |path: &str, home: &'static str| {
         let parsed = read(&text(path), &Machine::with(&[("HOME", home)]));
-        (parsed.deployment, parsed.earlier_data[0].hint.clone())
+        (parsed.deployment, parsed.earlier_data[0].hint())
     };
     let (alice, hint) = digest("~/pg", "/home/alice");
     assert!(hint.contains("--from pg=/home/alice/pg "), "{hint}");

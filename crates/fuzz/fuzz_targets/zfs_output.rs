@@ -86,20 +86,18 @@ fn check_copy(application: &ApplicationName, copy: &VolumeCopy, lines: &BTreeSet
         // and set here, is what counts.
         VolumeRole::Owned { .. } | VolumeRole::Replica { .. } => {
             assert!(is_at_home());
-            for property in ["flocker:owner", "flocker:epoch"] {
-                let is_set_here = |line: &&str| {
+            let is_set_here = |property: &str| {
+                lines.iter().any(|line| {
                     let mut columns = line.split('\t');
                     datasets
                         .iter()
                         .any(|dataset| columns.clone().next() == Some(dataset))
                         && columns.nth(1) == Some(property)
                         && line.ends_with("\tlocal")
-                };
-                assert!(
-                    lines.iter().any(is_set_here),
-                    "{application} lacks {property}"
-                );
-            }
+                })
+            };
+            let is_old = is_set_here("flocker:owner") && is_set_here("flocker:epoch");
+            assert!(is_old || is_set_here("flocker:ownership"), "{application}");
         }
         VolumeRole::Foreign { problem } => assert!(!problem.is_empty()),
     }

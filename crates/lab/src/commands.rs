@@ -80,6 +80,7 @@ async fn up(asked: &Up, progress: &Progress) -> Done {
         memory_mebibytes: asked.memory,
         recipe,
         stages: default.stages,
+        unflushed: default.unflushed,
     };
     let started = Lab::start_detached(&asked.lab.name, &specification, progress).await?;
     print(&render_status(&started).await)

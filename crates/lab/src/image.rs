@@ -22,6 +22,7 @@ pub const REQUIRED_PACKAGES: &[&str] = &[
     "e2fsprogs",
     "iproute2",
     "mmdebstrap",
+    "nbdkit",
     "openssh-client",
     "qemu-system-x86",
     "qemu-utils",

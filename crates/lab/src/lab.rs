@@ -22,6 +22,7 @@ use crate::preparation::{PreparationError, Saved, Workshop};
 use crate::progress::Progress;
 use crate::recipe::Recipe;
 use crate::stage::Stage;
+use crate::unflushed::Unflushed;
 
 /// What a lab is like.
 #[derive(Debug, Clone)]
@@ -34,6 +35,8 @@ pub struct LabSpecification {
     pub recipe: Recipe,
     /// What is done to each before the lab starts, once.
     pub stages: Vec<Stage>,
+    /// What a power cut does to writes that were not flushed.
+    pub unflushed: Unflushed,
 }
 
 impl Default for LabSpecification {
@@ -44,6 +47,7 @@ impl Default for LabSpecification {
             memory_mebibytes: 1280,
             recipe: Recipe::debian(),
             stages: Vec::new(),
+            unflushed: Unflushed::Kept,
         }
     }
 }
@@ -260,7 +264,7 @@ impl Lab {
     ) -> Result<Self, LabError> {
         let indices = NodeIndex::all(specification.nodes)?;
         let cache = Cache::open()?;
-        let workshop = Workshop::open(
+        let mut workshop = Workshop::open(
             &cache,
             &specification.recipe,
             specification.memory_mebibytes,
@@ -270,6 +274,7 @@ impl Lab {
         let saved = workshop
             .prepare_all(&indices, &specification.stages)
             .await?;
+        workshop.hardware.unflushed = specification.unflushed;
         let _step = progress.step(format!("resuming {} nodes", indices.len()));
         let instance = InstanceSpecification {
             name,

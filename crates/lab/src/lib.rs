@@ -53,6 +53,7 @@ mod recipe;
 pub mod scenario;
 mod ssh;
 mod stage;
+mod unflushed;
 
 pub use accelerator::Accelerator;
 pub use cache::{Cache, CacheError};
@@ -71,3 +72,4 @@ pub use progress::{Progress, Step};
 pub use recipe::Recipe;
 pub use ssh::{Output, SshError};
 pub use stage::{Attachment, Stage, StageError};
+pub use unflushed::Unflushed;

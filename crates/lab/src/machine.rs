@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::accelerator::Accelerator;
 use crate::identity::{NodeIndex, OPERATOR_ADDRESS, PREFIX_LENGTH};
+use crate::unflushed::{Unflushed, socket};
 
 /// What all nodes of a lab have in common.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,6 +22,9 @@ pub struct Hardware {
     /// What the image's kernel has to be told.
     #[serde(default)]
     pub kernel_parameters: String,
+    /// What a power cut does to writes that were not flushed.
+    #[serde(default)]
+    pub unflushed: Unflushed,
     /// The line for root's `authorized_keys`.
     pub authorized_key: String,
 }
@@ -114,7 +118,7 @@ impl Machine<'_> {
             ("root", self.root_disk(), "4"),
             ("pool", self.pool_disk(), "5"),
         ] {
-            add("-drive", render_drive(id, &path));
+            add("-drive", render_drive(id, &path, self.hardware.unflushed));
             add("-device", format!("virtio-blk-pci,drive={id},addr={slot}"));
         }
         let tap = self.index.tap();
@@ -157,11 +161,17 @@ impl Machine<'_> {
     }
 }
 
-/// `writeback`: what the guest has flushed is in the file, and what it has not
-/// may be lost with the process, as in a power cut.
-fn render_drive(id: &str, path: &Path) -> String {
-    let file = escape_commas(path);
-    format!("if=none,id={id},file={file},format=qcow2,cache=writeback,discard=unmap")
+/// `writeback`: what the guest has flushed is in the file. What it has not may be lost with the process,
+/// and is where the disk is served.
+fn render_drive(id: &str, path: &Path, unflushed: Unflushed) -> String {
+    let disk = match unflushed {
+        Unflushed::Kept => format!("file={},format=qcow2", escape_commas(path)),
+        Unflushed::Lost => format!(
+            "driver=qcow2,file.driver=nbd,file.server.type=unix,file.server.path={}",
+            escape_commas(&socket(path))
+        ),
+    };
+    format!("if=none,id={id},{disk},cache=writeback,discard=unmap")
 }
 
 /// QEMU splits its options at commas; a doubled one stands for itself.
@@ -206,6 +216,7 @@ mod tests {
             kernel: "/cache/images/0/kernel".into(),
             initial_ram_disk: "/cache/images/0/initrd".into(),
             kernel_parameters: String::new(),
+            unflushed: Unflushed::Kept,
             authorized_key: "ssh-ed25519 AAAA lab".to_owned(),
         }
     }

@@ -107,18 +107,19 @@ impl Node {
         self.machine().console()
     }
 
-    /// Takes the power away. What the node has not flushed to its disks is
-    /// lost.
+    /// Takes the power away. What the node has not flushed to its disks may be
+    /// lost; with [`Unflushed::Lost`](crate::Unflushed::Lost), all of it is.
     ///
     /// # Errors
     /// When the machine is not running.
     pub async fn power_cut(&self) -> Result<(), NodeError> {
         let path = self.machine().process_id();
         let pid = std::fs::read_to_string(&path).map_err(self.failed("find the machine"))?;
+        let servers = self.disk_servers()?;
         // The number is one of the lab's own namespace, where nothing else can
         // have it.
         let mut command = Command::from(self.namespace.resident_command("kill"));
-        command.args(["-KILL", pid.trim()]);
+        command.args(["-KILL", pid.trim()]).args(servers);
         self.run("cut the power", command).await?;
         while Monitor::connect(&self.machine().monitor()).await.is_ok() {
             sleep(Duration::from_millis(20)).await;
@@ -322,6 +323,7 @@ impl Node {
     }
 
     pub(crate) async fn start_machine(&self, start: Start) -> Result<(), NodeError> {
+        self.serve_disks().await?;
         let mut command = Command::from(self.namespace.resident_command("qemu-system-x86_64"));
         command.args(self.machine().render_arguments(start));
         self.run("start QEMU (package qemu-system-x86)", command)
@@ -370,7 +372,10 @@ impl Node {
         move |source| NodeError::Monitor { node, source }
     }
 
-    fn failed(&self, action: &'static str) -> impl FnOnce(io::Error) -> NodeError + use<> {
+    pub(crate) fn failed(
+        &self,
+        action: &'static str,
+    ) -> impl FnOnce(io::Error) -> NodeError + use<> {
         let node = self.index;
         move |source| NodeError::Run {
             action,

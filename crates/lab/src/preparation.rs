@@ -22,6 +22,7 @@ use crate::progress::Progress;
 use crate::recipe::Recipe;
 use crate::ssh::SshError;
 use crate::stage::{Stage, StageError};
+use crate::unflushed::Unflushed;
 
 /// The size of the disk with the pool `tank`, as QEMU reads it.
 const POOL_SIZE: &str = "8G";
@@ -127,6 +128,8 @@ impl<'a> Workshop<'a> {
             kernel: image.kernel(),
             initial_ram_disk: image.initial_ram_disk(),
             kernel_parameters: image.kernel_parameters()?,
+            // A saved state fits machines with other disks, too.
+            unflushed: Unflushed::Kept,
             authorized_key: key.public_line()?,
         };
         let context = context(&image, &hardware).await?;

@@ -1,13 +1,12 @@
 //! Who a node is, and how other nodes reach it.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::net::Ipv4Addr;
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::{NodeName, Port};
+use crate::Port;
 
 /// The identity that a node gave itself once; volumes are owned by it, not by a name or address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -50,17 +49,3 @@ pub struct SshIdentity {
     /// The keys with which its SSH server proves who it is.
     pub host_keys: Vec<String>,
 }
-
-/// One machine that a deployment has used.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Member {
-    /// Its identity.
-    pub id: NodeId,
-    /// How its peers reach it.
-    pub contact: Contact,
-    /// The keys that its peers accept and expect.
-    pub ssh: SshIdentity,
-}
-
-/// Every machine that a deployment has used, by the name it had; each node keeps a copy.
-pub type Members = BTreeMap<NodeName, Member>;

@@ -20,6 +20,7 @@ mod image_details;
 mod import;
 mod login;
 mod loopback;
+mod members;
 mod memory;
 mod mount_path;
 mod names;
@@ -58,13 +59,14 @@ pub use digest::Digest;
 pub use firewall::FirewallObstacle;
 pub use health_check::{CheckOrigin, CheckPeriod, CheckSettings, CheckTest, HealthCheck};
 pub use host_path::{HostMount, HostPath};
-pub use identity::{Contact, Member, Members, NodeId, SshIdentity};
+pub use identity::{Contact, NodeId, SshIdentity};
 pub use image::{ImageId, ImageName, ImageProblem, ImageReference, InvalidImage, short_digest};
 pub use image_copies::{OperatorImage, OperatorStore, RegistryAnswer};
 pub use image_details::{ImageDetails, ImagePlatform};
 pub use import::{ImportContent, ImportPart, ImportTree, InvalidImport};
 pub use login::{LoginRefusal, LoginSetting};
 pub use loopback::{InvalidLoopback, LocalPort, LoopbackAddress};
+pub use members::{ForgottenMachine, Member, Members};
 pub use memory::{NodeMemory, RememberedApplication};
 pub use mount_path::{DirectoryName, MountPath};
 pub use names::{ApplicationName, InvalidName, NodeName};
@@ -88,6 +90,6 @@ pub use stopping::{StopGracePeriod, StopSignal};
 pub use time::{InvalidTime, parse_utc, render_age, render_rfc3339, render_span, render_utc};
 pub use units::{ByteCount, CpuMillis, Port};
 pub use volume::{
-    Epoch, OwnerClaim, SetAsideName, SnapshotGuid, SnapshotState, VolumeCopy, VolumeHolder,
-    VolumeRole,
+    CopyClaim, Epoch, OwnerClaim, SetAsideName, SnapshotGuid, SnapshotState, VolumeCopy,
+    VolumeHolder, VolumeRole,
 };

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     ApplicationName, AppliedDeployment, ByteCount, Contact, ContainerLinks, Digest,
     FirewallObstacle, ImageDetails, ImageName, ImagePlatform, LoginRefusal, Members, NodeId,
-    NodeMemory, NodeNetwork, RoutePort, SshIdentity, VolumeCopy,
+    NodeMemory, NodeNetwork, RoutePort, SshIdentity, VolumeCopy, parse_utc,
 };
 
 /// What keeps volumes from being written to a pool, or even from being looked at.
@@ -79,6 +79,10 @@ pub struct PoolState {
     pub health: PoolHealth,
     /// Bytes that a new volume may take (ZFS `available`).
     pub available: ByteCount,
+    /// The dataset that has `sync=disabled`, if the volumes' dataset has it from there: programs
+    /// below it lose writes in a power cut that they were told are safe.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sync_disabled: Option<String>,
 }
 
 impl PoolState {
@@ -163,6 +167,22 @@ pub struct ContainerState {
     /// The application whose volume it sees, if it sees one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub volume: Option<ApplicationName>,
+    /// Whether it was started so shortly before the look, by the node's clock, that it may not stay up.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub just_started: bool,
+}
+
+impl ContainerStatus {
+    /// Tells whether the container runs and was started less than so many seconds before a time, in
+    /// seconds since 1970, or after it: clocks may be set back.
+    pub fn is_younger_than(&self, seconds: u64, now: u64) -> bool {
+        match self {
+            Self::Running { since, .. } => {
+                parse_utc(since).is_ok_and(|since| since.saturating_add(seconds) > now)
+            }
+            Self::Stopped { .. } => false,
+        }
+    }
 }
 
 impl ContainerState {
@@ -315,5 +335,25 @@ impl Look {
             Self::Whole(state) => &state.members,
             Self::WithoutPool(node) => &node.members,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_container_is_young_for_some_seconds() {
+        let running = |since: &str| ContainerStatus::Running {
+            since: since.to_owned(),
+            health: Health::Unchecked,
+        };
+        let started = running("2026-11-23T02:56:30.123456789Z");
+        assert!(started.is_younger_than(10, 1_795_402_599));
+        assert!(!started.is_younger_than(10, 1_795_402_600));
+        // The clock was set back.
+        assert!(started.is_younger_than(10, 1_795_402_000));
+        assert!(!running("").is_younger_than(10, 0));
+        assert!(!ContainerStatus::Stopped { exit_code: 0 }.is_younger_than(10, 0));
     }
 }

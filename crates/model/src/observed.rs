@@ -1,12 +1,13 @@
 //! What was seen of the whole cluster, and what could not be seen.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
 
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    ApplicationName, ImageName, Look, Members, NodeId, NodeName, NodeState, OperatorImage,
-    OwnerClaim, PoollessNode, RegistryAnswer,
+    ApplicationName, CopyClaim, ImageName, Look, Members, NodeId, NodeName, NodeState,
+    OperatorImage, PoollessNode, RegistryAnswer,
 };
 
 /// One node, seen or not. *Unknown is not absent*: what may be on an unseen node is never assumed
@@ -79,7 +80,14 @@ pub struct Observed {
     /// What nodes that were not seen themselves say of the owners of the volumes that they have
     /// copies of.
     #[serde(default)]
-    pub claims: BTreeMap<NodeName, BTreeMap<ApplicationName, OwnerClaim>>,
+    pub claims: BTreeMap<NodeName, BTreeMap<ApplicationName, CopyClaim>>,
+    /// Peers that answered the same question in a way that the node which asked does not understand,
+    /// each with the reason. They are there, and may know of a later owner.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub not_understood: BTreeMap<NodeName, String>,
+    /// The addresses at which another machine answers that has the identity of the node which asked.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub twins: BTreeSet<Ipv4Addr>,
     /// When it was looked, in seconds since 1970 by the clock of whoever did. Nothing is decided by
     /// it; people are told by it how old things are.
     #[serde(default)]

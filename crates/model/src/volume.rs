@@ -17,6 +17,9 @@ impl Epoch {
     /// The epoch of a volume that was just created.
     pub const FIRST: Self = Self(1);
 
+    /// Later than every epoch of a volume.
+    pub const LAST: Self = Self(u64::MAX);
+
     /// More hand-offs than there ever are between two looks at the whole cluster.
     const GAP: u64 = 1_000;
 
@@ -143,6 +146,10 @@ pub struct VolumeCopy {
     pub mounted: Option<String>,
     /// Whether an interrupted transfer into it can be continued.
     pub resumable: bool,
+    /// Whether it is a first copy that does not have the volume's name yet, because not all of it
+    /// was received. One that does not say whose it is either is [`VolumeRole::Foreign`].
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_first_copy: bool,
     /// The deployment that last changed its owner.
     pub deployment: Option<DeploymentId>,
     /// The dataset whose key has to be loaded before anything in it can be read or written (ZFS
@@ -192,11 +199,34 @@ impl fmt::Display for VolumeHolder {
 }
 
 impl VolumeCopy {
+    /// Returns the node that owns the volume by this copy, which is a replica.
+    pub const fn other_owner(&self) -> Option<NodeId> {
+        match self.role {
+            VolumeRole::Replica { owner, .. } => Some(owner),
+            VolumeRole::Owned { .. } | VolumeRole::Foreign { .. } => None,
+        }
+    }
+
     /// Returns where its content comes from while an import of it is not finished.
     pub fn unfinished_import(&self) -> Option<&str> {
         match self.role {
             VolumeRole::Foreign { .. } => self.import.as_deref(),
             VolumeRole::Owned { .. } | VolumeRole::Replica { .. } => None,
+        }
+    }
+
+    /// Tells whether it is part of a first copy that does not say whose it is, because its transfer
+    /// was cut right after it had begun. A push continues or replaces it.
+    pub const fn is_nameless_part(&self) -> bool {
+        self.is_first_copy && self.resumable && matches!(self.role, VolumeRole::Foreign { .. })
+    }
+
+    /// Names the dataset that it is in, below the dataset of all volumes.
+    pub fn dataset_name(&self, application: &ApplicationName) -> String {
+        match self.unfinished_import() {
+            Some(_) => format!("_importing:{application}"),
+            None if self.is_first_copy => format!("_receiving:{application}"),
+            None => application.to_string(),
         }
     }
 
@@ -206,6 +236,13 @@ impl VolumeCopy {
             VolumeRole::Owned { epoch } => Some(epoch),
             VolumeRole::Replica { .. } | VolumeRole::Foreign { .. } => None,
         }
+    }
+
+    /// Returns the numbers in the name of the newest of Flocker's own snapshots: its epoch, and its number
+    /// in that epoch. Empty without one.
+    pub fn newest_counted(&self) -> Vec<u64> {
+        let newest = self.newest_own().and_then(|guid| self.snapshots.get(&guid));
+        newest.map_or_else(Vec::new, SnapshotState::counted)
     }
 
     /// Finds the newest of Flocker's own snapshots, whatever others were taken since: what can be
@@ -275,6 +312,19 @@ pub struct OwnerClaim {
     pub owner: NodeId,
     /// The owner's turn.
     pub epoch: Epoch,
+}
+
+/// What a node answers of its copy of a volume when another node asks who owns it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CopyClaim {
+    /// The owner, as far as the node knows.
+    pub owner: NodeId,
+    /// The owner's epoch.
+    pub epoch: Epoch,
+    /// The numbers in the name of the copy's newest snapshot of Flocker's: the epoch in which it was
+    /// taken, and its number in that epoch. Empty without one, and from releases that do not tell.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub newest: Vec<u64>,
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use nftnl::nftnl_sys as sys;
 use nftnl::nftnl_sys::libc;
 
 use crate::ffi::Expression;
-use crate::ruleset::{BaseChain, ChainHook, KeyPart, Lookup, Rule, Statement, Verdict};
+use crate::ruleset::{BaseChain, ChainHook, KeyPart, Lookup, Rejection, Rule, Statement, Verdict};
 use crate::set_encoding::ProtocolNumber as _;
 use crate::table_state::BaseState;
 
@@ -30,6 +30,12 @@ const ROUTE_TYPE_LOCAL: u32 = 2;
 const STATES_ANSWERED: u32 = 2 | 4;
 /// `IPS_DST_NAT`.
 const STATUS_REDIRECTED: u32 = 1 << 5;
+/// `NFT_REJECT_ICMP_UNREACH`.
+const REJECT_ICMP: u32 = 0;
+/// `NFT_REJECT_TCP_RST`.
+const REJECT_TCP_RESET: u32 = 1;
+/// `ICMP_PORT_UNREACH`.
+const ICMP_PORT_UNREACHABLE: u8 = 3;
 const TCP_FLAGS_OF_INTEREST: u8 = 0x17;
 const TCP_FLAG_SYN: u8 = 0x02;
 const LOOPBACK_MASK: [u8; 4] = [255, 0, 0, 0];
@@ -135,6 +141,7 @@ fn encode_statement(statement: &Statement) -> Vec<Expression> {
         ],
         Statement::RedirectThrough { lookup, mark } => redirect(lookup, *mark),
         Statement::Masquerade => vec![Expression::new(c"masq")],
+        Statement::Reject(rejection) => vec![reject(*rejection)],
         Statement::Decide(decision) => vec![verdict(*decision)],
     }
 }
@@ -300,6 +307,16 @@ fn masked_equals(load: Expression, bits: u32) -> Vec<Expression> {
     ]
 }
 
+fn reject(rejection: Rejection) -> Expression {
+    let (kind, code) = match rejection {
+        Rejection::TcpReset => (REJECT_TCP_RESET, 0),
+        Rejection::PortUnreachable => (REJECT_ICMP, ICMP_PORT_UNREACHABLE),
+    };
+    Expression::new(c"reject")
+        .u32(sys::NFTNL_EXPR_REJECT_TYPE, kind)
+        .bytes(sys::NFTNL_EXPR_REJECT_CODE, &[code])
+}
+
 fn verdict(verdict: Verdict) -> Expression {
     let code = match verdict {
         Verdict::Accept => libc::NF_ACCEPT,
@@ -316,6 +333,7 @@ impl ChainHook {
     const fn hook_number(self) -> u32 {
         number(match self {
             Self::Prerouting => libc::NF_INET_PRE_ROUTING,
+            Self::Input => libc::NF_INET_LOCAL_IN,
             Self::Forward => libc::NF_INET_FORWARD,
             Self::Output => libc::NF_INET_LOCAL_OUT,
             Self::Postrouting => libc::NF_INET_POST_ROUTING,

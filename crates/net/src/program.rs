@@ -147,6 +147,7 @@ fn set_base(chain: &mut Chain<'_>, base: BaseChain) {
     });
     let hook = match base.hook {
         ChainHook::Prerouting => Hook::PreRouting,
+        ChainHook::Input => Hook::In,
         ChainHook::Forward => Hook::Forward,
         ChainHook::Output => Hook::Out,
         ChainHook::Postrouting => Hook::PostRouting,

@@ -219,6 +219,7 @@ mod tests {
             dataset: "tank/flocker".to_owned(),
             health: PoolHealth::Usable,
             available: ByteCount::mebibytes(10),
+            sync_disabled: None,
         };
         let check = |needed, copied| {
             let (needed, copied) = (ByteCount::mebibytes(needed), ByteCount::mebibytes(copied));

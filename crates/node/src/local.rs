@@ -9,12 +9,13 @@ use flocker_remote::protocol::{LockHolder, LockPurpose, StepFailure};
 use tokio::sync::mpsc;
 
 use crate::claims;
+use crate::execute::membership::refresh_keys;
 use crate::execute::{applications, run_action};
 use crate::failure::{OrFailure as _, failure_of};
 use crate::lock::NodeLock;
 use crate::machine::Machine;
 use crate::places::reach;
-use crate::platform::Platform;
+use crate::platform::{Platform, Volumes as _};
 
 /// What came of it.
 #[derive(Debug, Default)]
@@ -25,7 +26,7 @@ pub(crate) struct Complied {
     pub(crate) blocked: Vec<Blocked>,
     /// What failed.
     pub(crate) failures: Vec<StepFailure>,
-    /// The peers that could not be asked whether they own what was started, and why.
+    /// The peers that did not answer whether they own what was started, and why.
     pub(crate) silent: BTreeMap<NodeName, StepFailure>,
 }
 
@@ -72,6 +73,7 @@ pub(crate) async fn restore(machine: &Machine<impl Platform>) -> Result<Complied
         let place = machine.store.node_lock();
         place.wait_until_free().await?;
     };
+    machine.volumes.remove_mount_points().await;
     let memory = machine.store.memory().or_failure()?;
     if memory == NodeMemory::default() {
         return Ok(Complied::default());
@@ -89,11 +91,10 @@ fn remembered_name(machine: &Machine<impl Platform>) -> Result<NodeName, StepFai
         return Ok(applied.node);
     }
     let members = machine.store.members().or_failure()?;
-    let own = members.into_iter().find(|(_, it)| it.id == machine.id);
-    own.map_or_else(
-        || NodeName::from_str("localhost").or_failure(),
-        |(name, _)| Ok(name),
-    )
+    match members.get(machine.id) {
+        Some(own) => Ok(own.name.clone()),
+        None => NodeName::from_str("localhost").or_failure(),
+    }
 }
 
 /// Makes what is local comply with `deployment`, in which this node is called `node`.
@@ -109,10 +110,7 @@ pub(crate) async fn comply(
             "{who} is changing this node; try again when that has ended"
         ))
     })?;
-    let goal = Goal {
-        deployment,
-        scope: Scope::Node(node.clone()),
-    };
+    let goal = Goal::new(deployment, Scope::Node(node.clone()));
     let others = deployment.nodes.keys().cloned().collect();
     comply_locked(machine, (node, others), |observed| plan(&goal, observed)).await
 }
@@ -142,6 +140,7 @@ async fn comply_locked(
     planned_for: impl Fn(&Observed) -> Plan,
 ) -> Result<Complied, StepFailure> {
     reach(|| "restore.locked".to_owned()).await;
+    refresh_keys(machine);
     let look = machine.observe(None).await?;
     reach(|| "restore.observed".to_owned()).await;
     let mut observed = Observed {
@@ -149,8 +148,8 @@ async fn comply_locked(
         ..Observed::default()
     };
     let members = look.members().iter();
-    let remembered = members.filter(|(_, member)| member.id != machine.id);
-    others.extend(remembered.map(|(name, _)| name.clone()));
+    let remembered = members.filter(|member| member.id != machine.id);
+    others.extend(remembered.map(|member| member.name.clone()));
     let unasked = others.into_iter();
     observed.nodes = unasked
         .map(|other| (other, NodeObservation::NotAsked))
@@ -165,10 +164,18 @@ async fn comply_locked(
         reach(|| "restore.asked".to_owned()).await;
         silent = told.silent;
         observed.claims = told.claims;
+        observed.twins = told.twins;
+        let not_understood = told.not_understood.into_iter();
+        observed.not_understood = not_understood
+            .map(|(peer, failure)| (peer, in_one_line(failure)))
+            .collect();
         planned = planned_for(&observed);
     }
     let plan = planned;
     reach(|| "restore.planned".to_owned()).await;
+    for note in &plan.notes {
+        tracing::warn!("{note}");
+    }
     let (failures, done) = run_in_order(machine, &plan).await;
     reach(|| "restore.done".to_owned()).await;
     Ok(Complied {
@@ -177,6 +184,12 @@ async fn comply_locked(
         failures,
         silent,
     })
+}
+
+/// Writes a failure with its causes.
+fn in_one_line(failure: StepFailure) -> String {
+    let parts = std::iter::once(failure.message).chain(failure.causes);
+    parts.collect::<Vec<String>>().join(": ")
 }
 
 /// Tells whether a plan starts anything that writes to a volume.

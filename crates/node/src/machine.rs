@@ -6,9 +6,10 @@ use flocker_docker::{Docker, UnitSettings, Units};
 use flocker_model::NodeId;
 use flocker_remote::clock::Clock;
 use flocker_remote::protocol::StepFailure;
-use flocker_zfs::{Zfs, ZfsSettings};
+use flocker_zfs::{Zfs, ZfsSettings, read_node_mark};
 
 use crate::failure::OrFailure as _;
+use crate::identity::settle;
 use crate::linux::{FileSystem, Kernel, Linux, Ssh};
 use crate::platform::Platform;
 use crate::settings::Settings;
@@ -38,11 +39,12 @@ pub(crate) struct Disk {
 }
 
 impl Disk {
-    /// Reads the settings.
-    pub(crate) fn open(settings_file: &Path) -> Result<Self, StepFailure> {
+    /// Reads the settings, and finds out who the node is.
+    pub(crate) async fn open(settings_file: &Path) -> Result<Self, StepFailure> {
         let settings = Settings::read(settings_file).or_failure()?;
         let store = Store::open(&settings).or_failure()?.locked_by_commands();
-        let id = store.node_id().or_failure()?;
+        let mark = read_node_mark(&settings.dataset);
+        let id = settle(&store, (settings.dataset.as_str(), mark)).await?;
         let volumes = Zfs::new(ZfsSettings {
             dataset: settings.dataset.clone(),
             mount_root: settings.mount_root.clone(),
@@ -65,7 +67,7 @@ impl Machine<Linux> {
             settings,
             store,
             volumes,
-        } = Disk::open(settings_file)?;
+        } = Disk::open(settings_file).await?;
         let containers = Docker::connect(settings.docker()).await.or_failure()?;
         let units = Units::connect(UnitSettings::default()).await.or_failure()?;
         let directories = FileSystem {

@@ -9,6 +9,7 @@ mod execute;
 mod export;
 mod failure;
 mod guard;
+mod identity;
 mod import_source;
 mod linux;
 mod local;
@@ -106,13 +107,15 @@ fn documentation(command: &Command) -> Option<io::Result<Vec<u8>>> {
 async fn run(arguments: Arguments) -> Result<ExitCode, StepFailure> {
     if let Command::Receive { from } = arguments.command {
         // A push needs no systemd, and no Docker unless it brings an image.
-        let disk = Disk::open(&arguments.settings)?;
+        let disk = Disk::open(&arguments.settings).await?;
         let images = DockerOnDemand(disk.settings.docker());
         let input = Listener::new(tokio::io::stdin());
         let receiver = Receiver {
             node: disk.id,
+            boot: disk.store.boot_id().or_failure()?,
             volumes: &disk.volumes,
             images: &images,
+            forgotten: disk.store.forgotten(NodeId(from)).or_failure()?,
         };
         receive::receive(&receiver, NodeId(from), (input, tokio::io::stdout())).await?;
         return Ok(ExitCode::SUCCESS);
@@ -172,7 +175,7 @@ const fn is_stream(command: &Command) -> bool {
 
 /// Puts a volume into a stream, or makes one of it; that needs neither Docker nor systemd.
 async fn stream(settings: &Path, command: Command) -> Result<ExitCode, StepFailure> {
-    let disk = Disk::open(settings)?;
+    let disk = Disk::open(settings).await?;
     match command {
         Command::ImportStream {
             application,

@@ -17,6 +17,10 @@ use crate::platform::{
     Containers as _, Peers as _, Platform, Routes as _, Units as _, Volumes as _,
 };
 
+/// For how many seconds a container has just started: longer than an application has to stay up
+/// (`SETTLED` in `execute/waiting.rs`), by the time that a look may take.
+const JUST_STARTED: u64 = 10;
+
 impl<P: Platform> Machine<P> {
     /// Looks at the node; `contact` is where its SSH server was reached, if it was.
     ///
@@ -33,6 +37,8 @@ impl<P: Platform> Machine<P> {
             self.containers.observe_images(),
             self.containers.observe_engine(),
         );
+        let (pool, mark) = pool;
+        self.keep_identity(&pool, &mark).await?;
         let mut volumes = match (volumes, &pool.health) {
             (Ok(volumes), _) => volumes,
             (Err(failure), PoolHealth::Unusable { problem }) => {
@@ -103,7 +109,7 @@ impl<P: Platform> Machine<P> {
     ///
     /// Rules may be about addresses, so that nothing is said before any peer is known.
     async fn observe_refusal(&self, members: &Members) -> Option<LoginRefusal> {
-        let peers = members.values().filter(|member| member.id != self.id);
+        let peers = members.iter().filter(|member| member.id != self.id);
         let addresses: BTreeSet<Ipv4Addr> = peers.map(|member| member.contact.address).collect();
         let keys = self.store.authorized_keys();
         let mut refusal = None;
@@ -151,6 +157,7 @@ impl<P: Platform> Machine<P> {
     ) -> BTreeMap<ApplicationName, ContainerState> {
         let names: BTreeSet<&ApplicationName> = found.keys().chain(units.keys()).collect();
         let nothing = ContainerObservation::default();
+        let now = self.clock.seconds();
         let mut states = BTreeMap::new();
         for name in names {
             let unit = self.unit_state(name, units);
@@ -160,7 +167,7 @@ impl<P: Platform> Machine<P> {
                 Some((process, _)) => self.routes.observe_links(process).await,
                 None => None,
             };
-            states.insert(name.clone(), container_state(found, unit, links));
+            states.insert(name.clone(), container_state(found, unit, (links, now)));
         }
         states
     }
@@ -187,7 +194,7 @@ impl<P: Platform> Machine<P> {
 fn container_state(
     found: &ContainerObservation,
     unit: UnitState,
-    links: Option<ContainerLinks>,
+    (links, now): (Option<ContainerLinks>, u64),
 ) -> ContainerState {
     match &found.application {
         Some(container) => ContainerState {
@@ -198,6 +205,7 @@ fn container_state(
             links,
             anonymous_volumes: container.anonymous_volumes.clone(),
             volume: container.volume.clone(),
+            just_started: container.status.is_younger_than(JUST_STARTED, now),
         },
         None => ContainerState {
             id: String::new(),
@@ -207,6 +215,7 @@ fn container_state(
             links,
             anonymous_volumes: BTreeSet::new(),
             volume: None,
+            just_started: false,
         },
     }
 }

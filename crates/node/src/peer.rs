@@ -1,10 +1,11 @@
 //! Sending volumes and images to another node.
 
+mod ownership;
+
 use std::any::Any;
-use std::collections::BTreeMap;
 
 use flocker_model::{
-    ApplicationName, ByteCount, ImageReference, NodeId, NodeName, OwnerClaim, SnapshotGuid,
+    ApplicationName, ByteCount, ImageReference, Member, NodeId, NodeName, SnapshotGuid,
 };
 use flocker_plan::PushKind;
 use flocker_remote::protocol::{FrameReader, LivingWriter, Speaks, StepFailure};
@@ -17,6 +18,8 @@ use crate::failure::{OrFailure as _, failed_to, failure_of};
 use crate::machine::Machine;
 use crate::platform::{OwnedVolume, PeerConnection, PeerSession, Peers, Platform};
 use crate::push_messages::{PushAnswer, PushRequest};
+
+pub(crate) use ownership::Ownership;
 
 /// What to do about two releases that do not understand each other.
 pub(crate) const SAME_RELEASE: &str = "install the same release of flocker-node on both nodes";
@@ -76,15 +79,28 @@ pub(crate) async fn connect<P: Platform>(
     name: &NodeName,
 ) -> Result<Peer<<P::Peers as Peers>::Connection>, StepFailure> {
     let members = machine.store.members().or_failure()?;
-    let Some(member) = members.get(name) else {
-        return Err(failure_of(format!(
+    let mut named = members.named(name);
+    match (named.next(), named.next()) {
+        (Some(member), None) => connect_to(machine, member).await,
+        (None, _) => Err(failure_of(format!(
             "this node does not know of {name}; deploy again"
-        )));
-    };
+        ))),
+        (Some(one), Some(other)) => Err(failure_of(format!(
+            "this node knows two machines called {name}, node {} and node {}; deploy again",
+            one.id, other.id
+        ))),
+    }
+}
+
+/// Connects to a machine, and to no other.
+pub(crate) async fn connect_to<P: Platform>(
+    machine: &Machine<P>,
+    member: &Member,
+) -> Result<Peer<<P::Peers as Peers>::Connection>, StepFailure> {
     let key = machine.store.ssh_key();
-    let connection = machine.peers.connect(name, member, &key).await?;
+    let connection = machine.peers.connect(&member.name, member, &key).await?;
     Ok(Peer {
-        name: name.clone(),
+        name: member.name.clone(),
         connection,
     })
 }
@@ -150,22 +166,10 @@ impl<C: PeerConnection> Peer<C> {
             PushAnswer::Received { .. } => Ok(Some(ByteCount::new(sent))),
             PushAnswer::Failed(failure) => Err(self.said(failure)),
             PushAnswer::Hello(_)
+            | PushAnswer::Ownership(_)
             | PushAnswer::Prepared(_)
             | PushAnswer::Claimed { .. }
             | PushAnswer::Loaded => Err(self.confused()),
-        }
-    }
-
-    /// Asks who owns the volumes that the peer has copies of.
-    pub(crate) async fn claims(&self) -> Result<BTreeMap<ApplicationName, OwnerClaim>, NotTold> {
-        let mut exchange = self.begin().await?;
-        // As in the beginning: whoever answers without having been asked may have ended already.
-        let _ = exchange.send(&PushRequest::Claims).await;
-        match exchange.answer().await? {
-            PushAnswer::Claimed { claims } => Ok(claims),
-            // It understands the question, and cannot find out: its pool may not be there yet.
-            PushAnswer::Failed(failure) => Err(NotTold::Silent(self.said(failure))),
-            answer => Err(NotTold::NotUnderstood(exchange.unexpected(answer))),
         }
     }
 
@@ -199,45 +203,55 @@ impl<C: PeerConnection> Peer<C> {
 
     /// Starts `flocker-node receive` there, and finds out whether it speaks what this node does.
     async fn begin(&self) -> Result<Exchange, NotTold> {
+        let (exchange, theirs) = self.greet(&Speaks::ours()).await?;
+        if theirs.is_understood() {
+            Ok(exchange)
+        } else {
+            Err(self.other_protocol(&theirs))
+        }
+    }
+
+    /// Starts `flocker-node receive` there.
+    async fn open(&self) -> Result<Exchange, NotTold> {
         let PeerSession {
             input,
             output,
             errors,
             open,
         } = self.connection.begin().await.map_err(NotTold::Silent)?;
-        let mut exchange = Exchange {
+        Ok(Exchange {
             peer: self.name.clone(),
             writer: LivingWriter::new(input),
             reader: FrameReader::new(output),
             errors,
             open,
-        };
+        })
+    }
+
+    /// Begins a session, and returns what the peer speaks.
+    async fn greet(&self, speaks: &Speaks) -> Result<(Exchange, Speaks), NotTold> {
+        let mut exchange = self.open().await?;
         // Should this fail, the answer tells more than the error.
-        let _ = exchange.send(&PushRequest::Hello(Speaks::ours())).await;
-        let not_understood = |message, causes| {
-            Err(NotTold::NotUnderstood(StepFailure {
-                causes,
-                hint: Some(SAME_RELEASE.to_owned()),
-                ..failure_of(message)
-            }))
-        };
+        let _ = exchange.send(&PushRequest::Hello(speaks.clone())).await;
         match exchange.answer().await? {
-            PushAnswer::Hello(theirs) if theirs.is_understood() => Ok(exchange),
-            PushAnswer::Hello(theirs) => {
-                let (name, ours) = (&self.name, Speaks::ours());
-                let message = format!("{name} has flocker-node {theirs}, and this node has {ours}");
-                not_understood(message, Vec::new())
-            }
+            PushAnswer::Hello(theirs) => Ok((exchange, theirs)),
             PushAnswer::Failed(failure) => {
                 let message = format!(
                     "{} does not say which protocol it speaks; its flocker-node may be older than {}",
                     self.name,
                     Speaks::ours()
                 );
-                not_understood(message, vec![failure.message])
+                Err(not_understood(message, vec![failure.message]))
             }
             answer => Err(NotTold::NotUnderstood(exchange.unexpected(answer))),
         }
+    }
+
+    /// Says that the peer speaks another protocol.
+    fn other_protocol(&self, theirs: &Speaks) -> NotTold {
+        let (name, ours) = (&self.name, Speaks::ours());
+        let message = format!("{name} has flocker-node {theirs}, and this node has {ours}");
+        not_understood(message, Vec::new())
     }
 
     fn said(&self, failure: StepFailure) -> StepFailure {
@@ -247,6 +261,15 @@ impl<C: PeerConnection> Peer<C> {
     fn confused(&self) -> StepFailure {
         failure_of(format!("{} gave an answer to another question", self.name))
     }
+}
+
+/// Says that a peer of another release is not understood.
+fn not_understood(message: String, causes: Vec<String>) -> NotTold {
+    NotTold::NotUnderstood(StepFailure {
+        causes,
+        hint: Some(SAME_RELEASE.to_owned()),
+        ..failure_of(message)
+    })
 }
 
 impl Exchange {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use flocker_model::{ApplicationName, ImageReference, OwnerClaim, SnapshotGuid};
-use flocker_remote::protocol::{Speaks, StepFailure};
+use flocker_remote::protocol::{OwnershipAnswer, OwnershipQuestion, Speaks, StepFailure};
 use flocker_zfs::{Incoming, ReceiveRequest};
 use serde::{Deserialize, Serialize};
 
@@ -11,6 +11,9 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "push")]
 pub(crate) enum PushRequest {
+    /// Asks who owns the volumes that the node has copies of. Frozen: every release asks and answers
+    /// this, as the only message of a session, whatever protocol it speaks otherwise.
+    Ownership(OwnershipQuestion),
     /// Says what it speaks, before anything else.
     Hello(Speaks),
     /// Tells what it has of a volume.
@@ -20,7 +23,7 @@ pub(crate) enum PushRequest {
     },
     /// Receives the stream that follows this message.
     Volume(ReceiveRequest),
-    /// Tells who owns the volumes that it has copies of, as far as it knows.
+    /// The same question as releases before the frozen one ask it.
     Claims,
     /// Loads the image archive that follows this message.
     Image {
@@ -33,11 +36,14 @@ pub(crate) enum PushRequest {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "answer")]
 pub(crate) enum PushAnswer {
-    /// What it speaks itself. Unless that is the same, it answers nothing more.
+    /// Who owns the volumes that it has copies of. Frozen, as the question is.
+    Ownership(OwnershipAnswer),
+    /// What it speaks itself. Unless that is the same, it answers nothing more; but it speaks a former
+    /// protocol with a former release, and answers only [`PushRequest::Claims`] in it.
     Hello(Speaks),
     /// What it has of a volume.
     Prepared(Incoming),
-    /// Who owns the volumes that it has copies of.
+    /// The answer to [`PushRequest::Claims`].
     Claimed {
         /// The owners by application.
         claims: BTreeMap<ApplicationName, OwnerClaim>,

@@ -8,6 +8,7 @@ use flocker_model::{
     ContainerStatus, Health, NodeState, PoolProblem, PoollessNode, VolumeRole, one_line, printable,
     render_utc,
 };
+use flocker_plan::Note;
 use flocker_remote::protocol::StepFailure;
 use flocker_zfs::SetAsideCopy;
 use serde::Serialize;
@@ -148,6 +149,10 @@ pub(crate) fn state(state: &NodeState, set_aside: &[SetAsideCopy], json: bool) {
         "volumes in {} ({} free)",
         state.pool.dataset, state.pool.available
     ));
+    if let Some(dataset) = &state.pool.sync_disabled {
+        let dataset = dataset.clone();
+        print_note(&format!("warning: {}", Note::SyncDisabled { dataset }));
+    }
     volumes(state);
     for copy in set_aside {
         let (name, since) = (&copy.name, render_utc(copy.name.at));

@@ -13,6 +13,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout, timeout_at};
 
+use crate::execute::membership::refresh_keys;
 use crate::execute::run_action_with;
 use crate::failure::{OrFailure as _, failure_of};
 use crate::lock::NodeLock;
@@ -78,6 +79,9 @@ pub(crate) async fn converse(
             return Ok(());
         }
     };
+    if lock.is_some() {
+        refresh_keys(machine);
+    }
     match observe(machine, contact).await {
         Ok(observed) => send(events, observed),
         Err(failure) => {

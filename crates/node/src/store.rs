@@ -7,8 +7,10 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
-use flocker_model::{ApplicationName, AppliedDeployment, Members, NodeId};
-use flocker_remote::protocol::{LockHolder, StepFailure};
+use flocker_model::{
+    ApplicationName, AppliedDeployment, ForgottenMachine, Members, NodeId, NodeMemory,
+};
+use flocker_remote::protocol::{BootId, LockHolder, StepFailure};
 use flocker_remote::write_new;
 use nix::fcntl::Flock;
 use serde::Serialize;
@@ -85,6 +87,7 @@ impl Store {
             make_directory(directory, 0o755)?;
         }
         make_directory(&store.state.join("applications"), 0o700)?;
+        store.boot_id()?;
         Ok(store)
     }
 
@@ -101,26 +104,47 @@ impl Store {
         self
     }
 
-    /// Returns the node's identity; the first call ever makes one up. Of several that are first, at
-    /// once, all return the same.
-    pub(crate) fn node_id(&self) -> Result<NodeId, StoreError> {
-        let path = self.state.join("node-id");
-        let read = || fs::read_to_string(&path);
-        let text = match read() {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let text = format!("{}\n", Uuid::new_v4());
-                match write_new(&path, text.as_bytes(), PUBLIC) {
-                    Ok(()) => Ok(text),
-                    Err(error) if error.kind() == io::ErrorKind::AlreadyExists => read(),
-                    Err(source) => return Err(failed("write", &path, source)),
-                }
-            }
-            found => found,
-        };
-        let text = text.map_err(|source| failed("read", &path, source))?;
-        Uuid::parse_str(text.trim())
-            .map(NodeId)
-            .map_err(|source| StoreError::NotAnId { path, source })
+    /// Returns the node's identity, if it has one.
+    pub(crate) fn node_id(&self) -> Result<Option<NodeId>, StoreError> {
+        let path = self.node_id_path();
+        match fs::read_to_string(&path) {
+            Ok(text) => parse_node_id(path, &text).map(Some),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(source) => Err(failed("read", &path, source)),
+        }
+    }
+
+    /// Makes an identity up, unless the node has one, and returns it.
+    pub(crate) fn make_node_id(&self) -> Result<NodeId, StoreError> {
+        let path = self.node_id_path();
+        let text = write_first(&path, Uuid::new_v4())?;
+        parse_node_id(path, &text)
+    }
+
+    /// Gives the node this identity.
+    pub(crate) fn set_node_id(&self, id: NodeId) -> Result<(), StoreError> {
+        write_whole(&self.node_id_path(), format!("{id}\n").as_bytes(), PUBLIC)
+    }
+
+    /// Returns the file with the node's identity.
+    pub(crate) fn node_id_path(&self) -> PathBuf {
+        self.state.join("node-id")
+    }
+
+    /// Tells whether nothing was ever deployed to the node, as far as its directory says.
+    pub(crate) fn is_new(&self) -> Result<bool, StoreError> {
+        Ok(self.members()?.is_empty()
+            && self.applied()?.is_none()
+            && self.memory()? == NodeMemory::default())
+    }
+
+    /// Returns what tells this run of the machine from every other: the first program after a boot makes
+    /// it up. The kernel's own (`/proc/sys/kernel/random/boot_id`) is one for all containers on a
+    /// machine.
+    pub(crate) fn boot_id(&self) -> Result<BootId, StoreError> {
+        let path = self.runtime.join("boot-id");
+        let text = write_first(&path, Uuid::new_v4())?;
+        Ok(BootId(text.trim().to_owned()))
     }
 
     /// Returns where the node's own SSH key is.
@@ -133,6 +157,11 @@ impl Store {
         Ok(read_json(&self.state.join("members.json"))?.unwrap_or_default())
     }
 
+    /// Returns a machine, if the node was told to forget it.
+    pub(crate) fn forgotten(&self, id: NodeId) -> Result<Option<ForgottenMachine>, StoreError> {
+        Ok(self.members()?.forgotten(id).cloned())
+    }
+
     /// Remembers the machines of the cluster.
     pub(crate) fn set_members(&self, members: &Members) -> Result<(), StoreError> {
         write_json(&self.state.join("members.json"), members)
@@ -141,6 +170,11 @@ impl Store {
     /// Returns where the keys are that may log in to push.
     pub(crate) fn authorized_keys(&self) -> PathBuf {
         self.state.join("ssh/authorized_keys")
+    }
+
+    /// Tells whether exactly these keys may log in to push.
+    pub(crate) fn has_authorized_keys(&self, lines: &str) -> bool {
+        fs::read_to_string(self.authorized_keys()).is_ok_and(|written| written == lines)
     }
 
     /// Writes the keys that may log in to push.
@@ -268,6 +302,31 @@ fn remove_file(path: &Path) -> Result<(), StoreError> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed("remove", path, error)),
         _ => Ok(()),
     }
+}
+
+/// Reads an identity.
+fn parse_node_id(path: PathBuf, text: &str) -> Result<NodeId, StoreError> {
+    Uuid::parse_str(text.trim())
+        .map(NodeId)
+        .map_err(|source| StoreError::NotAnId { path, source })
+}
+
+/// Writes a line to a file unless it is there, and returns what is in it then. Several that are first, at
+/// once, all return the same.
+fn write_first(path: &Path, line: Uuid) -> Result<String, StoreError> {
+    let read = || fs::read_to_string(path);
+    let text = match read() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let text = format!("{line}\n");
+            match write_new(path, text.as_bytes(), PUBLIC) {
+                Ok(()) => Ok(text),
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => read(),
+                Err(source) => return Err(failed("write", path, source)),
+            }
+        }
+        found => found,
+    };
+    text.map_err(|source| failed("read", path, source))
 }
 
 /// Reads a file of JSON, if it is there.

@@ -18,9 +18,21 @@ pub struct Goal<'a> {
     pub deployment: &'a Deployment,
     /// Whose compliance is planned.
     pub scope: Scope,
+    /// Whether volumes may be new although something indicates that a node or a record of them is
+    /// missing: the operator says that they never existed.
+    pub new_volumes: bool,
 }
 
-impl Goal<'_> {
+impl<'a> Goal<'a> {
+    /// Wants a deployment, and no volume that may exist elsewhere.
+    pub const fn new(deployment: &'a Deployment, scope: Scope) -> Self {
+        Self {
+            deployment,
+            scope,
+            new_volumes: false,
+        }
+    }
+
     /// Tells whether steps on `node` are within the goal.
     pub fn covers(&self, node: &NodeName) -> bool {
         match &self.scope {

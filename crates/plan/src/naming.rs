@@ -15,6 +15,24 @@ pub(crate) fn set_aside_command(application: &ApplicationName, node: &NodeName) 
     format!("`flocker-cluster volume resolve {application} --set-aside {node}`")
 }
 
+/// Writes the command that sets a copy aside although no other has as much.
+pub(crate) fn set_only_copy_aside_command(
+    application: &ApplicationName,
+    node: &NodeName,
+) -> String {
+    format!("`flocker-cluster volume resolve {application} --set-aside {node} --only-copy`")
+}
+
+/// Writes the command that stops applications on their node until they are started or deployed again.
+pub(crate) fn stop_command<'a>(
+    applications: impl IntoIterator<Item = &'a ApplicationName>,
+) -> String {
+    let units = applications
+        .into_iter()
+        .map(|name| format!("flocker-{name}"));
+    format!("`systemctl stop {}`", units.collect::<Vec<_>>().join(" "))
+}
+
 /// Writes the command that imports data, given its sources as an import displays them.
 pub(crate) fn import_command(
     application: &ApplicationName,
@@ -63,3 +81,13 @@ pub(crate) fn look_at_pool(node: &NodeName, pool: &str, problem: &PoolProblem) -
         }
     }
 }
+
+/// Writes names with commas between them.
+pub(crate) fn list(nodes: &[NodeName]) -> String {
+    let names: Vec<&str> = nodes.iter().map(NodeName::as_str).collect();
+    names.join(", ")
+}
+
+/// Says how one of two clones gets an identity of its own.
+pub(crate) const NEW_IDENTITY: &str = "give one of them a new identity: `rm /var/lib/flocker/node-id` and \
+    `zfs inherit flocker:node DATASET` there, with the dataset of its volumes";

@@ -12,6 +12,13 @@ use crate::accounting::listed;
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "note")]
 pub enum Note {
+    /// The application gets a volume that is new: no copy of one was seen.
+    NewVolume {
+        /// The application.
+        application: ApplicationName,
+        /// Whether no node knew of a cluster, so that only the nodes of the deployment were asked.
+        is_first: bool,
+    },
     /// The image declares volumes, and the application keeps nothing: they are scratch.
     ImplicitScratch {
         /// The application.
@@ -39,6 +46,11 @@ pub enum Note {
         /// The directory of the node that has it.
         directory: String,
     },
+    /// A power cut loses acknowledged writes in the datasets below one of the node's.
+    SyncDisabled {
+        /// The dataset that has `sync=disabled`.
+        dataset: String,
+    },
     /// The application did not end in time when it was asked to, and was killed.
     Killed {
         /// The application.
@@ -48,9 +60,20 @@ pub enum Note {
     },
 }
 
+impl Note {
+    /// Tells whether it warns of something, or only says what comes of the deploy.
+    pub const fn is_warning(&self) -> bool {
+        !matches!(self, Self::NewVolume { .. })
+    }
+}
+
 impl fmt::Display for Note {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::NewVolume {
+                application,
+                is_first,
+            } => new_volume(formatter, application, *is_first),
             Self::ImplicitScratch {
                 application,
                 image,
@@ -82,6 +105,13 @@ impl fmt::Display for Note {
                 "`{application}` sees its volume at {path} from now on, and not the scratch directory \
                  that it saw there so far: what it wrote to that is in {directory} on this node until \
                  the application leaves the node (copy what you need)"
+            ),
+            Self::SyncDisabled { dataset } => write!(
+                formatter,
+                "dataset {dataset} has sync=disabled: a power cut loses acknowledged writes in the \
+                 datasets below it (run `zfs set sync=standard {dataset}` on this node). Flocker sets \
+                 sync=standard on its own volumes when it makes, receives or mounts them; restart \
+                 applications that an earlier release started"
             ),
             Self::Killed { application, grace } => write!(
                 formatter,
@@ -119,4 +149,22 @@ fn write_declared(
         formatter,
         "`{application}`: image {image} declares {paths} as {are}, and "
     )
+}
+
+/// Says that an application gets a volume that is new.
+fn new_volume(
+    formatter: &mut fmt::Formatter<'_>,
+    application: &ApplicationName,
+    is_first: bool,
+) -> fmt::Result {
+    write!(
+        formatter,
+        "`{application}` begins with a new volume, without earlier data: no copy of its volume was seen"
+    )?;
+    if is_first {
+        formatter.write_str(
+            " (these nodes know of no cluster, so no machine outside of the deployment was asked)",
+        )?;
+    }
+    Ok(())
 }

@@ -38,6 +38,8 @@ pub enum OutcomeKind {
         /// The dataset that it is now.
         dataset: String,
     },
+    /// The node has no copy of its volume that could be set aside.
+    NothingSetAside,
     /// Data from outside became its volume.
     Imported {
         /// Where the data comes from.
@@ -114,6 +116,10 @@ impl fmt::Display for OutcomeLine<'_> {
             OutcomeKind::SetAside { dataset } => write!(
                 formatter,
                 "Set the copy of `{application}` on {node} aside as {dataset}."
+            ),
+            OutcomeKind::NothingSetAside => write!(
+                formatter,
+                "Nothing was set aside: {node} has no copy of `{application}`."
             ),
             OutcomeKind::Imported { from } => write!(
                 formatter,

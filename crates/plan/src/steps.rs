@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use flocker_model::{ApplicationName, NodeName};
+use flocker_model::{ApplicationName, NodeName, Observed};
 use serde::{Deserialize, Serialize};
 
-use crate::{Action, Blocked, NodeNote, Outcome};
+use crate::{Action, Blocked, Goal, NodeNote, Outcome};
 
 /// Names a step of one plan. Minted by the builder in order, so that a step can only wait for
 /// steps that existed before it and no plan can have a cycle.
@@ -76,13 +76,27 @@ impl Plan {
         self.steps.is_empty() && self.blocked.is_empty()
     }
 
-    /// Plans to see everything that this plan starts stay up.
+    /// Plans to see everything that this plan starts stay up, and everything that was started just
+    /// before it by an earlier deploy, a boot or systemd.
     ///
     /// A plan of its own, for after this one: nothing is to wait for it, least of all the routes of
     /// what was started. What this plan has waited for itself is left out.
     #[must_use]
-    pub fn settling(&self) -> Self {
+    pub fn settling(&self, goal: &Goal<'_>, observed: &Observed) -> Self {
         let mut settling = Self::default();
+        let mut started: BTreeMap<&ApplicationName, &NodeName> = BTreeMap::new();
+        for (name, _, place) in goal.deployment.placed() {
+            let state = observed.node(place).filter(|_| goal.covers(place));
+            let container = state.and_then(|state| state.containers.get(name));
+            if container.is_some_and(|it| it.just_started && it.is_up()) {
+                started.insert(name, place);
+            }
+        }
+        for step in &self.steps {
+            if let Action::StartApplication { specification, .. } = &step.action {
+                started.insert(&specification.application, &step.node);
+            }
+        }
         let awaited: BTreeSet<&ApplicationName> =
             self.steps
                 .iter()
@@ -92,28 +106,23 @@ impl Plan {
                     _ => None,
                 })
                 .collect();
-        for step in &self.steps {
-            if let Action::StartApplication { specification, .. } = &step.action
-                && !awaited.contains(&specification.application)
-            {
-                let application = specification.application.clone();
-                let because = Because {
-                    after: &[],
-                    why: "it was started",
+        started.retain(|name, _| !awaited.contains(name));
+        for (application, node) in started {
+            let because = Because {
+                after: &[],
+                why: "it was started",
+            };
+            let action = Action::AwaitHealth {
+                application: application.clone(),
+            };
+            let seen = settling.add(node, action, because);
+            if let Some(outcome) = self.outcomes.get(application) {
+                let done_after = BTreeSet::from([seen]);
+                let outcome = Outcome {
+                    done_after,
+                    ..outcome.clone()
                 };
-                let action = Action::AwaitHealth {
-                    application: application.clone(),
-                };
-                let seen = settling.add(&step.node, action, because);
-                if let Some(outcome) = self.outcomes.get(&application) {
-                    let done_after = BTreeSet::from([seen]);
-                    let outcome = outcome.clone();
-                    let outcome = Outcome {
-                        done_after,
-                        ..outcome
-                    };
-                    settling.outcomes.insert(application, outcome);
-                }
+                settling.outcomes.insert(application.clone(), outcome);
             }
         }
         settling

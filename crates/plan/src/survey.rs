@@ -1,14 +1,15 @@
 //! Where each volume is, worked out from every copy that was seen.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Display;
 
 use flocker_model::{
     ApplicationName, ByteCount, ContainerState, Epoch, NodeId, NodeName, NodeObservation,
-    NodeState, Observed, PoolHealth, PoollessNode, SnapshotGuid, SnapshotState, VolumeCopy,
-    VolumeRole,
+    NodeState, Observed, PoolHealth, PoollessNode, SnapshotGuid, VolumeCopy, VolumeRole,
 };
 
+use crate::contested::contradiction;
+use crate::first_copies::nameless_part;
+use crate::remembered::last_place;
 use crate::{BlockedKind, CopyDescription, Unseen};
 
 /// Where a volume is.
@@ -45,7 +46,7 @@ impl Whereabouts {
 }
 
 /// A volume's copies by the node that has them.
-type Copies<'a> = BTreeMap<&'a NodeName, &'a VolumeCopy>;
+pub(crate) type Copies<'a> = BTreeMap<&'a NodeName, &'a VolumeCopy>;
 
 /// Works out where the volume of `application` is.
 pub(crate) fn locate(application: &ApplicationName, observed: &Observed) -> Whereabouts {
@@ -61,12 +62,12 @@ pub(crate) fn locate(application: &ApplicationName, observed: &Observed) -> Wher
     match owners.as_slice() {
         [] if copies.is_empty() => locate_unseen(application, observed),
         [] => locate_without_owner(application, &copies, observed),
-        [(node, epoch)] => match later_owner((node, *epoch), &copies, (application, observed)) {
+        [(node, epoch)] => match contradiction((node, *epoch), &copies, (application, observed)) {
             None => Whereabouts::Owned {
                 node: (*node).clone(),
                 epoch: *epoch,
             },
-            Some(superseded) => Whereabouts::blocked(superseded),
+            Some(contradicted) => Whereabouts::blocked(contradicted),
         },
         _ => Whereabouts::blocked(BlockedKind::OwnersContradict {
             copies: copies
@@ -94,10 +95,7 @@ pub(crate) fn describe(
     };
     CopyDescription {
         node: node.clone(),
-        dataset: match copy.unfinished_import() {
-            Some(_) => dataset_of(observed, node, format_args!("_importing:{application}")),
-            None => dataset_of(observed, node, application),
-        },
+        dataset: dataset_of(observed, node, &copy.dataset_name(application)),
         owned: copy.owned_epoch().is_some(),
         epoch,
         newest: copy.newest_snapshot,
@@ -106,35 +104,6 @@ pub(crate) fn describe(
         looked_at: observed.at,
         written: copy.written,
     }
-}
-
-/// Finds out whether somebody knows of a later owner than the node that claims `epoch`, or of
-/// another one in that epoch.
-fn later_owner(
-    (node, epoch): (&NodeName, Epoch),
-    copies: &Copies<'_>,
-    (application, observed): (&ApplicationName, &Observed),
-) -> Option<BlockedKind> {
-    let id = observed.node(node).map(|state| state.id);
-    let seen = copies.iter().filter_map(|(says, copy)| match copy.role {
-        VolumeRole::Replica { owner, epoch, .. } => Some((epoch, owner, *says)),
-        VolumeRole::Owned { .. } | VolumeRole::Foreign { .. } => None,
-    });
-    let told = observed.claims.iter().filter_map(|(says, claims)| {
-        let claim = claims.get(application)?;
-        Some((claim.epoch, claim.owner, says))
-    });
-    let (later, owner, says) = seen
-        .chain(told)
-        .filter(|(known, owner, _)| *known > epoch || (*known == epoch && Some(*owner) != id))
-        .max()?;
-    Some(BlockedKind::Superseded {
-        copy: describe(observed, (node, application), copies.get(node)?),
-        owner,
-        name: name_of(owner, observed),
-        epoch: later,
-        says: says.clone(),
-    })
 }
 
 /// Tells whether an application neither runs on a node, nor would be started there by anything but
@@ -152,16 +121,10 @@ pub(crate) fn is_down(state: &NodeState, application: &ApplicationName) -> bool 
         && !seen.is_some_and(is_left)
 }
 
-/// Orders copies by what they have: the numbers in the name of the newest snapshot of Flocker's.
-pub(crate) fn age(copy: &VolumeCopy) -> Vec<u64> {
-    let newest = copy.newest_own().and_then(|guid| copy.snapshots.get(&guid));
-    newest.map_or_else(Vec::new, SnapshotState::counted)
-}
-
-/// Names the dataset at the place of an application's volume.
-fn dataset_of(observed: &Observed, node: &NodeName, application: impl Display) -> String {
+/// Names a dataset of a node's volumes in full.
+fn dataset_of(observed: &Observed, node: &NodeName, name: &str) -> String {
     let root = observed.node(node).map(|state| state.pool.dataset.as_str());
-    format!("{}/{application}", root.unwrap_or_default())
+    format!("{}/{name}", root.unwrap_or_default())
 }
 
 /// Says that what is at the place of an application's volume is not Flocker's.
@@ -179,9 +142,10 @@ pub(crate) fn foreign_dataset(
             from: from.to_owned(),
         };
     }
+    let dataset = copy.map(|copy| copy.dataset_name(application));
     BlockedKind::ForeignDataset {
         node: node.clone(),
-        dataset: dataset_of(observed, node, application),
+        dataset: dataset_of(observed, node, &dataset.unwrap_or_default()),
         newest: copy.and_then(|copy| copy.newest_snapshot),
         problem,
     }
@@ -233,27 +197,13 @@ fn locate_unseen(application: &ApplicationName, observed: &Observed) -> Whereabo
     if !unseen.is_empty() {
         return Whereabouts::blocked(BlockedKind::VolumeUnknown { unseen });
     }
-    match remembered_place(application, observed) {
+    if let Some((node, problem)) = nameless_part(application, observed) {
+        return Whereabouts::blocked(foreign_dataset(observed, (node, application), problem));
+    }
+    match last_place(application, observed) {
         Some(node) => Whereabouts::blocked(BlockedKind::VolumeVanished { node }),
         None => Whereabouts::Nowhere,
     }
-}
-
-/// Finds where the last applied deployment had `application`, if it had a volume then.
-///
-/// What a node remembers of another counts only once that other machine is gone: one node may have
-/// applied a deployment by itself that no other was told of.
-fn remembered_place(application: &ApplicationName, observed: &Observed) -> Option<NodeName> {
-    let is_seen = |id: NodeId| observed.seen().any(|(_, state)| state.id == id);
-    observed.seen().find_map(|(_, state)| {
-        let applied = state.applied.as_ref()?;
-        let place = applied.volumes.get(application)?;
-        let is_gone = state
-            .members
-            .get(place)
-            .is_some_and(|member| !is_seen(member.id));
-        (*place == applied.node || is_gone).then(|| place.clone())
-    })
 }
 
 /// Copies were seen, but no owner: either a hand-off is under way, or the owner is unseen.
@@ -320,12 +270,12 @@ fn locate_without_owner(
     Whereabouts::blocked(kind)
 }
 
-/// Returns what is wrong with a node's dataset at the place of a volume, if Flocker did not make it
-/// or its properties are damaged.
+/// Returns why a node's dataset at the place of a volume is not Flocker's, or is damaged.
 fn foreign(application: &ApplicationName, node: &NodeName, observed: &Observed) -> Option<String> {
-    match &observed.node(node)?.volumes.get(application)?.role {
-        VolumeRole::Foreign { problem } => Some(problem.clone()),
-        VolumeRole::Owned { .. } | VolumeRole::Replica { .. } => None,
+    let copy = observed.node(node)?.volumes.get(application)?;
+    match &copy.role {
+        VolumeRole::Foreign { problem } if !copy.is_nameless_part() => Some(problem.clone()),
+        _ => None,
     }
 }
 
@@ -337,7 +287,7 @@ fn newest_replica(
 ) -> Option<CopyDescription> {
     let (node, copy) = copies
         .iter()
-        .max_by_key(|(_, copy)| (copy.written == ByteCount::ZERO, age(copy)))?;
+        .max_by_key(|(_, copy)| (copy.written == ByteCount::ZERO, copy.newest_counted()))?;
     Some(describe(observed, (node, application), copy))
 }
 
@@ -347,25 +297,30 @@ pub(crate) fn name_of(id: NodeId, observed: &Observed) -> Option<NodeName> {
     let remembered = || {
         observed
             .identities()
-            .flat_map(|(_, _, members)| members)
-            .find(|(_, member)| member.id == id)
-            .map(|(name, _)| name)
+            .find_map(|(_, _, members)| members.get(id))
+            .map(|member| &member.name)
     };
-    itself.map(|(name, ..)| name).or_else(remembered).cloned()
+    let forgotten = || {
+        observed
+            .identities()
+            .find_map(|(_, _, members)| members.forgotten(id))
+            .map(|machine| &machine.name)
+    };
+    itself
+        .map(|(name, ..)| name)
+        .or_else(remembered)
+        .or_else(forgotten)
+        .cloned()
 }
 
-/// Tells whether a machine is there, seen or not.
+/// Tells whether a machine is there, seen or not. Another machine that has its name is not it.
 pub(crate) fn answers(id: NodeId, observed: &Observed) -> bool {
     let name = name_of(id, observed);
     let found = name.and_then(|name| observed.nodes.get(&name));
-    matches!(
-        found,
-        Some(
-            NodeObservation::Seen(_)
-                | NodeObservation::WithoutPool(_)
-                | NodeObservation::Unusable { .. }
-        )
-    )
+    found.is_some_and(|found| match found.identity() {
+        Some((its, _)) => its == id,
+        None => matches!(found, NodeObservation::Unusable { .. }),
+    })
 }
 
 /// Lists the names under which one machine was seen, for machines with several.

@@ -8,8 +8,8 @@ use flocker_model::{
 use thiserror::Error;
 
 use crate::command::CommandFailed;
-use crate::dataset::{DEPLOYMENT, EPOCH, HANDOFF, NONE, OWNER, Record};
-use crate::handoff::set;
+use crate::dataset::{DEPLOYMENT, Record};
+use crate::ownership::{NONE, Ownership, set_ownership};
 use crate::{Change, DiscardError, ObserveError, ReceiveError, Replica, Stale, Volume, Zfs};
 
 /// How a node takes a volume over that was released to it.
@@ -182,15 +182,9 @@ impl Zfs {
             },
             None => return Err(self.stale(application, expected(), None).into()),
         };
-        set(
-            &replica.dataset(),
-            &[
-                (OWNER, owner.to_string()),
-                (EPOCH, epoch.to_string()),
-                (HANDOFF, NONE.to_owned()),
-            ],
-        )
-        .await?;
+        let has_old_form = replica.record.has_old_form;
+        let ownership = Ownership::new(owner, epoch);
+        set_ownership(&replica.dataset(), ownership, (&[], has_old_form)).await?;
         Ok(Change::Changed)
     }
 
@@ -219,17 +213,11 @@ impl Zfs {
         let deployment = turn
             .deployment
             .map_or_else(|| NONE.to_owned(), ToString::to_string);
-        set(
-            &replica.dataset(),
-            &[
-                ("readonly", "off".to_owned()),
-                (OWNER, self.settings().node.to_string()),
-                (EPOCH, turn.epoch.to_string()),
-                (HANDOFF, NONE.to_owned()),
-                (DEPLOYMENT, deployment),
-            ],
-        )
-        .await?;
+        // A mount sets the former again, should it not have been set.
+        let others = [("readonly", "off".to_owned()), (DEPLOYMENT, deployment)];
+        let ownership = Ownership::new(self.settings().node, turn.epoch);
+        let has_old_form = replica.record.has_old_form;
+        set_ownership(&replica.dataset(), ownership, (&others, has_old_form)).await?;
         Ok(Change::Changed)
     }
 }

@@ -7,11 +7,12 @@ use flocker_model::{ApplicationName, ByteCount, DeploymentId, Epoch, VolumeRole}
 use thiserror::Error;
 
 use crate::command::{Argv, CommandFailed};
-use crate::dataset::{DEPLOYMENT, EPOCH, HANDOFF, NONE, OWNER};
+use crate::dataset::DEPLOYMENT;
 use crate::kernel::{self, KernelFailed};
 use crate::names::Place;
+use crate::ownership::Ownership;
 use crate::unfinished::UnfinishedError;
-use crate::volume::refquota;
+use crate::volume::{refquota, sync_standard};
 use crate::{MountError, ObserveError, Stale, UnmountError, Zfs};
 
 /// A volume to be made.
@@ -181,9 +182,7 @@ impl Zfs {
     fn properties_of_new(&self, new: &NewVolume) -> Vec<(&'static str, String)> {
         let mut properties = self.properties_of_any(&new.application);
         properties.extend([
-            (OWNER, self.settings().node.to_string()),
-            (EPOCH, Epoch::FIRST.to_string()),
-            (HANDOFF, NONE.to_owned()),
+            Ownership::new(self.settings().node, Epoch::FIRST).property(),
             (DEPLOYMENT, new.deployment.to_string()),
             refquota(new.maximum_size),
         ]);
@@ -210,6 +209,8 @@ impl Zfs {
             // As containers expect of a filesystem, and stored where they cost no seek.
             ("xattr", "sa".to_owned()),
             ("acltype", "posix".to_owned()),
+            // A parent's `sync=disabled` would have ZFS lose what it said is safe.
+            sync_standard(),
         ]
     }
 }
@@ -229,5 +230,30 @@ impl From<CreateRootError> for CreateError {
             CreateRootError::Command(error) => Self::Command(error),
             CreateRootError::Kernel(error) => Self::Kernel(error),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use flocker_model::{Digest, NodeId};
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::ZfsSettings;
+
+    #[test]
+    fn a_new_volume_syncs_whatever_its_parent_does() {
+        let zfs = Zfs::new(ZfsSettings {
+            dataset: "tank/flocker".to_owned(),
+            mount_root: PathBuf::from("/flocker"),
+            node: NodeId(Uuid::from_u128(10)),
+        });
+        let new = NewVolume {
+            application: "web".parse().unwrap(),
+            maximum_size: None,
+            deployment: DeploymentId(Digest::from_recorded("abc")),
+        };
+        let standard = ("sync", "standard".to_owned());
+        assert!(zfs.properties_of_new(&new).contains(&standard));
     }
 }

@@ -4,21 +4,17 @@ use std::collections::BTreeMap;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use flocker_model::{
-    ApplicationName, ByteCount, DeploymentId, Digest, Epoch, NodeId, SnapshotGuid, SnapshotState,
-    VolumeCopy, VolumeRole,
+    ApplicationName, ByteCount, DeploymentId, Digest, SnapshotGuid, SnapshotState, VolumeCopy,
+    VolumeRole,
 };
-use uuid::Uuid;
 
 use crate::ZfsSettings;
 use crate::listing::{ListedDataset, ListedSnapshot, Property};
+use crate::log_reset::root_block_sectors;
 use crate::names::{SnapshotName, mountpoint};
+use crate::ownership::{Ownership, has_old_form};
+use crate::volume::sync_standard;
 
-/// The node that owns the volume.
-pub(crate) const OWNER: &str = "flocker:owner";
-/// The owner's turn.
-pub(crate) const EPOCH: &str = "flocker:epoch";
-/// On the copy that was released: the snapshot that the next owner must hold.
-pub(crate) const HANDOFF: &str = "flocker:handoff";
 /// The deployment that last changed the owner.
 pub(crate) const DEPLOYMENT: &str = "flocker:deployment";
 
@@ -28,8 +24,14 @@ pub(crate) const IMPORT: &str = "flocker:import";
 /// What is wrong with a dataset that is being imported, as the end of a sentence.
 pub(crate) const UNFINISHED_IMPORT: &str = "is an import that is not finished";
 
-/// How an absent user property is written, so that clearing one needs no second command.
-pub(crate) const NONE: &str = "-";
+/// What is wrong with a first copy whose transfer was cut right after it had begun, as the end of a
+/// sentence.
+pub(crate) const NAMELESS_PART: &str =
+    "is the beginning of a copy, and does not say which node owns the volume";
+
+/// What is wrong with a first copy that claims to be the volume, as the end of a sentence. No
+/// transfer leaves one: only a property that was set by hand does.
+pub(crate) const OWNED_PART: &str = "is the beginning of a copy, and says that this node owns it";
 
 /// One of Flocker's snapshots of a dataset.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,6 +44,10 @@ pub(crate) struct OwnSnapshot {
 
 /// A dataset as it was found, with what that makes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a property of its own"
+)]
 pub(crate) struct Record {
     /// What planners are told of it.
     pub(crate) copy: VolumeCopy,
@@ -54,8 +60,14 @@ pub(crate) struct Record {
     pub(crate) resume_token: Option<String>,
     /// Whether ZFS refuses writes to it.
     pub(crate) readonly: bool,
+    /// Whether it keeps what programs were told is safe, whatever its parent's `sync` is.
+    syncs: bool,
     /// Whether what is in it is encrypted.
     pub(crate) encrypted: bool,
+    /// How many sectors its root block takes at most.
+    pub(crate) root_block_sectors: u64,
+    /// Whether it has properties in which earlier releases said who owns it.
+    pub(crate) has_old_form: bool,
 }
 
 impl Record {
@@ -79,6 +91,7 @@ impl Record {
                 maximum_size: (refquota > 0).then(|| ByteCount::new(refquota)),
                 mounted: None,
                 resumable: resume_token.is_some(),
+                is_first_copy: false,
                 deployment: listed
                     .value(DEPLOYMENT)
                     .map(|text| DeploymentId(Digest::from_recorded(text))),
@@ -93,7 +106,12 @@ impl Record {
             written,
             resume_token,
             readonly: listed.value("readonly") == Some("on"),
+            syncs: listed
+                .property("sync")
+                .is_some_and(|sync| sync.is_local() && sync.value != "disabled"),
             encrypted: is_encrypted(listed.value("encryption")),
+            root_block_sectors: root_block_sectors(listed.value("redundant_metadata")),
+            has_old_form: has_old_form(listed),
         }
     }
 
@@ -107,6 +125,19 @@ impl Record {
     pub(crate) fn settled_at(&self) -> Option<&OwnSnapshot> {
         let newest = self.newest_own()?;
         (self.copy.written == ByteCount::ZERO).then_some(newest)
+    }
+
+    /// Lists the properties that an owner's mount sets first, because a parent, an earlier release or
+    /// an interrupted `volume resolve` left them otherwise.
+    pub(crate) fn corrections(&self) -> Vec<(&'static str, String)> {
+        let mut corrections = Vec::new();
+        if !self.syncs {
+            corrections.push(sync_standard());
+        }
+        if self.readonly {
+            corrections.push(("readonly", "off".to_owned()));
+        }
+        corrections
     }
 
     /// Lists Flocker's snapshots of `dataset`, which this record is of, by their full names.
@@ -249,22 +280,14 @@ fn read_role(
         Some(other) => return Err(format!("is a {other} and not a filesystem")),
         None => return Err("has no type".to_owned()),
     }
-    let (owner, epoch) = match (listed.property(OWNER), listed.property(EPOCH)) {
-        (None, None) if listed.property(IMPORT).is_some_and(Property::is_local) => {
-            return Err(UNFINISHED_IMPORT.to_owned());
-        }
-        (None, None) => return Err("was not made by Flocker".to_owned()),
-        (Some(_), None) => return Err(format!("has `{OWNER}` but no `{EPOCH}`")),
-        (None, Some(_)) => return Err(format!("has `{EPOCH}` but no `{OWNER}`")),
-        (Some(owner), Some(epoch)) => (set_here(OWNER, owner)?, set_here(EPOCH, epoch)?),
+    let Some(ownership) = Ownership::of(listed)? else {
+        let is_import = listed.property(IMPORT).is_some_and(Property::is_local);
+        return Err(if is_import {
+            UNFINISHED_IMPORT.to_owned()
+        } else {
+            "was not made by Flocker".to_owned()
+        });
     };
-    let owner = Uuid::parse_str(owner)
-        .map(NodeId)
-        .map_err(|_| format!("has an `{OWNER}` that is no node's id: `{owner}`"))?;
-    let epoch = epoch
-        .parse()
-        .map(Epoch)
-        .map_err(|_| format!("has an `{EPOCH}` that is no number: `{epoch}`"))?;
     let place = mountpoint(settings, application);
     match listed.property("mountpoint") {
         Some(found) if Some(found.value.as_str()) == place.to_str() && found.is_local() => {}
@@ -279,35 +302,19 @@ fn read_role(
             ));
         }
     }
-    if owner == settings.node {
-        return Ok(VolumeRole::Owned { epoch });
-    }
-    let handoff = listed.property(HANDOFF).filter(|found| found.is_local());
-    let handoff = match handoff.map(|found| (found, found.value.parse())) {
-        None => None,
-        Some((_, Ok(guid))) => Some(SnapshotGuid(guid)),
-        Some((found, Err(_))) => {
-            return Err(format!(
-                "has a `{HANDOFF}` that is no snapshot's guid: `{}`",
-                found.value
-            ));
-        }
-    };
-    Ok(VolumeRole::Replica {
+    let Ownership {
         owner,
         epoch,
         handoff,
-    })
-}
-
-/// Returns the value of a property that was set on the dataset itself.
-fn set_here<'a>(name: &str, property: &'a Property) -> Result<&'a str, String> {
-    if property.is_local() {
-        return Ok(&property.value);
-    }
-    Err(match property.source.as_str() {
-        "received" => format!("got `{name}` from a `zfs receive` that was not Flocker's"),
-        source => format!("was not made by Flocker: `{name}` is {source}"),
+    } = ownership;
+    Ok(if owner == settings.node {
+        VolumeRole::Owned { epoch }
+    } else {
+        VolumeRole::Replica {
+            owner,
+            epoch,
+            handoff,
+        }
     })
 }
 

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use flocker_model::{ApplicationName, VolumeHolder};
 
 use crate::Zfs;
-use crate::holders::processes;
+use crate::holders::tables;
 use crate::mount::run_blocking;
 use crate::mountinfo::{Mount, mount_of, parent_of, parse_mountinfo};
 use crate::names::Place;
@@ -28,7 +28,8 @@ struct Namespace {
     process: VolumeHolder,
     /// The containers that the process is in, from the outermost on.
     containers: Vec<String>,
-    mounts: Vec<Mount>,
+    /// `None` if they cannot be read.
+    mounts: Option<Vec<Mount>>,
 }
 
 /// The containers that see each application's volume, which are stopped before it is unmounted.
@@ -59,18 +60,10 @@ impl Zfs {
 
 /// Reads the mounts of each namespace but this process's own.
 fn other_namespaces() -> Vec<Namespace> {
-    let own = fs::read_link("/proc/self/ns/mnt");
-    let mut seen = BTreeSet::from_iter(own.ok());
+    let own = fs::read_link("/proc/self/ns/mnt").ok();
     let mut namespaces = Vec::new();
-    for (process, place) in processes() {
-        let Ok(namespace) = fs::read_link(place.join("ns/mnt")) else {
-            continue;
-        };
-        let Ok(table) = fs::read(place.join("mountinfo")) else {
-            continue;
-        };
-        // A process that is ending has no mounts any more; the next of its namespace tells.
-        if table.is_empty() || !seen.insert(namespace) {
+    for (process, place, mounts) in tables(Path::new("/proc")) {
+        if own.is_some() && fs::read_link(place.join("ns/mnt")).ok() == own {
             continue;
         }
         let text = |name| fs::read_to_string(place.join(name)).unwrap_or_default();
@@ -82,7 +75,7 @@ fn other_namespaces() -> Vec<Namespace> {
                 container: containers.first().cloned(),
             },
             containers,
-            mounts: parse_mountinfo(&String::from_utf8_lossy(&table)),
+            mounts,
         });
     }
     namespaces
@@ -105,7 +98,7 @@ pub fn read_holders(
             container: containers.first().cloned(),
         },
         containers,
-        mounts: parse_mountinfo(other),
+        mounts: Some(parse_mountinfo(other)),
     };
     let none = Containers::new();
     find_holders((root, &none), &parse_mountinfo(own), &[other])
@@ -130,18 +123,22 @@ fn find_holders(
     own: &[Mount],
     others: &[Namespace],
 ) -> BTreeMap<ApplicationName, Vec<VolumeHolder>> {
-    let tables = others.iter().map(|other| other.mounts.as_slice());
+    let tables = others.iter().filter_map(|other| other.mounts.as_deref());
     let all = tables.chain([own]).flatten();
     let masters: Masters = all
         .filter_map(|mount| Some((mount.shared?, mount.master?)))
         .collect();
     let mut holders: BTreeMap<ApplicationName, Vec<VolumeHolder>> = BTreeMap::new();
     for other in others {
-        let kept: BTreeSet<ApplicationName> = other
-            .mounts
+        // One whose mounts cannot be read may keep whatever is mounted here.
+        let table = other.mounts.as_deref();
+        let is_kept =
+            |mount: &&Mount| table.is_none_or(|table| !is_let_go(mount, table, (own, &masters)));
+        let kept: BTreeSet<ApplicationName> = table
+            .unwrap_or(own)
             .iter()
             .filter(|mount| mount.kind == "zfs")
-            .filter(|mount| !is_let_go(mount, &other.mounts, (own, &masters)))
+            .filter(is_kept)
             .filter_map(|mount| match Place::parse(root, &mount.source)? {
                 Place::Volume(application) => Some(application),
                 Place::Creating(_) | Place::Receiving(_) | Place::Importing(_) => None,

@@ -11,8 +11,9 @@ use flocker_model::{
 use thiserror::Error;
 
 use crate::command::{Argv, CommandFailed};
-use crate::dataset::{DEPLOYMENT, EPOCH, HANDOFF, OWNER, OwnSnapshot};
+use crate::dataset::{DEPLOYMENT, OwnSnapshot};
 use crate::mount::{list, mounted_elsewhere};
+use crate::ownership::{Ownership, set_ownership};
 use crate::{
     Change, Holder, ObserveError, OpenError, Owned, Replica, SnapshotError, Stale, Volume, Zfs,
 };
@@ -114,8 +115,8 @@ impl From<OpenError> for ReleaseError {
 }
 
 impl Volume<Owned> {
-    /// Gives the volume up: in one transaction the next owner, its epoch, the snapshot handed off
-    /// and `readonly=on` are written down. From then on this node cannot write it.
+    /// Gives the volume up: the next owner, its epoch and the snapshot handed off are written down in
+    /// one property. `readonly=on` comes with it, so that this node cannot write it from then on.
     ///
     /// In a process that has not seen the volume mounted, its intent log is replayed first, which
     /// counts as writing: push in the process that releases.
@@ -147,17 +148,17 @@ impl Volume<Owned> {
                 newest: newest.guid,
             });
         }
-        set(
-            &volume.dataset(),
-            &[
-                ("readonly", "on".to_owned()),
-                (OWNER, release.to.to_string()),
-                (EPOCH, volume.role.epoch.next().to_string()),
-                (HANDOFF, newest.guid.to_string()),
-                (DEPLOYMENT, release.deployment.to_string()),
-            ],
-        )
-        .await?;
+        let ownership = Ownership {
+            owner: release.to,
+            epoch: volume.role.epoch.next(),
+            handoff: Some(newest.guid),
+        };
+        let others = [
+            ("readonly", "on".to_owned()),
+            (DEPLOYMENT, release.deployment.to_string()),
+        ];
+        let has_old_form = volume.record.has_old_form;
+        set_ownership(&volume.dataset(), ownership, (&others, has_old_form)).await?;
         Ok(Released {
             change: Change::Changed,
             snapshot: newest.guid,
@@ -238,10 +239,11 @@ impl Zfs {
     }
 }
 
-/// Sets properties in one transaction.
+/// Sets properties: in one transaction, or, if that fails, each that can be set by itself. Only what
+/// one property says is certain to change together.
 ///
-/// **Source**: `zfs_ioc_set_prop` (`OpenZFS`) gathers `readonly` and user properties and hands them
-/// to one `dsl_props_set`.
+/// **Source**: `zfs_set_prop_nvlist` (`OpenZFS`) hands all to one `dsl_props_set`, and after a
+/// failure each to one of its own.
 pub(crate) async fn set(dataset: &str, properties: &[(&str, String)]) -> Result<(), CommandFailed> {
     let mut argv = Argv::new(&["zfs", "set"]);
     argv.push_assignments(properties);

@@ -9,9 +9,10 @@ use thiserror::Error;
 
 use crate::command::{Argv, CommandFailed};
 use crate::create::CreateRootError;
-use crate::dataset::{DEPLOYMENT, EPOCH, HANDOFF, IMPORT, NONE, OWNER, Record};
+use crate::dataset::{DEPLOYMENT, IMPORT, Record};
 use crate::kernel::{self, KernelFailed};
 use crate::names::{Place, SnapshotName};
+use crate::ownership::{NONE, Ownership, set_ownership};
 use crate::unfinished::UnfinishedError;
 use crate::{MountError, ObserveError, Stale, UnmountError, Zfs};
 
@@ -200,18 +201,10 @@ impl Zfs {
         }
         reach(|| "import-volume.snapshotted".to_owned()).await;
         let deployment = new.deployment.as_ref();
-        let mut argv = Argv::new(&["zfs", "set"]);
-        argv.push_assignments(&[
-            (OWNER, self.settings().node.to_string()),
-            (EPOCH, new.epoch.to_string()),
-            (HANDOFF, NONE.to_owned()),
-            (
-                DEPLOYMENT,
-                deployment.map_or_else(|| NONE.to_owned(), ToString::to_string),
-            ),
-        ]);
-        argv.push(&unfinished);
-        argv.change().await?;
+        let deployment = deployment.map_or_else(|| NONE.to_owned(), ToString::to_string);
+        let ownership = Ownership::new(self.settings().node, new.epoch);
+        let others = [(DEPLOYMENT, deployment)];
+        set_ownership(&unfinished, ownership, (&others, false)).await?;
         reach(|| "import-volume.owned".to_owned()).await;
         self.name_import(new).await
     }

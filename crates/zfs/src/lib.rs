@@ -1,7 +1,7 @@
 //! Volumes on ZFS: one dataset for each application, owned by exactly one node.
 //!
-//! Truth is in the dataset's own user properties, `flocker:owner` and `flocker:epoch` above all,
-//! which always change together in one `zfs set`. [`Zfs`] reads them; a [`Volume`] of type
+//! Truth is in the dataset's own user property `flocker:ownership`: one property, because ZFS sets
+//! several of them one by one when it cannot set all. [`Zfs`] reads it; a [`Volume`] of type
 //! [`Owned`] or [`Replica`] is the proof that they were as expected a moment ago, and is good for
 //! one action. Only `Volume<Owned>` can be mounted, so a container on a replica does not compile.
 //!
@@ -32,12 +32,14 @@ mod kernel;
 mod listing;
 mod log_reset;
 mod mount;
+mod mount_point;
 mod mount_root;
 mod mountinfo;
 mod names;
 mod observe;
 mod obstruction;
 pub mod output;
+mod ownership;
 mod pool;
 mod prune;
 mod pump;
@@ -63,6 +65,7 @@ pub use kernel::{Cause, KernelFailed};
 pub use listing::MalformedListing;
 pub use mount::{MountError, MountedVolume, UnmountError};
 pub use observe::ObserveError;
+pub use pool::{NodeMark, read_node_mark};
 pub use prune::PruneError;
 pub use receive::{DiscardError, Incoming, ReceiveError, ReceiveRequest, Received};
 pub use send::{SendCompletion, SendError, Sending};

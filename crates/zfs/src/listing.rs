@@ -12,8 +12,8 @@ use crate::output::parse_bytes;
 
 /// The properties that are asked for, as one argument of `zfs get`.
 pub(crate) const PROPERTIES: &str = "type,guid,createtxg,creation,referenced,written,refquota,\
-    mountpoint,readonly,receive_resume_token,encryption,encryptionroot,keystatus,\
-    flocker:owner,flocker:epoch,flocker:handoff,flocker:deployment,\
+    mountpoint,readonly,sync,redundant_metadata,receive_resume_token,encryption,encryptionroot,keystatus,\
+    flocker:ownership,flocker:owner,flocker:epoch,flocker:handoff,flocker:deployment,\
     flocker:import";
 
 /// Those of them of which what was written is told.

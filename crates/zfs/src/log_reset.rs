@@ -10,6 +10,11 @@
 //! eight. A change to a file rewrites seven blocks at least besides its data: the root block, five
 //! levels above the dataset's list of files, and the part of that list; each of them twice.
 //!
+//! With `redundant_metadata=none` all of these are kept once: the root block takes four sectors at
+//! most, and a change takes seven at least. With `some` the root block is kept twice and the other
+//! blocks of a change once, so that it takes seven sectors or eight. Six are forgiven then, which is
+//! too few for the root block on RAID-Z3: such a replica counts as written to.
+//!
 //! **Source**: `dsl_dataset_modified_since_snap()`, `dmu_write_policy()` and `zil_claim()` of ZFS;
 //! seen on nodes after a power cut, 1024 bytes on a pool with sectors of 512.
 
@@ -22,7 +27,7 @@ use crate::dataset::Record;
 use crate::observe::Records;
 use crate::{ObserveError, Zfs};
 
-/// How many sectors the root block takes at most; any change takes at least fourteen.
+/// How many sectors the root block takes at most, whatever the dataset's `redundant_metadata` is.
 const ROOT_BLOCK_SECTORS: u64 = 8;
 /// The size of sectors where the pool does not say.
 const SMALLEST_SECTOR: u64 = 512;
@@ -43,22 +48,34 @@ impl Zfs {
         if suspects.is_empty() {
             return Ok(());
         }
-        let root_block = self.root_block().await?;
+        let sector = self.largest_sector().await?;
         for record in &mut suspects {
-            record.forgive(root_block);
+            let root_block = record.root_block_sectors.saturating_mul(sector);
+            record.forgive(ByteCount::new(root_block));
         }
         Ok(())
     }
 
-    /// Asks how large a root block is at most on the pool's devices; the pool's own property is 0
+    /// Asks how large the sectors of the pool's devices are at most; the pool's own property is 0
     /// where ZFS chose it.
-    async fn root_block(&self) -> Result<ByteCount, CommandFailed> {
+    async fn largest_sector(&self) -> Result<u64, CommandFailed> {
         let mut argv = Argv::new(&["zpool", "get", "-Hp", "-o", "value", "ashift"]);
         argv.push(self.settings().pool());
         argv.push("all-vdevs");
         let sector = parse_largest_sector(&argv.read().await?.stdout);
-        let sector = sector.max(SMALLEST_SECTOR);
-        Ok(ByteCount::new(ROOT_BLOCK_SECTORS.saturating_mul(sector)))
+        Ok(sector.max(SMALLEST_SECTOR))
+    }
+}
+
+/// Returns how many sectors are taken for the root block alone, which are fewer than any change takes.
+///
+/// **Source**: `zfsprops(7)`, property `redundant_metadata`; `dmu_write_policy()` of ZFS.
+pub(crate) fn root_block_sectors(redundant_metadata: Option<&str>) -> u64 {
+    match redundant_metadata {
+        None | Some("all" | "most") => ROOT_BLOCK_SECTORS,
+        Some("some") => 6,
+        // `none`, or what no release has yet.
+        Some(_) => 4,
     }
 }
 
@@ -85,7 +102,18 @@ pub fn parse_largest_sector(listed: &str) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::parse_largest_sector;
+    use super::{parse_largest_sector, root_block_sectors};
+
+    /// Fewer copies of metadata make a change to a file as small as the root block was taken for.
+    #[test]
+    fn no_change_to_a_file_passes_for_the_root_block() {
+        let sectors = |setting| root_block_sectors(Some(setting));
+        // The root block, and six more blocks.
+        for (setting, change) in [("all", 14), ("most", 14), ("some", 7), ("none", 7)] {
+            assert!(sectors(setting) < change, "{setting}");
+        }
+        assert_eq!(sectors("all"), root_block_sectors(None));
+    }
 
     #[test]
     fn the_largest_sector_counts() {

@@ -12,6 +12,8 @@ use nix::errno::Errno;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use thiserror::Error;
 
+use crate::command::CommandFailed;
+use crate::handoff::set;
 use crate::holders::{Holder, observe_mounted_elsewhere, observe_users};
 use crate::mount_root::ensure_closed;
 use crate::mountinfo::{Mount, mount_of, mounted_at};
@@ -57,16 +59,6 @@ impl AsRef<Path> for MountedVolume {
 /// A volume could not be mounted.
 #[derive(Debug, Error)]
 pub enum MountError {
-    /// ZFS would refuse writes.
-    #[error(
-        "volume `{application}` is owned here but read-only; run `zfs set readonly=off {dataset}`"
-    )]
-    ReadOnly {
-        /// Whose volume.
-        application: ApplicationName,
-        /// Its dataset.
-        dataset: String,
-    },
     /// Its key is missing.
     #[error(
         "volume `{application}` is encrypted, and the key of {root} is not loaded; run `zfs load-key {root}`"
@@ -76,6 +68,15 @@ pub enum MountError {
         application: ApplicationName,
         /// The dataset that the key belongs to.
         root: String,
+    },
+    /// Its properties could not be set as an owner's must be.
+    #[error("volume `{application}` is not mounted: its properties cannot be set")]
+    Uncorrected {
+        /// Whose volume.
+        application: ApplicationName,
+        /// Why.
+        #[source]
+        cause: CommandFailed,
     },
     /// Something else is mounted at the volume's place.
     #[error("{} is taken by a mount of {found}; unmount that first", path.display())]
@@ -172,7 +173,7 @@ impl Volume<Owned> {
     /// # Errors
     /// Fails when anything else is in its place: files below it or another mount.
     pub async fn mount(self) -> Result<(Change, MountedVolume), MountError> {
-        self.check_mountable()?;
+        self.make_mountable().await?;
         let zfs = &self.zfs;
         let path = zfs.mountpoint_of(&self.application);
         let change = zfs
@@ -186,20 +187,22 @@ impl Volume<Owned> {
         Ok((change, mounted))
     }
 
-    /// Makes sure that ZFS would let it be mounted, and accept writes.
-    pub(crate) fn check_mountable(&self) -> Result<(), MountError> {
+    /// Makes sure that ZFS lets it be mounted, accepts writes, and keeps those that it says are safe.
+    pub(crate) async fn make_mountable(&self) -> Result<(), MountError> {
         if let Some(root) = &self.record.copy.key_needed {
             return Err(MountError::KeyNotLoaded {
                 application: self.application.clone(),
                 root: root.clone(),
             });
         }
-        if !self.record.readonly {
+        let corrections = self.record.corrections();
+        if corrections.is_empty() {
             return Ok(());
         }
-        Err(MountError::ReadOnly {
+        let set = set(&self.dataset(), &corrections).await;
+        set.map_err(|cause| MountError::Uncorrected {
             application: self.application.clone(),
-            dataset: self.dataset(),
+            cause,
         })
     }
 }
@@ -232,6 +235,7 @@ impl Zfs {
         // Also when nothing was to be done: the last attempt may have ended just here.
         let holders = mounted_elsewhere(dataset).await;
         if holders.is_empty() {
+            self.remove_mount_point(application).await;
             return Ok(change);
         }
         Err(UnmountError::MountedElsewhere {
@@ -300,7 +304,20 @@ fn is_volume(found: &Mount, dataset: &str) -> bool {
 }
 
 /// Makes the directory and mounts a dataset on it.
+///
+/// Again if the directory is gone by then: another process may have removed it after it unmounted.
 fn mount_at(dataset: &str, path: &Path) -> Result<(), MountError> {
+    for _ in 1..ATTEMPTS {
+        match mount_once(dataset, path) {
+            Err(MountError::System { cause, .. }) if cause.kind() == io::ErrorKind::NotFound => {}
+            done => return done,
+        }
+    }
+    mount_once(dataset, path)
+}
+
+/// Makes the directory and mounts a dataset on it, unless something is in it.
+fn mount_once(dataset: &str, path: &Path) -> Result<(), MountError> {
     let refused = |operation| {
         move |cause| MountError::System {
             operation,

@@ -8,7 +8,7 @@ use flocker_model::{ApplicationName, PoolProblem, VolumeCopy, VolumeRole};
 use thiserror::Error;
 
 use crate::command::{Argv, CommandFailed};
-use crate::dataset::{Record, UNFINISHED_IMPORT};
+use crate::dataset::{NAMELESS_PART, OWNED_PART, Record, UNFINISHED_IMPORT};
 use crate::kernel::{self, KernelFailed};
 use crate::listing::{ListedDataset, MalformedListing, PROPERTIES, parse_listing};
 use crate::mountinfo::{Mount, mount_of, parse_mountinfo};
@@ -65,8 +65,8 @@ pub(crate) struct Records {
 impl Zfs {
     /// Looks at every volume and replica on this node.
     ///
-    /// A first copy that is still being received is shown as a replica, once it says whose, and an
-    /// import that is not finished as a dataset that is no volume. What
+    /// A first copy that is still being received is shown as a replica if it says whose, and as a
+    /// dataset that is no volume otherwise. An import that is not finished is no volume either. What
     /// is deeper than a volume, and what has a name that no application can have, is left out.
     ///
     /// # Errors
@@ -167,8 +167,8 @@ impl Zfs {
 }
 
 impl Records {
-    /// Returns what planners are told of, and where it is: the volume, or a first copy that is
-    /// being received as soon as its properties say whose it is, or an import that is not finished.
+    /// Returns what planners are told of, and where it is: the volume, an import that is not
+    /// finished, or a first copy that is being received.
     pub(crate) fn shown(self, application: &ApplicationName) -> Option<(Place, Record)> {
         let application = application.clone();
         if let Some(volume) = self.volume {
@@ -180,9 +180,18 @@ impl Records {
             record.copy.role = VolumeRole::Foreign { problem };
             return Some((Place::Importing(application), record));
         }
-        let is_replica = |record: &Record| matches!(record.copy.role, VolumeRole::Replica { .. });
-        let partial = self.receiving.filter(is_replica)?;
-        Some((Place::Receiving(application), partial))
+        let mut part = self.receiving?;
+        part.copy.is_first_copy = true;
+        let problem = match part.copy.role {
+            VolumeRole::Replica { .. } => None,
+            _ if part.resume_token.is_some() => Some(NAMELESS_PART),
+            VolumeRole::Owned { .. } => Some(OWNED_PART),
+            VolumeRole::Foreign { .. } => None,
+        };
+        if let Some(problem) = problem.map(str::to_owned) {
+            part.copy.role = VolumeRole::Foreign { problem };
+        }
+        Some((Place::Receiving(application), part))
     }
 }
 
@@ -255,4 +264,53 @@ pub(crate) async fn mounts() -> Result<Vec<Mount>, ObserveError> {
         .await
         .map_err(ObserveError::Mounts)?;
     Ok(parse_mountinfo(&String::from_utf8_lossy(&table)))
+}
+
+#[cfg(test)]
+mod tests {
+    use flocker_model::NodeId;
+    use uuid::Uuid;
+
+    use super::*;
+
+    /// Shows a dataset with a first copy's name that has these properties.
+    fn first_copy(rows: &[&str]) -> VolumeCopy {
+        let settings = ZfsSettings {
+            dataset: "tank/flocker".to_owned(),
+            mount_root: PathBuf::from("/flocker"),
+            node: NodeId(Uuid::from_u128(10)),
+        };
+        let common = ["type\tfilesystem\t-", "written\t0\t-"];
+        let rows = common.iter().chain(rows);
+        let rows: Vec<String> = rows
+            .map(|row| format!("tank/flocker/_receiving:web\t{row}\n"))
+            .collect();
+        let listed = parse_listing(&rows.concat()).unwrap();
+        let mut found = shown(sort_out(&settings, &listed, &[]));
+        found.remove(&"web".parse().unwrap()).unwrap()
+    }
+
+    /// A crash right after `zfs receive` has made its dataset leaves none of its properties.
+    #[test]
+    fn the_beginning_of_a_first_copy_is_seen() {
+        let begun = first_copy(&["receive_resume_token\t1-abc\t-"]);
+        assert!(begun.is_nameless_part());
+        let problem = NAMELESS_PART.to_owned();
+        assert_eq!(begun.role, VolumeRole::Foreign { problem });
+        // Something else has that name, and no transfer into it can be continued.
+        let other = first_copy(&[]);
+        assert!(other.is_first_copy && !other.is_nameless_part());
+        assert!(matches!(other.role, VolumeRole::Foreign { .. }));
+    }
+
+    #[test]
+    fn a_first_copy_owns_nothing() {
+        let owner = Uuid::from_u128(10);
+        let part = first_copy(&[
+            &format!("flocker:ownership\towner={owner},epoch=3\tlocal"),
+            "mountpoint\t/flocker/web\tlocal",
+        ]);
+        let problem = OWNED_PART.to_owned();
+        assert_eq!(part.role, VolumeRole::Foreign { problem });
+    }
 }

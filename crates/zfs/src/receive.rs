@@ -12,10 +12,11 @@ use tokio::io::AsyncRead;
 
 use crate::command::{Argv, CommandFailed};
 use crate::create::CreateRootError;
-use crate::dataset::{EPOCH, HANDOFF, NONE, OWNER, Record};
+use crate::dataset::Record;
 use crate::kernel::{self, KernelFailed};
 use crate::names::Place;
 use crate::observe::Records;
+use crate::ownership::{Ownership, clear_old_form};
 use crate::pump::pump;
 use crate::unfinished::UnfinishedError;
 use crate::volume::refquota;
@@ -211,6 +212,9 @@ impl Zfs {
         pump(&argv, request, stream).await?;
         reach(|| "receive-volume.received".to_owned()).await;
         let records = self.finish_received(application).await?;
+        if records.volume.as_ref().is_some_and(|it| it.has_old_form) {
+            clear_old_form(&self.dataset_of(application)).await;
+        }
         let newest = records.volume.as_ref().and_then(Record::newest_own);
         let Some(newest) = newest else {
             return Err(ReceiveError::Unfit {
@@ -334,9 +338,7 @@ impl Zfs {
         let mut properties = self.properties_of_any(&request.application);
         properties.extend([
             ("readonly", "on".to_owned()),
-            (OWNER, request.owner.to_string()),
-            (EPOCH, request.epoch.to_string()),
-            (HANDOFF, NONE.to_owned()),
+            Ownership::new(request.owner, request.epoch).property(),
             // The owner's limit counts. One that was left from a time when this node was the owner
             // could refuse what the owner was allowed to write since.
             refquota(None),

@@ -3,7 +3,9 @@
 use flocker_model::{Epoch, SnapshotGuid};
 use thiserror::Error;
 
+use crate::command::CommandFailed;
 use crate::dataset::OwnSnapshot;
+use crate::handoff::set;
 use crate::kernel::{self, KernelFailed};
 use crate::names::SnapshotName;
 use crate::{Change, MountError, ObserveError, Owned, Stale, UnmountError, Volume};
@@ -32,6 +34,9 @@ pub enum SnapshotError {
     // Not transparent: what can be done about it is asked of the cause.
     #[error("{0}")]
     Kernel(#[from] KernelFailed),
+    /// Further writes could not be forbidden.
+    #[error("the volume cannot be made read-only before its last snapshot")]
+    Unsealed(#[source] CommandFailed),
     /// Its intent log could not be replayed.
     #[error("the volume cannot be mounted to write down what its last crash left in the log")]
     Mount(#[from] MountError),
@@ -87,6 +92,29 @@ impl Volume<Owned> {
         Ok((snapshot, volume))
     }
 
+    /// Has ZFS refuse writes until the volume is mounted again, so that its next snapshot is its end.
+    ///
+    /// A program may write to an unmounted volume that no table of mounts shows: by a mount that was
+    /// detached lazily, or by one that an overlay holds as its upper layer. Such a write fails from
+    /// here on, and all earlier ones are in the next snapshot.
+    ///
+    /// **Source**: `readonly_changed_cb` and `zfs_write` (`OpenZFS`): the property counts for what is
+    /// mounted or held already.
+    ///
+    /// # Errors
+    /// Fails when ZFS refuses.
+    pub async fn seal(self) -> Result<Change, SnapshotError> {
+        // A mount makes it writable again, so that the log comes first.
+        let volume = self.replay_log().await?;
+        if volume.record.readonly {
+            return Ok(Change::Unchanged);
+        }
+        set(&volume.dataset(), &[("readonly", "on".to_owned())])
+            .await
+            .map_err(SnapshotError::Unsealed)?;
+        Ok(Change::Changed)
+    }
+
     /// Makes sure that everything acknowledged is in the dataset and not in its intent log alone.
     ///
     /// **Source**: `zil_replay` (`OpenZFS`) runs when a filesystem is mounted for writing, and then
@@ -95,7 +123,7 @@ impl Volume<Owned> {
         if self.zfs.is_replayed(&self.application) {
             return Ok(self);
         }
-        self.check_mountable()?;
+        self.make_mountable().await?;
         let dataset = self.dataset();
         self.zfs.ensure_mounted(&self.application, &dataset).await?;
         self.zfs

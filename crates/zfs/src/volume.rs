@@ -196,6 +196,13 @@ pub(crate) fn refquota(maximum: Option<ByteCount>) -> (&'static str, String) {
     ("refquota", value)
 }
 
+/// Has ZFS write to its log what programs want to be safe, whatever the parent's setting is.
+///
+/// **Source**: `zfsprops(7)`, property `sync`.
+pub(crate) fn sync_standard() -> (&'static str, String) {
+    ("sync", "standard".to_owned())
+}
+
 /// The volumes of one node. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Zfs(Arc<Shared>);

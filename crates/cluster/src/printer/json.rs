@@ -70,9 +70,13 @@ fn diagnostic_json(diagnostic: &Diagnostic) -> serde_json::Value {
 
 /// Writes a note: what it is about as data, and in words.
 pub(super) fn note_json(note: &NodeNote) -> serde_json::Value {
-    let mut warning = json!(note);
-    warning["message"] = json!(printable(&note.to_string()));
-    json!({ "warning": warning })
+    let mut value = json!(note);
+    value["message"] = json!(printable(&note.to_string()));
+    if note.note.is_warning() {
+        json!({ "warning": value })
+    } else {
+        json!({ "note": value })
+    }
 }
 
 /// Writes what happens to an application.
@@ -90,6 +94,7 @@ fn outcome_json(outcome: &Outcome) -> serde_json::Value {
         OutcomeKind::Stopped { .. } => "stopped",
         OutcomeKind::Promoted { .. } => "promoted",
         OutcomeKind::SetAside { .. } => "set-aside",
+        OutcomeKind::NothingSetAside => "nothing-set-aside",
         OutcomeKind::Imported { .. } => "imported",
         OutcomeKind::Exported => "exported",
         OutcomeKind::Unchanged => "unchanged",

@@ -35,6 +35,7 @@ fn state() -> Box<NodeState> {
         dataset: "tank/flocker".to_owned(),
         health: PoolHealth::Usable,
         available: ByteCount::ZERO,
+        sync_disabled: None,
     };
     Box::new(NodeState::fresh(NodeId(uuid::Uuid::nil()), "1", pool))
 }
@@ -123,7 +124,7 @@ async fn a_node_that_lacks_its_pool_begins_all_the_same() {
         version: "1".to_owned(),
         pool: "tank".to_owned(),
         problem: PoolProblem::NotImported,
-        members: std::collections::BTreeMap::new(),
+        members: flocker_model::Members::new(),
     };
     let event = Event::WithoutPool {
         node: Box::new(node.clone()),
@@ -264,7 +265,7 @@ async fn a_node_that_speaks_another_protocol_is_told_with_both_versions() {
     let told = told_of(&said(&[Event::Refused { reason }]).await).await;
     let told = told.replace(env!("CARGO_PKG_VERSION"), "OURS");
     insta::assert_snapshot!(told, @r"
-    error: node1: it has flocker-node 0.0.9, which speaks protocol 1, and this is flocker-cluster OURS, which speaks protocol 6
+    error: node1: it has flocker-node 0.0.9, which speaks protocol 1, and this is flocker-cluster OURS, which speaks protocol 7
       hint: install the same release of Flocker on node1 and on this machine
     ");
 }

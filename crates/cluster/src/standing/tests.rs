@@ -1,10 +1,10 @@
 //! Texts about applications that are not as wanted.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use flocker_model::{
-    ByteCount, Contact, Digest, Epoch, Health, Member, NodeObservation, NodeState, PoolHealth,
-    PoolState, Port, SnapshotGuid, SshIdentity,
+    ByteCount, Contact, Digest, Epoch, Health, Member, Members, NodeObservation, NodeState,
+    PoolHealth, PoolState, Port, SnapshotGuid, SshIdentity,
 };
 
 use super::*;
@@ -25,19 +25,21 @@ fn node_name(number: u8) -> NodeName {
 fn nodes(count: u8) -> Observed {
     let member = |number| Member {
         id: id(number),
+        name: node_name(number),
         contact: Contact {
             address: [10, 0, 0, number].into(),
             ssh_port: Port::new(22).unwrap(),
         },
         ssh: SshIdentity::default(),
+        emptied: false,
+        volumes: BTreeSet::new(),
     };
-    let members: BTreeMap<_, _> = (1..=count)
-        .map(|number| (node_name(number), member(number)))
-        .collect();
+    let members: Members = (1..=count).map(member).collect();
     let pool = PoolState {
         dataset: "tank/flocker".to_owned(),
         health: PoolHealth::Usable,
         available: ByteCount::ZERO,
+        sync_disabled: None,
     };
     let state = |number| NodeState {
         members: members.clone(),
@@ -70,6 +72,7 @@ fn give_copy(observed: &mut Observed, number: u8, role: VolumeRole) {
         maximum_size: None,
         mounted: None,
         resumable: false,
+        is_first_copy: false,
         deployment: None,
         key_needed: None,
         held_by: Vec::new(),
@@ -112,8 +115,9 @@ fn give_container(
         status,
         unit,
         links: None,
-        anonymous_volumes: std::collections::BTreeSet::new(),
+        anonymous_volumes: BTreeSet::new(),
         volume: None,
+        just_started: false,
     };
     let containers = &mut state(observed, number).containers;
     containers.insert(name("db"), container);

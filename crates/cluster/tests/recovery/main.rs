@@ -14,6 +14,7 @@
 #[path = "../../../remote/tests/sshd/fixture.rs"]
 mod fixture;
 mod health;
+mod left;
 mod nodes;
 mod registries;
 

@@ -1,6 +1,7 @@
 //! Two nodes in memory, each behind an OpenSSH server of its own.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
@@ -131,6 +132,32 @@ impl Nodes {
         lock(&self.world).failing = Some((node_name(node), kind, why));
     }
 
+    /// Has a node end each session without a word from now on.
+    pub(crate) fn silence(&self, node: &str) {
+        let befallen = &mut lock(&self.world).befallen;
+        befallen.insert(node_name(node), Afterwards::IsMute);
+    }
+
+    /// Lets nothing listen where the second node's SSH server was.
+    pub(crate) fn switch_second_off(&self) {
+        let [own, second] = &self.servers;
+        let config = fs::read_to_string(own.path("config")).unwrap();
+        let port = format!("Port {}\n", second.port);
+        let config = config.replace(&port, "Port 1\n");
+        fs::write(own.path("config"), config).unwrap();
+    }
+
+    /// Has the container of `db` on a node be one that has just started.
+    pub(crate) fn restart(&self, node: &str) {
+        let name: ApplicationName = "db".parse().unwrap();
+        let mut world = lock(&self.world);
+        let Some(NodeObservation::Seen(state)) = world.observed.nodes.get_mut(&node_name(node))
+        else {
+            panic!("{node} is not there");
+        };
+        state.containers.get_mut(&name).unwrap().just_started = true;
+    }
+
     /// Makes the nodes as good as new. Whatever was to befall them has.
     pub(crate) fn mend(&self) {
         let mut world = lock(&self.world);
@@ -174,11 +201,25 @@ impl Nodes {
         };
         let (first, second) = (placed("node1"), placed("node2"));
         let deployment = format!("nodes: {{node1: {first}, node2: {second}}}\n");
+        self.deploy_files(applications, &deployment)
+    }
+
+    /// Deploys what these files say.
+    pub(crate) fn deploy_files(&self, applications: &str, deployment: &str) -> Ended {
+        let applications = self.file("application.yml", applications);
+        let deployment = self.file("deployment.yml", deployment);
+        self.run([
+            OsStr::new("deploy"),
+            applications.as_ref(),
+            deployment.as_ref(),
+        ])
+    }
+
+    /// Runs the program.
+    pub(crate) fn run<'a>(&self, arguments: impl IntoIterator<Item = &'a OsStr>) -> Ended {
         let own = &self.servers[0];
         let ended = Command::new(env!("CARGO_BIN_EXE_flocker-cluster"))
-            .arg("deploy")
-            .arg(self.file("application.yml", applications))
-            .arg(self.file("deployment.yml", &deployment))
+            .args(arguments)
             .arg("--ssh-config")
             .arg(own.path("config"))
             .arg("--known-hosts")
@@ -249,6 +290,7 @@ fn empty(number: u8) -> NodeState {
         dataset: "tank/flocker".to_owned(),
         health: PoolHealth::Usable,
         available: ByteCount::mebibytes(1024),
+        sync_disabled: None,
     };
     NodeState {
         contact: Some(Contact { address, ssh_port }),

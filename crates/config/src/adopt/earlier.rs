@@ -15,22 +15,94 @@ use crate::adopt::owners::Owners;
 use crate::adopt::project::Project;
 use crate::phrase::quote;
 use crate::report::Finding;
-use crate::source::Span;
+use crate::source::{Located, Span};
 
 /// The data that an application had in Compose. Its volume, while it is new, has nothing of it.
+///
+/// Displays as a warning about a new volume.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EarlierData {
     /// The name of the application.
     pub application: String,
-    /// Says that the volume begins without the data, and where the data is.
-    pub message: String,
-    /// The command that brings the data in, and what to put in for its placeholders.
-    pub hint: String,
+    /// The parts of the data, each of which becomes a directory of the volume.
+    pub parts: Vec<EarlierPart>,
+}
+
+/// The data of one directory of a volume.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EarlierPart {
+    /// The name of the directory.
+    pub directory: String,
+    /// The place that has the data so far.
+    pub place: EarlierPlace,
+}
+
+/// A place that has data.
+///
+/// Displays with its kind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EarlierPlace {
+    /// A Docker volume, by its name in Docker.
+    DockerVolume(String),
+    /// A directory, by its absolute path.
+    Directory(String),
+}
+
+impl EarlierData {
+    /// Says that a new volume begins without the data.
+    pub fn message(&self) -> String {
+        let places: Vec<String> = self
+            .parts
+            .iter()
+            .map(|part| part.place.to_string())
+            .collect();
+        let places = match places.split_last() {
+            Some((last, others)) if !others.is_empty() => {
+                format!("{} and {last}", others.join(", "))
+            }
+            _ => places.join(""),
+        };
+        let application = quote(&self.application);
+        format!("the volume of {application} begins empty, without the data of {places}")
+    }
+
+    /// Says how the data comes into a new volume.
+    pub fn hint(&self) -> String {
+        format!(
+            "if there is data, stop Compose and bring it in before the first deploy: {}, where NODE is \
+             the node that has it",
+            self.import_command("NODE")
+        )
+    }
+
+    /// Writes the command that makes a volume of all the data on a node.
+    pub fn import_command(&self, node: &str) -> String {
+        let options = self.parts.iter().map(|EarlierPart { directory, place }| {
+            let source = match place {
+                EarlierPlace::DockerVolume(name) => format!("docker-volume:{name}"),
+                EarlierPlace::Directory(path) => path.clone(),
+            };
+            format!("--from {}", shell_word(&format!("{directory}={source}")))
+        });
+        let options = options.collect::<Vec<_>>().join(" ");
+        let application = &self.application;
+        format!("`flocker-cluster volume import {application} {options} --on {node}`")
+    }
 }
 
 impl fmt::Display for EarlierData {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "warning: {}\nhint: {}", self.message, self.hint)
+        let (message, hint) = (self.message(), self.hint());
+        write!(formatter, "warning: {message}\nhint: {hint}")
+    }
+}
+
+impl fmt::Display for EarlierPlace {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::DockerVolume(name) => write!(formatter, "the Docker volume {}", quote(name)),
+            Self::Directory(path) => write!(formatter, "the directory {}", quote(path)),
+        }
     }
 }
 
@@ -44,7 +116,7 @@ pub(crate) struct Earlier {
 impl Earlier {
     /// Writes it as a warning of the file.
     pub(crate) fn finding(&self) -> Finding {
-        Finding::at(self.span, self.data.message.clone()).hint(self.data.hint.clone())
+        Finding::at(self.span, self.data.message()).hint(self.data.hint())
     }
 }
 
@@ -61,78 +133,31 @@ pub(crate) fn note_earlier_data(
     owners: &Owners,
     adoption: &mut Adoption<'_>,
 ) {
-    let mut found: BTreeMap<usize, Sources> = BTreeMap::new();
+    let mut found: BTreeMap<usize, Vec<EarlierPart>> = BTreeMap::new();
     for (data, owner) in owners {
         let Some(directory) = data.directory() else {
             continue;
         };
-        let sources = found.entry(*owner).or_default();
-        match data {
+        let place = match data {
             Data::Volume(name) => {
                 let Some(volume) = docker_volume(name, project, stores, adoption) else {
                     continue;
                 };
-                sources
-                    .places
-                    .push(format!("the Docker volume {}", quote(&volume)));
-                sources.add(&directory, &format!("docker-volume:{volume}"));
+                EarlierPlace::DockerVolume(volume)
             }
-            Data::Directory(path) => {
-                let path = absolute(path, adoption);
-                sources
-                    .places
-                    .push(format!("the directory {}", quote(&path)));
-                sources.add(&directory, &path);
-            }
-            Data::Anonymous(..) => {}
-        }
-    }
-    for (owner, sources) in found {
-        if sources.places.is_empty() {
-            continue;
-        }
-        let name = &project.services[owner].name;
-        let data = sources.describe(&name.value);
-        let span = name.span;
-        adoption.earlier.push(Earlier { span, data });
-    }
-}
-
-/// The places that hold the data of one application.
-#[derive(Default)]
-struct Sources {
-    /// In words.
-    places: Vec<String>,
-    /// As options of the command.
-    options: Vec<String>,
-}
-
-impl Sources {
-    fn add(&mut self, directory: &str, source: &str) {
-        let word = shell_word(&format!("{directory}={source}"));
-        self.options.push(format!("--from {word}"));
-    }
-
-    fn describe(&self, application: &str) -> EarlierData {
-        let places = match self.places.split_last() {
-            Some((last, others)) if !others.is_empty() => {
-                format!("{} and {last}", others.join(", "))
-            }
-            _ => self.places.join(""),
+            Data::Directory(path) => EarlierPlace::Directory(absolute(path, adoption)),
+            Data::Anonymous(..) => continue,
         };
-        let options = self.options.join(" ");
-        EarlierData {
-            application: application.to_owned(),
-            message: format!(
-                "the volume of {} begins empty, without the data of {places}",
-                quote(application)
-            ),
-            hint: format!(
-                "if there is data, stop Compose and bring it in before the first deploy: \
-                 `flocker-cluster volume import {application} {options} --on NODE`, where NODE is \
-                 the node that has it"
-            ),
-        }
+        let part = EarlierPart { directory, place };
+        found.entry(*owner).or_default().push(part);
+    }
+    for (owner, parts) in found {
+        let Located { value, span } = &project.services[owner].name;
+        let data = EarlierData {
+            application: value.clone(),
+            parts,
+        };
+        adoption.earlier.push(Earlier { span: *span, data });
     }
 }
 

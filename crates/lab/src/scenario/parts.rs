@@ -9,6 +9,7 @@ use crate::cache::{Cache, CacheError};
 use crate::lab::LabSpecification;
 use crate::progress::Progress;
 use crate::stage::Stage;
+use crate::unflushed::Unflushed;
 
 /// Which images each node of a lab starts with. The database's is on both, as
 /// after any move, and so are those that are configured as official ones are;
@@ -110,6 +111,7 @@ impl Parts {
             .run(load);
         LabSpecification {
             stages: vec![images, self.package_stage()],
+            unflushed: Unflushed::Lost,
             ..LabSpecification::default()
         }
     }

@@ -1,16 +1,16 @@
 //! The table inside a container's network namespace.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 
-use flocker_model::{ContainerLinks, LocalPort, Port};
+use flocker_model::{ContainerLinks, LocalPort, Port, Protocol};
 
 use crate::routing_table::Target;
 
 use super::node::{BEFORE_TRACKING, MASQUERADE, REDIRECT, base, loopback_guard};
 use super::{
-    Chain, ChainHook, ChainKind, Elements, Lookup, PORT, PORT_AT, Rule, Ruleset, Set, Statement,
-    marker_chain, marker_field,
+    Chain, ChainHook, ChainKind, DESTINATION, Elements, Lookup, PORT, PORT_AT, Rejection, Rule,
+    Ruleset, Set, Statement, Verdict, marker_chain, marker_field,
 };
 
 /// The map of the links at 127.0.0.1.
@@ -18,12 +18,18 @@ pub(crate) const LINKS: &str = "links";
 /// The map of the links at other loopback addresses.
 pub(crate) const LINKS_AT: &str = "links-at";
 
+/// The set of the addresses with links, but for 127.0.0.1.
+const LINKED: &str = "linked";
+/// With `filter` (`NF_IP_PRI_FILTER`).
+const FILTER: i32 = 0;
+
 /// Works out the table inside a container: from ports at loopback addresses to link ports on the
 /// node.
 ///
 /// Only these ports are named, never where the target runs, so a move of the target changes
-/// nothing here. A container whose links are all at 127.0.0.1 has the table that it had before there
-/// were others, so that an upgrade changes nothing in it.
+/// nothing here. An address with links stands for other applications: at its other ports nothing
+/// answers, not even the container itself. A container whose links are all at 127.0.0.1 has the table
+/// that it had before there were others, so that an upgrade changes nothing in it.
 pub(crate) fn plan_container_ruleset(gateway: Ipv4Addr, links: &ContainerLinks) -> Ruleset {
     let target = |port: &Port| Target {
         address: gateway,
@@ -37,6 +43,7 @@ pub(crate) fn plan_container_ruleset(gateway: Ipv4Addr, links: &ContainerLinks) 
             elsewhere.insert((address.get(), *port), target(link));
         }
     }
+    let linked: BTreeSet<Ipv4Addr> = elsewhere.keys().map(|(address, _)| *address).collect();
     let mut chains = container_chains(!elsewhere.is_empty());
     let rules = Ruleset {
         sets: Vec::new(),
@@ -54,6 +61,10 @@ pub(crate) fn plan_container_ruleset(gateway: Ipv4Addr, links: &ContainerLinks) 
         sets.push(Set {
             name: LINKS_AT,
             elements: Elements::TargetsAt(elsewhere),
+        });
+        sets.push(Set {
+            name: LINKED,
+            elements: Elements::Addresses(linked),
         });
     }
     Ruleset { sets, chains }
@@ -74,7 +85,7 @@ fn container_chains(has_other_addresses: bool) -> Vec<Chain> {
     if has_other_addresses {
         redirect.push(links(Statement::ToLoopback, PORT_AT, LINKS_AT));
     }
-    vec![
+    let mut chains = vec![
         Chain {
             name: "arriving",
             base: Some(base(
@@ -101,5 +112,42 @@ fn container_chains(has_other_addresses: bool) -> Vec<Chain> {
                 ],
             )],
         },
-    ]
+    ];
+    if has_other_addresses {
+        chains.push(refuse_without_link());
+    }
+    chains
+}
+
+/// Refuses connections to an address with links, at a port without one.
+///
+/// As they arrive at `lo`: the kernel would answer a program of UDP that sends there with "operation not
+/// permitted".
+fn refuse_without_link() -> Chain {
+    let to_linked = |then: &[Statement]| {
+        let lookup = Lookup {
+            key: DESTINATION,
+            set: LINKED,
+        };
+        [&[Statement::In(lookup)], then].concat()
+    };
+    let why = "the address has links, but none at this port";
+    let reset = [
+        Statement::OpensConnection,
+        Statement::Reject(Rejection::TcpReset),
+    ];
+    let answers = [Statement::Established, Statement::Decide(Verdict::Accept)];
+    let unreachable = [
+        Statement::Is(Protocol::Udp),
+        Statement::Reject(Rejection::PortUnreachable),
+    ];
+    Chain {
+        name: "refuse-without-link",
+        base: Some(base(ChainKind::Filter, ChainHook::Input, FILTER)),
+        rules: vec![
+            Rule::new(why, to_linked(&reset)),
+            Rule::new("answers", to_linked(&answers)),
+            Rule::new(why, to_linked(&unreachable)),
+        ],
+    }
 }

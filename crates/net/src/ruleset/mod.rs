@@ -164,6 +164,8 @@ pub(crate) enum ChainKind {
 pub(crate) enum ChainHook {
     /// For each packet that arrives, before it is known where it goes.
     Prerouting,
+    /// For each packet that arrives for this machine.
+    Input,
     /// For each packet that goes through this machine.
     Forward,
     /// For each packet that a program here sends.
@@ -228,8 +230,19 @@ pub(crate) enum Statement {
     },
     /// Puts this machine's own address in place of the sender's.
     Masquerade,
+    /// Tells the sender that nothing answers there.
+    Reject(Rejection),
     /// Decides.
     Decide(Verdict),
+}
+
+/// The way in which a sender is told that nothing answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Rejection {
+    /// A TCP reset, only for TCP.
+    TcpReset,
+    /// ICMP's "port unreachable".
+    PortUnreachable,
 }
 
 /// What becomes of a packet.

@@ -6,8 +6,8 @@ use flocker_model::ServicePort;
 use sha2::{Digest as _, Sha256};
 
 use super::{
-    BaseChain, Chain, ChainHook, ChainKind, Elements, KeyPart, Lookup, Rule, Ruleset, Set,
-    Statement, TABLE, Verdict,
+    BaseChain, Chain, ChainHook, ChainKind, Elements, KeyPart, Lookup, Rejection, Rule, Ruleset,
+    Set, Statement, TABLE, Verdict,
 };
 
 impl Ruleset {
@@ -163,6 +163,7 @@ impl ChainHook {
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Prerouting => "prerouting",
+            Self::Input => "input",
             Self::Forward => "forward",
             Self::Output => "output",
             Self::Postrouting => "postrouting",
@@ -209,6 +210,10 @@ impl fmt::Display for Statement {
                 lookup.write("map ", formatter)
             }
             Self::Masquerade => write!(formatter, "masquerade"),
+            Self::Reject(Rejection::TcpReset) => write!(formatter, "reject with tcp reset"),
+            Self::Reject(Rejection::PortUnreachable) => {
+                write!(formatter, "reject with icmp port-unreachable")
+            }
             Self::Decide(verdict) => write!(formatter, "{verdict}"),
         }
     }

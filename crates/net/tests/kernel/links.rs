@@ -7,7 +7,7 @@ use flocker_model::{ContainerLinks, LocalPort, RoutePort, ServicePort};
 use flocker_net::{Change, ensure_links, observe_links};
 
 use super::traffic::{answers_soon, ask, await_retry, refused, serve, serve_at};
-use super::udp_traffic::{Client, serve_udp};
+use super::udp_traffic::{Client, refused_udp, serve_udp};
 use super::world::{DISGUISE, GATEWAY, LOCALHOST, World, port, target};
 
 const LINK: u16 = 40001;
@@ -142,9 +142,36 @@ fn applications_at_one_port_have_an_address_each() {
         assert_eq!(client.ask("who is there?").server, name);
     }
     assert_eq!(observe_links(&inside.namespace).unwrap(), Some(links));
-    // Ports and addresses without a link are the container's own.
+    // Addresses without a link are the container's own.
     assert_eq!(ask(inside, Ipv4Addr::new(127, 1, 0, 7), 5432).0, "own");
+}
+
+/// A server that listens at every address of its container would answer there too, in the place of the
+/// linked application.
+#[test]
+fn an_address_with_links_answers_at_no_other_port() {
+    let Some(world) = World::new() else { return };
+    let source = world.one.container();
+    let inside = &source.machine;
+    serve(inside, "own", 5433);
+    serve_udp(inside, "own", 5433);
+    let links = both_at(ONE, 5432).map(|local| (local, port(LINK)));
+    ensure_links(&inside.namespace, GATEWAY, &links.into()).unwrap();
     refused(inside, ONE, 5433);
+    refused_udp(inside, ONE, 5433);
+    for address in [LOCALHOST, OTHER] {
+        assert_eq!(ask(inside, address, 5433).0, "own");
+        let client = Client::new(inside, address, 5433);
+        // From another address than it asked it takes no answer.
+        let answered = client.ask_once("who is there?");
+        assert_eq!(answered.is_ok(), address == LOCALHOST, "{answered:?}");
+    }
+    // A program of the container that uses the address itself is answered.
+    let itself = Client::bound_to(ONE, inside, (LOCALHOST, 5433).into());
+    assert_eq!(itself.ask("who is there?").seen_as, ONE);
+    // Once the address has no link, it is the container's own again.
+    ensure_links(&inside.namespace, GATEWAY, &ContainerLinks::new()).unwrap();
+    assert_eq!(ask(inside, ONE, 5433).0, "own");
 }
 
 #[test]
@@ -221,6 +248,9 @@ fn links_do_not_open_loopback_addresses_to_other_containers() {
         links.extend(both_at(ONE, 80).map(|local| (local, port(LINK))));
         ensure_links(&inside.namespace, GATEWAY, &links).unwrap();
         assert!(!attack());
-        assert_eq!(ask(inside, address, 7000).0, "private");
+        // An address with links is not the container's own.
+        if address == LOCALHOST {
+            assert_eq!(ask(inside, address, 7000).0, "private");
+        }
     }
 }

@@ -42,9 +42,18 @@ pub(crate) struct Answer {
 
 impl Client {
     pub(crate) fn new(from: &Machine, address: Ipv4Addr, port: u16) -> Self {
+        Self::bound_to(
+            Ipv4Addr::UNSPECIFIED,
+            from,
+            SocketAddr::from((address, port)),
+        )
+    }
+
+    /// Makes one that asks from one of its machine's addresses.
+    pub(crate) fn bound_to(source: Ipv4Addr, from: &Machine, server: SocketAddr) -> Self {
         let socket = from.run(|| {
-            let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).unwrap();
-            socket.connect(SocketAddr::from((address, port))).unwrap();
+            let socket = UdpSocket::bind((source, 0)).unwrap();
+            socket.connect(server).unwrap();
             socket
         });
         socket.set_read_timeout(Some(PATIENCE)).unwrap();

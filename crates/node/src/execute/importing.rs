@@ -110,7 +110,7 @@ async fn check_room(
     }
     let there = machine.volumes.observe_volume(application).await?;
     let copied = there.map_or(ByteCount::ZERO, |copy| copy.referenced);
-    let pool = machine.volumes.observe_pool().await;
+    let (pool, _) = machine.volumes.observe_pool().await;
     check_space((all.on_disk, copied), &pool)?;
     Ok(all)
 }

@@ -4,7 +4,7 @@ pub(crate) mod applications;
 mod containers;
 mod images;
 mod importing;
-mod membership;
+pub(crate) mod membership;
 mod push;
 mod routes;
 mod sharing;

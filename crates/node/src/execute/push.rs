@@ -60,17 +60,22 @@ pub(super) async fn push_ahead(
     Ok(Change::Changed)
 }
 
-/// Pushes what is left, with the application stopped and the volume unmounted.
+/// Pushes what is left, with the application stopped and the volume unmounted. From here on nothing
+/// can write to it, whether a table of mounts shows it or not.
 pub(super) async fn push_last(
     machine: &Machine<impl Platform>,
     push: &Push<'_>,
 ) -> Result<Change, StepFailure> {
-    let mounted = machine.volumes.observe_volume(push.application).await?;
-    if let Some(path) = mounted.and_then(|copy| copy.mounted) {
+    let volume = machine
+        .volumes
+        .open_owned(push.application, push.epoch)
+        .await?;
+    if let Some(path) = &volume.copy().mounted {
         let text = format!("the volume is still mounted at {path}; stop the application first");
         return Err(failure_of(text));
     }
     let peer = connect(machine, push.to).await?;
+    volume.seal().await?;
     push_round(machine, push, &peer).await?;
     Ok(Change::Changed)
 }

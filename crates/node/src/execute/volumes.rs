@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use flocker_model::{ApplicationName, ByteCount, Epoch, OwnerClaim, SnapshotGuid, VolumeFill};
+use flocker_model::{
+    ApplicationName, ByteCount, CopyClaim, Epoch, OwnerClaim, SnapshotGuid, VolumeFill,
+};
 use flocker_plan::Yield;
 use flocker_remote::protocol::{Change, StepDone, StepFailure};
 use flocker_zfs::{Acquire, NewVolume, Promote, Release, SetAside};
@@ -67,8 +69,15 @@ pub(super) async fn promote(
 ) -> Result<Change, StepFailure> {
     // The operator may be cut off from machines that this node's network has.
     let told = claims::ask_peers(machine).await?;
-    let mut silent = told.silent.into_iter();
-    if let Some((peer, failure)) = silent.find(|(peer, _)| told.not_understood.contains(peer)) {
+    if let Some(address) = told.twins.first() {
+        return Err(StepFailure {
+            hint: Some("switch that machine off, and run the same command again".to_owned()),
+            ..failure_of(format!(
+                "another machine answers at {address} with the identity of this node"
+            ))
+        });
+    }
+    if let Some((peer, failure)) = told.not_understood.into_iter().next() {
         let mut causes = vec![failure.message];
         causes.extend(failure.causes);
         return Err(StepFailure {
@@ -82,7 +91,7 @@ pub(super) async fn promote(
         });
     }
     for (peer, claims) in &told.claims {
-        let Some(OwnerClaim { owner, epoch }) = claims.get(application) else {
+        let Some(CopyClaim { owner, epoch, .. }) = claims.get(application) else {
             continue;
         };
         let is_owner = told.ids.get(peer) == Some(owner);

@@ -53,3 +53,20 @@ impl Units for flocker_docker::Units {
         removed.map(change).or_failure()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    /// A node that takes this one for lost asks it first, and needs an answer before this one starts.
+    #[test]
+    fn a_boot_comes_after_the_ssh_server() {
+        let unit = include_str!("../../packaging/flocker.service");
+        let after: Vec<&str> = unit
+            .lines()
+            .filter_map(|line| line.strip_prefix("After="))
+            .flat_map(str::split_whitespace)
+            .collect();
+        for server in ["ssh.service", "sshd.service", "ssh.socket", "sshd.socket"] {
+            assert!(after.contains(&server), "{server}");
+        }
+    }
+}

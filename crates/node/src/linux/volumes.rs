@@ -9,8 +9,8 @@ use flocker_model::{
 };
 use flocker_remote::protocol::{Change, StepFailure};
 use flocker_zfs::{
-    Acquire, Incoming, MountedVolume, NewImport, NewVolume, Owned, Promote, ReceiveRequest,
-    Release, SetAside, Volume, Zfs,
+    Acquire, Incoming, MountedVolume, NewImport, NewVolume, NodeMark, Owned, Promote,
+    ReceiveRequest, Release, SetAside, Volume, Zfs,
 };
 use tokio::io::AsyncRead;
 
@@ -26,8 +26,12 @@ fn change(change: flocker_zfs::Change) -> Change {
 impl Volumes for Zfs {
     type Owned = Volume<Owned>;
 
-    async fn observe_pool(&self) -> PoolState {
+    async fn observe_pool(&self) -> (PoolState, NodeMark) {
         Zfs::observe_pool(self).await
+    }
+
+    async fn mark_pool(&self) -> Result<(), StepFailure> {
+        Zfs::mark_pool(self).await.or_failure()
     }
 
     async fn observe_volumes(&self) -> Result<BTreeMap<ApplicationName, VolumeCopy>, StepFailure> {
@@ -183,6 +187,10 @@ impl Volumes for Zfs {
             .or_failure()
     }
 
+    async fn remove_mount_points(&self) {
+        Zfs::remove_mount_points(self).await;
+    }
+
     async fn prepare_incoming(
         &self,
         application: &ApplicationName,
@@ -214,6 +222,11 @@ impl OwnedVolume for Volume<Owned> {
     async fn mount(self) -> Result<MountedVolume, StepFailure> {
         let (_, mounted) = Volume::mount(self).await.or_failure()?;
         Ok(mounted)
+    }
+
+    async fn seal(self) -> Result<(), StepFailure> {
+        Volume::seal(self).await.or_failure()?;
+        Ok(())
     }
 
     async fn snapshot(self) -> Result<SnapshotGuid, StepFailure> {

@@ -10,7 +10,8 @@ use flocker_model::{
 };
 use flocker_remote::protocol::{Change, StepFailure};
 use flocker_zfs::{
-    Acquire, Incoming, NewImport, NewVolume, Promote, ReceiveRequest, Release, SetAside, Transfer,
+    Acquire, Incoming, NewImport, NewVolume, NodeMark, Promote, ReceiveRequest, Release, SetAside,
+    Transfer,
 };
 use futures_util::future::BoxFuture;
 use tokio::io::AsyncRead;
@@ -23,8 +24,11 @@ pub(crate) trait Volumes: Clone + Debug + Send + Sync + 'static {
     /// The proof that this machine owns a volume.
     type Owned: OwnedVolume;
 
-    /// Looks at the pool; one that cannot be looked at is unusable.
-    fn observe_pool(&self) -> impl Future<Output = PoolState> + Send;
+    /// Looks at the pool, and at which machine it belongs to; one that cannot be looked at is unusable.
+    fn observe_pool(&self) -> impl Future<Output = (PoolState, NodeMark)> + Send;
+
+    /// Writes down that the pool belongs to this machine.
+    fn mark_pool(&self) -> impl Future<Output = Result<(), StepFailure>> + Send;
 
     /// Looks at every copy on this machine, a first one that is still being received included.
     fn observe_volumes(
@@ -150,6 +154,10 @@ pub(crate) trait Volumes: Clone + Debug + Send + Sync + 'static {
         application: &ApplicationName,
     ) -> impl Future<Output = Result<Change, StepFailure>> + Send;
 
+    /// Removes the directories of volumes that are not mounted, so that no container starts on an
+    /// empty one.
+    fn remove_mount_points(&self) -> impl Future<Output = ()> + Send;
+
     /// Tells a sender what is here of a volume.
     fn prepare_incoming(
         &self,
@@ -179,6 +187,9 @@ pub(crate) trait OwnedVolume: Debug + Send + Sync {
 
     /// Mounts it, unless it is.
     fn mount(self) -> impl Future<Output = Result<Self::Mounted, StepFailure>> + Send;
+
+    /// Has an unmounted volume refuse writes until it is mounted again.
+    fn seal(self) -> impl Future<Output = Result<(), StepFailure>> + Send;
 
     /// Takes a snapshot that holds everything acknowledged so far. Of an unmounted volume that was
     /// not written since its newest snapshot, it returns that one.

@@ -9,21 +9,24 @@ use std::time::Duration;
 use flocker_docker::Writer;
 use flocker_model::{
     ApplicationName, Contact, DependencyCondition, Deployment, HostPath, ImageId, ImageName,
-    NodeName, Observed, OperatorImage, OperatorStore, RegistryLogins, UnitState, VolumeHolder,
-    VolumeRole,
+    NodeId, NodeName, Observed, OperatorImage, OperatorStore, RegistryLogins, UnitState,
+    VolumeHolder, VolumeRole,
 };
 use flocker_plan::{Action, Goal, Handoff, ImageSource, Plan, Scope, StepId, Yield, plan};
 use flocker_remote::clock::Clock;
 use flocker_remote::protocol::StepFailure;
 use flocker_remote::ssh::generate_node_key;
+use flocker_zfs::NodeMark;
+use futures_util::FutureExt as _;
 use tempfile::TempDir;
 
 use super::fake::{
-    Dataset, Fake, FakeContainers, FakeDirectories, FakePeers, FakeRoutes, FakeUnits, FakeVolumes,
-    Faults, Guids, Host, Neighbours, Trouble, archive,
+    Dataset, Disk, Fake, FakeContainers, FakeDirectories, FakePeers, FakeRoutes, FakeUnits,
+    FakeVolumes, Faults, Guids, Host, Neighbours, Pool, Trouble, archive,
 };
 use super::wish::{APPLICATIONS, application_name, name, node_name, port};
 use crate::execute::run_action;
+use crate::identity::settle;
 use crate::local::{Complied, comply, prepare, restore};
 use crate::machine::Machine;
 use crate::platform::{Containers as _, Units as _};
@@ -74,13 +77,14 @@ impl Cluster {
             let directory = tempfile::tempdir_in("/dev/shm").unwrap();
             copy_keys(index, directory.path());
             let host = Host::new(cluster.faults.clone());
-            let machine = cluster.boot(&host, directory.path());
+            let name = node_name(index);
+            let machine = cluster.boot((&name, &host), directory.path());
             let node = Node {
                 host,
                 machine,
                 directory,
             };
-            cluster.nodes.insert(node_name(index), node);
+            cluster.nodes.insert(name, node);
         }
         cluster
     }
@@ -101,7 +105,7 @@ impl Cluster {
             let directory = tempfile::tempdir_in("/dev/shm").unwrap();
             copy_directory(node.directory.path(), directory.path());
             let host = node.host.fork(cluster.faults.clone());
-            let machine = cluster.boot(&host, directory.path());
+            let machine = cluster.boot((name, &host), directory.path());
             let node = Node {
                 host,
                 machine,
@@ -112,8 +116,8 @@ impl Cluster {
         cluster
     }
 
-    /// Starts `flocker-node` on a machine.
-    fn boot(&self, host: &Host, directory: &Path) -> Machine<Fake> {
+    /// Starts `flocker-node` on a machine, whose name is the address at which others reach it.
+    fn boot(&self, (name, host): (&NodeName, &Host), directory: &Path) -> Machine<Fake> {
         let below = |name: &str| -> PathBuf { directory.join(name) };
         let settings = Settings {
             state_directory: below("state"),
@@ -122,7 +126,9 @@ impl Cluster {
             ..Settings::default()
         };
         let store = Store::open(&settings).unwrap();
-        let id = store.node_id().unwrap();
+        let mark = std::future::ready(host.node_mark());
+        let settled = settle(&store, ("tank/flocker", mark)).now_or_never();
+        let id = settled.unwrap().unwrap();
         let machine = Machine {
             id,
             settings,
@@ -142,7 +148,8 @@ impl Cluster {
                 faults: self.faults.clone(),
             },
         };
-        self.neighbours.add(machine.clone());
+        let address = name.as_address().unwrap();
+        self.neighbours.add(address, machine.clone());
         machine
     }
 
@@ -151,8 +158,84 @@ impl Cluster {
         let node = &self.nodes[name];
         node.host.cut_power();
         std::fs::remove_dir_all(&node.machine.settings.runtime_directory).unwrap();
-        let machine = self.boot(&node.host, node.directory.path());
+        let machine = self.boot((name, &node.host), node.directory.path());
         self.nodes.get_mut(name).unwrap().machine = machine;
+    }
+
+    /// Copies everything on a machine's disks to a new machine at this address, and boots that.
+    pub(super) fn clone_machine(&mut self, original: &NodeName, copy: &NodeName) {
+        let original = &self.nodes[original];
+        let directory = tempfile::tempdir_in("/dev/shm").unwrap();
+        copy_directory(original.directory.path(), directory.path());
+        let host = original.host.fork(self.faults.clone());
+        let machine = original.machine.clone();
+        let node = Node {
+            host,
+            machine,
+            directory,
+        };
+        self.nodes.insert(copy.clone(), node);
+        self.replaced.insert(copy.clone());
+        // It has the original's directory, but runs in its own.
+        let node = &self.nodes[copy];
+        node.host.cut_power();
+        std::fs::remove_dir_all(node.directory.path().join("runtime")).unwrap();
+        let machine = self.boot((copy, &node.host), node.directory.path());
+        self.nodes.get_mut(copy).unwrap().machine = machine;
+    }
+
+    /// Restores everything on a machine's disks as it was in these machines, and boots it.
+    pub(super) fn restore_backup(&mut self, name: &NodeName, backup: &Self) {
+        let (from, to) = (&backup.nodes[name], &self.nodes[name]);
+        let disk = from.host.state().disk.clone();
+        to.host.state().disk = disk;
+        std::fs::remove_dir_all(&to.machine.settings.state_directory).unwrap();
+        let state = from.directory.path().join("state");
+        std::fs::create_dir(&to.machine.settings.state_directory).unwrap();
+        copy_directory(&state, &to.machine.settings.state_directory);
+        self.cut_power(name);
+    }
+
+    /// Takes a machine's directory away, as a new system on it does, and boots it with the same pool.
+    pub(super) fn lose_directory(&mut self, name: &NodeName) {
+        let node = &self.nodes[name];
+        std::fs::remove_dir_all(&node.machine.settings.state_directory).unwrap();
+        let index = self.nodes.keys().position(|other| other == name).unwrap();
+        copy_keys(index, node.directory.path());
+        self.cut_power(name);
+    }
+
+    /// Puts the pool of a machine that is broken into a new one at another address, and boots that.
+    pub(super) fn move_pool(&mut self, from: &NodeName, to: &NodeName) {
+        self.part(from);
+        let broken = self.nodes.remove(from).unwrap();
+        let directory = tempfile::tempdir_in("/dev/shm").unwrap();
+        copy_keys(MOST_MACHINES - 1, directory.path());
+        broken.host.cut_power();
+        let mut state = broken.host.state();
+        let pool = state.disk.pool.clone();
+        state.disk = Disk {
+            pool,
+            ..Disk::default()
+        };
+        drop(state);
+        let machine = self.boot((to, &broken.host), directory.path());
+        let node = Node {
+            machine,
+            directory,
+            ..broken
+        };
+        self.nodes.insert(to.clone(), node);
+    }
+
+    /// Writes on a machine's pool which machine it belongs to.
+    pub(super) fn mark_pool(&self, name: &NodeName, node: Option<NodeId>) {
+        self.nodes[name].host.state().disk.pool.node = node;
+    }
+
+    /// Reads which machine a machine's pool says that it belongs to.
+    pub(super) fn node_mark(&self, name: &NodeName) -> NodeMark {
+        self.nodes[name].host.node_mark()
     }
 
     /// Has a machine write to the disk what it was told to keep.
@@ -171,6 +254,11 @@ impl Cluster {
     /// Does to a machine's pool what its disks or an administrator may do.
     pub(super) fn befall_pool(&self, name: &NodeName, trouble: Option<Trouble>) {
         self.nodes[name].host.state().disk.pool.trouble = trouble;
+    }
+
+    /// Does anything to a machine's pool, or looks at it.
+    pub(super) fn with_pool<T>(&self, name: &NodeName, work: impl FnOnce(&mut Pool) -> T) -> T {
+        work(&mut self.nodes[name].host.state().disk.pool)
     }
 
     /// Has others keep a volume mounted, or nobody any more.
@@ -225,17 +313,18 @@ impl Cluster {
 
     /// Cuts a machine off from the others.
     pub(super) fn part(&self, name: &NodeName) {
-        self.neighbours.remove(self.nodes[name].machine.id);
+        self.neighbours.remove(name.as_address().unwrap());
     }
 
     /// Has a machine say this to the others whatever they ask; or, with nothing, what it is for.
     pub(super) fn script(&self, name: &NodeName, says: Option<Vec<u8>>) {
-        self.neighbours.script(self.nodes[name].machine.id, says);
+        self.neighbours.script(name.as_address().unwrap(), says);
     }
 
     /// Connects it again.
     pub(super) fn rejoin(&self, name: &NodeName) {
-        self.neighbours.add(self.nodes[name].machine.clone());
+        let machine = self.nodes[name].machine.clone();
+        self.neighbours.add(name.as_address().unwrap(), machine);
     }
 
     /// Runs `flocker-node restore` on a machine.
@@ -390,7 +479,8 @@ impl Cluster {
         if let Err(failure) = self.drive(&made).await {
             panic!("{failure}\nin\n{made}");
         }
-        self.drive(&made.settling()).await.unwrap();
+        let settling = made.settling(&cluster(deployment), &self.observe().await);
+        self.drive(&settling).await.unwrap();
         let left = plan(&cluster(deployment), &self.observe().await);
         assert!(left.is_empty(), "left to do:\n{left}\nafter\n{made}");
         self.check(deployment);
@@ -528,8 +618,5 @@ pub(super) fn copy_keys(index: usize, directory: &Path) {
 
 /// Wants a deployment of every node.
 pub(super) fn cluster(deployment: &Deployment) -> Goal<'_> {
-    Goal {
-        deployment,
-        scope: Scope::Cluster,
-    }
+    Goal::new(deployment, Scope::Cluster)
 }

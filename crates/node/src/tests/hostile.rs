@@ -6,10 +6,11 @@ use std::time::Duration;
 use flocker_model::{Epoch, NodeId, SnapshotGuid, VolumeRole};
 use flocker_plan::{Action, Handoff, StepId, StopKind};
 use flocker_remote::protocol::{
-    Begin, Event, FrameReader, FrameWriter, Listener, PROTOCOL_VERSION, RefusedReason, Request,
-    SILENCE, Speaks, StepFailure,
+    Begin, BootId, Event, FORMER_PROTOCOLS, FrameReader, FrameWriter, Listener, OwnershipQuestion,
+    PROTOCOL_VERSION, RefusedReason, Request, SILENCE, Speaks, StepFailure,
 };
 use flocker_zfs::{ReceiveRequest, Transfer};
+use serde_json::json;
 use tokio::io::AsyncWriteExt as _;
 use uuid::Uuid;
 
@@ -263,8 +264,10 @@ async fn push_bytes(machine: &Machine<Fake>, from: NodeId, said: Vec<u8>) -> Vec
     let streams = (std::io::Cursor::new(said), theirs);
     let receiver = Receiver {
         node: machine.id,
+        boot: machine.store.boot_id().unwrap(),
         volumes: &machine.volumes,
         images: &machine.containers,
+        forgotten: None,
     };
     within_deadline(receive(&receiver, from, streams))
         .await
@@ -429,8 +432,10 @@ async fn a_peer_that_is_gone_in_the_middle_of_a_stream_keeps_no_volume_busy() {
     let (output, mut answers) = tokio::io::duplex(1 << 20);
     let receiver = Receiver {
         node: machine.id,
+        boot: machine.store.boot_id().unwrap(),
         volumes: &machine.volumes,
         images: &machine.containers,
+        forgotten: None,
     };
     let silent = tokio::time::Instant::now();
     let streams = (Listener::new(input), output);
@@ -452,7 +457,7 @@ async fn a_peer_that_is_gone_in_the_middle_of_a_stream_keeps_no_volume_busy() {
 async fn a_peer_that_speaks_another_protocol_is_told_and_changes_nothing() {
     let cluster = two_machines().await;
     let machine = cluster.machine(&node_name(0));
-    for protocol in [0, PROTOCOL_VERSION - 1, PROTOCOL_VERSION + 1, u32::MAX] {
+    for protocol in [0, 1, PROTOCOL_VERSION + 1, u32::MAX] {
         let release = "another".to_owned();
         let hello = PushRequest::Hello(Speaks { protocol, release });
         let said = framed(&[hello, PushRequest::Claims]).await;
@@ -474,6 +479,76 @@ async fn a_peer_that_speaks_another_protocol_is_told_and_changes_nothing() {
         matches!(answers[..], [PushAnswer::Hello(_), PushAnswer::Failed(_)]),
         "{answers:?}"
     );
+}
+
+/// A former release learns who owns what, in its own words, and can do nothing else.
+#[tokio::test]
+async fn a_former_release_may_ask_for_owners_and_nothing_else() {
+    let cluster = two_machines().await;
+    let machine = cluster.machine(&node_name(0));
+    let before = cluster.observe().await;
+    let application = application_name(0);
+    let owner = json!({"owner": machine.id, "epoch": 1});
+    let claimed = json!({"answer": "claimed", "claims": {application.as_str(): owner}});
+    let volume = announced(STRANGER, 9, Transfer::Full);
+    for protocol in FORMER_PROTOCOLS {
+        let hello = json!({"push": "hello", "protocol": protocol, "release": "0.0.9"});
+        let question = framed(&[hello.clone(), json!({"push": "claims"})]).await;
+        let answers = push_bytes(machine, STRANGER, question).await;
+        let answers: Vec<_> = answers.iter().map(|answer| json!(answer)).collect();
+        assert_eq!(answers[0]["protocol"], protocol);
+        assert_eq!(answers[1..], *std::slice::from_ref(&claimed));
+        for request in [
+            PushRequest::Volume(volume.clone()),
+            PushRequest::Prepare {
+                application: application.clone(),
+            },
+            PushRequest::Image {
+                image: name("image:2"),
+            },
+            PushRequest::Hello(Speaks::ours()),
+        ] {
+            let said = [
+                framed(std::slice::from_ref(&hello)).await,
+                framed(&[request]).await,
+                header().stream(b"evil"),
+            ];
+            let answers = push_bytes(machine, STRANGER, said.concat()).await;
+            let [PushAnswer::Hello(_), PushAnswer::Failed(failure)] = &answers[..] else {
+                panic!("{answers:?}");
+            };
+            assert!(failure.message.contains("another protocol"), "{failure:?}");
+        }
+        assert_eq!(cluster.observe().await, before);
+    }
+}
+
+/// Releases that nobody can change any more send and expect these bytes.
+#[tokio::test]
+async fn the_frozen_question_is_answered_byte_for_byte() {
+    let cluster = two_machines().await;
+    let machine = cluster.machine(&node_name(0));
+    let question = framed(&[PushRequest::Ownership(OwnershipQuestion::ours())]).await;
+    assert_eq!(question[..4], [0, 0, 0, 32]);
+    assert_eq!(&question[4..], br#"{"push":"ownership","version":1}"#);
+    let (input, mut said) = (std::io::Cursor::new(question), Vec::new());
+    let receiver = Receiver {
+        node: machine.id,
+        boot: machine.store.boot_id().unwrap(),
+        volumes: &machine.volumes,
+        images: &machine.containers,
+        forgotten: None,
+    };
+    receive(&receiver, STRANGER, (input, &mut said))
+        .await
+        .unwrap();
+    let (id, BootId(boot), release) = (machine.id, receiver.boot, env!("CARGO_PKG_VERSION"));
+    let expected = format!(
+        r#"{{"answer":"ownership","version":1,"node":"{id}","boot":"{boot}","release":"{release}","copies":{{"app-0":{{"owner":"{id}","epoch":1,"newest":[]}}}}}}"#
+    );
+    let (length, answer) = said.split_at(4);
+    assert_eq!(std::str::from_utf8(answer).unwrap(), expected);
+    assert_eq!(length, u32::try_from(answer.len()).unwrap().to_be_bytes());
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ use flocker_plan::{
 
 use super::cluster::{Cluster, cluster};
 use super::fake::IMPORTED;
-use super::resolving::{NODES, on, set_aside};
+use super::resolving::{NODES, on, set_aside, set_only_copy_aside};
 use super::scripts::Script;
 use super::wish::{application_name, node_name};
 use crate::export::export;
@@ -171,6 +171,20 @@ async fn a_finished_import_is_set_aside_and_imported_anew() {
     machines.drive(&aside).await.unwrap();
     assert_eq!(machines.kept_aside(&node_name(0)), 1);
     DIRECTORY.again(&mut machines).await;
+}
+
+#[tokio::test]
+async fn an_import_takes_the_place_of_a_volume_that_a_deploy_made() {
+    let mut machines = Cluster::new(NODES);
+    machines.converge(&on(0)).await;
+    let (node, application) = (node_name(0), application_name(0));
+    machines.stop_unit(&node, &application).await;
+    let aside = set_only_copy_aside(&machines.observe().await, &node);
+    machines.drive(&aside).await.unwrap();
+    assert_eq!(machines.kept_aside(&node), 1);
+    DIRECTORY.again(&mut machines).await;
+    machines.converge(&on(0)).await;
+    assert!(machines.runs(&node, &application));
 }
 
 #[tokio::test]

@@ -2,12 +2,17 @@
 
 use std::collections::BTreeSet;
 
-use flocker_model::{ApplicationName, NodeName, Obstacle, Obstruction, VolumeHolder};
+use flocker_model::{ApplicationName, Epoch, NodeName, Obstacle, Obstruction, VolumeHolder};
 
 use super::access::give_address;
 use super::mounts::{bring_in, keep_in_sight};
 use super::{Blocked, BlockedKind, CopyDescription, firewall};
-use crate::naming::{import_command, load_key, look_at_pool, promote_command, set_aside_command};
+use crate::naming::{
+    NEW_IDENTITY, import_command, load_key, look_at_pool, promote_command, set_aside_command,
+};
+
+/// How the operator says that volumes may be made although data may be elsewhere.
+const ALLOW_NEW: &str = "deploy with `--new-volumes`";
 
 impl Blocked {
     /// Says what the operator can do next.
@@ -35,11 +40,17 @@ impl BlockedKind {
                 promote(replica)?
             ),
             Self::OwnersContradict { copies } => contradiction(copies, application),
+            Self::Superseded {
+                copy,
+                epoch: Epoch::LAST,
+                ..
+            } => begin_anew(&copy.node, above(&copy.dataset)),
             Self::Superseded { copy, says, .. } => format!(
                 "with the later owner in reach, {} keeps this copy under another name, out of \
                  use; nothing is destroyed. If {says} is wrong, do that there instead",
                 set_aside(&copy.node)
             ),
+            Self::OwnerDoubted { doubt } => doubt.hint(Some(application)),
             Self::HandoffLost { from, to, .. } => format!(
                 "{} has all that was handed over, and {} makes it the owner again; if the \
                  application had started on {to} before its copy went, find that first: what was \
@@ -84,13 +95,19 @@ impl BlockedKind {
                 "make `ssh {node}` work, or leave {node} out of the deployment if it is gone"
             ),
             Self::NodeUnusable { node, .. } => format!("deploy again once {node} can be looked at"),
+            Self::OtherMachine { former, says, .. } => format!(
+                "if node {former} has another name or address now, add that to the deployment, with no \
+                 applications if it is to run none; if it is gone for good, `flocker-cluster node \
+                 forget {former} --via {says}`"
+            ),
+            Self::MachineForgotten { node, dataset, .. } => begin_anew(node, dataset),
             Self::NoAddress { node } => format!(
                 "name {node} by its IPv4 address, reach it over IPv4, or {}",
                 give_address(node)
             ),
-            _ => "name each machine once in the deployment; if they are clones, remove \
-                  /var/lib/flocker/node-id on one of them before its first deploy"
-                .to_owned(),
+            _ => format!(
+                "name each machine once in the deployment; if they are clones, {NEW_IDENTITY}"
+            ),
         }
     }
 
@@ -99,14 +116,23 @@ impl BlockedKind {
         match self {
             Self::VolumeUnknown { unseen } => format!(
                 "{}; nothing older or empty is used while the volume may be there",
-                unseen.hint()
+                unseen.hint_or_forget()
             ),
             Self::OwnerUnseen { answers: true, .. } => {
                 "deploy again once the owner can be looked at".to_owned()
             }
             Self::VolumeVanished { node } => format!(
-                "find the dataset on {node} (is its pool imported?); to start with an empty volume \
-                 instead, deploy once without this application"
+                "find the dataset on {node}: is its pool imported, and does `dataset` in \
+                 /etc/flocker/node.toml there name the same one as before? To start with an empty \
+                 volume instead, deploy once without this application"
+            ),
+            Self::NodeForgot { node, .. } => format!(
+                "check on {node} that /var/lib/flocker is mounted, and that its pool is the one that it \
+                 had before; if this application never had a volume, {ALLOW_NEW}"
+            ),
+            Self::MachineUnknown { .. } => format!(
+                "name that machine in the deployment, so that it is looked at; if this application never \
+                 had a volume, {ALLOW_NEW}"
             ),
             Self::OwnerUnseen { .. } | Self::OwnerHasNoCopy { .. } | Self::HandoffLost { .. } => {
                 "bring the owner and its dataset back; the replica is not whole".to_owned()
@@ -121,6 +147,8 @@ impl BlockedKind {
             Self::NodeUnreachable { .. }
             | Self::NodeUnusable { .. }
             | Self::SameMachine { .. }
+            | Self::OtherMachine { .. }
+            | Self::MachineForgotten { .. }
             | Self::NoAddress { .. } => self.hint_about_node(),
             Self::SharedAddress { .. }
             | Self::AddressOfItself { .. }
@@ -132,6 +160,8 @@ impl BlockedKind {
             | Self::HandoffLost { .. }
             | Self::OwnerHasNoCopy { .. }
             | Self::VolumeVanished { .. }
+            | Self::NodeForgot { .. }
+            | Self::MachineUnknown { .. }
             | Self::ForeignDataset { .. }
             | Self::ImportUnfinished { .. }
             | Self::ReplicaWritten { .. }
@@ -164,6 +194,7 @@ impl BlockedKind {
             | Self::AnonymousVolumes { .. } => self.hint_about_mounts(),
             Self::KeyNotLoaded { node, dataset } => load_key(node, dataset),
             Self::HeldElsewhere { node, holders } => let_go(node, holders),
+            Self::OwnerDoubted { doubt } => doubt.hint(None),
             Self::NeedsOtherNode { .. } => {
                 "run `flocker-cluster deploy`, which speaks with every node".to_owned()
             }
@@ -217,5 +248,20 @@ fn contradiction(copies: &[CopyDescription], application: &ApplicationName) -> S
         "decide which copy is the right one, and keep the other under another name, out of use, \
          with {}; nothing is destroyed",
         commands(&is_latest).join(" or ")
+    )
+}
+
+/// Returns the dataset above a volume's.
+fn above(dataset: &str) -> &str {
+    dataset.rsplit_once('/').map_or("", |(above, _)| above)
+}
+
+/// Says how a machine that was forgotten becomes a node again. `dataset` is the one that its volumes are
+/// below.
+fn begin_anew(node: &NodeName, dataset: &str) -> String {
+    format!(
+        "leave {node} out of the deployment; to use it again as a new node, on {node} stop what runs \
+         there, `zfs rename {dataset} {dataset}-forgotten` to keep its old volumes, and \
+         `rm -r /var/lib/flocker`"
     )
 }

@@ -1,6 +1,9 @@
 //! What stands in the way of a plan, said so that the operator can decide.
 
 mod access;
+mod class;
+mod copy;
+mod doubt;
 mod firewall;
 mod hint;
 mod image;
@@ -13,38 +16,18 @@ use std::net::Ipv4Addr;
 
 use flocker_model::{
     ApplicationName, ByteCount, Epoch, FirewallObstacle, HostPath, ImagePlatform, ImageReference,
-    LoginRefusal, MountPath, NodeId, NodeName, Obstruction, PoolProblem, PoollessNode,
-    RegistryAnswer, RoutePort, SnapshotGuid, VolumeHolder,
+    LoginRefusal, MountPath, NodeId, NodeName, Obstruction, PoolProblem, RegistryAnswer, RoutePort,
+    SnapshotGuid, VolumeHolder,
 };
 use serde::{Deserialize, Serialize};
 
+pub use copy::CopyDescription;
+pub use doubt::Doubt;
 pub use image::{UnfitCopy, about_login, is_about_a_login};
 pub use unseen::Unseen;
 
+pub(crate) use crate::naming::list;
 use crate::{HiddenData, Unaccounted};
-
-/// One copy of a volume, as it is shown when copies contradict each other.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CopyDescription {
-    /// The node that has it.
-    pub node: NodeName,
-    /// Its dataset there.
-    pub dataset: String,
-    /// Whether it says that its node owns the volume.
-    pub owned: bool,
-    /// The epoch that it claims; 0 for a dataset that is not Flocker's.
-    pub epoch: Epoch,
-    /// Its newest snapshot, whoever took that.
-    pub newest: Option<SnapshotGuid>,
-    /// When that was taken, in seconds since 1970, if it is one of Flocker's.
-    pub created: Option<u64>,
-    /// When the newest of Flocker's own snapshots was taken, in seconds since 1970.
-    pub taken: Option<u64>,
-    /// When the copy was looked at, in seconds since 1970.
-    pub looked_at: Option<u64>,
-    /// Bytes written since the newest of Flocker's own snapshots.
-    pub written: ByteCount,
-}
 
 /// One thing that stands in the way.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -80,6 +63,30 @@ pub enum BlockedKind {
         nodes: Vec<NodeName>,
         /// Its identity.
         id: NodeId,
+    },
+    /// A name leads to another machine than before, and that one was not seen.
+    OtherMachine {
+        /// The name.
+        node: NodeName,
+        /// The machine that answers.
+        found: NodeId,
+        /// The machine that it was.
+        former: NodeId,
+        /// A node that remembers it.
+        says: NodeName,
+    },
+    /// A machine that was given up has come back.
+    MachineForgotten {
+        /// The name under which it answers.
+        node: NodeName,
+        /// Its identity.
+        id: NodeId,
+        /// When it was given up, in seconds since 1970.
+        at: u64,
+        /// A node that knows so.
+        says: NodeName,
+        /// Its dataset for volumes.
+        dataset: String,
     },
     /// Nothing tells at which address the other nodes reach one.
     NoAddress {
@@ -142,6 +149,11 @@ pub enum BlockedKind {
         /// The node that knows it.
         says: NodeName,
     },
+    /// A node owns the volume by its own account, and cannot be sure of it.
+    OwnerDoubted {
+        /// Why.
+        doubt: Doubt,
+    },
     /// The volume was handed to a node that does not have what was handed off.
     HandoffLost {
         /// The node that gave it up.
@@ -162,6 +174,22 @@ pub enum BlockedKind {
     VolumeVanished {
         /// The node that it was on.
         node: NodeName,
+    },
+    /// A volume would be new, and a node that may have had it remembers nothing.
+    NodeForgot {
+        /// The node.
+        node: NodeName,
+        /// The node that knows it, if the evidence is not on the node itself.
+        says: Option<NodeName>,
+    },
+    /// A volume would be new, and a machine of the cluster that may have it is remembered by no node.
+    MachineUnknown {
+        /// The machine.
+        owner: NodeId,
+        /// The node that has a copy of another volume that the machine owns.
+        node: NodeName,
+        /// Whose volume that is.
+        copy: ApplicationName,
     },
     /// A dataset is in the way that Flocker did not make.
     ForeignDataset {
@@ -341,44 +369,4 @@ pub enum BlockedKind {
         /// What is needed of it, as a clause.
         what: String,
     },
-}
-
-impl BlockedKind {
-    /// Says that a node's pool cannot be looked at.
-    pub fn of_poolless(node: &NodeName, poolless: &PoollessNode) -> Self {
-        Self::PoolUnusable {
-            node: node.clone(),
-            pool: poolless.pool.clone(),
-            problem: poolless.problem.clone(),
-            volumes_seen: false,
-        }
-    }
-
-    /// Tells whether it ends as soon as somebody loads a key.
-    pub const fn waits_for_key(&self) -> bool {
-        matches!(
-            self,
-            Self::KeyNotLoaded { .. }
-                | Self::PoolUnusable {
-                    problem: PoolProblem::KeyNotLoaded { .. },
-                    ..
-                }
-        )
-    }
-
-    /// Tells whether the cause is a node that did not answer.
-    pub const fn is_unreachable(&self) -> bool {
-        match self {
-            Self::NodeUnreachable { .. } => true,
-            Self::VolumeUnknown { unseen } => !unseen.away.is_empty(),
-            Self::OwnerUnseen { answers, .. } => !*answers,
-            _ => false,
-        }
-    }
-}
-
-/// Writes names with commas between them.
-pub(crate) fn list(nodes: &[NodeName]) -> String {
-    let names: Vec<&str> = nodes.iter().map(NodeName::as_str).collect();
-    names.join(", ")
 }

@@ -2,52 +2,10 @@
 
 use std::fmt;
 
-use flocker_model::{Epoch, Obstacle, VolumeHolder, render_age, render_utc};
+use flocker_model::{Epoch, Obstacle, VolumeHolder, render_utc};
 
 use super::{Blocked, BlockedKind, CopyDescription, firewall, list};
 use crate::naming::machine;
-
-impl fmt::Display for CopyDescription {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (node, dataset, epoch) = (&self.node, &self.dataset, self.epoch);
-        write!(formatter, "{node} ({dataset}")?;
-        match (self.owned, epoch) {
-            (true, _) => write!(formatter, ", owner in epoch {epoch}")?,
-            (false, Epoch(0)) => formatter.write_str(", not Flocker's")?,
-            (false, _) => write!(formatter, ", replica in epoch {epoch}")?,
-        }
-        if let Some(newest) = self.newest {
-            write!(formatter, ", newest snapshot GUID {newest}")?;
-        }
-        if let Some(created) = self.created {
-            write!(formatter, " taken at {}", self.told(created))?;
-        }
-        // Another program's snapshot of a replica tells nothing of how old the replica is, nor
-        // whether it was written to.
-        match self.taken {
-            Some(taken) if self.created != Some(taken) => {
-                write!(
-                    formatter,
-                    "; Flocker's newest taken at {}",
-                    self.told(taken)
-                )?;
-            }
-            _ => {}
-        }
-        write!(formatter, ", {} written since)", self.written)
-    }
-}
-
-impl CopyDescription {
-    /// Renders when something was done to the copy, and how long that was ago.
-    pub(crate) fn told(&self, at: u64) -> String {
-        let time = render_utc(at);
-        match self.looked_at {
-            Some(now) => format!("{time}, {}", render_age(at, now)),
-            None => time,
-        }
-    }
-}
 
 impl fmt::Display for Blocked {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -61,19 +19,12 @@ impl fmt::Display for Blocked {
 impl fmt::Display for BlockedKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NodeUnreachable { node, reason } => {
-                write!(f, "{node} cannot be reached: {reason}")
-            }
-            Self::NodeUnusable { node, reason } => {
-                write!(f, "{node} answers, but could not be looked at: {reason}")
-            }
-            Self::SameMachine { nodes, id } => {
-                write!(f, "{} are one machine (node {id})", list(nodes))
-            }
-            Self::NoAddress { node } => write!(
-                f,
-                "no IPv4 address is known at which other nodes reach {node}"
-            ),
+            Self::NodeUnreachable { .. }
+            | Self::NodeUnusable { .. }
+            | Self::SameMachine { .. }
+            | Self::OtherMachine { .. }
+            | Self::MachineForgotten { .. }
+            | Self::NoAddress { .. } => self.fmt_about_nodes(f),
             Self::SharedAddress { .. }
             | Self::AddressOfItself { .. }
             | Self::PeersRefused { .. } => self.fmt_about_access(f),
@@ -107,9 +58,12 @@ impl fmt::Display for BlockedKind {
             | Self::OwnerUnseen { .. }
             | Self::OwnersContradict { .. }
             | Self::Superseded { .. }
+            | Self::OwnerDoubted { .. }
             | Self::HandoffLost { .. }
             | Self::OwnerHasNoCopy { .. }
             | Self::VolumeVanished { .. }
+            | Self::NodeForgot { .. }
+            | Self::MachineUnknown { .. }
             | Self::ForeignDataset { .. }
             | Self::ImportUnfinished { .. }
             | Self::ReplicaWritten { .. }
@@ -119,6 +73,45 @@ impl fmt::Display for BlockedKind {
 }
 
 impl BlockedKind {
+    /// Writes what is wrong with a machine.
+    fn fmt_about_nodes(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NodeUnreachable { node, reason } => {
+                write!(f, "{node} cannot be reached: {reason}")
+            }
+            Self::NodeUnusable { node, reason } => {
+                write!(f, "{node} answers, but could not be looked at: {reason}")
+            }
+            Self::SameMachine { nodes, id } => {
+                write!(f, "{} are one machine (node {id})", list(nodes))
+            }
+            Self::OtherMachine {
+                node,
+                found,
+                former,
+                says,
+            } => write!(
+                f,
+                "{node} is another machine now: node {found} answers there, and {says} remembers it as \
+                 node {former}, which was not seen and may have volumes"
+            ),
+            Self::MachineForgotten {
+                node, id, at, says, ..
+            } => write!(
+                f,
+                "{node} (node {id}) was forgotten at {}, as {says} remembers: it does not belong to the \
+                 cluster any more",
+                render_utc(*at)
+            ),
+            Self::NoAddress { node } => write!(
+                f,
+                "no IPv4 address is known at which other nodes reach {node}"
+            ),
+            // Not about a machine.
+            _ => Ok(()),
+        }
+    }
+
     /// Writes why a volume cannot be mounted, or unmounted.
     fn fmt_about_mounting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -127,7 +120,8 @@ impl BlockedKind {
                 match &obstruction.by {
                     Obstacle::Files => write!(
                         f,
-                        "its volume is to be mounted at {path} on {node}, where files are"
+                        "its volume is to be mounted at {path} on {node}, where a program wrote files \
+                         while it was not mounted"
                     ),
                     Obstacle::Mount { source, kind } => write!(
                         f,
@@ -257,6 +251,17 @@ impl BlockedKind {
             }
             Self::Superseded {
                 copy,
+                epoch: Epoch::LAST,
+                says,
+                ..
+            } => write!(
+                f,
+                "its volume is out of use here: {says} has forgotten {}, as the operator said that it \
+                 is gone for good; the copy is {copy}",
+                copy.node
+            ),
+            Self::Superseded {
+                copy,
                 owner,
                 name,
                 epoch,
@@ -265,6 +270,30 @@ impl BlockedKind {
                 f,
                 "its volume has a later owner than {copy}: {says} knows that {} owns it in epoch {epoch}",
                 machine(*owner, name.as_ref())
+            ),
+            Self::OwnerDoubted { doubt } => write!(f, "{doubt}"),
+            _ => self.fmt_about_new_volumes(f),
+        }
+    }
+
+    /// Writes why a volume that would be new may exist.
+    fn fmt_about_new_volumes(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NodeForgot { node, says } => {
+                let evidence = match says {
+                    Some(says) => format!("{says} knows it as a node of this one"),
+                    None => "it has copies of a cluster's volumes".to_owned(),
+                };
+                write!(
+                    f,
+                    "no copy of its volume was seen, and {node} may have had one: {node} remembers no \
+                     cluster, although {evidence}"
+                )
+            }
+            Self::MachineUnknown { owner, node, copy } => write!(
+                f,
+                "no copy of its volume was seen, and a machine that no node remembers may have one: \
+                 node {owner}, the owner of the volume of `{copy}` according to the copy on {node}"
             ),
             // Not about copies.
             _ => Ok(()),

@@ -6,6 +6,7 @@ use flocker_model::{NodeName, NodeObservation, Observed};
 use serde::{Deserialize, Serialize};
 
 use super::list;
+use crate::replaced::replaced_names;
 
 /// The nodes of which nothing was seen.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -34,6 +35,11 @@ impl Unseen {
                 }
             }
         }
+        for node in replaced_names(observed) {
+            if !unseen.away.contains(&node) {
+                unseen.away.push(node);
+            }
+        }
         unseen
     }
 
@@ -46,8 +52,22 @@ impl Unseen {
     ///
     /// Nobody is told to bring back a machine that is there.
     pub(crate) fn hint(&self) -> String {
+        self.hint_with("")
+    }
+
+    /// Says how they come into sight, or else how they are given up.
+    pub(crate) fn hint_or_forget(&self) -> String {
+        let names: Vec<&str> = self.away.iter().map(NodeName::as_str).collect();
+        self.hint_with(&format!(
+            " (or, if gone for good, `flocker-cluster node forget {} --via NODE`)",
+            names.join(" ")
+        ))
+    }
+
+    /// Says how they come into sight, and what else may be done about those that are away.
+    fn hint_with(&self, alternative: &str) -> String {
         let Self { away, unusable } = self;
-        let back = format!("bring {} back", list(away));
+        let back = format!("bring {} back{alternative}", list(away));
         let again = format!("try again once {} can be looked at", list(unusable));
         match (away.is_empty(), unusable.is_empty()) {
             (_, true) => back,

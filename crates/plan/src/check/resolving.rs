@@ -1,12 +1,13 @@
 //! What must hold of steps that the operator alone can ask for.
 
 use flocker_model::{
-    ApplicationName, ByteCount, Epoch, NodeId, NodeName, NodeObservation, SnapshotGuid, VolumeCopy,
-    VolumeRole,
+    ApplicationName, ByteCount, Epoch, NodeId, NodeName, NodeObservation, NodeState, SnapshotGuid,
+    VolumeCopy, VolumeRole,
 };
 
 use crate::importing::is_unused_import;
-use crate::{Action, Step};
+use crate::setting_aside::running_on;
+use crate::{Action, Step, Unseen};
 
 use super::{Checker, Finding, require};
 
@@ -99,7 +100,8 @@ impl Checker<'_> {
         })
     }
 
-    /// The only owner's copy stays, unless it is an import that is not used, and nothing that may still be written is renamed.
+    /// The only owner's copy stays, unless a replica has more, it is an unused import, or every node was seen
+    /// and nothing runs on it. Nothing that may still be written is renamed.
     pub(super) fn setting_aside(&self, step: &Step, application: &ApplicationName) -> Finding {
         let owners: Vec<&NodeName> = self
             .observed
@@ -120,13 +122,13 @@ impl Checker<'_> {
             .observed
             .seen()
             .all(|(node, state)| *node == step.node || !state.volumes.contains_key(application));
-        let is_import = is_only
-            && self
-                .state(&step.node)
-                .is_some_and(|state| is_unused_import(state, application));
+        let state = self.state(&step.node);
+        let is_import = is_only && state.is_some_and(|state| is_unused_import(state, application));
+        let is_idle = Unseen::of(self.observed).is_empty()
+            && state.is_some_and(|state| running_on(state, application).is_empty());
         require(
-            !is_owner || others || is_import,
-            "it is the only owned copy",
+            !is_owner || others || is_import || is_idle || self.is_rewound(&step.node, application),
+            "it is the only owned copy that was seen, and may be in use",
         )
         .or_else(|| {
             require(
@@ -134,5 +136,21 @@ impl Checker<'_> {
                 "an application may still write to it",
             )
         })
+    }
+
+    /// Tells whether another node has a snapshot of a node's volume that the owner took in its epoch or
+    /// later, and no longer has.
+    fn is_rewound(&self, node: &NodeName, application: &ApplicationName) -> bool {
+        let copy_on = |state: &NodeState| state.volumes.get(application).cloned();
+        let Some(own) = self.state(node).and_then(copy_on) else {
+            return false;
+        };
+        let Some(epoch) = own.owned_epoch() else {
+            return false;
+        };
+        let others = self.observed.seen().filter_map(|(_, state)| copy_on(state));
+        let newest = others.map(|copy| copy.newest_counted()).max();
+        newest
+            .is_some_and(|newest| newest.first() >= Some(&epoch.0) && newest > own.newest_counted())
     }
 }

@@ -253,7 +253,10 @@ impl Checker<'_> {
             let newest = copy.and_then(VolumeCopy::newest_own);
             newest.is_some_and(|newest| is_lost(&newest))
         });
-        let is_foreign = copy.is_some_and(|copy| matches!(copy.role, VolumeRole::Foreign { .. }));
+        let is_foreign = copy.is_some_and(|copy| {
+            let is_replaced = copy.is_nameless_part() && is_pushed(&step.node);
+            matches!(copy.role, VolumeRole::Foreign { .. }) && !is_replaced
+        });
         require(!is_foreign, "the dataset is not Flocker's")
             .or_else(|| require(settled, "the volume is still being handed over"))
             .or_else(|| require(!base_lost, "another copy could not be brought up to date"))

@@ -10,7 +10,7 @@
 //! volume: then it is one that outranks them should they come back.
 //!
 //! An import that has made the volume is not repeated: the source may have other data by now, or be
-//! another stream. The operator sets that volume aside first.
+//! another stream. The operator sets that volume aside first, as well as one that a deploy has made.
 //!
 //! An import that is interrupted keeps what it has. The dataset says where its content comes from:
 //! the same command goes on with it, and another source is refused. Until it is finished, every
@@ -26,7 +26,7 @@
 mod exporting;
 mod text;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use flocker_model::{
     ApplicationName, Epoch, ImportContent, NodeName, NodeObservation, NodeState, Observed,
@@ -34,6 +34,7 @@ use flocker_model::{
 };
 use thiserror::Error;
 
+use crate::setting_aside::running_on;
 use crate::steps::Because;
 use crate::survey::{describe, unseen_reason};
 use crate::{Action, CopyDescription, Outcome, OutcomeKind, Plan, Unseen};
@@ -102,6 +103,8 @@ pub enum WhyNotImported {
     VolumeExists {
         /// The copy.
         copy: Box<CopyDescription>,
+        /// The way to take every copy out of use.
+        clearing: Clearing,
     },
     /// A dataset at the volume's place is not Flocker's.
     Foreign {
@@ -126,6 +129,40 @@ pub enum WhyNotImported {
         /// What and where.
         obstruction: Obstruction,
     },
+}
+
+/// The way to a cluster without a volume of the application.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Clearing {
+    /// The applications that run on it, by their node.
+    pub running: BTreeMap<NodeName, BTreeSet<ApplicationName>>,
+    /// The nodes with a copy; that of the last one has everything.
+    pub copies: Vec<NodeName>,
+}
+
+impl Clearing {
+    /// Orders the copies so that each but the last is set aside while another has as much.
+    fn of(application: &ApplicationName, observed: &Observed) -> Self {
+        let copies = observed.seen().filter_map(|(node, state)| {
+            let copy = state.volumes.get(application)?;
+            Some((copy.owned_epoch(), copy.newest_counted(), node))
+        });
+        let mut copies: Vec<_> = copies.collect();
+        copies.sort();
+        let running = observed.seen().filter_map(|(node, state)| {
+            let running = running_on(state, application);
+            let has_copy = state.volumes.contains_key(application);
+            let running: BTreeSet<_> = running.into_iter().cloned().collect();
+            (has_copy && !running.is_empty()).then(|| (node.clone(), running))
+        });
+        Self {
+            running: running.collect(),
+            copies: copies
+                .into_iter()
+                .map(|(_, _, node)| node.clone())
+                .collect(),
+        }
+    }
 }
 
 /// Plans how data becomes an application's volume.
@@ -300,8 +337,10 @@ fn in_the_way(
             problem: problem.clone(),
         },
         (VolumeRole::Owned { .. } | VolumeRole::Replica { .. }, None) => {
-            let copy = Box::new(described);
-            WhyNotImported::VolumeExists { copy }
+            WhyNotImported::VolumeExists {
+                copy: Box::new(described),
+                clearing: Clearing::of(application, observed),
+            }
         }
     }
 }

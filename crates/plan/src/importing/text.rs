@@ -2,10 +2,12 @@
 
 use std::fmt;
 
-use flocker_model::{Obstacle, render_utc};
+use flocker_model::{ApplicationName, Obstacle, render_utc};
 
-use super::{Importing, NotImported, WhyNotImported};
-use crate::naming::{import_command, look_at_pool, set_aside_command};
+use super::{Clearing, Importing, NotImported, WhyNotImported};
+use crate::naming::{
+    import_command, look_at_pool, set_aside_command, set_only_copy_aside_command, stop_command,
+};
 
 impl NotImported {
     /// Tells whether the cause is that a node did not answer.
@@ -47,9 +49,11 @@ impl NotImported {
                  another name, then run the same command again",
                 set_aside_command(application, node)
             ),
-            WhyNotImported::VolumeExists { .. } => format!(
-                "a deploy of `{application}` uses that volume; to bring the data in beside it, import \
-                 it as the volume of an application with another name"
+            WhyNotImported::VolumeExists { clearing, .. } => format!(
+                "a deploy of `{application}` uses that volume; to import the data in its place, {}, which \
+                 keeps the volume under another name, then run the same command again; to keep the \
+                 volume, import the data as that of an application with another name",
+                clear(application, clearing)
             ),
             WhyNotImported::Foreign { node, .. } => format!(
                 "{} keeps that dataset under another name",
@@ -108,7 +112,7 @@ impl fmt::Display for NotImported {
                 "an import from {from} has made the volume on {node} before{}",
                 first_snapshot(*taken)
             ),
-            WhyNotImported::VolumeExists { copy } => {
+            WhyNotImported::VolumeExists { copy, .. } => {
                 write!(formatter, "the volume exists; there is {copy}")
             }
             WhyNotImported::Foreign {
@@ -136,6 +140,23 @@ impl fmt::Display for NotImported {
             },
         }
     }
+}
+
+/// Says how every copy of a volume goes out of use.
+fn clear(application: &ApplicationName, clearing: &Clearing) -> String {
+    let Clearing { running, copies } = clearing;
+    let stop = running.iter();
+    let stop = stop.map(|(node, running)| format!("{} on {node}", stop_command(running)));
+    let last = copies.len().saturating_sub(1);
+    let set_aside = copies.iter().enumerate().map(|(place, node)| {
+        if place == last {
+            set_only_copy_aside_command(application, node)
+        } else {
+            set_aside_command(application, node)
+        }
+    });
+    let commands: Vec<String> = stop.chain(set_aside).collect();
+    format!("run {}", commands.join(", then "))
 }
 
 /// Says when a volume's first snapshot was taken, in seconds since 1970, if that is known.

@@ -5,9 +5,10 @@ use flocker_model::{
     VolumeCopy, VolumeFill, VolumeRole, VolumeSpecification,
 };
 
+use crate::remembered::doubt;
 use crate::steps::Because;
 use crate::survey::{Whereabouts, foreign_dataset, locate, unusable_pool};
-use crate::{Action, BlockedKind, Handoff, PushKind, Scope, StepId, StopKind};
+use crate::{Action, BlockedKind, Handoff, NodeNote, Note, PushKind, Scope, StepId, StopKind};
 
 use super::refusing::{refuse_diverged, refuse_held, refuse_locked, refuse_smaller};
 use super::state::Planner;
@@ -47,7 +48,7 @@ impl Planner<'_> {
     ) -> Result<Arrival, Obstacle> {
         self.refuse_foreign(placing)?;
         match locate(placing.name, self.observed) {
-            Whereabouts::Nowhere => Ok(self.create(placing, wanted)),
+            Whereabouts::Nowhere => self.create(placing, wanted),
             Whereabouts::Owned { node, epoch } if node == *placing.place => {
                 self.keep(placing, wanted, epoch)
             }
@@ -96,12 +97,13 @@ impl Planner<'_> {
         }
     }
 
-    /// A dataset that Flocker did not make stands in the way wherever the volume is.
+    /// A dataset that Flocker did not make stands in the way wherever the volume is; part of a first
+    /// copy does not, because a push continues or replaces it.
     fn refuse_foreign(&self, placing: Placing<'_>) -> Result<(), Obstacle> {
-        match self
+        let copy = self
             .copy(placing.place, placing.name)
-            .map(|copy| &copy.role)
-        {
+            .filter(|copy| !copy.is_nameless_part());
+        match copy.map(|copy| &copy.role) {
             Some(VolumeRole::Foreign { problem }) => {
                 let at = (placing.place, placing.name);
                 Err(Box::new(foreign_dataset(
@@ -115,7 +117,23 @@ impl Planner<'_> {
     }
 
     /// Creates a volume that exists nowhere.
-    fn create(&mut self, placing: Placing<'_>, wanted: &VolumeSpecification) -> Arrival {
+    fn create(
+        &mut self,
+        placing: Placing<'_>,
+        wanted: &VolumeSpecification,
+    ) -> Result<Arrival, Obstacle> {
+        if let (false, Some(doubt)) = (self.goal.new_volumes, doubt(self.observed)) {
+            return Err(Box::new(doubt));
+        }
+        let mut identities = self.observed.identities();
+        let is_first = identities.all(|(_, _, members)| members.is_empty());
+        self.plan.notes.push(NodeNote {
+            node: placing.place.clone(),
+            note: Note::NewVolume {
+                application: placing.name.clone(),
+                is_first,
+            },
+        });
         let fill = VolumeFill {
             image: placing.image.clone(),
             layout: wanted.layout.clone(),
@@ -132,11 +150,11 @@ impl Planner<'_> {
             why: "every node was seen and none has a copy",
         };
         let created = self.add(placing.place, action, because);
-        Arrival {
+        Ok(Arrival {
             epoch: Some(Epoch::FIRST),
             after: vec![created],
             ..Arrival::default()
-        }
+        })
     }
 
     /// Keeps a volume where it is, with the limit that is wanted.

@@ -103,6 +103,12 @@ impl<'a> Planner<'a> {
     ///
     /// A node that has the volume and has run the application since it has it knows. While a volume moves,
     /// only the former node may know; and a node that was away knows what is long out of date.
+    ///
+    /// What such a node knows counts where no other does. It may be the owner that was lost, back again,
+    /// while a promoted node owns the volume: then nobody remembers whether the application ran there
+    /// since. If it did not, the data still has the layout that the lost owner knows, and a rule that left
+    /// this out would hide it. If it did, a change may be refused that hides nothing. One deploy without
+    /// the application makes every node forget.
     fn last_run(&self, name: &ApplicationName) -> Option<LastRun<'a>> {
         let memories = || {
             let covered = self.covered().into_iter();

@@ -77,6 +77,7 @@ impl Planner<'_> {
     /// Makes all steps.
     fn make_steps(&mut self) {
         self.check_preconditions();
+        self.note_unsafe_pools();
         self.keep_unmovable();
         self.admit_members();
         self.prepare_networks();

@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 
 use flocker_model::{Application, FirewallObstacle, NodeObservation, Protocol};
 
-use crate::BlockedKind;
+use crate::replaced::{forgotten_machines, replaced_machines};
 use crate::survey::{machines_with_several_names, unseen_reason, unusable_pool};
+use crate::{BlockedKind, NodeNote, Note};
 
 use super::state::Planner;
 
@@ -14,6 +15,12 @@ impl Planner<'_> {
     pub(super) fn check_preconditions(&mut self) {
         for (id, nodes) in machines_with_several_names(self.observed) {
             self.block(BlockedKind::SameMachine { nodes, id });
+        }
+        for replaced in replaced_machines(self.observed) {
+            self.block(replaced);
+        }
+        for forgotten in forgotten_machines(self.observed) {
+            self.block(forgotten);
         }
         self.check_reachability();
         self.check_addresses();
@@ -25,6 +32,23 @@ impl Planner<'_> {
         self.check_mounts();
         self.check_layouts();
         self.check_sharing();
+    }
+
+    /// Warns of nodes on which a power cut takes acknowledged writes from whatever does not forbid it.
+    pub(super) fn note_unsafe_pools(&mut self) {
+        let covered = self.observed.seen().filter(|(node, _)| {
+            self.goal.deployment.nodes.contains_key(*node) && self.goal.covers(node)
+        });
+        let notes: Vec<NodeNote> = covered
+            .filter_map(|(node, state)| {
+                let dataset = state.pool.sync_disabled.clone()?;
+                Some(NodeNote {
+                    node: node.clone(),
+                    note: Note::SyncDisabled { dataset },
+                })
+            })
+            .collect();
+        self.plan.notes.extend(notes);
     }
 
     /// Every node of the deployment must have been seen with all that it has; one that it omits need

@@ -45,12 +45,14 @@ impl Planner<'_> {
         node: &NodeName,
         name: &ApplicationName,
     ) -> Option<BTreeSet<SnapshotGuid>> {
-        let copy = self.copy(node, name);
+        let source = self.moving.get(name);
+        let moves_here = source.is_some() && self.goal.deployment.place_of(name) == Some(node);
+        // A push replaces the beginning of a first copy.
+        let is_replaced = |copy: &&VolumeCopy| moves_here && copy.is_nameless_part();
+        let copy = self.copy(node, name).filter(|copy| !is_replaced(copy));
         if copy.is_some_and(|copy| matches!(copy.role, VolumeRole::Foreign { .. })) {
             return None;
         }
-        let source = self.moving.get(name);
-        let moves_here = source.is_some() && self.goal.deployment.place_of(name) == Some(node);
         let pushed = moves_here || source == Some(node);
         let mut keep = self.ends_of_others(node, name);
         if pushed {

@@ -171,7 +171,8 @@ pub(super) fn address_of(name: &NodeName, observed: &Observed) -> Option<Ipv4Add
     let remembered = || {
         observed
             .seen()
-            .find_map(|(_, state)| Some(state.members.get(name)?.contact.address))
+            .find_map(|(_, state)| state.members.named(name).next())
+            .map(|member| member.contact.address)
     };
     let unseen = || state.is_none().then(remembered)?;
     given()

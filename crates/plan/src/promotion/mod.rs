@@ -1,5 +1,6 @@
 //! Making a replica the volume when its owner is lost: only when the operator says so.
 
+mod changed;
 mod refusal;
 mod text;
 
@@ -7,12 +8,14 @@ use std::collections::BTreeSet;
 
 use crate::naming::machine;
 use crate::steps::Because;
-use crate::survey::{age, describe, name_of, unseen_reason};
+use crate::survey::{describe, name_of, unseen_reason};
 use crate::{Action, Outcome, OutcomeKind, Plan, StepId};
 use flocker_model::{
     ApplicationName, ByteCount, Epoch, NodeId, NodeName, NodeObservation, NodeState, Observed,
     PoolHealth, SnapshotGuid, VolumeCopy, VolumeRole, render_utc,
 };
+
+use changed::{change_of, former_identity, refuse_changed};
 
 pub use refusal::{NotPromoted, WhyNotPromoted};
 
@@ -157,7 +160,9 @@ fn ready(promotion: &Promotion, observed: &Observed) -> Result<Ready, WhyNotProm
         }
     };
     refuse_living_owner(application, &latest, observed)?;
-    let newest = usable_replica(state, copy)?;
+    let former = former_identity(owner, node, observed);
+    let newest = usable_replica((state, former), copy)?;
+    refuse_changed(promotion, latest.epoch, observed)?;
     refuse_newer(promotion, copy, observed)?;
     let taken = copy
         .snapshots
@@ -298,6 +303,7 @@ fn refuse_living_owner(
         Some(copy) if copy.owned_epoch().is_some() => Err(WhyNotPromoted::OwnerSeen {
             owner: owner.clone(),
         }),
+        Some(copy) if copy.is_nameless_part() => Ok(()),
         // What is there may be all of it, and the application may run on it.
         Some(VolumeCopy {
             role: VolumeRole::Foreign { problem },
@@ -319,27 +325,23 @@ fn refuse_living_owner(
 }
 
 /// Makes sure that a replica is whole and as it was received; returns the snapshot it ends with.
-fn usable_replica(state: &NodeState, copy: &VolumeCopy) -> Result<SnapshotGuid, WhyNotPromoted> {
+fn usable_replica(
+    (state, owner): (&NodeState, Option<NodeId>),
+    copy: &VolumeCopy,
+) -> Result<SnapshotGuid, WhyNotPromoted> {
     if let PoolHealth::Unusable { problem } = &state.pool.health {
         return Err(WhyNotPromoted::PoolUnusable {
             pool: state.pool.pool().to_owned(),
             problem: problem.clone(),
         });
     }
-    let touched = |problem| Err(WhyNotPromoted::Touched { problem });
     let Some(newest) = copy.newest_own() else {
         return Err(WhyNotPromoted::Partial);
     };
-    if let Some(path) = &copy.mounted {
-        return touched(format!("is mounted at {path}"));
+    match change_of(copy) {
+        Some(problem) => Err(WhyNotPromoted::Touched { problem, owner }),
+        None => Ok(newest),
     }
-    if copy.written > ByteCount::ZERO {
-        return touched(format!(
-            "was written to: {} since its newest snapshot",
-            copy.written
-        ));
-    }
-    Ok(newest)
 }
 
 /// No other replica may have more.
@@ -354,11 +356,13 @@ fn refuse_newer(
         let is_replica = matches!(other.role, VolumeRole::Replica { .. });
         is_replica.then_some((node, other))
     });
-    let newest = others.max_by_key(|(_, other)| age(other));
+    let newest = others.max_by_key(|(_, other)| other.newest_counted());
     match newest {
-        Some((node, other)) if age(other) > age(copy) => Err(WhyNotPromoted::NewerReplica {
-            newer: Box::new(describe(observed, (node, application), other)),
-        }),
+        Some((node, other)) if other.newest_counted() > copy.newest_counted() => {
+            Err(WhyNotPromoted::NewerReplica {
+                newer: Box::new(describe(observed, (node, application), other)),
+            })
+        }
         _ => Ok(()),
     }
 }

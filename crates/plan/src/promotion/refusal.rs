@@ -1,6 +1,6 @@
 //! Why a replica does not become the volume.
 
-use flocker_model::{Epoch, NodeName, PoolProblem};
+use flocker_model::{Epoch, NodeId, NodeName, PoolProblem};
 use thiserror::Error;
 
 use crate::CopyDescription;
@@ -77,6 +77,18 @@ pub enum WhyNotPromoted {
     Touched {
         /// How, as the end of a sentence.
         problem: String,
+        /// The owner by the replica's account, if the node may be that with a new identity.
+        owner: Option<NodeId>,
+    },
+    /// Another node's copy of the newest epoch was changed since its newest snapshot: it may be the
+    /// volume itself, of an owner that lost its identity.
+    ChangedElsewhere {
+        /// That copy.
+        copy: Box<CopyDescription>,
+        /// How it was changed, as the end of a sentence.
+        problem: String,
+        /// The owner by that copy's account, if the node that has it may be that with a new identity.
+        owner: Option<NodeId>,
     },
     /// Another node has more of the volume.
     NewerReplica {

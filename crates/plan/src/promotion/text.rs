@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use flocker_model::{NodeName, render_utc};
+use flocker_model::{ByteCount, NodeId, NodeName, render_utc};
 
 use super::{NotPromoted, Promotion, WhyNotPromoted};
 use crate::CopyDescription;
@@ -54,7 +54,13 @@ impl NotPromoted {
             WhyNotPromoted::Partial => {
                 "only the owner can send the rest; bring it back, or name another node".to_owned()
             }
-            WhyNotPromoted::Touched { .. } => self.hint_about_touched(),
+            WhyNotPromoted::Touched { owner, .. } => match &self.copy {
+                Some(copy) => self.hint_about_changed(*owner, copy),
+                None => String::new(),
+            },
+            WhyNotPromoted::ChangedElsewhere { copy, owner, .. } => {
+                self.hint_about_changed(*owner, copy)
+            }
             WhyNotPromoted::NewerReplica { newer } => match newer.taken {
                 Some(taken) => format!(
                     "take the newer one: {}",
@@ -88,13 +94,25 @@ impl NotPromoted {
         }
     }
 
-    /// Says how a touched replica becomes usable, by hand since that may destroy something.
-    fn hint_about_touched(&self) -> String {
-        let dataset = self.copy.as_ref().map(|copy| copy.dataset.as_str());
+    /// Says what to do about a copy that was changed. What was written to it may be what the
+    /// application was told is safe, so nothing of it is given up.
+    fn hint_about_changed(&self, owner: Option<NodeId>, copy: &CopyDescription) -> String {
+        let (node, dataset) = (&copy.node, &copy.dataset);
+        if copy.written == ByteCount::ZERO {
+            return format!("`zfs unmount {dataset}` on {node}, and run the same command again");
+        }
+        let aside = format!(
+            "{} keeps its copy under another name, out of use",
+            set_aside_command(&self.promotion.application, node)
+        );
+        let Some(owner) = owner else {
+            return aside;
+        };
+        let root = dataset.rsplit_once('/').map_or("", |(root, _)| root);
         format!(
-            "look at what was changed in {}; `zfs unmount` and `zfs rollback` to its newest \
-             snapshot there make it usable, and destroy those changes",
-            dataset.unwrap_or_default()
+            "if {node} is node {owner} and lost its identity, `echo {owner} > \
+             /var/lib/flocker/node-id` and `zfs set flocker:node={owner} {root}` there make it the owner \
+             again, with all that was written; otherwise {aside}"
         )
     }
 }
@@ -151,7 +169,11 @@ impl NotPromoted {
                 write!(f, "its pool {pool} {problem}")
             }
             WhyNotPromoted::Partial => write!(f, "only part of a first copy was received"),
-            WhyNotPromoted::Touched { problem } => write!(f, "the replica {problem}"),
+            WhyNotPromoted::Touched { problem, .. } => write!(f, "the replica {problem}"),
+            WhyNotPromoted::ChangedElsewhere { copy, problem, .. } => write!(
+                f,
+                "the copy on {copy} {problem}; that may be what the application wrote last"
+            ),
             WhyNotPromoted::NewerReplica { newer } => write!(f, "there is a newer one on {newer}"),
             WhyNotPromoted::LossNotAccepted { taken } => write!(
                 f,

@@ -1,5 +1,6 @@
 //! Taking a copy of a volume out of use, under another name: only when the operator says so.
 
+mod others;
 mod text;
 
 use std::collections::BTreeSet;
@@ -13,8 +14,9 @@ use thiserror::Error;
 use crate::importing::is_unused_import;
 use crate::naming::machine;
 use crate::steps::Because;
-use crate::survey::{age, answers, describe, is_down, name_of, unseen_reason};
-use crate::{Action, CopyDescription, Outcome, OutcomeKind, Plan, StopKind, Unseen};
+use crate::survey::{answers, describe, is_down, name_of, unseen_reason};
+use crate::{Action, CopyDescription, Outcome, OutcomeKind, Plan, StepId, StopKind, Unseen};
+use others::Others;
 
 /// The operator's word that a copy is not to be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,6 +25,9 @@ pub struct SettingAside {
     pub application: ApplicationName,
     /// The node that has the copy.
     pub node: NodeName,
+    /// Whether it goes even if no node has as much. The application then has no volume, and no container
+    /// on this node.
+    pub only_copy: bool,
     /// Now, in seconds since 1970: a part of the name that it gets.
     pub at: u64,
 }
@@ -60,6 +65,11 @@ pub enum WhyNotSetAside {
     },
     /// It is the latest owner's, and the application runs on it.
     InUse,
+    /// It is the only owner's, and these applications of the node run on it.
+    OnlyInUse {
+        /// The application itself, or others that see its volume.
+        by: BTreeSet<ApplicationName>,
+    },
     /// The application runs on a dataset that is not known to be Flocker's.
     ForeignInUse,
     /// It is mounted, and not by Flocker.
@@ -89,7 +99,8 @@ pub enum WhyNotSetAside {
 ///
 /// # Errors
 ///
-/// Refuses while the copy may be the one that has everything.
+/// Refuses while the copy may be the one that has everything. With `only_copy`, it refuses while an
+/// application runs on that copy, or while a node was not seen.
 pub fn plan_setting_aside(
     setting_aside: &SettingAside,
     observed: &Observed,
@@ -107,7 +118,7 @@ pub fn plan_setting_aside(
     let state = seen(node, observed).map_err(|why| refuse(why, None))?;
     let mut plan = Plan::default();
     let mut outcome = Outcome {
-        kind: OutcomeKind::Unchanged,
+        kind: OutcomeKind::NothingSetAside,
         node: node.clone(),
         done_after: BTreeSet::new(),
     };
@@ -117,7 +128,12 @@ pub fn plan_setting_aside(
             let copy = describe(observed, (node, application), copy);
             refuse(why, Some(copy))
         })?;
-        outcome.kind = add_steps(&mut plan, setting_aside, (state, copy));
+        outcome.kind = if others.allow_only_copy(setting_aside) {
+            add_steps_of_only_copy(&mut plan, setting_aside, (state, copy))
+        } else {
+            let stopped = add_stops(&mut plan, setting_aside, state);
+            add_renaming(&mut plan, setting_aside, (state, copy), &stopped)
+        };
         outcome.done_after = plan.steps().iter().map(|step| step.id).collect();
     }
     plan.outcomes.insert(application.clone(), outcome);
@@ -140,18 +156,36 @@ fn seen<'a>(node: &NodeName, observed: &'a Observed) -> Result<&'a NodeState, Wh
     }
 }
 
-/// Adds the steps: what uses the copy is stopped first.
-fn add_steps(
+/// Adds the steps for a copy that no other node has as much as. The container goes too, because an import
+/// is refused while it exists.
+fn add_steps_of_only_copy(
     plan: &mut Plan,
     setting_aside: &SettingAside,
     (state, copy): (&NodeState, &VolumeCopy),
 ) -> OutcomeKind {
     let SettingAside {
-        application,
-        node,
-        at,
+        application, node, ..
     } = setting_aside;
-    let mut after = Vec::new();
+    let mut after = add_stops(plan, setting_aside, state);
+    if state.containers.contains_key(application) {
+        let remove = Action::RemoveApplication {
+            application: application.clone(),
+        };
+        let because = Because {
+            after: &after,
+            why: "it has no volume any more, and another one may be imported",
+        };
+        after.push(plan.add(node, remove, because));
+    }
+    add_renaming(plan, setting_aside, (state, copy), &after)
+}
+
+/// Adds the steps that stop every application that uses the copy.
+fn add_stops(plan: &mut Plan, setting_aside: &SettingAside, state: &NodeState) -> Vec<StepId> {
+    let SettingAside {
+        application, node, ..
+    } = setting_aside;
+    let mut stops = Vec::new();
     let mut users: BTreeSet<&ApplicationName> = state.users_of(application).collect();
     if !is_down(state, application) {
         users.insert(application);
@@ -165,8 +199,24 @@ fn add_steps(
             after: &[],
             why: "it must not write to a copy that is out of use",
         };
-        after.push(plan.add(node, stop, because));
+        stops.push(plan.add(node, stop, because));
     }
+    stops
+}
+
+/// Adds the step that renames the copy.
+fn add_renaming(
+    plan: &mut Plan,
+    setting_aside: &SettingAside,
+    (state, copy): (&NodeState, &VolumeCopy),
+    after: &[StepId],
+) -> OutcomeKind {
+    let SettingAside {
+        application,
+        node,
+        at,
+        ..
+    } = setting_aside;
     let epoch = match copy.role {
         VolumeRole::Owned { epoch } | VolumeRole::Replica { epoch, .. } => epoch,
         VolumeRole::Foreign { .. } => Epoch(0),
@@ -183,43 +233,11 @@ fn add_steps(
         newest: copy.newest_snapshot,
     };
     let because = Because {
-        after: &after,
+        after,
         why: "the operator says that it is not the one to be used",
     };
     plan.add(node, action, because);
     OutcomeKind::SetAside { dataset }
-}
-
-/// The copies on the other nodes.
-struct Others<'a> {
-    copies: Vec<&'a VolumeCopy>,
-    /// The latest epoch in which another node owns the volume.
-    owned: Option<Epoch>,
-    unseen: Unseen,
-    observed: &'a Observed,
-}
-
-impl<'a> Others<'a> {
-    /// Collects them.
-    fn of(setting_aside: &SettingAside, observed: &'a Observed) -> Self {
-        let copies: Vec<&VolumeCopy> = observed
-            .seen()
-            .filter(|(node, _)| **node != setting_aside.node)
-            .filter_map(|(_, state)| state.volumes.get(&setting_aside.application))
-            .filter(|copy| !matches!(copy.role, VolumeRole::Foreign { .. }))
-            .collect();
-        Self {
-            owned: copies.iter().filter_map(|copy| copy.owned_epoch()).max(),
-            copies,
-            unseen: Unseen::of(observed),
-            observed,
-        }
-    }
-
-    /// Tells whether a machine was seen.
-    fn is_seen(&self, id: NodeId) -> bool {
-        self.observed.seen().any(|(_, state)| state.id == id)
-    }
 }
 
 /// Makes sure that what has everything stays in use.
@@ -241,8 +259,13 @@ fn check(
             if others.copies.is_empty() && is_unused_import(state, application) {
                 return Ok(());
             }
-            check_owned(epoch, is_in_use(state, application, copy), others)
+            if others.allow_only_copy(setting_aside) {
+                return check_idle(state, application);
+            }
+            let in_use = is_in_use(state, application, copy);
+            check_owned((state.id, copy, epoch), in_use, others)
         }
+        VolumeRole::Replica { .. } if others.allow_only_copy(setting_aside) => Ok(()),
         VolumeRole::Replica { owner, epoch, .. } => check_replica(copy, (owner, epoch), others),
         VolumeRole::Foreign { .. } => {
             if is_in_use(state, application, copy) {
@@ -258,9 +281,30 @@ fn check(
     }
 }
 
-/// An owner's copy is needed unless there is another owner.
-fn check_owned(epoch: Epoch, in_use: bool, others: &Others<'_>) -> Result<(), WhyNotSetAside> {
+/// The volume itself goes only while nothing runs on it: the operator stops that.
+fn check_idle(state: &NodeState, application: &ApplicationName) -> Result<(), WhyNotSetAside> {
+    let by = running_on(state, application);
+    if by.is_empty() {
+        return Ok(());
+    }
+    let by = by.into_iter().cloned().collect();
+    Err(WhyNotSetAside::OnlyInUse { by })
+}
+
+/// An owner's copy is needed unless there is another owner, or a replica that has more.
+fn check_owned(
+    (id, copy, epoch): (NodeId, &VolumeCopy, Epoch),
+    in_use: bool,
+    others: &Others<'_>,
+) -> Result<(), WhyNotSetAside> {
     let Some(other) = others.owned else {
+        if others.have_more(id, (copy, epoch)) {
+            return if in_use {
+                Err(WhyNotSetAside::InUse)
+            } else {
+                Ok(())
+            };
+        }
         let unseen = others.unseen.clone();
         return Err(WhyNotSetAside::OnlyOwner { unseen });
     };
@@ -288,7 +332,10 @@ fn check_replica(
         }
         Some(_) => Ok(()),
         None => {
-            let has_as_much = others.copies.iter().any(|other| age(other) >= age(copy));
+            let has_as_much = others
+                .copies
+                .iter()
+                .any(|other| other.newest_counted() >= copy.newest_counted());
             let touched = copy.written > ByteCount::ZERO;
             let is_spare = has_as_much || (touched && !others.copies.is_empty());
             if is_spare || copy.snapshots.is_empty() {
@@ -300,15 +347,21 @@ fn check_replica(
     }
 }
 
+/// Lists the application, and others that see its volume, as far as they run on a node.
+pub(crate) fn running_on<'a>(
+    state: &'a NodeState,
+    application: &'a ApplicationName,
+) -> BTreeSet<&'a ApplicationName> {
+    let runs = |name: &&ApplicationName| {
+        let container = state.containers.get(*name);
+        container.is_some_and(|it| matches!(it.status, ContainerStatus::Running { .. }))
+    };
+    let users = state.users_of(application);
+    users.chain([application]).filter(runs).collect()
+}
+
 /// Tells whether the application, or another that sees its volume, runs on a copy: it may also run
 /// without any, as configuration that is no longer wanted had it.
 fn is_in_use(state: &NodeState, application: &ApplicationName, copy: &VolumeCopy) -> bool {
-    let runs = |name: &ApplicationName| {
-        state
-            .containers
-            .get(name)
-            .is_some_and(|container| matches!(container.status, ContainerStatus::Running { .. }))
-    };
-    let mut users = state.users_of(application);
-    copy.mounted.is_some() && (runs(application) || users.any(runs))
+    copy.mounted.is_some() && !running_on(state, application).is_empty()
 }

@@ -3,7 +3,8 @@
 use std::fmt;
 
 use super::{NotSetAside, SettingAside, WhyNotSetAside};
-use crate::naming::{look_at_pool, promote_command};
+use crate::Unseen;
+use crate::naming::{look_at_pool, promote_command, set_only_copy_aside_command, stop_command};
 
 impl NotSetAside {
     /// Tells whether the cause is that the node did not answer.
@@ -19,10 +20,15 @@ impl NotSetAside {
         match &self.why {
             WhyNotSetAside::NodeUnseen { .. } => format!("make `ssh {node}` work"),
             WhyNotSetAside::PoolUnusable { pool, problem } => look_at_pool(node, pool, problem),
-            WhyNotSetAside::OnlyOwner { unseen } if !unseen.is_empty() => unseen.hint(),
+            WhyNotSetAside::OnlyOwner { unseen } if !unseen.is_empty() => self.once_seen(unseen),
             WhyNotSetAside::OnlyOwner { .. } => format!(
                 "it is the volume itself; to have that elsewhere, place `{application}` there and \
-                 deploy"
+                 deploy; {}",
+                self.all_the_same()
+            ),
+            WhyNotSetAside::OnlyInUse { by } => format!(
+                "first run {} on {node}, then the same command again",
+                stop_command(by)
             ),
             WhyNotSetAside::InUse => format!(
                 "set the older owner's copy aside instead; if this one is wrong all the same, \
@@ -46,11 +52,37 @@ impl NotSetAside {
                 None => format!("bring {owner} back"),
             },
             WhyNotSetAside::NewestCopy { unseen } if !unseen.unusable.is_empty() => unseen.hint(),
-            WhyNotSetAside::NewestCopy { .. } => match self.promotion() {
-                Some(command) => format!("to start from it: {command}"),
-                None => "bring the owner back".to_owned(),
-            },
+            WhyNotSetAside::NewestCopy { unseen } => {
+                let start = match self.promotion() {
+                    Some(command) => format!("to start from it: {command}"),
+                    None => "bring the owner back".to_owned(),
+                };
+                if unseen.is_empty() {
+                    format!("{start}; {}", self.all_the_same())
+                } else {
+                    start
+                }
+            }
         }
+    }
+
+    /// Says what the operator does about nodes that were not seen.
+    fn once_seen(&self, unseen: &Unseen) -> String {
+        let hint = unseen.hint();
+        if self.setting_aside.only_copy && unseen.unusable.is_empty() {
+            format!("{hint}; if it is lost for good, first deploy without it")
+        } else {
+            hint
+        }
+    }
+
+    /// Says how the copy goes out of use although no other has as much.
+    fn all_the_same(&self) -> String {
+        let SettingAside {
+            application, node, ..
+        } = &self.setting_aside;
+        let command = set_only_copy_aside_command(application, node);
+        format!("to take it out of use all the same, {command} keeps it under another name")
     }
 
     fn dataset(&self) -> &str {
@@ -92,6 +124,11 @@ impl fmt::Display for NotSetAside {
             ),
             WhyNotSetAside::InUse => {
                 formatter.write_str("the application runs on it, and it is the latest owner's")
+            }
+            WhyNotSetAside::OnlyInUse { by } => {
+                let by: Vec<String> = by.iter().map(|name| format!("`{name}`")).collect();
+                let runs = if by.len() == 1 { "runs" } else { "run" };
+                write!(formatter, "{} {runs} on it", by.join(" and "))
             }
             WhyNotSetAside::ForeignInUse => formatter.write_str("the application runs on it"),
             WhyNotSetAside::ForeignMounted { path } => write!(

@@ -148,6 +148,7 @@ fn start(
         links: Some(links.clone()),
         anonymous_volumes: BTreeSet::new(),
         volume: owner.cloned(),
+        just_started: false,
     };
     state.containers.insert(name.clone(), container);
     Ok(())

@@ -59,10 +59,10 @@ fn check_acquainted(
     let there = seen(observed, to)?;
     let (id, admitted) = (there.id, there.members.clone());
     let here = seen(observed, node)?;
-    if here.members.get(to).map(|member| member.id) != Some(id) {
+    if here.members.get(id).map(|member| &member.name) != Some(to) {
         return Err("it does not know the target".to_owned());
     }
-    if admitted.values().all(|member| member.id != here.id) {
+    if !admitted.contains(here.id) {
         return Err("the target does not admit it".to_owned());
     }
     Ok(())
@@ -115,6 +115,9 @@ fn receive(
         .volumes
         .entry(application.clone())
         .or_insert_with(|| empty_copy(role.clone()));
+    if copy.is_nameless_part() {
+        *copy = empty_copy(role.clone());
+    }
     match &copy.role {
         VolumeRole::Owned { .. } => return Err("the target owns it".to_owned()),
         VolumeRole::Foreign { .. } => return Err("a dataset is in the way".to_owned()),
@@ -152,6 +155,7 @@ fn receive(
     copy.referenced = sent.referenced;
     copy.maximum_size = None;
     copy.resumable = false;
+    copy.is_first_copy = false;
     Ok(())
 }
 

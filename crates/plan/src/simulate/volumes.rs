@@ -198,7 +198,7 @@ fn acquire(
             check_untouched(copy, guid)?;
             copy.role = VolumeRole::Owned { epoch };
             copy.deployment = Some(deployment.clone());
-            copy.resumable = false;
+            (copy.resumable, copy.is_first_copy) = (false, false);
             Ok(())
         }
         _ => Err("it is not a replica of an earlier epoch".to_owned()),
@@ -220,7 +220,7 @@ fn promote(
         } if (named, known) == (owner, epoch) && known < next => {
             check_untouched(copy, guid)?;
             copy.role = VolumeRole::Owned { epoch: next };
-            copy.resumable = false;
+            (copy.resumable, copy.is_first_copy) = (false, false);
             Ok(())
         }
         _ => Err("it is not that replica".to_owned()),
@@ -271,6 +271,7 @@ pub(super) fn empty_copy(role: VolumeRole) -> VolumeCopy {
         maximum_size: None,
         mounted: None,
         resumable: false,
+        is_first_copy: false,
         deployment: None,
         key_needed: None,
         held_by: Vec::new(),

@@ -216,7 +216,8 @@ impl Run<'_> {
         node: &NodeName,
         others: impl IntoIterator<Item = NodeName>,
     ) -> Observed {
-        let members = self.world.machine(node).members.keys().cloned();
+        let members = self.world.machine(node).members.iter();
+        let members = members.map(|member| member.name.clone());
         let names = others.into_iter().chain(members);
         let mut observed = Observed {
             nodes: names

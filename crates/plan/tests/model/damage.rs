@@ -149,6 +149,7 @@ impl World {
             Damage::Foreign => {
                 let problem = "was not made by Flocker".to_owned();
                 copy.role = VolumeRole::Foreign { problem };
+                copy.is_first_copy = false;
             }
             Damage::SnapshotTaken => {
                 if !take_others_snapshot(&mut copy, self.others_guid()) {

@@ -102,6 +102,7 @@ fn set_aside(name: &ApplicationName, node: &NodeName, observed: &Observed) -> Re
     let setting_aside = SettingAside {
         application: name.clone(),
         node: node.clone(),
+        only_copy: false,
         at: 0,
     };
     plan_setting_aside(&setting_aside, observed).map_err(|refusal| refusal.to_string())

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use flocker_model::{
     ApplicationName, ContainerSpecification, ContainerStatus, NodeName, RestartPolicy,
-    SnapshotGuid, UnitState, VolumeCopy,
+    SnapshotGuid, UnitState, VolumeCopy, VolumeRole,
 };
 use flocker_plan::Action;
 
@@ -107,7 +107,7 @@ impl World {
         let received = random.below(arriving.len());
         let nothing_arrived = received == 0 && random.once_in(2);
         let copy = if nothing_arrived || arriving.is_empty() {
-            before
+            before.or_else(|| random.once_in(3).then(|| beginning_of(&after)))
         } else {
             Some(received_partly(before, &after, &arriving[..received]))
         };
@@ -137,6 +137,7 @@ fn received_partly(
     let mut copy = before.unwrap_or_else(|| VolumeCopy {
         snapshots: BTreeMap::new(),
         newest_snapshot: None,
+        is_first_copy: received.is_empty(),
         ..after.clone()
     });
     for guid in received {
@@ -149,4 +150,18 @@ fn received_partly(
     }
     copy.resumable = true;
     copy
+}
+
+/// Describes a first copy of which nothing but the dataset was made.
+fn beginning_of(after: &VolumeCopy) -> VolumeCopy {
+    VolumeCopy {
+        role: VolumeRole::Foreign {
+            problem: "is the beginning of a copy".to_owned(),
+        },
+        snapshots: BTreeMap::new(),
+        newest_snapshot: None,
+        resumable: true,
+        is_first_copy: true,
+        ..after.clone()
+    }
 }

@@ -305,10 +305,7 @@ impl<'a> Run<'a> {
         node: &NodeName,
     ) -> Result<(), Broken> {
         let observed = self.look_alone(node, deployment.nodes.keys().cloned());
-        let goal = Goal {
-            deployment,
-            scope: Scope::Node(node.clone()),
-        };
+        let goal = Goal::new(deployment, Scope::Node(node.clone()));
         let made = self.plan(&goal, &observed)?;
         self.drive(&made, false)?;
         Ok(())
@@ -324,10 +321,7 @@ impl<'a> Run<'a> {
 
 /// Wants a deployment of every node.
 pub(crate) fn cluster(deployment: &Deployment) -> Goal<'_> {
-    Goal {
-        deployment,
-        scope: Scope::Cluster,
-    }
+    Goal::new(deployment, Scope::Cluster)
 }
 
 /// Writes a goal in one line.

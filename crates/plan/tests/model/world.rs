@@ -144,10 +144,10 @@ impl World {
             next = observed
                 .seen()
                 .flat_map(|(_, state)| &state.members)
-                .filter(|(name, member)| {
-                    !ids.contains(&member.id) && !observed.nodes.contains_key(*name)
+                .filter(|member| {
+                    !ids.contains(&member.id) && !observed.nodes.contains_key(&member.name)
                 })
-                .map(|(name, _)| name.clone())
+                .map(|member| member.name.clone())
                 .collect();
         }
         observed
@@ -391,6 +391,7 @@ fn fresh_machine(index: usize) -> NodeState {
         dataset: "tank/flocker".to_owned(),
         health: PoolHealth::Usable,
         available: ByteCount::mebibytes(1 << 20),
+        sync_disabled: None,
     };
     NodeState {
         contact,

@@ -160,6 +160,7 @@ impl Cluster {
             dataset: "tank/flocker".to_owned(),
             health: PoolHealth::Usable,
             available: ByteCount::mebibytes(1024),
+            sync_disabled: None,
         };
         let state = NodeState {
             contact: node.as_address().map(|address| Contact {
@@ -325,9 +326,21 @@ impl Cluster {
     }
 
     fn plan_in(&self, deployment: &Deployment, scope: Scope) -> Plan {
-        let made = plan(&Goal { deployment, scope }, &self.observed);
+        self.plan_for(&Goal::new(deployment, scope))
+    }
+
+    /// Plans a deployment of every node in which volumes may be new whatever indicates that they exist.
+    pub(crate) fn plan_with_new_volumes(&self, deployment: &Deployment) -> Plan {
+        self.plan_for(&Goal {
+            new_volumes: true,
+            ..Goal::new(deployment, Scope::Cluster)
+        })
+    }
+
+    fn plan_for(&self, goal: &Goal<'_>) -> Plan {
+        let made = plan(goal, &self.observed);
         let mut violations = check(&made, &self.observed);
-        violations.extend(check_starts(&made, (deployment, &self.observed)));
+        violations.extend(check_starts(&made, (goal.deployment, &self.observed)));
         assert!(violations.is_empty(), "{violations:?}\n{made}");
         made
     }

@@ -200,7 +200,8 @@ fn a_configured_check_is_a_part_of_being_deployed() {
     let outcome = &made.outcomes[&name("db")];
     assert!(outcome.done_after.contains(&step.unwrap().id), "{made}");
     // It is seen to stay up once, and its ports do not wait for that.
-    assert!(made.settling().is_empty());
+    let goal = Goal::new(&wanted, Scope::Cluster);
+    assert!(made.settling(&goal, &cluster.observed).is_empty());
     let routed = made
         .steps()
         .iter()
@@ -261,10 +262,7 @@ fn starts_out_of_order_are_found() {
             // Neither does a link have it wait.
             application.links.clear();
         }
-        let goal = Goal {
-            deployment: &without,
-            scope: Scope::Cluster,
-        };
+        let goal = Goal::new(&without, Scope::Cluster);
         let made = plan(&goal, &observed);
         let found = check_starts(&made, (&wanted, &observed));
         assert_eq!(found.len(), 1, "{found:?}\n{made}");

@@ -91,10 +91,7 @@ fn image_steps(plan: &Plan) -> String {
 
 /// Lists the images that nodes would ask their registries about.
 fn questions(cluster: &Cluster, wanted: &flocker_model::Deployment) -> Vec<String> {
-    let goal = Goal {
-        deployment: wanted,
-        scope: Scope::Cluster,
-    };
+    let goal = Goal::new(wanted, Scope::Cluster);
     registry_questions(&goal, &cluster.observed)
         .into_iter()
         .flat_map(|(node, images)| {

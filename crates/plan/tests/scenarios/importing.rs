@@ -62,9 +62,19 @@ fn refused(cluster: &Cluster) -> String {
 
 /// Plans to set a copy aside, or says why not as the operator reads it.
 fn set_aside(cluster: &Cluster, node: &str) -> Result<Plan, String> {
+    set_copy_aside(cluster, node, false)
+}
+
+/// The same with `--only-copy`.
+fn set_only_copy_aside(cluster: &Cluster, node: &str) -> Result<Plan, String> {
+    set_copy_aside(cluster, node, true)
+}
+
+fn set_copy_aside(cluster: &Cluster, node: &str, only_copy: bool) -> Result<Plan, String> {
     let setting_aside = SettingAside {
         application: name("db"),
         node: node_name(node),
+        only_copy,
         at: NOW,
     };
     match plan_setting_aside(&setting_aside, &cluster.observed) {
@@ -151,6 +161,103 @@ fn a_finished_import_is_repeated_once_its_volume_is_set_aside() {
     cluster.finish(&set_aside(&cluster, "1").unwrap());
     let again = import(&cluster, "1", &["stream:-"]).unwrap();
     assert_eq!(again.steps().len(), 1);
+}
+
+/// Stops a node's container of the application as `systemctl stop` does, which unmounts the volume.
+fn stop_by_hand(cluster: &mut Cluster, node: &str) {
+    let Some(container) = cluster.machine(node).containers.get_mut(&name("db")) else {
+        panic!("there is no container");
+    };
+    container.status = ContainerStatus::Stopped { exit_code: 0 };
+    cluster.copy(node, "db").mounted = None;
+}
+
+#[test]
+fn an_import_takes_the_place_of_a_volume_that_a_deploy_made() {
+    // The deploy came before the import, and the database filled its empty volume.
+    let mut cluster = Cluster::running(2, &on("2"));
+    cluster.write();
+    assert_snapshot!("a_volume_that_a_deploy_made", refused(&cluster));
+    assert_snapshot!(
+        "the_only_copy_in_use",
+        set_only_copy_aside(&cluster, "2").unwrap_err()
+    );
+    stop_by_hand(&mut cluster, "2");
+    assert_snapshot!("a_volume_that_nothing_uses", refused(&cluster));
+    assert!(set_aside(&cluster, "2").is_err(), "only as the only copy");
+    let plan = set_only_copy_aside(&cluster, "2").unwrap();
+    assert_snapshot!("the_only_copy_is_set_aside", show(&plan));
+    cluster.finish(&plan);
+    let again = set_only_copy_aside(&cluster, "2").unwrap();
+    assert_eq!(again.steps(), [], "the second time does nothing");
+    // No deploy makes another empty one meanwhile.
+    assert!(!cluster.plan(&on("2")).blocked.is_empty());
+    let mut anew = cluster.clone();
+    anew.deploy(&deployment(&[], &[("1", &[]), ("2", &[])]));
+    anew.deploy(&on("2"));
+    cluster.finish(&import(&cluster, "2", &["/srv/db"]).unwrap());
+    cluster.deploy(&on("2"));
+    cluster.write();
+    cluster.deploy(&on("1"));
+}
+
+#[test]
+fn an_import_takes_the_place_of_a_volume_with_replicas() {
+    let mut cluster = Cluster::running(
+        3,
+        &deployment(
+            &[("db", database())],
+            &[("1", &["db"]), ("2", &[]), ("3", &[])],
+        ),
+    );
+    for node in ["2", "3"] {
+        cluster.write();
+        cluster.deploy(&deployment(
+            &[("db", database())],
+            &[("1", &[]), ("2", &[]), ("3", &[]), (node, &["db"])],
+        ));
+    }
+    stop_by_hand(&mut cluster, "3");
+    assert_snapshot!("a_volume_with_replicas", refused(&cluster));
+    // In another order, each is the only one.
+    for node in ["3", "2", "1"] {
+        assert!(import(&cluster, "1", &["/srv/db"]).is_err());
+        cluster.finish(&set_only_copy_aside(&cluster, node).unwrap());
+    }
+    import(&cluster, "1", &["/srv/db"]).unwrap();
+}
+
+#[test]
+fn the_only_copy_stays_while_a_node_is_unseen() {
+    let mut cluster = Cluster::running(2, &on("2"));
+    stop_by_hand(&mut cluster, "2");
+    let plan = set_only_copy_aside(&cluster, "2").unwrap();
+    cluster.lose("1");
+    assert_snapshot!(
+        "the_only_owner_beside_a_lost_node",
+        set_only_copy_aside(&cluster, "2").unwrap_err()
+    );
+    assert!(!check(&plan, &cluster.observed).is_empty());
+    // The lost node is left out of the cluster.
+    let alone = deployment(&[("db", database())], &[("2", &["db"])]);
+    cluster.finish(&cluster.plan(&alone));
+    cluster.observed.nodes.remove(&node_name("1"));
+    stop_by_hand(&mut cluster, "2");
+    set_only_copy_aside(&cluster, "2").unwrap();
+
+    let mut cluster = Cluster::running(2, &on("1"));
+    cluster.write();
+    cluster.deploy(&on("2"));
+    cluster.occupy("2");
+    assert_snapshot!(
+        "the_only_replica_beside_a_busy_node",
+        set_only_copy_aside(&cluster, "1").unwrap_err()
+    );
+    cluster.lose("2");
+    assert_snapshot!(
+        "the_only_replica_beside_a_lost_node",
+        set_only_copy_aside(&cluster, "1").unwrap_err()
+    );
 }
 
 #[test]

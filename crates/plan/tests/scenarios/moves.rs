@@ -1,5 +1,6 @@
 //! First deploys and moves.
 
+use flocker_plan::{Goal, Scope};
 use insta::assert_snapshot;
 
 use crate::cluster::{Cluster, application, database, deployment, seed, show, web, with_volume};
@@ -120,7 +121,10 @@ fn old_replicas_stay_of_use() {
 fn what_was_started_is_seen_to_stay_up() {
     let mut cluster = Cluster::running(2, &seed("1"));
     let moving = cluster.plan(&seed("2"));
-    assert_snapshot!(show(&moving.settling()));
-    cluster.deploy(&seed("2"));
-    assert!(cluster.plan(&seed("2")).settling().is_empty());
+    let wanted = seed("2");
+    let goal = Goal::new(&wanted, Scope::Cluster);
+    assert_snapshot!(show(&moving.settling(&goal, &cluster.observed)));
+    cluster.deploy(&wanted);
+    let settling = cluster.plan(&wanted).settling(&goal, &cluster.observed);
+    assert!(settling.is_empty());
 }

@@ -1,7 +1,7 @@
 //! What the operator alone decides: a replica in the place of a lost owner, a copy out of use.
 
 use flocker_model::{
-    ByteCount, Deployment, Epoch, OwnerClaim, PoolHealth, PoolProblem, SnapshotGuid, SnapshotState,
+    ByteCount, CopyClaim, Deployment, Epoch, PoolHealth, PoolProblem, SnapshotGuid, SnapshotState,
     VolumeRole,
 };
 use flocker_plan::{
@@ -64,6 +64,7 @@ fn set_aside(cluster: &Cluster, node: &str) -> Result<Plan, String> {
     let setting_aside = SettingAside {
         application: name("db"),
         node: node_name(node),
+        only_copy: false,
         at: NOW,
     };
     match plan_setting_aside(&setting_aside, &cluster.observed) {
@@ -520,9 +521,10 @@ fn a_stale_owner_does_not_start_at_boot_when_a_peer_tells() {
     cluster.reboot("3");
     let starts = cluster.plan_restore("3");
     assert!(starts.blocked.is_empty(), "nobody was asked: {starts}");
-    let later = OwnerClaim {
+    let later = CopyClaim {
         owner: cluster.machine("2").id,
         epoch: Epoch(1_003),
+        newest: Vec::new(),
     };
     let told = [(name("db"), later.clone())].into();
     cluster.observed.claims.insert(node_name("1"), told);
@@ -530,11 +532,99 @@ fn a_stale_owner_does_not_start_at_boot_when_a_peer_tells() {
     assert_snapshot!(show(&plan));
 
     // What a peer knows of this owner or an earlier one is no reason.
-    let known = OwnerClaim {
+    let known = CopyClaim {
         owner: cluster.machine("3").id,
         epoch: Epoch(3),
+        newest: Vec::new(),
     };
     let told = [(name("db"), known)].into();
     cluster.observed.claims.insert(node_name("1"), told);
     assert!(cluster.plan_restore("3").blocked.is_empty());
+}
+
+#[test]
+fn a_volume_does_not_start_while_a_peer_is_not_understood() {
+    let mut cluster = moved_twice();
+    cluster.reboot("3");
+    let reason = "the other side sent something that is not a message of this protocol".to_owned();
+    let not_understood = &mut cluster.observed.not_understood;
+    not_understood.insert(node_name("1"), reason);
+    assert_snapshot!(show(&cluster.plan_restore("3")));
+    cluster.observed.not_understood.clear();
+    assert!(cluster.plan_restore("3").blocked.is_empty());
+}
+
+/// The owner's machine got a new system and with it a new identity: its volume looks like a replica.
+#[test]
+fn a_copy_with_unsent_writes_blocks_promotion_elsewhere() {
+    let mut cluster = moved_twice();
+    let owner = cluster.machine("3").id;
+    cluster.reboot("3");
+    cluster.machine("3").id = flocker_model::NodeId(uuid::Uuid::from_u128(33));
+    let copy = cluster.copy("3", "db");
+    copy.role = VolumeRole::Replica {
+        owner,
+        epoch: Epoch(3),
+        handoff: None,
+    };
+    assert!(copy.written > ByteCount::ZERO, "{copy:?}");
+    let elsewhere = promote(&cluster, "2", 0).unwrap_err();
+    let there = promote(&cluster, "3", 0).unwrap_err();
+    assert_snapshot!(format!("{elsewhere}\n\n{there}"));
+
+    // The operator gives up what was written there; it is kept.
+    let aside = set_aside(&cluster, "3").unwrap();
+    cluster.finish(&aside);
+    let promotion = promote(&cluster, "2", 0).unwrap();
+    cluster.finish(&promotion);
+}
+
+/// A node came back from a backup: a replica has what the owner sent since.
+#[test]
+fn a_volume_older_than_its_replica_waits_for_the_operator() {
+    let mut cluster = moved_twice();
+    let sent = SnapshotState {
+        name: "flocker-3-000017".to_owned(),
+        created: 3,
+    };
+    let owner = cluster.machine("3").id;
+    let replica = cluster.copy("2", "db");
+    replica.role = VolumeRole::Replica {
+        owner,
+        epoch: Epoch(3),
+        handoff: None,
+    };
+    replica.snapshots.insert(SnapshotGuid(17), sent);
+    replica.newest_snapshot = Some(SnapshotGuid(17));
+    cluster.reboot("3");
+    assert_snapshot!(obstacles(&cluster.plan(&on("3"))));
+    let mut go_on_with_older = cluster.clone();
+    let aside = set_aside(&go_on_with_older, "2").unwrap();
+    go_on_with_older.finish(&aside);
+    assert!(go_on_with_older.plan(&on("3")).blocked.is_empty());
+    let aside = set_aside(&cluster, "3").unwrap();
+    cluster.finish(&aside);
+    let promotion = promote(&cluster, "2", 0).unwrap();
+    cluster.finish(&promotion);
+    cluster.deploy(&on("3"));
+}
+
+#[test]
+fn a_boot_does_not_start_an_older_volume_than_a_peer_has() {
+    let mut cluster = moved_twice();
+    cluster.reboot("3");
+    let claim = |newest| CopyClaim {
+        owner: flocker_model::NodeId(uuid::Uuid::from_u128(3)),
+        epoch: Epoch(3),
+        newest,
+    };
+    for (newest, starts) in [(vec![], true), (vec![2, 99], true), (vec![3, 17], false)] {
+        let told = [(name("db"), claim(newest))].into();
+        cluster.observed.claims.insert(node_name("1"), told);
+        let plan = cluster.plan_restore("3");
+        assert_eq!(plan.blocked.is_empty(), starts, "{plan}");
+    }
+    cluster.observed.claims.clear();
+    cluster.observed.twins.insert([1, 1, 1, 3].into());
+    assert_snapshot!(show(&cluster.plan_restore("3")));
 }

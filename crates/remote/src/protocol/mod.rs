@@ -7,6 +7,7 @@
 mod frames;
 mod liveness;
 mod messages;
+mod ownership;
 mod turns;
 mod version;
 
@@ -15,6 +16,9 @@ pub use liveness::{Listener, LivingWriter, SIGN_OF_LIFE, SILENCE};
 pub use messages::{
     Begin, Change, Event, LockHolder, LockPurpose, Progress, RefusedReason, Request, StepDone,
     StepFailure,
+};
+pub use ownership::{
+    BootId, FORMER_PROTOCOLS, KnownOwners, OwnershipAnswer, OwnershipCopy, OwnershipQuestion,
 };
 pub use turns::{GIVING_WAY, Turn, turn};
 pub use version::{PROTOCOL_VERSION, Speaks};

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 ///
 /// It is one number for both: a deploy refuses a node whose messages it does not speak, so that the
 /// nodes of a deploy speak those of each other.
-pub const PROTOCOL_VERSION: u32 = 6;
+pub const PROTOCOL_VERSION: u32 = 7;
 
 /// What a program speaks.
 ///

@@ -63,7 +63,7 @@ const fn program(
 }
 
 /// The packages, in the order in which they are needed.
-pub(super) const PACKAGES: [Package; 32] = [
+pub(super) const PACKAGES: [Package; 33] = [
     program(
         "git",
         &["git"],
@@ -188,6 +188,12 @@ pub(super) const PACKAGES: [Package; 32] = [
         &["qemu-img"],
         &[Need::Machines],
         "makes the nodes' disks",
+    ),
+    program(
+        "nbdkit",
+        &["nbdkit"],
+        &[Need::Machines],
+        "loses what nodes did not flush in a power cut",
     ),
     program(
         "mmdebstrap",

@@ -1,7 +1,15 @@
 use std::fmt::Write as _;
 
+use flocker_model::{Epoch, NodeId};
+use uuid::Uuid;
+
 use super::*;
 use crate::listing::parse_listing;
+
+/// The properties of earlier releases.
+const OWNER: &str = "flocker:owner";
+const EPOCH: &str = "flocker:epoch";
+const HANDOFF: &str = "flocker:handoff";
 
 const SELF: &str = "00000000-0000-4000-8000-00000000000a";
 const OTHER: &str = "00000000-0000-4000-8000-00000000000b";
@@ -24,6 +32,7 @@ fn listing(owner: &str, changes: &[(&str, &str, &str)]) -> ListedDataset {
         ("refquota", ("0", "default")),
         ("mountpoint", ("/flocker/web", "local")),
         ("readonly", ("off", "default")),
+        ("sync", ("standard", "local")),
         ("receive_resume_token", ("-", "-")),
         (OWNER, (owner, "local")),
         (EPOCH, ("3", "local")),
@@ -92,6 +101,26 @@ fn forged_and_damaged_properties_make_a_dataset_foreign() {
     let problems: Vec<_> = cases.iter().map(|changes| problem(SELF, changes)).collect();
     insta::assert_snapshot!(problems.join("\n"));
     insta::assert_snapshot!(problem(OTHER, &[(HANDOFF, "x", "local")]));
+}
+
+#[test]
+fn the_one_property_decides() {
+    let says = |owner: &str, rest: &str| {
+        let text = format!("owner={owner},epoch=4{rest}");
+        // What an earlier release said does not count any more.
+        role(SELF, &[("flocker:ownership", &text, "local")])
+    };
+    assert_eq!(says(SELF, ""), VolumeRole::Owned { epoch: Epoch(4) });
+    assert_eq!(
+        says(OTHER, ",handoff=77"),
+        VolumeRole::Replica {
+            owner: NodeId(Uuid::parse_str(OTHER).unwrap()),
+            epoch: Epoch(4),
+            handoff: Some(SnapshotGuid(77)),
+        }
+    );
+    let inherited = [("flocker:ownership", "x", "inherited from tank/flocker")];
+    assert!(problem(SELF, &inherited).contains("is inherited from"));
 }
 
 #[test]
@@ -192,4 +221,30 @@ fn a_whole_listing_is_understood() {
     let record = Record::new(&settings(), &"web".parse().unwrap(), &listed);
     insta::assert_json_snapshot!(record.copy);
     assert_eq!(record.resume_token.as_deref(), Some("1-abc"));
+}
+
+#[test]
+fn a_mount_makes_a_volume_keep_what_it_acknowledged() {
+    let corrected = |value, source| {
+        let listed = listing(SELF, &[("sync", value, source)]);
+        Record::new(&settings(), &"web".parse().unwrap(), &listed).corrections()
+    };
+    let standard = [("sync", "standard".to_owned())];
+    assert_eq!(corrected("standard", "local"), []);
+    assert_eq!(corrected("always", "local"), []);
+    assert_eq!(corrected("disabled", "local"), standard);
+    assert_eq!(corrected("disabled", "inherited from tank"), standard);
+    // The parent's may change any time.
+    assert_eq!(corrected("standard", "default"), standard);
+}
+
+/// `volume resolve` may have been cut after it had made the volume read-only.
+#[test]
+fn a_mount_makes_a_read_only_owner_writable() {
+    let corrected = |value| {
+        let listed = listing(SELF, &[("readonly", value, "local")]);
+        Record::new(&settings(), &"web".parse().unwrap(), &listed).corrections()
+    };
+    assert_eq!(corrected("on"), [("readonly", "off".to_owned())]);
+    assert_eq!(corrected("off"), []);
 }

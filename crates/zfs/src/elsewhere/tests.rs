@@ -15,7 +15,7 @@ fn namespace(process: u32, container: Option<&str>, table: &str) -> Namespace {
             container: container.map(str::to_owned),
         },
         containers: container.into_iter().map(str::to_owned).collect(),
-        mounts: parse_mountinfo(table),
+        mounts: Some(parse_mountinfo(table)),
     }
 }
 
@@ -159,4 +159,22 @@ fn each_other_namespace_is_looked_at_once() {
     let namespaces = other_namespaces();
     let own = std::process::id();
     assert!(namespaces.iter().all(|other| other.process.process != own));
+}
+
+#[test]
+fn a_namespace_whose_mounts_cannot_be_read_may_hold_what_is_mounted_here() {
+    let unreadable = Namespace {
+        mounts: None,
+        ..namespace(4711, None, "")
+    };
+    let db: ApplicationName = "db".parse().unwrap();
+    let held = [(db, vec![unreadable.process.clone()])].into();
+    let others = [unreadable];
+    assert_eq!(holders_of(NODE, &others, &Containers::new()), held);
+    // The node has nothing mounted that it could hold.
+    let bare = "22 1 254:1 / / rw shared:1 - ext4 /dev/vda1 rw";
+    assert_eq!(
+        holders_of(bare, &others, &Containers::new()),
+        BTreeMap::new()
+    );
 }

@@ -110,7 +110,7 @@ async fn a_volume_whose_key_is_not_loaded_says_so_and_waits() {
     write(&a, "data", b"kept").await;
     let before = observe(&a).await.unwrap();
     assert_eq!(before.key_needed, None);
-    assert_eq!(a.observe_pool().await.health, PoolHealth::Usable);
+    assert_eq!(a.observe_pool().await.0.health, PoolHealth::Usable);
 
     encrypted.unload_key();
     let locked = observe(&a).await.unwrap();
@@ -122,7 +122,7 @@ async fn a_volume_whose_key_is_not_loaded_says_so_and_waits() {
     let problem = PoolProblem::KeyNotLoaded {
         dataset: encrypted.dataset.clone(),
     };
-    let pool = a.observe_pool().await;
+    let pool = a.observe_pool().await.0;
     assert_eq!(pool.health, PoolHealth::Unusable { problem });
     let volume = a.open_owned_now(&web()).await.unwrap();
     let refused = volume.mount().await.unwrap_err();

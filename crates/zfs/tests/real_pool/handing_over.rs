@@ -1,11 +1,14 @@
 //! There is one owner, or for a moment none, and never two.
 
+use std::fs::OpenOptions;
+use std::io::{ErrorKind, Write as _};
+
 use flocker_model::{Epoch, SnapshotGuid, VolumeRole};
-use flocker_zfs::{AcquireError, Change, OpenError, ReleaseError, Transfer};
+use flocker_zfs::{AcquireError, Change, OpenError, ReleaseError, Transfer, Zfs};
 
 use crate::support::{
-    Cluster, acquire, dataset, hand_over, observe, push, read, release, role, run, snapshot, web,
-    write,
+    Cluster, acquire, dataset, hand_over, newest, observe, push, read, release, role, run,
+    snapshot, web, write,
 };
 
 #[tokio::test]
@@ -165,4 +168,65 @@ async fn an_unmounted_volume_that_was_not_written_keeps_its_snapshot() {
     assert_eq!(first.guid, second.guid);
     assert_eq!(second.change, Change::Unchanged);
     assert_eq!(observe(&a).await.unwrap().snapshots.len(), 1);
+}
+
+/// Says who owns a volume as earlier releases did.
+fn say_as_before(zfs: &Zfs, (owner, epoch): (&Zfs, u64)) {
+    let owner = owner.settings().node;
+    run(&format!(
+        "zfs set flocker:owner={owner} flocker:epoch={epoch} flocker:handoff=- {0} && \
+         zfs inherit flocker:ownership {0}",
+        dataset(zfs)
+    ));
+}
+
+/// Reads all properties that say who owns a volume.
+fn said(zfs: &Zfs) -> Vec<String> {
+    let names = "flocker:ownership,flocker:owner,flocker:epoch,flocker:handoff";
+    let values = run(&format!("zfs get -Ho value {names} {}", dataset(zfs)));
+    values.lines().map(str::to_owned).collect()
+}
+
+#[tokio::test]
+#[ignore = "needs a ZFS pool"]
+async fn volumes_of_an_earlier_release_are_handed_over_and_say_so_in_one_property() {
+    let Cluster { a, b } = Cluster::with_volume(b"one").await;
+    push(&a, &b).await;
+    say_as_before(&a, (&a, 1));
+    say_as_before(&b, (&a, 1));
+    assert_eq!(role(&a).await, VolumeRole::Owned { epoch: Epoch(1) });
+    write(&a, "data", b"two").await;
+    hand_over(&a, &b, 1).await;
+    assert_eq!(read(&b, "data").await, b"two");
+    let owner = b.settings().node;
+    let handoff = format!(",handoff={}", newest(&observe(&a).await.unwrap()));
+    for (zfs, handoff) in [(&a, handoff.as_str()), (&b, "")] {
+        let ownership = format!("owner={owner},epoch=2{handoff}");
+        assert_eq!(said(zfs), [ownership.as_str(), "-", "-", "-"]);
+    }
+}
+
+/// A mount that was detached lazily is in no table, and whoever has a file open writes to it still.
+#[tokio::test]
+#[ignore = "needs a ZFS pool"]
+async fn a_writer_that_no_table_shows_is_refused_before_the_last_snapshot() {
+    let Cluster { a, .. } = Cluster::with_volume(b"one").await;
+    let volume = a.open_owned_now(&web()).await.unwrap();
+    volume.mount().await.unwrap();
+    let path = a.mountpoint_of(&web());
+    let file = OpenOptions::new().append(true).open(path.join("data"));
+    let mut file = file.unwrap();
+    run(&format!("umount --lazy {}", path.display()));
+    assert_eq!(observe(&a).await.unwrap().mounted, None);
+    file.write_all(b"before").unwrap();
+
+    let volume = a.open_owned_now(&web()).await.unwrap();
+    assert_eq!(volume.seal().await.unwrap(), Change::Changed);
+    let refused = file.write_all(b"after").unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::ReadOnlyFilesystem);
+    drop(file);
+    snapshot(&a).await;
+    let volume = a.open_owned_now(&web()).await.unwrap();
+    assert_eq!(volume.seal().await.unwrap(), Change::Unchanged);
+    assert_eq!(read(&a, "data").await, b"onebefore");
 }

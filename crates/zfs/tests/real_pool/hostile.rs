@@ -174,7 +174,8 @@ async fn no_property_of_a_stream_reaches_the_replica() {
     let node = b.settings().node;
     run(&format!(
         "zfs set setuid=on exec=on devices=on quota=1G copies=2 com.example:evil=yes \
-         flocker:owner={node} flocker:epoch=99 flocker:handoff=1 canmount=on \
+         flocker:ownership=owner={node},epoch=99 flocker:owner={node} flocker:epoch=99 \
+         flocker:handoff=1 canmount=on \
          mountpoint=/run/flocker-contract/evil readonly=off {volume}"
     ));
     // Somebody who can send a package can also cut its first part off.

@@ -141,7 +141,7 @@ async fn an_owner_that_is_set_on_a_parent_owns_nothing() {
     let (root, node) = (&a.settings().dataset, a.settings().node);
     run(&format!("zfs create -p -o mountpoint=none {root}"));
     run(&format!(
-        "zfs set flocker:owner={node} flocker:epoch=1 {root}"
+        "zfs set flocker:ownership=owner={node},epoch=1 {root}"
     ));
     let path = a.mountpoint_of(&web());
     run(&format!(
@@ -252,7 +252,7 @@ async fn only_our_own_older_snapshots_are_destroyed() {
 #[ignore = "needs a ZFS pool"]
 async fn the_pool_is_usable_and_a_missing_one_is_not() {
     let Cluster { a, .. } = Cluster::new();
-    let pool = a.observe_pool().await;
+    let pool = a.observe_pool().await.0;
     assert_eq!(pool.health, PoolHealth::Usable);
     assert!(pool.available > ByteCount::mebibytes(1));
     let missing = Zfs::new(ZfsSettings {
@@ -260,7 +260,7 @@ async fn the_pool_is_usable_and_a_missing_one_is_not() {
         ..a.settings().clone()
     });
     assert!(matches!(
-        missing.observe_pool().await.health,
+        missing.observe_pool().await.0.health,
         PoolHealth::Unusable {
             problem: PoolProblem::NotImported
         }

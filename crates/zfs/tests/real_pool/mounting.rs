@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 use flocker_model::Obstacle;
 use flocker_zfs::{Change, MountError, UnmountError, Zfs};
 
-use crate::support::{Cluster, create, dataset, run, web};
+use crate::support::{Cluster, create, dataset, push, run, web};
 
 async fn mount(zfs: &Zfs) -> Result<Change, MountError> {
     let volume = zfs.open_owned_now(&web()).await.unwrap();
@@ -38,11 +38,14 @@ async fn nothing_is_mounted_over_files_or_other_mounts() {
     let Cluster { a, .. } = Cluster::new();
     create(&a).await;
     let path = a.mountpoint_of(&web());
+    assert!(!path.exists());
+    std::fs::create_dir(&path).unwrap();
     std::fs::write(path.join("stray"), "x").unwrap();
     assert!(matches!(mount(&a).await, Err(MountError::NotEmpty { .. })));
     assert_eq!(obstacle(&a).await, Some(Obstacle::Files));
     std::fs::remove_file(path.join("stray")).unwrap();
 
+    std::fs::create_dir_all(&path).unwrap();
     run(&format!("mount -t tmpfs tmpfs {}", path.display()));
     let refused = mount(&a).await;
     let seen = obstacle(&a).await;
@@ -69,9 +72,64 @@ async fn nothing_is_mounted_over_files_or_other_mounts() {
         "{refused:?}"
     );
     assert_eq!(a.unmount(&web()).await.unwrap(), Change::Changed);
+}
 
+/// Reads a property of the volume.
+fn property(zfs: &Zfs, name: &str) -> String {
+    run(&format!("zfs get -Ho value {name} {}", dataset(zfs)))
+}
+
+/// `volume resolve` may have been cut after it had made the volume read-only.
+#[tokio::test]
+#[ignore = "needs a ZFS pool"]
+async fn a_mount_makes_a_read_only_owner_writable() {
+    let Cluster { a, .. } = Cluster::new();
+    create(&a).await;
     run(&format!("zfs set readonly=on {}", dataset(&a)));
-    assert!(matches!(mount(&a).await, Err(MountError::ReadOnly { .. })));
+    assert_eq!(mount(&a).await.unwrap(), Change::Changed);
+    std::fs::write(a.mountpoint_of(&web()).join("data"), "x").unwrap();
+    assert_eq!(property(&a, "readonly"), "off");
+    a.unmount(&web()).await.unwrap();
+}
+
+#[tokio::test]
+#[ignore = "needs a ZFS pool"]
+async fn volumes_keep_acknowledged_writes_below_a_parent_that_does_not() {
+    let Cluster { a, b } = Cluster::new();
+    for zfs in [&a, &b] {
+        let root = &zfs.settings().dataset;
+        run(&format!("zfs create -p -o sync=disabled {root}"));
+        assert_eq!(
+            zfs.observe_pool().await.0.sync_disabled.as_ref(),
+            Some(root)
+        );
+    }
+    create(&a).await;
+    push(&a, &b).await;
+    assert_eq!([&a, &b].map(|zfs| property(zfs, "sync")), ["standard"; 2]);
+    // As an earlier release left it.
+    run(&format!("zfs inherit sync {}", dataset(&a)));
+    assert_eq!(property(&a, "sync"), "disabled");
+    mount(&a).await.unwrap();
+    assert_eq!(property(&a, "sync"), "standard");
+    a.unmount(&web()).await.unwrap();
+}
+
+#[tokio::test]
+#[ignore = "needs a ZFS pool"]
+async fn a_mount_point_goes_with_its_mount_and_after_a_power_cut() {
+    let Cluster { a, .. } = Cluster::new();
+    create(&a).await;
+    let path = a.mountpoint_of(&web());
+    assert!(!path.exists());
+    mount(&a).await.unwrap();
+    a.remove_mount_points().await;
+    assert!(path.exists());
+    a.unmount(&web()).await.unwrap();
+    assert!(!path.exists());
+    std::fs::create_dir(&path).unwrap();
+    a.remove_mount_points().await;
+    assert!(!path.exists());
 }
 
 #[tokio::test]

@@ -108,7 +108,7 @@ async fn a_read_only_pool_takes_no_volume_and_shows_what_it_has() {
     create(&a).await;
     let before = observe(&a).await.unwrap().role;
     pool.import_again(&format!("-o readonly=on {}", pool.name));
-    let PoolHealth::Unusable { problem } = a.observe_pool().await.health else {
+    let PoolHealth::Unusable { problem } = a.observe_pool().await.0.health else {
         panic!("a read-only pool takes volumes");
     };
     assert_eq!(problem, PoolProblem::ReadOnly);
@@ -118,7 +118,7 @@ async fn a_read_only_pool_takes_no_volume_and_shows_what_it_has() {
 /// The pool is told to be missing, and what is in it to be unknown, one volume and all of them.
 async fn assert_missing(zfs: &Zfs) {
     let problem = PoolProblem::NotImported;
-    let health = zfs.observe_pool().await.health;
+    let health = zfs.observe_pool().await.0.health;
     assert_eq!(health, PoolHealth::Unusable { problem });
     let all = zfs.observe_volumes().await.map(|_| ());
     let one = zfs.observe_volume(&web()).await.map(|_| ());

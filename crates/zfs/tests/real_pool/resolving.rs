@@ -251,3 +251,28 @@ async fn what_was_changed_after_it_was_handed_off_is_set_aside() {
     assert_eq!(hand_over(&a, &b, 1002).await, [Transfer::Full]);
     assert_eq!(read(&b, "data").await, b"one");
 }
+
+/// A crash right after `zfs receive` has made its dataset leaves none of the properties.
+#[tokio::test]
+#[ignore = "needs a ZFS pool"]
+async fn the_beginning_of_a_first_copy_is_seen_and_set_aside() {
+    let Cluster { a, b } = Cluster::with_volume(b"one").await;
+    write(&a, "more", &noise(4 << 20)).await;
+    let sent = format!("{}@{}", dataset(&a), snapshot(&a).await.name);
+    let root = &b.settings().dataset;
+    let begin = format!(
+        "zfs create -p {root} && \
+         (zfs send {sent} | head -c 1000000 | zfs receive -s -u '{root}/_receiving:web' || true)"
+    );
+    run(&begin);
+    assert!(observe(&b).await.unwrap().is_nameless_part());
+    let beginning = setting_aside(&b, 1).await;
+    assert_eq!(b.set_aside(&beginning).await.unwrap(), Change::Changed);
+    assert_eq!(observe(&b).await, None);
+
+    // Or it is continued.
+    run(&begin);
+    let pushed = push(&a, &b).await;
+    assert!(matches!(pushed[0], Transfer::Resume { .. }), "{pushed:?}");
+    assert!(!observe(&b).await.unwrap().is_first_copy);
+}

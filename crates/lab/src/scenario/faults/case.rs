@@ -25,12 +25,40 @@ pub enum Fault {
     StallLink,
     /// The target's pool becomes full
     FillTargetPool,
+    /// The source's pool becomes full
+    FillSourcePool,
+    /// Both nodes lose their power
+    PowerCutBoth,
+    /// `flocker-cluster` gets SIGKILL, and the target loses its power
+    KillOperatorAndTarget,
+    /// Docker gets SIGKILL on the node that is at work
+    KillDocker,
+    /// systemd executes itself anew on the node that is at work: whoever was connected to it is no more
+    ReexecSystemd,
+    /// The source's clock jumps an hour ahead, and the target's an hour back
+    ClockJump,
 }
 
 impl Fault {
     /// Whether it happens to the network between the nodes.
     pub(super) const fn is_of_the_link(self) -> bool {
         matches!(self, Self::CutLink | Self::StallLink)
+    }
+
+    /// Whether the operator's program gets a signal that it cannot survive.
+    pub(super) const fn kills_operator(self) -> bool {
+        matches!(self, Self::KillOperator | Self::KillOperatorAndTarget)
+    }
+
+    /// Whether a node loses its power.
+    pub(super) const fn cuts_power_of(self, role: Role) -> bool {
+        match role {
+            Role::Source => matches!(self, Self::PowerCutSource | Self::PowerCutBoth),
+            Role::Target => matches!(
+                self,
+                Self::PowerCutTarget | Self::PowerCutBoth | Self::KillOperatorAndTarget
+            ),
+        }
     }
 }
 
@@ -169,14 +197,11 @@ impl Case {
         std::iter::from_fn(move || generator.choice(all.iter().copied()))
     }
 
-    /// Every fault and every moment, and one of each other kind. Where there are more moments than
-    /// faults, a process is killed, by turns on a node and at the operator's: a power cut would take
-    /// three times as long.
+    /// Every fault and every moment, and one of each other kind.
     pub fn smoke() -> Vec<Self> {
-        let killed = [Fault::KillAgent, Fault::KillOperator];
+        let moments = Moment::value_variants().iter().cycle();
         let faults = Fault::value_variants().iter().copied();
-        let faults = faults.chain(killed.into_iter().cycle());
-        let moves = faults.zip(Moment::value_variants()).map(|(fault, moment)| {
+        let moves = faults.zip(moments).map(|(fault, moment)| {
             Self::Move(DisturbedMove {
                 fault,
                 moment: *moment,
@@ -288,7 +313,7 @@ mod tests {
     fn the_matrix_has_each_fault_at_each_moment_and_no_case_twice() {
         let all = Case::all();
         let moves = all.iter().filter(|case| matches!(case, Case::Move(_)));
-        assert_eq!(moves.count(), 7 * 11);
+        assert_eq!(moves.count(), 13 * 11);
         let mut names: Vec<String> = all.iter().map(ToString::to_string).collect();
         names.sort();
         names.dedup();

@@ -4,7 +4,7 @@ use tokio::time::timeout;
 
 use super::super::failure::Failure;
 use super::super::site::SiteError;
-use super::case::{DisturbedMove, Fault, Role};
+use super::case::{DisturbedMove, Role};
 use super::ending::expect_explained;
 use super::nodes::Nodes;
 use super::uptime::{Uptime, never_stops};
@@ -85,7 +85,7 @@ impl Faults<'_> {
         };
         course.first_exit = status.code();
         let said = std::fs::read_to_string(self.disturbed_log()).unwrap_or_default();
-        if case.fault != Fault::KillOperator || status.code().is_some() {
+        if !case.fault.kills_operator() || status.code().is_some() {
             expect_explained(status.code(), &said, &self.site.addresses())?;
         }
         let world = World::observe(self.site).await?;
@@ -94,7 +94,7 @@ impl Faults<'_> {
             // I4: then everything that was wanted is true, whatever happened meanwhile.
             return world.expect_at(&self.application, nodes.number(Role::Target));
         }
-        let is_seen_to = status.code().is_some() && case.fault != Fault::PowerCutSource;
+        let is_seen_to = status.code().is_some() && !case.fault.cuts_power_of(Role::Source);
         if is_seen_to && world.owners(&self.application) == [nodes.source] {
             // What was stopped to be moved was started again where it still is, and nobody who asks
             // for it there is kept waiting.

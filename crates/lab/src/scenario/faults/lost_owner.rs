@@ -66,7 +66,9 @@ impl Faults<'_> {
         refused.expect_exit(UNREACHABLE)?;
         refused.expect_narration(&["which was not seen", " ago, "])?;
         self.obey(&refused, "volume promote ledger ").await?;
-        self.cluster.deploy(&alone, &[]).await?.expect_exit(0)?;
+        let deployed = self.cluster.deploy(&alone, &[]).await?;
+        // The lost machine may still run it.
+        deployed.expect_exit(UNREACHABLE)?;
         self.expect_acknowledged(self.site.address(kept)).await
     }
 

@@ -1,6 +1,6 @@
 //! Making the fault happen, and making it go away.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::process::Child;
 
@@ -105,51 +105,83 @@ impl Nodes<'_> {
             Fault::PowerCutTarget => self.power_cut(Role::Target).await?,
             Fault::CutLink => self.cut_link(Role::Target, true).await?,
             Fault::StallLink => self.stall_link(Role::Target, true).await?,
-            Fault::FillTargetPool => {
-                let command = format!(
-                    "zfs create -o mountpoint=none {FILLER} && zfs set \
-                     refreservation=$(zfs get -Hp -o value available {FILLER}) {FILLER}"
-                );
-                self.check(Role::Target, &command).await?;
+            Fault::FillTargetPool => self.fill_pool(Role::Target).await?,
+            Fault::FillSourcePool => self.fill_pool(Role::Source).await?,
+            Fault::PowerCutBoth => {
+                tokio::try_join!(self.power_cut(Role::Source), self.power_cut(Role::Target))?;
+            }
+            Fault::KillOperatorAndTarget => {
+                kill(operator).await?;
+                self.power_cut(Role::Target).await?;
+            }
+            Fault::KillDocker => {
+                let command = "systemctl kill --signal=KILL docker.service";
+                self.check(place.role, command).await?;
+            }
+            Fault::ReexecSystemd => {
+                self.check(place.role, "systemctl daemon-reexec").await?;
+            }
+            Fault::ClockJump => {
+                for (role, to) in [(Role::Source, "1 hour"), (Role::Target, "1 hour ago")] {
+                    self.check(role, &format!("date --set '{to}'")).await?;
+                }
             }
         }
         Ok(())
     }
 
+    async fn fill_pool(&self, role: Role) -> Result<(), SiteError> {
+        let command = format!(
+            "zfs create -o mountpoint=none {FILLER} && zfs set \
+             refreservation=$(zfs get -Hp -o value available {FILLER}) {FILLER}"
+        );
+        self.check(role, &command).await.map(drop)
+    }
+
     /// Tells whether the node on which the move is held still answers after the fault.
     pub(super) const fn answers(fault: Fault, role: Role) -> bool {
-        match (fault, role) {
-            (Fault::PowerCutSource, Role::Source)
-            | (Fault::PowerCutTarget | Fault::CutLink | Fault::StallLink, Role::Target) => false,
-            (
-                Fault::KillAgent
-                | Fault::KillOperator
-                | Fault::FillTargetPool
-                | Fault::PowerCutSource
-                | Fault::PowerCutTarget
-                | Fault::CutLink
-                | Fault::StallLink,
-                Role::Source | Role::Target,
-            ) => true,
-        }
+        let is_cut_off = fault.is_of_the_link() && matches!(role, Role::Target);
+        !fault.cuts_power_of(role) && !is_cut_off
     }
 
     /// Makes the fault go away.
     pub(super) async fn lift(&self, fault: Fault) -> Result<(), SiteError> {
         match fault {
-            Fault::KillAgent | Fault::KillOperator => {}
+            Fault::KillAgent | Fault::KillOperator | Fault::ReexecSystemd => {}
             Fault::PowerCutSource => self.power_on(Role::Source).await?,
-            Fault::PowerCutTarget => self.power_on(Role::Target).await?,
+            Fault::PowerCutTarget | Fault::KillOperatorAndTarget => {
+                self.power_on(Role::Target).await?;
+            }
+            Fault::PowerCutBoth => {
+                tokio::try_join!(self.power_on(Role::Source), self.power_on(Role::Target))?;
+            }
             Fault::CutLink => self.cut_link(Role::Target, false).await?,
             Fault::StallLink => self.stall_link(Role::Target, false).await?,
-            Fault::FillTargetPool => {
-                self.check(Role::Target, &format!("zfs destroy {FILLER}"))
-                    .await?;
+            Fault::FillTargetPool => self.empty_pool(Role::Target).await?,
+            Fault::FillSourcePool => self.empty_pool(Role::Source).await?,
+            Fault::KillDocker => {
+                for role in [Role::Source, Role::Target] {
+                    // Waits for the start that systemd has begun, where it has.
+                    self.check(role, "systemctl start docker.service").await?;
+                }
+            }
+            Fault::ClockJump => {
+                let now = SystemTime::now().duration_since(UNIX_EPOCH);
+                let now = now.unwrap_or_default().as_secs();
+                for role in [Role::Source, Role::Target] {
+                    self.check(role, &format!("date --set @{now}")).await?;
+                }
             }
         }
-        if matches!(fault, Fault::CutLink | Fault::StallLink) {
+        if fault.is_of_the_link() {
             self.reconnect(Role::Target).await?;
         }
         Ok(())
+    }
+
+    async fn empty_pool(&self, role: Role) -> Result<(), SiteError> {
+        self.check(role, &format!("zfs destroy {FILLER}"))
+            .await
+            .map(drop)
     }
 }

@@ -45,10 +45,10 @@ impl Uptime {
 /// Tells whether the fault ends the move before it stops the application.
 pub(super) const fn never_stops(case: DisturbedMove) -> bool {
     match case.moment {
-        Moment::FirstPush => !matches!(case.fault, Fault::PowerCutSource),
+        Moment::FirstPush => !stops_by_itself(case.fault),
         // The last changes may still fit into a pool, or not.
         Moment::BetweenRounds => {
-            !matches!(case.fault, Fault::PowerCutSource | Fault::FillTargetPool)
+            !stops_by_itself(case.fault) && !matches!(case.fault, Fault::FillTargetPool)
         }
         Moment::AfterStop
         | Moment::LastDelta0
@@ -60,4 +60,10 @@ pub(super) const fn never_stops(case: DisturbedMove) -> bool {
         | Moment::Started
         | Moment::Cleanup => false,
     }
+}
+
+/// Tells whether the fault itself stops what runs on the source, or may: without Docker or room on its
+/// volume it ends.
+const fn stops_by_itself(fault: Fault) -> bool {
+    fault.cuts_power_of(Role::Source) || matches!(fault, Fault::KillDocker | Fault::FillSourcePool)
 }

@@ -8,7 +8,8 @@ use flocker_model::{
 };
 use flocker_remote::protocol::{Change, StepFailure};
 use flocker_zfs::{
-    Acquire, Incoming, NewImport, NewVolume, Promote, ReceiveRequest, Release, SetAside, Transfer,
+    Acquire, Incoming, NewImport, NewVolume, NodeMark, Promote, ReceiveRequest, Release, SetAside,
+    Transfer,
 };
 use tokio::io::AsyncReadExt as _;
 use uuid::Uuid;
@@ -239,6 +240,7 @@ async fn a_mounted_volume_is_seen_so_and_unmounted_once(machines: &impl Machines
     assert_eq!(volumes.unmount(&web()).await.unwrap(), Change::Changed);
     assert_eq!(volumes.unmount(&web()).await.unwrap(), Change::Unchanged);
     assert_eq!(observe(machines, A).await.unwrap().mounted, None);
+    assert!(!volumes.mountpoint_of(&web()).exists());
 }
 
 async fn nothing_is_mounted_over_files_which_are_seen_before(machines: &impl Machines) {
@@ -255,6 +257,7 @@ async fn nothing_is_mounted_over_files_which_are_seen_before(machines: &impl Mac
     let volume = volumes.open_owned_now(&web()).await.unwrap();
     assert!(volume.mount().await.is_err());
     machines.obstruct(A, false);
+    volumes.remove_mount_points().await;
 
     let volume = volumes.open_owned_now(&web()).await.unwrap();
     volume.mount().await.unwrap();
@@ -673,6 +676,19 @@ async fn a_stream_becomes_a_volume_that_ends_with_its_snapshot(machines: &impl M
     there.unmount(&web()).await.unwrap();
 }
 
+/// A node that lost its directory finds out by this who it is.
+async fn a_pool_says_which_node_it_belongs_to(machines: &impl Machines) {
+    let volumes = machines.volumes(A);
+    make(volumes).await.unwrap();
+    assert_eq!(volumes.observe_pool().await.1, NodeMark::Absent);
+    volumes.mark_pool().await.unwrap();
+    let node = NodeMark::Node(machines.node(A));
+    assert_eq!(volumes.observe_pool().await.1, node);
+    // The volumes inherit the property, which changes nothing about them.
+    let epoch = Epoch::FIRST;
+    assert_eq!(role(machines, A).await, VolumeRole::Owned { epoch });
+}
+
 /// Every test of the suite.
 macro_rules! volumes_suite {
     ($fixture:path) => {
@@ -696,6 +712,7 @@ macro_rules! volumes_suite {
             an_import_goes_on_with_what_it_has_and_exists_once_it_is_whole
             an_unfinished_import_can_be_set_aside
             a_stream_becomes_a_volume_that_ends_with_its_snapshot
+            a_pool_says_which_node_it_belongs_to
         }
     };
 }

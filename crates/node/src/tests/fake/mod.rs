@@ -25,6 +25,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use flocker_model::{ImageId, ImageName};
 use flocker_remote::protocol::{Change, StepFailure};
+use flocker_zfs::NodeMark;
 
 pub(super) use containers::{ENDLESS_IMAGE, FakeContainers, archive};
 pub(super) use directories::FakeDirectories;
@@ -32,7 +33,7 @@ pub(crate) use faults::arrive;
 pub(super) use faults::{Fault, Faults, Mutation, Pace};
 pub(super) use importing::IMPORTED;
 pub(super) use peers::{FakePeers, Neighbours, admitted};
-pub(super) use pool::{Dataset, Guids, Trouble};
+pub(super) use pool::{Dataset, Guids, Pool, Trouble};
 pub(super) use routes::FakeRoutes;
 pub(super) use stream::Header;
 pub(super) use units::FakeUnits;
@@ -103,6 +104,17 @@ impl Host {
     /// Looks at the machine, or puts a hand to it, as somebody who is not Flocker.
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Reads which machine the pool belongs to.
+    pub(super) fn node_mark(&self) -> NodeMark {
+        let state = self.state();
+        let pool = &state.disk.pool;
+        match (pool.trouble, pool.node) {
+            (Some(Trouble::Missing | Trouble::Suspended), _) => NodeMark::Unknown,
+            (_, Some(node)) => NodeMark::Node(node),
+            (_, None) => NodeMark::Absent,
+        }
     }
 
     /// Puts an image there, as somebody does by hand.

@@ -35,6 +35,22 @@ impl AsRef<Path> for FakeMounted {
 }
 
 impl FakeOwned {
+    /// Mounts the volume for a moment, as the real ones do, so that nothing is left in its intent log.
+    async fn replay_log(&self) -> Result<(), StepFailure> {
+        self.act(|dataset| {
+            let is_sealed = dataset.is_readonly;
+            dataset.mount();
+            dataset.is_readonly = is_sealed;
+            Ok(())
+        })
+        .await?;
+        self.act(|dataset| {
+            dataset.unmount();
+            Ok(())
+        })
+        .await
+    }
+
     /// Does something to the volume.
     async fn act<T>(
         &self,
@@ -84,19 +100,18 @@ impl OwnedVolume for FakeOwned {
         Ok(FakeMounted(self.volumes.mountpoint_of(&self.application)))
     }
 
+    async fn seal(self) -> Result<(), StepFailure> {
+        self.replay_log().await?;
+        self.act(|dataset| {
+            dataset.is_readonly = true;
+            Ok(())
+        })
+        .await
+    }
+
     async fn snapshot(self) -> Result<SnapshotGuid, StepFailure> {
         if self.copy.mounted.is_none() {
-            // As the real ones do, so that nothing is left in the intent log.
-            self.act(|dataset| {
-                dataset.mount();
-                Ok(())
-            })
-            .await?;
-            self.act(|dataset| {
-                dataset.unmount();
-                Ok(())
-            })
-            .await?;
+            self.replay_log().await?;
         }
         let trouble = self.volumes.host.state().disk.pool.trouble;
         let application = &self.application;

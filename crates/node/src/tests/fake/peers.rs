@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use flocker_model::{LoginRefusal, Member, NodeId, NodeName};
 use flocker_remote::protocol::StepFailure;
-use flocker_remote::ssh::read_public_key;
+use flocker_remote::ssh::{PublicKey, observe_host_keys, read_public_key};
 use tokio::io::AsyncWriteExt as _;
 use tokio::task::JoinSet;
 use uuid::Uuid;
@@ -28,26 +28,27 @@ pub(crate) struct Neighbours(Arc<Mutex<Inside>>);
 
 #[derive(Default)]
 struct Inside {
-    machines: BTreeMap<NodeId, Machine<Fake>>,
+    /// By the address at which they are reached, which says nothing of who they are.
+    machines: BTreeMap<Ipv4Addr, Machine<Fake>>,
     /// What machines say whatever they are asked, and nothing more.
-    scripts: BTreeMap<NodeId, Vec<u8>>,
+    scripts: BTreeMap<Ipv4Addr, Vec<u8>>,
     receiving: JoinSet<()>,
 }
 
 impl Neighbours {
-    pub(crate) fn add(&self, machine: Machine<Fake>) {
-        self.with(|inside| inside.machines.insert(machine.id, machine));
+    pub(crate) fn add(&self, address: Ipv4Addr, machine: Machine<Fake>) {
+        self.with(|inside| inside.machines.insert(address, machine));
     }
 
-    pub(crate) fn remove(&self, id: NodeId) {
-        self.with(|inside| inside.machines.remove(&id));
+    pub(crate) fn remove(&self, address: Ipv4Addr) {
+        self.with(|inside| inside.machines.remove(&address));
     }
 
     /// Has a machine say this whatever it is asked; or, with nothing, what it is for.
-    pub(crate) fn script(&self, id: NodeId, says: Option<Vec<u8>>) {
+    pub(crate) fn script(&self, address: Ipv4Addr, says: Option<Vec<u8>>) {
         self.with(|inside| match says {
-            Some(bytes) => inside.scripts.insert(id, bytes),
-            None => inside.scripts.remove(&id),
+            Some(bytes) => inside.scripts.insert(address, bytes),
+            None => inside.scripts.remove(&address),
         });
     }
 
@@ -85,6 +86,7 @@ impl fmt::Debug for FakePeers {
 /// A connection to another machine in memory.
 pub(crate) struct FakeConnection {
     peers: FakePeers,
+    address: Ipv4Addr,
     target: Machine<Fake>,
     /// In whose name the target lets it push.
     from: NodeId,
@@ -102,8 +104,14 @@ impl Peers for FakePeers {
         self.faults.point().await?;
         let found = self
             .neighbours
-            .with(|inside| inside.machines.get(&member.id).cloned());
+            .with(|inside| inside.machines.get(&member.contact.address).cloned());
         let target = found.ok_or_else(|| failure_of(format!("{name} does not answer")))?;
+        if !host_keys(&target)?
+            .iter()
+            .any(|key| member.ssh.host_keys.contains(key))
+        {
+            return Err(failure_of(format!("{name} has another host key")));
+        }
         let public = read_public_key(key).or_failure()?;
         let public = public.to_openssh().or_failure()?;
         let lines = target.settings.state_directory.join("ssh/authorized_keys");
@@ -111,6 +119,7 @@ impl Peers for FakePeers {
         let from = lines.lines().find_map(|line| admitted(line, &public));
         Ok(FakeConnection {
             peers: self.clone(),
+            address: member.contact.address,
             target,
             from: from.ok_or_else(|| failure_of(format!("{name} refuses the key")))?,
         })
@@ -119,6 +128,13 @@ impl Peers for FakePeers {
     async fn observe_refusal(&self, _address: Ipv4Addr, _keys: &Path) -> Option<LoginRefusal> {
         None
     }
+}
+
+/// Reads the public halves of a machine's host keys.
+fn host_keys(machine: &Machine<Fake>) -> Result<Vec<String>, StepFailure> {
+    let keys = observe_host_keys(&machine.settings.host_keys).or_failure()?;
+    let keys = keys.iter().map(PublicKey::to_openssh);
+    keys.collect::<Result<_, _>>().or_failure()
 }
 
 /// Reads in whose name a line of the file lets a key push, if it is that key's.
@@ -140,19 +156,26 @@ impl PeerConnection for FakeConnection {
         let script = self
             .peers
             .neighbours
-            .with(|inside| inside.scripts.get(&target.id).cloned());
+            .with(|inside| inside.scripts.get(&self.address).cloned());
         self.peers.neighbours.with(|inside| {
             inside.receiving.spawn(async move {
                 if let Some(says) = script {
-                    let (_heard, mut output) = (their_input, their_output);
-                    let _ = output.write_all(&says).await;
+                    let (mut input, mut output) = (their_input, their_output);
+                    let mut unheeded = tokio::io::sink();
+                    // A program that read nothing would block the one that asks.
+                    tokio::select! {
+                        _ = output.write_all(&says) => {}
+                        _ = tokio::io::copy(&mut input, &mut unheeded) => {}
+                    }
                     return;
                 }
                 // The other side learns of a failure by the stream's end.
                 let receiver = Receiver {
                     node: target.id,
+                    boot: target.store.boot_id().unwrap(),
                     volumes: &target.volumes,
                     images: &target.containers,
+                    forgotten: target.store.forgotten(from).unwrap(),
                 };
                 let _ = receive(&receiver, from, (their_input, their_output)).await;
             });

@@ -42,6 +42,8 @@ pub(crate) enum Trouble {
 /// The datasets of one machine.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Pool {
+    /// The machine that it belongs to, as it says itself.
+    pub(crate) node: Option<NodeId>,
     /// What is wrong with it as a whole.
     pub(crate) trouble: Option<Trouble>,
     /// Whole copies, at their application's name.
@@ -58,10 +60,18 @@ pub(crate) struct Pool {
     pub(crate) obstructed: BTreeSet<ApplicationName>,
     /// What is kept and used no more.
     pub(crate) set_aside: Vec<Dataset>,
+    /// Whether the dataset above all others has `sync=disabled`.
+    pub(crate) sync_disabled: bool,
+    /// The directories that volumes were mounted at when the power went.
+    pub(crate) mount_points: BTreeSet<ApplicationName>,
 }
 
 /// A dataset.
 #[derive(Debug, Clone)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a property of its own"
+)]
 pub(crate) struct Dataset {
     pub(super) owner: NodeId,
     pub(super) epoch: Epoch,
@@ -82,6 +92,12 @@ pub(crate) struct Dataset {
     /// What was acknowledged before a power cut, and is in the intent log until the next mount.
     pub(super) log: Vec<u8>,
     pub(crate) is_mounted: bool,
+    /// Whether ZFS refuses writes.
+    pub(crate) is_readonly: bool,
+    /// Whether it has `sync=standard` itself; volumes of earlier releases have not.
+    pub(crate) syncs: bool,
+    /// Whether it is the beginning of a first copy, which does not say yet whose it is.
+    pub(super) is_nameless: bool,
     /// What an unfinished transfer left.
     pub(super) partial: Option<Partial>,
 }
@@ -115,20 +131,27 @@ pub(super) fn parse_token(token: &str) -> Option<(SnapshotGuid, usize)> {
 }
 
 impl Pool {
-    /// Unmounts everything; what was not on the disk yet is in the intent logs alone.
+    /// Unmounts everything; what was not on the disk yet is in the intent logs alone, or nowhere.
     pub(super) fn lose_power(&mut self) {
-        let datasets = self.volumes.values_mut();
-        let unfinished = self
-            .creating
-            .values_mut()
-            .chain(self.importing.values_mut());
-        for dataset in datasets.chain(unfinished) {
+        let unfinished = self.creating.iter_mut().chain(self.importing.iter_mut());
+        for (name, dataset) in self.volumes.iter_mut().chain(unfinished) {
             if dataset.is_mounted {
                 let unwritten = dataset.contents.split_off(dataset.on_disk);
-                dataset.log.extend(unwritten);
+                if dataset.syncs || !self.sync_disabled {
+                    dataset.log.extend(unwritten);
+                }
                 dataset.is_mounted = false;
+                self.mount_points.insert(name.clone());
             }
         }
+    }
+
+    /// Tells whether what is seen of a copy is a first one that is being received.
+    pub(super) fn is_first_copy(&self, application: &ApplicationName) -> bool {
+        let named = [&self.volumes, &self.importing];
+        named
+            .iter()
+            .all(|datasets| !datasets.contains_key(application))
     }
 
     /// What anybody sees of a copy: a first one as soon as there is anything of it.
@@ -164,6 +187,9 @@ impl Dataset {
             on_disk: 0,
             log: Vec::new(),
             is_mounted: false,
+            is_readonly: false,
+            syncs: true,
+            is_nameless: false,
             partial: None,
         }
     }
@@ -171,11 +197,13 @@ impl Dataset {
     /// Writes and waits until it is safe, as a program in a container does.
     pub(crate) fn write(&mut self, record: &[u8]) {
         assert!(self.is_mounted, "only what is mounted can be written to");
+        assert!(!self.is_readonly, "only what is not read-only can be");
         self.contents.extend(record);
     }
 
-    /// Mounts it, which brings back what the intent log has.
+    /// Mounts it for writing, which brings back what the intent log has.
     pub(super) fn mount(&mut self) {
+        (self.is_readonly, self.syncs) = (false, true);
         self.contents.append(&mut self.log);
         self.is_mounted = true;
     }
@@ -271,6 +299,10 @@ impl Dataset {
             let problem = "is an import that is not finished".to_owned();
             return VolumeRole::Foreign { problem };
         }
+        if self.is_nameless {
+            let problem = "is the beginning of a copy".to_owned();
+            return VolumeRole::Foreign { problem };
+        }
         if self.owner == node {
             VolumeRole::Owned { epoch }
         } else {
@@ -305,6 +337,7 @@ impl Dataset {
             maximum_size: self.maximum_size,
             mounted: self.is_mounted.then(|| mountpoint.to_owned()),
             resumable: self.partial.is_some(),
+            is_first_copy: false,
             deployment: self.deployment.clone(),
             key_needed: None,
             held_by: Vec::new(),

@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use flocker_model::{
-    ApplicationName, ByteCount, Epoch, NodeId, Obstacle, Obstruction, OwnerClaim, PoolHealth,
-    PoolProblem, PoolState, SnapshotGuid, VolumeCopy, VolumeHolder, VolumeRole,
+    ApplicationName, ByteCount, DeploymentId, Epoch, NodeId, Obstacle, Obstruction, OwnerClaim,
+    PoolHealth, PoolProblem, PoolState, SnapshotGuid, VolumeCopy, VolumeHolder, VolumeRole,
 };
 use flocker_remote::protocol::{Change, StepFailure};
 use flocker_zfs::{
-    Acquire, Incoming, NewImport, NewVolume, Promote, ReceiveRequest, Release, SetAside, Transfer,
+    Acquire, Incoming, NewImport, NewVolume, NodeMark, Promote, ReceiveRequest, Release, SetAside,
+    Transfer,
 };
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 
@@ -98,6 +99,22 @@ impl FakeVolumes {
         }
     }
 
+    /// Sets what comes with an owner in one `zfs set`. If that fails, ZFS sets each property by itself.
+    async fn set_the_rest(
+        &self,
+        application: &ApplicationName,
+        (is_readonly, deployment): (bool, Option<&DeploymentId>),
+    ) -> Result<(), StepFailure> {
+        let set = self.act(|state| {
+            let dataset = state.disk.pool.volumes.get_mut(application);
+            let dataset = dataset.ok_or_else(|| stale("there is no such volume"))?;
+            dataset.is_readonly = is_readonly;
+            dataset.deployment = deployment.cloned();
+            Ok(())
+        });
+        set.await
+    }
+
     /// Makes sure that a stream may go into what is here, and makes room for it.
     fn begin_to_receive(
         &self,
@@ -105,7 +122,11 @@ impl FakeVolumes {
         (request, header): (&ReceiveRequest, Header),
     ) -> Result<(), StepFailure> {
         let application = &request.application;
-        let fresh = || Dataset::new(request.owner, request.epoch);
+        let fresh = || {
+            let mut dataset = Dataset::new(request.owner, request.epoch);
+            dataset.is_nameless = true;
+            dataset
+        };
         let dataset = match pool.volumes.get_mut(application) {
             Some(dataset) => dataset,
             None => pool
@@ -113,6 +134,9 @@ impl FakeVolumes {
                 .entry(application.clone())
                 .or_insert_with(fresh),
         };
+        if dataset.is_nameless {
+            (dataset.owner, dataset.epoch) = (request.owner, request.epoch);
+        }
         let earlier = dataset.owner != self.node
             && (dataset.epoch < request.epoch
                 || (dataset.epoch == request.epoch && dataset.owner == request.owner));
@@ -136,6 +160,7 @@ impl FakeVolumes {
         }
         (dataset.owner, dataset.epoch) = (request.owner, request.epoch);
         (dataset.handoff, dataset.maximum_size) = (None, None);
+        dataset.is_readonly = true;
         let received = Vec::new();
         dataset.partial.get_or_insert(Partial { header, received });
         Ok(())
@@ -145,8 +170,11 @@ impl FakeVolumes {
 impl Volumes for FakeVolumes {
     type Owned = FakeOwned;
 
-    async fn observe_pool(&self) -> PoolState {
-        let trouble = self.host.state().disk.pool.trouble;
+    async fn observe_pool(&self) -> (PoolState, NodeMark) {
+        let (trouble, sync_disabled) = {
+            let state = self.host.state();
+            (state.disk.pool.trouble, state.disk.pool.sync_disabled)
+        };
         let unusable = |problem| PoolHealth::Unusable { problem };
         let (health, available) = match trouble {
             None => (PoolHealth::Usable, ByteCount::mebibytes(1 << 20)),
@@ -161,11 +189,21 @@ impl Volumes for FakeVolumes {
             Some(Trouble::Missing) => (unusable(PoolProblem::NotImported), ByteCount::ZERO),
             Some(Trouble::Suspended) => (unusable(PoolProblem::Suspended), ByteCount::ZERO),
         };
-        PoolState {
+        let state = PoolState {
             dataset: ROOT.to_owned(),
             health,
             available,
-        }
+            sync_disabled: sync_disabled.then(|| "tank".to_owned()),
+        };
+        (state, self.host.node_mark())
+    }
+
+    async fn mark_pool(&self) -> Result<(), StepFailure> {
+        self.act(|state| {
+            state.disk.pool.node = Some(self.node);
+            Ok(())
+        })
+        .await
     }
 
     async fn observe_volumes(&self) -> Result<BTreeMap<ApplicationName, VolumeCopy>, StepFailure> {
@@ -178,7 +216,10 @@ impl Volumes for FakeVolumes {
             let names = pool.names().into_iter();
             Ok(names
                 .filter_map(|name| {
-                    let copy = self.copy_of((&name, pool.trouble), pool.shown(&name)?);
+                    let copy = VolumeCopy {
+                        is_first_copy: pool.is_first_copy(&name),
+                        ..self.copy_of((&name, pool.trouble), pool.shown(&name)?)
+                    };
                     Some((name, copy))
                 })
                 .collect())
@@ -333,10 +374,12 @@ impl Volumes for FakeVolumes {
             let newest = newest.ok_or_else(|| failure_of("it has no snapshot"))?;
             (dataset.owner, dataset.epoch) = (release.to, next);
             dataset.handoff = Some(newest);
-            dataset.deployment = Some(release.deployment.clone());
             Ok((Change::Changed, newest))
         });
-        released.await
+        let released = released.await?;
+        self.set_the_rest(application, (true, Some(&release.deployment)))
+            .await?;
+        Ok(released)
     }
 
     async fn acquire(
@@ -363,10 +406,12 @@ impl Volumes for FakeVolumes {
             }
             (dataset.owner, dataset.epoch) = (self.node, acquire.epoch);
             (dataset.handoff, dataset.partial) = (None, None);
-            dataset.deployment = Some(acquire.deployment.clone());
             Ok(Change::Changed)
         });
-        acquired.await
+        let acquired = acquired.await?;
+        self.set_the_rest(application, (false, Some(&acquire.deployment)))
+            .await?;
+        Ok(acquired)
     }
 
     async fn promote(
@@ -393,10 +438,12 @@ impl Volumes for FakeVolumes {
             }
             (dataset.owner, dataset.epoch) = (self.node, promote.next);
             (dataset.handoff, dataset.partial) = (None, None);
-            dataset.deployment.clone_from(&promote.deployment);
             Ok(Change::Changed)
         });
-        promoted.await
+        let promoted = promoted.await?;
+        self.set_the_rest(application, (false, promote.deployment.as_ref()))
+            .await?;
+        Ok(promoted)
     }
 
     async fn record_owner(
@@ -426,10 +473,10 @@ impl Volumes for FakeVolumes {
 
     async fn set_aside(&self, set_aside: &SetAside) -> Result<Change, StepFailure> {
         let name = &set_aside.name.application;
-        let set = self.act(|state| {
+        let protected = self.act(|state| {
             let pool = &mut state.disk.pool;
             let Some(dataset) = pool.shown(name) else {
-                return Ok(Change::Unchanged);
+                return Ok(false);
             };
             let is_other = dataset.newest_of_all() != set_aside.newest;
             if dataset.role(self.node) != set_aside.role || is_other {
@@ -438,6 +485,16 @@ impl Volumes for FakeVolumes {
             if dataset.is_mounted && !dataset.is_unfinished {
                 return Err(failure_of("it is mounted"));
             }
+            if let Some(volume) = pool.volumes.get_mut(name) {
+                volume.is_readonly = true;
+            }
+            Ok(true)
+        });
+        if !protected.await? {
+            return Ok(Change::Unchanged);
+        }
+        let set = self.act(|state| {
+            let pool = &mut state.disk.pool;
             let renamed = pool.volumes.remove(name);
             let renamed = renamed.or_else(|| pool.importing.remove(name));
             let renamed = renamed.or_else(|| pool.receiving.remove(name));
@@ -466,6 +523,7 @@ impl Volumes for FakeVolumes {
 
     async fn unmount(&self, application: &ApplicationName) -> Result<Change, StepFailure> {
         let unmounted = self.act(|state| {
+            state.disk.pool.mount_points.remove(application);
             let in_use =
                 state.is_used(application) || state.disk.pool.held.contains_key(application);
             match state.disk.pool.volumes.get_mut(application) {
@@ -480,6 +538,13 @@ impl Volumes for FakeVolumes {
             }
         });
         unmounted.await
+    }
+
+    async fn remove_mount_points(&self) {
+        let mut state = self.host.state();
+        let pool = &mut state.disk.pool;
+        let is_mounted = |name: &_| pool.volumes.get(name).is_some_and(|it| it.is_mounted);
+        pool.mount_points.retain(is_mounted);
     }
 
     async fn prepare_incoming(
@@ -510,10 +575,22 @@ impl Volumes for FakeVolumes {
         let broken = || failure_of("the stream broke off");
         let header = Header::read(&mut stream).await.ok_or_else(broken)?;
         let mut left = header.length - header.offset;
-        let begun = self
-            .host
-            .act(|state| self.begin_to_receive(&mut state.disk.pool, (request, header.clone())));
+        let begun = self.host.act(|state| {
+            let pool = &mut state.disk.pool;
+            let was_there = pool.receiving.contains_key(name);
+            let begun = self.begin_to_receive(pool, (request, header.clone()));
+            if begun.is_err() && !was_there {
+                pool.receiving.remove(name);
+            }
+            begun
+        });
         begun.await?;
+        // ZFS makes the dataset first, and sets its properties then.
+        let named = self.act(|state| {
+            unfinished(&mut state.disk.pool, name)?.is_nameless = false;
+            Ok(())
+        });
+        named.await?;
         while left > 0 {
             let mut chunk = vec![0; (header.length / PARTS).max(FEWEST_BYTES)];
             let count = stream.read(&mut chunk).await.unwrap_or_default();

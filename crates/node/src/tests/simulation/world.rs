@@ -15,6 +15,7 @@ use flocker_model::{
 use flocker_remote::clock::Clock;
 use flocker_remote::protocol::{Listener, StepFailure};
 use flocker_remote::ssh::{Destination, ExitStatus, Way, read_public_key};
+use futures_util::FutureExt as _;
 use tempfile::TempDir;
 use tokio::io::DuplexStream;
 use tokio::sync::oneshot;
@@ -25,6 +26,8 @@ use uuid::Uuid;
 
 use super::chance::{Dice, Event, Trace};
 use super::network::{Network, Site};
+use crate::failure::OrFailure as _;
+use crate::identity::settle;
 use crate::linux::Ssh;
 use crate::local;
 use crate::machine::Machine;
@@ -283,8 +286,10 @@ impl World {
                 let work = async move {
                     let receiver = Receiver {
                         node: machine.id,
+                        boot: machine.store.boot_id().or_failure()?,
                         volumes: &machine.volumes,
                         images: &machine.containers,
+                        forgotten: machine.store.forgotten(peer).or_failure()?,
                     };
                     receive(&receiver, peer, (Listener::new(input), output)).await
                 };
@@ -613,7 +618,9 @@ fn assemble(
         ..Settings::default()
     };
     let store = Store::open(&settings).unwrap().asking_for_locks();
-    let id = store.node_id().unwrap();
+    let mark = std::future::ready(host.node_mark());
+    let settled = settle(&store, ("tank/flocker", mark)).now_or_never();
+    let id = settled.unwrap().unwrap();
     let host = || host.clone();
     Machine {
         id,
