@@ -4,9 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
-use flocker_config::{
-    Diagnostics, Parsed, Source, in_order, parse_beside, wanted_beside,
-};
+use flocker_config::{Diagnostics, Parsed, Source, in_order, parse_beside, wanted_beside};
 use flocker_failpoint::reach;
 use flocker_model::ApplicationName;
 use flocker_plan::{
@@ -201,10 +199,7 @@ fn show(prepared: &Prepared, gathered: &Gathered, printer: &Printer) -> Exit {
 }
 
 /// Carries the plan out and looks whether everything desired is true.
-async fn deploy(
-    prepared: &Prepared,
-    (gathered, printer): (&mut Gathered, &mut Printer),
-) -> Exit {
+async fn deploy(prepared: &Prepared, (gathered, printer): (&mut Gathered, &mut Printer)) -> Exit {
     let goal = &prepared.goal();
     reach(|| "deploy.observed".to_owned()).await;
     let plan = plan(goal, &gathered.observed);

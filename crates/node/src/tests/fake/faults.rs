@@ -48,7 +48,7 @@ pub(crate) enum Mutation {
     TakeTruncatedStreams,
     /// A volume is taken over whatever it ends with, and given up whatever it has in its log.
     SkipTheGuidCheck,
-    /// A unit that is stopped leaves its container running.
+    /// A unit that is stopped leaves its container running, below which the volume is unmounted.
     LeaveContainersRunning,
 }
 

@@ -526,6 +526,7 @@ impl Volumes for FakeVolumes {
             state.disk.pool.mount_points.remove(application);
             let in_use =
                 state.is_used(application) || state.disk.pool.held.contains_key(application);
+            let in_use = in_use && !self.host.faults.breaks(Mutation::LeaveContainersRunning);
             match state.disk.pool.volumes.get_mut(application) {
                 Some(dataset) if dataset.is_mounted && in_use => {
                     Err(failure_of("the volume is in use"))

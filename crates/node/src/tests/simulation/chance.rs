@@ -154,7 +154,11 @@ impl Trace {
         self.begun.elapsed()
     }
 
+    /// Notes a line. Lines name the process of the simulator for each that has a lock; its number is
+    /// left out, for it is another one each time.
     pub(super) fn note(&self, text: &str) {
+        let own = format!("process {} on ", std::process::id());
+        let text = text.replace(&own, "process N on ");
         let line = format!("{:9.3} {text}", self.elapsed().as_secs_f64());
         let mut inside = self.inside();
         for byte in line.bytes() {

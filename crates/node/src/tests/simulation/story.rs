@@ -7,7 +7,7 @@ use std::time::Duration;
 use flocker_cluster::{Operator, Transcript};
 use flocker_model::{Deployment, VolumeRole};
 use tokio::runtime::{Builder, LocalOptions};
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, spawn_local};
 use tokio::time::{sleep, timeout};
 
 use super::chance::{Dice, Event, Tally};
@@ -23,8 +23,14 @@ const PATIENCE: Duration = Duration::from_secs(1800);
 const QUIET: Duration = Duration::from_secs(300);
 /// How long before a deploy ends its last look may have been.
 const SINCE_LOOK: Duration = Duration::from_secs(300);
-/// What tells an operator what to do next.
-const NEXT: [&str; 4] = ["hint: ", "deploy again", "deploying again", "run the same"];
+/// What tells an operator what to do next, or that everything is as before.
+const NEXT: [&str; 5] = [
+    "hint: ",
+    "deploy again",
+    "deploying again",
+    "run the same",
+    "nothing was changed",
+];
 
 /// What came of a seed.
 pub(super) struct Told {
@@ -265,7 +271,7 @@ impl Story {
         let placed = wanted.nodes.values();
         let placed: Vec<String> = placed.map(|names| format!("{names:?}")).collect();
         trace.note(&format!("{site}: deploys {}", placed.join(" ")));
-        tokio::spawn(async move {
+        spawn_local(async move {
             let exit = timeout(PATIENCE, flocker_cluster::deploy(wanted, &who)).await;
             let said = transcript.take();
             for text in &said {

@@ -465,7 +465,9 @@ impl World {
             let owners: Vec<_> = running.filter_map(|name| state.volume_of(&name)).collect();
             for name in &owners {
                 let volume = state.disk.pool.volumes.get_mut(name);
-                if let Some(volume) = volume.filter(|volume| volume.is_mounted) {
+                if let Some(volume) =
+                    volume.filter(|volume| volume.is_mounted && !volume.is_readonly)
+                {
                     let record = self.records.fetch_add(1, Ordering::Relaxed);
                     let record = format!("{record};");
                     volume.write(record.as_bytes());
