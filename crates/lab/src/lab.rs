@@ -35,7 +35,7 @@ pub struct LabSpecification {
     pub recipe: Recipe,
     /// What is done to each before the lab starts, once.
     pub stages: Vec<Stage>,
-    /// What a power cut does to writes that were not flushed.
+    /// The fate of writes that were not flushed when the power is cut.
     pub unflushed: Unflushed,
 }
 

@@ -22,7 +22,7 @@ pub struct Hardware {
     /// What the image's kernel has to be told.
     #[serde(default)]
     pub kernel_parameters: String,
-    /// What a power cut does to writes that were not flushed.
+    /// The fate of writes that were not flushed when the power is cut.
     #[serde(default)]
     pub unflushed: Unflushed,
     /// The line for root's `authorized_keys`.
@@ -161,8 +161,8 @@ impl Machine<'_> {
     }
 }
 
-/// `writeback`: what the guest has flushed is in the file. What it has not may be lost with the process,
-/// and is where the disk is served.
+/// `writeback`: the file has all writes that the guest has flushed. A killed process may lose the others, and
+/// loses them all where the disk is served.
 fn render_drive(id: &str, path: &Path, unflushed: Unflushed) -> String {
     let disk = match unflushed {
         Unflushed::Kept => format!("file={},format=qcow2", escape_commas(path)),

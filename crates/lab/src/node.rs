@@ -107,8 +107,8 @@ impl Node {
         self.machine().console()
     }
 
-    /// Takes the power away. What the node has not flushed to its disks may be
-    /// lost; with [`Unflushed::Lost`](crate::Unflushed::Lost), all of it is.
+    /// Takes the power away. The node may lose writes that it has not flushed
+    /// to its disks; with [`Unflushed::Lost`](crate::Unflushed::Lost), it loses all of them.
     ///
     /// # Errors
     /// When the machine is not running.

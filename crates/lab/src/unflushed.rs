@@ -1,4 +1,4 @@
-//! What becomes of writes that a machine has not flushed when its power is cut.
+//! The fate of writes that a machine has not flushed when its power is cut.
 //!
 //! QEMU hands a machine's writes to the host, whose memory outlives QEMU: after it is killed, the disk
 //! has all of them, flushed or not. A real disk may lose what is in its own cache. Such a disk is made by
@@ -22,7 +22,7 @@ use crate::recipe::ROOT_DISK_BYTES;
 /// file that is served does not grow, and holes cost nothing.
 const ROOM: u64 = ROOT_DISK_BYTES + (1 << 30);
 
-/// What becomes of writes that were not flushed when the power is cut.
+/// The fate of writes that were not flushed when the power is cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub enum Unflushed {
     /// They are on the disk for the most part.

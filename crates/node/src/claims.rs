@@ -14,11 +14,18 @@ use tokio::task::JoinSet;
 use crate::failure::{OrFailure as _, failure_of};
 use crate::machine::Machine;
 use crate::peer::{self, NotTold, Ownership};
-use crate::platform::{Platform, Volumes};
+use crate::platform::{Peers as _, Platform, Volumes};
 
-/// How long a peer may take to answer. A node that boots beside others that do not answer must not
+/// How long a peer may take to accept a connection. A node that boots beside others that are away must not
 /// wait for long: after a power cut they may be waiting for it in turn.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long a peer that accepts connections may take to answer. It is there and may be the owner, however
+/// busy it is; nothing but its answer allows a start beside it.
+const ANSWER_PATIENCE: Duration = Duration::from_secs(if cfg!(test) { 3 } else { 120 });
+
+/// How long a peer is left alone that has dropped a connection: its SSH server has many to answer.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// What peers said.
 #[derive(Debug, Default)]
@@ -43,9 +50,7 @@ pub(crate) async fn ask_peers(machine: &Machine<impl Platform>) -> Result<Told, 
     for member in machine.store.members().or_failure()? {
         let machine = machine.clone();
         asking.spawn(async move {
-            let answer = tokio::time::timeout(PATIENCE, ask(&machine, &member)).await;
-            let silence = || failure_of(format!("no answer within {} s", PATIENCE.as_secs()));
-            let answer = answer.unwrap_or_else(|_| Err(NotTold::Silent(silence())));
+            let answer = ask(&machine, &member).await;
             (member, answer)
         });
     }
@@ -102,11 +107,32 @@ impl Told {
     }
 }
 
-/// Asks one machine.
+/// Asks one machine, and waits longer for it if it is there.
 async fn ask(machine: &Machine<impl Platform>, member: &Member) -> Result<Ownership, NotTold> {
-    // Whoever does not let this node in may be another machine.
-    let peer = peer::connect_to(machine, member).await;
-    peer.map_err(NotTold::Silent)?.ownership().await
+    let reached = tokio::time::timeout(PATIENCE, machine.peers.reach(member)).await;
+    let reached = reached.unwrap_or_else(|_| Err(no_answer(PATIENCE)));
+    reached.map_err(NotTold::Silent)?;
+    let answer = tokio::time::timeout(ANSWER_PATIENCE, ask_until_answered(machine, member)).await;
+    answer.unwrap_or_else(|_| Err(NotTold::NotUnderstood(no_answer(ANSWER_PATIENCE))))
+}
+
+fn no_answer(within: Duration) -> StepFailure {
+    failure_of(format!("no answer within {} s", within.as_secs()))
+}
+
+/// Asks a machine that is there, again and again while it drops the connection or is late.
+async fn ask_until_answered(
+    machine: &Machine<impl Platform>,
+    member: &Member,
+) -> Result<Ownership, NotTold> {
+    loop {
+        match peer::connect_to(machine, member).await {
+            Ok(peer) => return peer.ownership().await,
+            // One that does not let this node in may be another machine.
+            Err(NotTold::Silent(failure)) => return Err(NotTold::Silent(failure)),
+            Err(NotTold::NotUnderstood(_)) => tokio::time::sleep(PAUSE).await,
+        }
+    }
 }
 
 /// What this node says of the volumes that it has copies of.

@@ -29,8 +29,8 @@ pub(crate) const SAME_RELEASE: &str = "install the same release of flocker-node 
 pub(crate) enum NotTold {
     /// It did not answer, or could not find out itself: it may be away, or just be booting.
     Silent(StepFailure),
-    /// It answered what this node does not understand. It is there, and whatever it may have to say
-    /// of a volume is not known.
+    /// It is there, and answered what this node does not understand, or not in time. Whatever it may have
+    /// to say of a volume is not known.
     NotUnderstood(StepFailure),
 }
 
@@ -81,7 +81,7 @@ pub(crate) async fn connect<P: Platform>(
     let members = machine.store.members().or_failure()?;
     let mut named = members.named(name);
     match (named.next(), named.next()) {
-        (Some(member), None) => connect_to(machine, member).await,
+        (Some(member), None) => Ok(connect_to(machine, member).await?),
         (None, _) => Err(failure_of(format!(
             "this node does not know of {name}; deploy again"
         ))),
@@ -96,7 +96,7 @@ pub(crate) async fn connect<P: Platform>(
 pub(crate) async fn connect_to<P: Platform>(
     machine: &Machine<P>,
     member: &Member,
-) -> Result<Peer<<P::Peers as Peers>::Connection>, StepFailure> {
+) -> Result<Peer<<P::Peers as Peers>::Connection>, NotTold> {
     let key = machine.store.ssh_key();
     let connection = machine.peers.connect(&member.name, member, &key).await?;
     Ok(Peer {

@@ -86,7 +86,7 @@ pub(super) async fn promote(
                 "{SAME_RELEASE}, or switch {peer} off if it is to be given up"
             )),
             ..failure_of(format!(
-                "{peer} answers this node, and whether it owns the volume is not understood"
+                "{peer} is there, and this node cannot learn whether it owns the volume"
             ))
         });
     }

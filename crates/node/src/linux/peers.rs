@@ -6,11 +6,13 @@ use std::path::Path;
 use flocker_model::{LoginRefusal, Member, NodeName};
 use flocker_remote::protocol::StepFailure;
 use flocker_remote::ssh::{
-    ConnectError, ConnectOptions, ConnectStep, Connection, Destination, Login, PublicKey,
-    RemoteCommand, Session, SshServer, Way,
+    ConnectCause, ConnectError, ConnectOptions, ConnectStep, Connection, Destination, Login,
+    PublicKey, RemoteCommand, Session, SshServer, Way,
 };
+use tokio::net::TcpStream;
 
 use crate::failure::{OrFailure as _, failed_to};
+use crate::peer::NotTold;
 use crate::platform::{PeerConnection, PeerSession, Peers};
 
 /// The user that receives; its only key-based command is `flocker-node receive`.
@@ -32,19 +34,28 @@ pub(crate) struct SshConnection {
 impl Peers for Ssh {
     type Connection = SshConnection;
 
+    async fn reach(&self, member: &Member) -> Result<(), StepFailure> {
+        let (address, port) = (member.contact.address, member.contact.ssh_port);
+        let connected = TcpStream::connect((address, port.get())).await;
+        let connected =
+            connected.or_failed_to(format!("no connection to port {port} of {address}"));
+        connected.map(drop)
+    }
+
     async fn connect(
         &self,
         name: &NodeName,
         member: &Member,
         key: &Path,
-    ) -> Result<SshConnection, StepFailure> {
+    ) -> Result<SshConnection, NotTold> {
         let host_keys: Vec<PublicKey> = member
             .ssh
             .host_keys
             .iter()
             .map(|key| PublicKey::from_openssh(key))
             .collect::<Result<_, _>>()
-            .or_failed_to(format!("the host keys of {name} cannot be read"))?;
+            .or_failed_to(format!("the host keys of {name} cannot be read"))
+            .map_err(NotTold::Silent)?;
         let contact = member.contact;
         let destination = Destination::pinned(
             (&contact.address.to_string(), contact.ssh_port.get()),
@@ -53,8 +64,8 @@ impl Peers for Ssh {
             host_keys,
         );
         let options = ConnectOptions::default();
-        let connected = self.way.connect(&destination, &options);
-        let connection = connected.await.map_err(|error| cannot_push(name, &error))?;
+        let connected = self.way.connect(&destination, &options).await;
+        let connection = connected.map_err(|error| not_told(name, &error))?;
         Ok(SshConnection {
             name: name.clone(),
             connection,
@@ -68,6 +79,25 @@ impl Peers for Ssh {
             authorized_keys: keys,
         };
         SshServer::find()?.observe_refusal(login).await
+    }
+}
+
+/// Tells a machine that is there and did not answer in time, or not to the end, from one that is not there
+/// or lets nobody in.
+fn not_told(name: &NodeName, error: &ConnectError) -> NotTold {
+    let failure = cannot_push(name, error);
+    let was_reached = matches!(
+        error.step,
+        ConnectStep::KeyExchange | ConnectStep::Authentication
+    );
+    let was_late = matches!(
+        error.cause,
+        ConnectCause::TimedOut { .. } | ConnectCause::Lost(_)
+    );
+    if was_reached && was_late {
+        NotTold::NotUnderstood(failure)
+    } else {
+        NotTold::Silent(failure)
     }
 }
 
@@ -131,12 +161,12 @@ impl PeerConnection for SshConnection {
 
 #[cfg(test)]
 mod tests {
-    use flocker_remote::ssh::{Attempt, AuthenticationError, ConnectCause};
+    use flocker_remote::ssh::{Attempt, AuthenticationError};
 
     use super::*;
 
-    fn refused(step: ConnectStep, cause: ConnectCause) -> String {
-        let error = ConnectError {
+    fn error(step: ConnectStep, cause: ConnectCause) -> ConnectError {
+        ConnectError {
             node: "10.0.0.2".to_owned(),
             user: RECEIVING_USER.to_owned(),
             host: "10.0.0.2".to_owned(),
@@ -144,8 +174,25 @@ mod tests {
             from: Some([10, 0, 0, 1].into()),
             step,
             cause,
+        }
+    }
+
+    /// One that accepts connections may be the owner, however busy it is.
+    #[test]
+    fn a_machine_that_is_slow_is_not_taken_for_one_that_is_away() {
+        let name = "node2".parse().unwrap();
+        let late = |step| {
+            let after = std::time::Duration::from_secs(15);
+            not_told(&name, &error(step, ConnectCause::TimedOut { after }))
         };
-        let failure = cannot_push(&"node2".parse().unwrap(), &error);
+        assert!(matches!(late(ConnectStep::Tcp), NotTold::Silent(_)));
+        for step in [ConnectStep::KeyExchange, ConnectStep::Authentication] {
+            assert!(matches!(late(step), NotTold::NotUnderstood(_)), "{step}");
+        }
+    }
+
+    fn refused(step: ConnectStep, cause: ConnectCause) -> String {
+        let failure = cannot_push(&"node2".parse().unwrap(), &error(step, cause));
         let mut lines = vec![failure.message];
         lines.extend(failure.causes);
         lines.extend(failure.hint);

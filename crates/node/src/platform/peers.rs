@@ -9,10 +9,16 @@ use flocker_model::{LoginRefusal, Member, NodeName};
 use flocker_remote::protocol::StepFailure;
 use tokio::io::{AsyncRead, AsyncWrite};
 
+use crate::peer::NotTold;
+
 /// The way to other machines.
 pub(crate) trait Peers: Clone + Debug + Send + Sync + 'static {
     /// A connection to one of them.
     type Connection: PeerConnection;
+
+    /// Fails unless something accepts connections where this member is reached. Where nothing does, it may
+    /// take as long to tell as the network does.
+    fn reach(&self, member: &Member) -> impl Future<Output = Result<(), StepFailure>> + Send;
 
     /// Connects to the machine that has this member's keys, and to no other, with the private key
     /// in the file `key`.
@@ -21,7 +27,7 @@ pub(crate) trait Peers: Clone + Debug + Send + Sync + 'static {
         name: &NodeName,
         member: &Member,
         key: &Path,
-    ) -> impl Future<Output = Result<Self::Connection, StepFailure>> + Send;
+    ) -> impl Future<Output = Result<Self::Connection, NotTold>> + Send;
 
     /// Finds the setting with which this machine's own SSH server refuses a peer at `address`, whose
     /// key is in the file `keys`; `None` if there is none, or the server does not say.

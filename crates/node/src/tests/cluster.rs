@@ -321,6 +321,11 @@ impl Cluster {
         self.neighbours.script(name.as_address().unwrap(), says);
     }
 
+    /// Has a machine accept connections and say nothing, or answer again.
+    pub(super) fn set_busy(&self, name: &NodeName, busy: bool) {
+        self.neighbours.set_busy(name.as_address().unwrap(), busy);
+    }
+
     /// Connects it again.
     pub(super) fn rejoin(&self, name: &NodeName) {
         let machine = self.nodes[name].machine.clone();

@@ -241,6 +241,25 @@ async fn no_volume_starts_beside_a_peer_that_is_not_understood() {
     assert!(machines.runs(&booting, &application_name(0)));
 }
 
+/// A machine that accepts connections is there, and may be the owner, however busy it is.
+#[tokio::test]
+async fn no_volume_starts_beside_a_peer_that_does_not_answer_in_time() {
+    let mut machines = moved_twice().await;
+    let (booting, peer) = (node_name(2), node_name(1));
+    machines.set_busy(&peer, true);
+    machines.cut_power(&booting);
+    let complied = machines.restore(&booting).await;
+    assert!(!machines.runs(&booting, &application_name(0)));
+    let [blocked] = &complied.blocked[..] else {
+        panic!("{complied:?}");
+    };
+    let said = blocked.to_string();
+    assert!(said.contains("no answer within 3 s"), "{said}");
+    machines.set_busy(&peer, false);
+    machines.restore(&booting).await;
+    assert!(machines.runs(&booting, &application_name(0)));
+}
+
 /// What a peer says that has a release from before the frozen question.
 async fn former_release(protocol: u32, owner: NodeId, epoch: u64) -> Vec<u8> {
     let hello = json!({"answer": "hello", "protocol": protocol, "release": "0.0.9"});
@@ -304,7 +323,8 @@ async fn no_replica_takes_the_place_of_an_owner_while_somebody_is_not_understood
     machines.script(&lost, Some(said(&[json!({"answer": "greetings"})]).await));
     let refused = machines.drive(&promote(&observed, 1)).await.unwrap_err();
     assert!(
-        refused.contains("10.0.0.3 answers this node, and whether it owns the volume is not"),
+        refused
+            .contains("10.0.0.3 is there, and this node cannot learn whether it owns the volume"),
         "{refused}"
     );
     assert!(refused.contains("install the same release"), "{refused}");

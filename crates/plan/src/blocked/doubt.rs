@@ -13,13 +13,14 @@ use crate::naming::{NEW_IDENTITY, set_aside_command};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "why")]
 pub enum Doubt {
-    /// Another node answers the question about owners in a way that the node does not understand.
+    /// Another node is there, and does not answer the question about owners, or in a way that the node does
+    /// not understand.
     PeerNotUnderstood {
         /// The node that asked.
         node: NodeName,
-        /// The node that answers.
+        /// The node that was asked.
         peer: NodeName,
-        /// What it said.
+        /// What it said, or that it said nothing.
         reason: String,
     },
     /// Another machine answers with the identity of the node.
@@ -62,8 +63,8 @@ impl Doubt {
                 )
             }
             Self::PeerNotUnderstood { node, peer, .. } => format!(
-                "install the same release of flocker-node on {peer} and {node}, or switch {peer} off \
-                 if it is lost; then run `flocker-node restore` on {node}"
+                "see that {peer} answers and has the same release of flocker-node as {node}, or switch \
+                 {peer} off if it is lost; then run `flocker-node restore` on {node}"
             ),
         }
     }
@@ -87,8 +88,8 @@ impl fmt::Display for Doubt {
             ),
             Self::PeerNotUnderstood { node, peer, reason } => write!(
                 formatter,
-                "{peer} may have become the owner of its volume: it answers {node}, which does not \
-                 understand the answer: {reason}"
+                "{peer} may have become the owner of its volume: it is there, and {node} cannot learn \
+                 from it who the owner is: {reason}"
             ),
         }
     }

@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 use flocker_model::Obstacle;
 use flocker_zfs::{Change, MountError, UnmountError, Zfs};
 
-use crate::support::{Cluster, create, dataset, push, run, web};
+use crate::support::{Cluster, create, dataset, push, run, snapshot, web};
 
 async fn mount(zfs: &Zfs) -> Result<Change, MountError> {
     let volume = zfs.open_owned_now(&web()).await.unwrap();
@@ -105,6 +105,7 @@ async fn volumes_keep_acknowledged_writes_below_a_parent_that_does_not() {
         );
     }
     create(&a).await;
+    snapshot(&a).await;
     push(&a, &b).await;
     assert_eq!([&a, &b].map(|zfs| property(zfs, "sync")), ["standard"; 2]);
     // As an earlier release left it.

@@ -33,7 +33,7 @@ pub enum Fault {
     KillOperatorAndTarget,
     /// Docker gets SIGKILL on the node that is at work
     KillDocker,
-    /// systemd executes itself anew on the node that is at work: whoever was connected to it is no more
+    /// systemd executes itself anew on the node that is at work, and drops all connections
     ReexecSystemd,
     /// The source's clock jumps an hour ahead, and the target's an hour back
     ClockJump,

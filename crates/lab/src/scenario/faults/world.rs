@@ -8,8 +8,13 @@ use super::bystanders;
 
 /// What must be left as it was: one line for each thing of ours, without what tells two moves
 /// apart. Datasets with their holds and mounts, mounts that ZFS does not know of, containers and
-/// their network devices, units, processes, files, rules, and locks that somebody has.
+/// their network devices, units, processes, files, rules, and locks that somebody has. The locks come
+/// first: a lock's file says nothing, as a boot clears it away and the next step makes it again, and
+/// `flock` makes those that are missing.
 const TRACES: &str = r"
+for lock in deploy network volumes; do
+    flock --nonblock /run/flocker/$lock.lock true || echo locked: $lock
+done
 zfs list -H -o name,mounted,receive_resume_token -r tank
 zfs list -H -o name,userrefs -t snapshot -r tank | sed 's/@.*\t/@\t/'
 findmnt --noheadings --list --output TARGET,SOURCE | grep -i flocker
@@ -23,9 +28,6 @@ nft list tables | sort
 nft --stateless list chain ip filter DOCKER-USER
 nft --stateless list table ip flocker |
     sed -E 's/172(\.[0-9]+){3}/CONTAINER/; s/192(\.[0-9]+){3}/NODE/; s/digest=[0-9a-f]+/digest/'
-for lock in deploy network; do
-    flock --nonblock /run/flocker/$lock.lock true || echo locked: $lock
-done
 ";
 
 /// What is there while a deploy is at work.

@@ -1,6 +1,6 @@
 //! Machines that are connected in memory.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::Ipv4Addr;
 use std::path::Path;
@@ -16,6 +16,7 @@ use uuid::Uuid;
 use super::{Fake, Faults};
 use crate::failure::{OrFailure as _, failure_of};
 use crate::machine::Machine;
+use crate::peer::NotTold;
 use crate::platform::{PeerConnection, PeerSession, Peers};
 use crate::receive::{Receiver, receive};
 
@@ -32,6 +33,8 @@ struct Inside {
     machines: BTreeMap<Ipv4Addr, Machine<Fake>>,
     /// What machines say whatever they are asked, and nothing more.
     scripts: BTreeMap<Ipv4Addr, Vec<u8>>,
+    /// Where connections are accepted, and nothing is said.
+    busy: BTreeSet<Ipv4Addr>,
     receiving: JoinSet<()>,
 }
 
@@ -49,6 +52,17 @@ impl Neighbours {
         self.with(|inside| match says {
             Some(bytes) => inside.scripts.insert(address, bytes),
             None => inside.scripts.remove(&address),
+        });
+    }
+
+    /// Has a machine accept connections and say nothing; or, unless `busy`, what it has to say.
+    pub(crate) fn set_busy(&self, address: Ipv4Addr, busy: bool) {
+        self.with(|inside| {
+            if busy {
+                inside.busy.insert(address)
+            } else {
+                inside.busy.remove(&address)
+            }
         });
     }
 
@@ -95,7 +109,39 @@ pub(crate) struct FakeConnection {
 impl Peers for FakePeers {
     type Connection = FakeConnection;
 
+    async fn reach(&self, member: &Member) -> Result<(), StepFailure> {
+        let address = member.contact.address;
+        let machines = |inside: &mut Inside| inside.machines.contains_key(&address);
+        if self.neighbours.with(machines) {
+            return Ok(());
+        }
+        Err(failure_of(format!("{} does not answer", member.name)))
+    }
+
     async fn connect(
+        &self,
+        name: &NodeName,
+        member: &Member,
+        key: &Path,
+    ) -> Result<FakeConnection, NotTold> {
+        let address = member.contact.address;
+        if self
+            .neighbours
+            .with(|inside| inside.busy.contains(&address))
+        {
+            return std::future::pending().await;
+        }
+        let connected = self.connect_in_memory(name, member, key).await;
+        connected.map_err(NotTold::Silent)
+    }
+
+    async fn observe_refusal(&self, _address: Ipv4Addr, _keys: &Path) -> Option<LoginRefusal> {
+        None
+    }
+}
+
+impl FakePeers {
+    async fn connect_in_memory(
         &self,
         name: &NodeName,
         member: &Member,
@@ -123,10 +169,6 @@ impl Peers for FakePeers {
             target,
             from: from.ok_or_else(|| failure_of(format!("{name} refuses the key")))?,
         })
-    }
-
-    async fn observe_refusal(&self, _address: Ipv4Addr, _keys: &Path) -> Option<LoginRefusal> {
-        None
     }
 }
 
