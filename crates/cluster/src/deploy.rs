@@ -360,6 +360,8 @@ async fn verify(
         }
         show_standings(driver, done, ended.unfinished.iter());
         show_ways_back(driver, done, ended.unfinished.iter());
+        let text = "run the same deploy again once the cause is mended";
+        driver.printer.narrate(text);
         return Exit::StepFailed;
     }
     if failures.is_empty() && left.is_empty() {

@@ -34,7 +34,7 @@ pub(crate) struct Gathered {
     /// Where their sessions tell it.
     said: mpsc::Sender<(NodeName, Incoming)>,
     /// Who asks them.
-    caller: Caller,
+    pub(crate) caller: Caller,
 }
 
 /// Begins a session with each of these nodes, then with every other machine that they remember,

@@ -46,8 +46,8 @@ pub(crate) struct Pace {
 pub(crate) enum Mutation {
     /// A stream that breaks off is taken for whole.
     TakeTruncatedStreams,
-    /// A volume is taken over whatever it ends with, and given up whatever it has in its log.
-    SkipTheGuidCheck,
+    /// A power cut takes what was acknowledged and is in an intent log alone.
+    LoseIntentLogs,
     /// A unit that is stopped leaves its container running, below which the volume is unmounted.
     LeaveContainersRunning,
 }

@@ -130,6 +130,9 @@ impl Host {
         running.processes.next = state.running.processes.next;
         state.running = running;
         state.disk.pool.lose_power();
+        if self.faults.breaks(Mutation::LoseIntentLogs) {
+            state.disk.pool.lose_logs();
+        }
         state.disk.docker.lose_power();
     }
 

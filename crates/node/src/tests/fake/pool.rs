@@ -146,6 +146,13 @@ impl Pool {
         }
     }
 
+    /// Forgets what is in intent logs alone.
+    pub(super) fn lose_logs(&mut self) {
+        for dataset in self.volumes.values_mut() {
+            dataset.log.clear();
+        }
+    }
+
     /// Tells whether what is seen of a copy is a first one that is being received.
     pub(super) fn is_first_copy(&self, application: &ApplicationName) -> bool {
         let named = [&self.volumes, &self.importing];

@@ -366,8 +366,7 @@ impl Volumes for FakeVolumes {
             if dataset.is_mounted {
                 return Err(failure_of("it is mounted"));
             }
-            let skips = self.host.faults.breaks(Mutation::SkipTheGuidCheck);
-            if (dataset.written() > ByteCount::ZERO || !dataset.log.is_empty()) && !skips {
+            if dataset.written() > ByteCount::ZERO || !dataset.log.is_empty() {
                 return Err(failure_of("it was written since its newest snapshot"));
             }
             let newest = dataset.newest();
@@ -397,8 +396,7 @@ impl Volumes for FakeVolumes {
                 VolumeRole::Replica { epoch, .. } if epoch < acquire.epoch => {}
                 _ => return Err(stale("it is no replica of an earlier epoch")),
             }
-            let skips = self.host.faults.breaks(Mutation::SkipTheGuidCheck);
-            if dataset.newest() != Some(acquire.snapshot) && !skips {
+            if dataset.newest() != Some(acquire.snapshot) {
                 return Err(failure_of("it ends with another snapshot"));
             }
             if dataset.is_mounted || dataset.written() > ByteCount::ZERO {

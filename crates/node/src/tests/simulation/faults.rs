@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::JoinHandle;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use super::chance::Event;
 use super::network::Site;
@@ -13,15 +13,24 @@ use super::world::World;
 /// How far a clock jumps, in milliseconds.
 const JUMP: i64 = 3_600_000;
 
-/// Lets something go wrong, at some time from now; returns what is at it, until it is over.
+/// How long a fault waits for a push to strike.
+const LONGEST_WAIT: Duration = Duration::from_secs(20);
+
+/// Lets something go wrong, at some time from now or during a push; returns what is at it, until it
+/// is over.
 pub(super) fn strike(world: &Arc<World>, operators: usize) -> JoinHandle<()> {
     let dice = &world.dice;
     let horizon = *dice.one_of(&[300, 1000, 3000, 8000, 20_000]);
     let after = dice.time(0..horizon);
+    let into_push = dice.once_in(300).then(|| dice.time(0..200));
     let kind = dice.below(12);
     let world = Arc::clone(world);
     tokio::spawn(async move {
         sleep(after).await;
+        if let Some(into_push) = into_push {
+            let _ = timeout(LONGEST_WAIT, world.push_begins()).await;
+            sleep(into_push).await;
+        }
         match kind {
             0..=1 => cut(&world, operators).await,
             2 => isolate(&world, operators).await,

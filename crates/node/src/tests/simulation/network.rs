@@ -98,7 +98,7 @@ impl Network {
     }
 
     /// Returns the way of a machine to all others.
-    pub(super) fn dialer(&self, from: Site) -> Arc<dyn Dialer> {
+    pub(super) fn phone(&self, from: Site) -> Arc<Phone> {
         let network = self.clone();
         Arc::new(Phone { network, from })
     }
@@ -231,12 +231,38 @@ impl Network {
 
 /// A machine's way to all others.
 #[derive(Debug)]
-struct Phone {
+pub(super) struct Phone {
     network: Network,
     from: Site,
 }
 
 impl Phone {
+    /// Waits until a machine has accepted a connection; for ever where none does.
+    pub(super) async fn reach(&self, host: &str) {
+        let found = self.network.world().and_then(|world| world.site_of(host));
+        match found {
+            Some(to) => self.go_there_and_back(to).await,
+            None => std::future::pending().await,
+        }
+    }
+
+    async fn go_there_and_back(&self, to: Site) {
+        self.network.be_under_way((self.from, to)).await;
+        self.network.be_under_way((to, self.from)).await;
+    }
+
+    /// Opens a connection, and exchanges keys over it.
+    async fn shake_hands(&self, to: Site) -> Result<(), (ConnectStep, ConnectCause)> {
+        let after = ConnectOptions::default().connect_timeout;
+        let deadline = Instant::now() + after;
+        for step in [ConnectStep::Tcp, ConnectStep::KeyExchange] {
+            timeout_at(deadline, self.go_there_and_back(to))
+                .await
+                .map_err(|_| (step, ConnectCause::TimedOut { after }))?;
+        }
+        Ok(())
+    }
+
     async fn connect(&self, destination: &Destination) -> Result<Connection, ConnectError> {
         let fail = |step, cause| failed(destination, (step, cause));
         let unknown = || ConnectCause::Lookup(io::Error::from(io::ErrorKind::NotFound));
@@ -247,17 +273,8 @@ impl Phone {
         let (Some(to), Some(world)) = (found, world) else {
             return Err(fail(ConnectStep::Lookup, unknown()));
         };
-        let after = ConnectOptions::default().connect_timeout;
-        let shaking_hands = async {
-            self.network.be_under_way((self.from, to)).await;
-            self.network.be_under_way((to, self.from)).await;
-        };
-        if timeout_at(Instant::now() + after, shaking_hands)
-            .await
-            .is_err()
-        {
-            return Err(fail(ConnectStep::Tcp, ConnectCause::TimedOut { after }));
-        }
+        let shaken = self.shake_hands(to).await;
+        shaken.map_err(|(step, cause)| fail(step, cause))?;
         let login = world.log_in(to, destination).map_err(|outcome| {
             let error = AuthenticationError {
                 attempts: Vec::new(),

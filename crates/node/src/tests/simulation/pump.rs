@@ -61,7 +61,7 @@ async fn carry_input(
             let next = tokio::select! {
                 biased;
                 () = wire.near.cancelled() => {
-                    // Whoever asks can write no more, and the command hears nothing of that.
+                    // The side that asks can write no more, and the command hears nothing of that.
                     ours.close();
                     std::future::pending().await
                 }
@@ -71,7 +71,7 @@ async fn carry_input(
             wire.there().await;
             match next {
                 Some(bytes) if theirs.write_all(&bytes).await.is_ok() => {}
-                // The end of the input, or of who reads it.
+                // The input has ended, or the command reads no more.
                 _ => return,
             }
         }
@@ -135,7 +135,7 @@ async fn carry_output(
         }
         Some(Some(status)) => output.end(Ok(status)),
         Some(None) => {
-            // Nobody waits for its end, but its input has yet to end.
+            // The other side has closed the session; the command ends once its input does.
             let mut rest = vec![0; CHUNK];
             while stdout.read(&mut rest).await.unwrap_or_default() > 0 {}
         }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use flocker_cluster::{Operator, Transcript};
 use flocker_model::{Deployment, VolumeRole};
 use tokio::runtime::{Builder, LocalOptions};
-use tokio::task::{JoinHandle, spawn_local};
+use tokio::task::{AbortHandle, JoinError, JoinHandle, spawn_local};
 use tokio::time::{sleep, timeout};
 
 use super::chance::{Dice, Event, Tally};
@@ -48,6 +48,9 @@ pub(super) struct Told {
     pub(super) deploys: usize,
     pub(super) failed: usize,
 }
+
+/// The exit code of a deploy, unless it was given up, and everything that it said.
+type Ended = (Option<u8>, Vec<String>);
 
 /// Plays a seed.
 pub(super) fn play(seed: u64, mutation: Option<Mutation>) -> Told {
@@ -112,10 +115,12 @@ impl Story {
         if self.is_broken() {
             return;
         }
-        while !self.world.is_up() {
-            sleep(Duration::from_secs(1)).await;
+        if timeout(PATIENCE, self.world.wait_until_up()).await.is_err() {
+            self.broken("a node has not restored itself after half an hour");
         }
+        self.world.set_quiet(true);
         sleep(QUIET).await;
+        self.world.set_quiet(false);
         let left = self.world.programs();
         if !left.is_empty() {
             self.broken(&format!("still runs long after all faults: {left:?}"));
@@ -181,7 +186,7 @@ impl Story {
             let by = *dice.one_of(&[3_600_000, -3_600_000]);
             self.clock.fetch_add(by, Ordering::Relaxed);
         }
-        let mut deploys: Vec<JoinHandle<(Option<u8>, Vec<String>)>> = Vec::new();
+        let mut deploys = Vec::new();
         for operator in 0..operators {
             let wanted = if operator == 0 {
                 wanted.clone()
@@ -191,46 +196,58 @@ impl Story {
             };
             deploys.push(self.begin(operator, wanted));
         }
-        // An operator may turn the machine off.
-        let victim = dice.once_in(120).then(|| deploys[0].abort_handle());
-        if let Some(victim) = victim {
-            let after = dice.time(0..12_000);
-            let trace = self.world.trace.clone();
-            tokio::spawn(async move {
-                sleep(after).await;
-                if !victim.is_finished() {
-                    trace.count(Event::OperatorKilled);
-                    trace.note("operator0 is killed");
-                    victim.abort();
-                }
-            });
+        if dice.once_in(120) {
+            self.kill_some_time(deploys[0].abort_handle());
         }
         for deploy in deploys {
-            self.deploys += 1;
-            match deploy.await {
-                Ok((Some(0), _)) if operators == 1 => {
-                    let ended = self.world.trace.elapsed();
-                    let world = Arc::clone(&self.world);
-                    self.check(&wanted, |node| {
-                        world
-                            .cut_at(node)
-                            .is_none_or(|cut| cut + SINCE_LOOK < ended)
-                    });
-                }
-                Ok((Some(0), _)) => {}
-                Ok((Some(exit), said)) => {
-                    self.failed += 1;
-                    self.check_words(exit, &said);
-                }
-                Ok((None, _)) => self.broken("a deploy has not ended after half an hour"),
-                Err(error) if error.is_cancelled() => {}
-                Err(error) => self.broken(&format!("a deploy panicked: {error}")),
-            }
+            let ended = deploy.await;
+            // Of two operators at once each may undo what the other has done.
+            let alone = (operators == 1).then_some(&wanted);
+            self.judge(ended, alone);
         }
         for fault in faults {
             if let Err(error) = fault.await {
                 self.broken(&format!("the simulation panicked: {error}"));
             }
+        }
+    }
+
+    /// Has the first operator's program killed, at some time from now.
+    fn kill_some_time(&self, victim: AbortHandle) {
+        let after = self.world.dice.time(0..12_000);
+        let trace = self.world.trace.clone();
+        tokio::spawn(async move {
+            sleep(after).await;
+            if !victim.is_finished() {
+                trace.count(Event::OperatorKilled);
+                trace.note("operator0 is killed");
+                victim.abort();
+            }
+        });
+    }
+
+    /// Looks at what came of a disturbed deploy, and whether what was wanted is true if that was
+    /// `wanted` by one operator alone.
+    fn judge(&mut self, ended: Result<Ended, JoinError>, wanted: Option<&Deployment>) {
+        self.deploys += 1;
+        match ended {
+            Ok((Some(0), _)) => {
+                let ended = self.world.trace.elapsed();
+                let is_settled = |node| {
+                    let cut = self.world.cut_at(node);
+                    cut.is_none_or(|cut| cut + SINCE_LOOK < ended)
+                };
+                if let Some(wanted) = wanted {
+                    self.check(wanted, is_settled);
+                }
+            }
+            Ok((Some(exit), said)) => {
+                self.failed += 1;
+                self.check_words(exit, &said);
+            }
+            Ok((None, _)) => self.broken("a deploy has not ended after half an hour"),
+            Err(error) if error.is_cancelled() => {}
+            Err(error) => self.broken(&format!("a deploy panicked: {error}")),
         }
     }
 
@@ -246,23 +263,19 @@ impl Story {
         self.check(wanted, |_| true);
     }
 
-    async fn deploy(&mut self, wanted: &Deployment) -> (Option<u8>, Vec<String>) {
+    async fn deploy(&mut self, wanted: &Deployment) -> Ended {
         let ended = self.begin(0, wanted.clone()).await;
         ended.unwrap_or_else(|error| (None, vec![error.to_string()]))
     }
 
     /// Begins a deploy.
-    fn begin(
-        &mut self,
-        operator: usize,
-        wanted: Deployment,
-    ) -> JoinHandle<(Option<u8>, Vec<String>)> {
+    fn begin(&mut self, operator: usize, wanted: Deployment) -> JoinHandle<Ended> {
         self.runs += 1;
         let transcript = Transcript::default();
         let who = Operator {
             name: format!("ann@desk{operator}"),
             session: format!("run {}", self.runs),
-            network: self.world.network.dialer(Site::Operator(operator)),
+            network: self.world.network.phone(Site::Operator(operator)),
             clock: self.world.operators_clock(&self.clock),
             transcript: transcript.clone(),
         };

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
@@ -14,23 +14,24 @@ use flocker_model::{
 };
 use flocker_remote::clock::Clock;
 use flocker_remote::protocol::{Listener, StepFailure};
-use flocker_remote::ssh::{Destination, ExitStatus, Way, read_public_key};
+use flocker_remote::ssh::{Destination, Dialer, ExitStatus, Way, read_public_key};
 use futures_util::FutureExt as _;
 use tempfile::TempDir;
 use tokio::io::DuplexStream;
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 use tokio::task::AbortHandle;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::chance::{Dice, Event, Trace};
-use super::network::{Network, Site};
+use super::network::{Network, Phone, Site};
 use crate::failure::OrFailure as _;
 use crate::identity::settle;
 use crate::linux::Ssh;
 use crate::local;
 use crate::machine::Machine;
+use crate::peer::NotTold;
 use crate::platform::{Peers, Platform};
 use crate::receive::{Receiver, receive};
 use crate::serve::serve;
@@ -65,18 +66,26 @@ impl Platform for Simulated {
 
 /// The code that reaches peers by SSH, on a simulated network.
 #[derive(Debug, Clone)]
-pub(super) struct SimulatedPeers(Ssh);
+pub(super) struct SimulatedPeers {
+    ssh: Ssh,
+    phone: Arc<Phone>,
+}
 
 impl Peers for SimulatedPeers {
     type Connection = <Ssh as Peers>::Connection;
+
+    async fn reach(&self, member: &Member) -> Result<(), StepFailure> {
+        self.phone.reach(&member.contact.address.to_string()).await;
+        Ok(())
+    }
 
     async fn connect(
         &self,
         name: &NodeName,
         member: &Member,
         key: &Path,
-    ) -> Result<Self::Connection, StepFailure> {
-        self.0.connect(name, member, key).await
+    ) -> Result<Self::Connection, NotTold> {
+        self.ssh.connect(name, member, key).await
     }
 
     async fn observe_refusal(&self, _address: Ipv4Addr, _keys: &Path) -> Option<LoginRefusal> {
@@ -141,10 +150,15 @@ pub(super) struct World {
     pub(super) network: Network,
     pub(super) dice: Dice,
     pub(super) trace: Trace,
+    applications: Vec<ApplicationName>,
     nodes: Vec<Node>,
     guids: Guids,
     processes: Mutex<BTreeMap<u64, Running>>,
     next_process: AtomicU64,
+    /// Told whenever a node asks another one for something.
+    asked: Notify,
+    /// Whether applications write nothing.
+    is_quiet: AtomicBool,
     /// What applications wrote and were told is safe.
     acknowledged: Mutex<BTreeMap<ApplicationName, Vec<u8>>>,
     records: AtomicU64,
@@ -152,6 +166,42 @@ pub(super) struct World {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Node {
+    /// A machine on which nothing of ours ever was.
+    fn new(
+        index: usize,
+        faults: &Faults,
+        (dice, trace): (&Dice, &Trace),
+        (network, guids): (&Network, &Guids),
+    ) -> Self {
+        let directory = tempfile::tempdir_in("/dev/shm").unwrap();
+        copy_keys(index, directory.path());
+        let id = Uuid::from_u128(u128::try_from(index).unwrap() + 1);
+        fs::write(directory.path().join("state/node-id"), format!("{id}\n")).unwrap();
+        let host = Host::new(faults.clone());
+        for image in ["image:1", "image:2"] {
+            // A registry has both.
+            if dice.once_in(500) {
+                continue;
+            }
+            host.add_image(name(image), ImageId(image.to_owned()));
+        }
+        let clock = Arc::new(AtomicI64::new(0));
+        let parts = (&host, directory.path(), (network, guids));
+        let machine = assemble(index, parts, clock_of(trace, &clock));
+        Self {
+            name: node_name(index),
+            id: machine.id,
+            host,
+            machine: Mutex::new(machine),
+            directory,
+            clock,
+            cut_at: Mutex::default(),
+            is_off: Mutex::default(),
+        }
+    }
 }
 
 impl World {
@@ -169,43 +219,19 @@ impl World {
         });
         let faults = Faults::paced(Arc::clone(&pace));
         let guids = Guids::default();
-        let nodes: Vec<Node> = (0..count)
-            .map(|index| {
-                let directory = tempfile::tempdir_in("/dev/shm").unwrap();
-                copy_keys(index, directory.path());
-                let id = Uuid::from_u128(u128::try_from(index).unwrap() + 1);
-                fs::write(directory.path().join("state/node-id"), format!("{id}\n")).unwrap();
-                let host = Host::new(faults.clone());
-                for image in ["image:1", "image:2"] {
-                    // A registry has both.
-                    if dice.once_in(500) {
-                        continue;
-                    }
-                    host.add_image(name(image), ImageId(image.to_owned()));
-                }
-                let clock = Arc::new(AtomicI64::new(0));
-                let parts = (&host, directory.path(), (&network, &guids));
-                let machine = assemble(index, parts, clock_of(&trace, &clock));
-                Node {
-                    name: node_name(index),
-                    id: machine.id,
-                    host,
-                    machine: Mutex::new(machine),
-                    directory,
-                    clock,
-                    cut_at: Mutex::default(),
-                    is_off: Mutex::default(),
-                }
-            })
-            .collect();
+        let make = |index| Node::new(index, &faults, (dice, &trace), (&network, &guids));
+        let nodes = (0..count).map(make).collect();
         let world = Arc::new(Self {
             network: network.clone(),
             dice: dice.clone(),
             trace,
+            applications: (0..APPLICATIONS).map(application_name).collect(),
             nodes,
             guids,
             processes: Mutex::default(),
             next_process: AtomicU64::new(1),
+            asked: Notify::new(),
+            is_quiet: AtomicBool::new(false),
             acknowledged: Mutex::default(),
             records: AtomicU64::default(),
         });
@@ -283,6 +309,7 @@ impl World {
                 (format!("serve {from}"), Box::pin(work))
             }
             Login::Peer(peer) => {
+                self.asked.notify_waiters();
                 let work = async move {
                     let receiver = Receiver {
                         node: machine.id,
@@ -346,6 +373,11 @@ impl World {
             running.task = Some(task.abort_handle());
         }
         killed
+    }
+
+    /// Waits until a node pushes something to another one, or asks it about owners.
+    pub(super) async fn push_begins(&self) {
+        self.asked.notified().await;
     }
 
     /// Lists the programs that run.
@@ -438,8 +470,14 @@ impl World {
         });
     }
 
-    /// Tells whether all machines are on and have restored themselves.
-    pub(super) fn is_up(&self) -> bool {
+    /// Waits until all machines are on and have restored themselves.
+    pub(super) async fn wait_until_up(&self) {
+        while !self.is_up() {
+            sleep(Duration::from_secs(1)).await;
+        }
+    }
+
+    fn is_up(&self) -> bool {
         let restores = |running: &Running| running.what == "restore";
         !self.nodes.iter().any(|node| *lock(&node.is_off))
             && !lock(&self.processes).values().any(restores)
@@ -455,14 +493,22 @@ impl World {
         *lock(&self.nodes[index].cut_at)
     }
 
+    /// Has applications write nothing, or write again.
+    pub(super) fn set_quiet(&self, is_quiet: bool) {
+        self.is_quiet.store(is_quiet, Ordering::Relaxed);
+    }
+
     /// Every application that runs and sees a volume writes a record and is told that it is safe.
     /// Sometimes the disks catch up with what they were told to keep.
     pub(super) fn write(&self) {
+        if self.is_quiet.load(Ordering::Relaxed) {
+            return;
+        }
         for node in &self.nodes {
             let state = &mut *node.host.state();
-            let names = (0..APPLICATIONS).map(application_name);
+            let names = self.applications.iter();
             let running = names.filter(|name| state.running.processes.runs(name));
-            let owners: Vec<_> = running.filter_map(|name| state.volume_of(&name)).collect();
+            let owners: Vec<_> = running.filter_map(|name| state.volume_of(name)).collect();
             for name in &owners {
                 let volume = state.disk.pool.volumes.get_mut(name);
                 if let Some(volume) =
@@ -485,18 +531,17 @@ impl World {
     /// Never two owners, never two writers, never one on a replica or beside its volume; and one copy
     /// has all that was ever acknowledged.
     fn look(&self) {
-        for index in 0..APPLICATIONS {
-            let name = application_name(index);
-            self.look_for_records(&name);
+        for name in &self.applications {
+            self.look_for_records(name);
             let (mut owners, mut writers) = (Vec::new(), Vec::new());
             for node in &self.nodes {
                 let (place, id) = (&node.name, node.id);
                 let state = node.host.state();
-                if state.running.processes.runs(&name) && !state.has_its_volume(&name) {
+                if state.running.processes.runs(name) && !state.has_its_volume(name) {
                     let text = format!("{name} runs on {place} without its volume");
                     self.trace.broken(&text);
                 }
-                let Some(volume) = state.disk.pool.volumes.get(&name) else {
+                let Some(volume) = state.disk.pool.volumes.get(name) else {
                     continue;
                 };
                 let is_owned = matches!(volume.role(id), VolumeRole::Owned { .. });
@@ -507,7 +552,7 @@ impl World {
                 if is_owned {
                     owners.push(place.as_str());
                 }
-                if volume.is_mounted && state.is_used(&name) {
+                if volume.is_mounted && state.is_used(name) {
                     writers.push(place.as_str());
                 }
             }
@@ -542,21 +587,21 @@ impl World {
         for node in &self.nodes {
             let (place, state) = (&node.name, node.host.state());
             let wanted_here = |name: &ApplicationName| wanted.nodes[place].contains(name);
-            for name in (0..APPLICATIONS).map(application_name) {
-                let volume = state.disk.pool.volumes.get(&name);
+            for name in &self.applications {
+                let volume = state.disk.pool.volumes.get(name);
                 if volume.is_some_and(|volume| volume.snapshot_count() > MOST_SNAPSHOTS) {
                     left.push(format!("too many snapshots of {name} on {place}"));
                 }
-                if wanted_here(&name) {
+                if wanted_here(name) {
                     continue;
                 }
-                if state.running.processes.runs(&name) {
+                if state.running.processes.runs(name) {
                     left.push(format!("a container of {name} on {place}"));
                 }
-                if state.running.units.state(&name) != UnitState::Missing {
+                if state.running.units.state(name) != UnitState::Missing {
                     left.push(format!("a unit of {name} on {place}"));
                 }
-                if volume.is_some_and(|volume| volume.is_mounted && !state.is_used(&name)) {
+                if volume.is_some_and(|volume| volume.is_mounted && !state.is_used(name)) {
                     left.push(format!("a mounted volume of {name} on {place}"));
                 }
             }
@@ -624,6 +669,7 @@ fn assemble(
     let settled = settle(&store, ("tank/flocker", mark)).now_or_never();
     let id = settled.unwrap().unwrap();
     let host = || host.clone();
+    let phone = network.phone(Site::Node(index));
     Machine {
         id,
         settings,
@@ -638,8 +684,11 @@ fn assemble(
         directories: FakeDirectories { host: host() },
         units: FakeUnits { host: host() },
         routes: FakeRoutes { host: host() },
-        peers: SimulatedPeers(Ssh {
-            way: Way::Dialed(network.dialer(Site::Node(index))),
-        }),
+        peers: SimulatedPeers {
+            ssh: Ssh {
+                way: Way::Dialed(Arc::clone(&phone) as Arc<dyn Dialer>),
+            },
+            phone,
+        },
     }
 }
