@@ -121,6 +121,7 @@ async fn collect<T: Send + 'static>(
     let mut lost = None;
     loop {
         tokio::select! {
+            biased;
             ended = beginnings.join_next() => match ended {
                 Some(Ok((node, begun))) => {
                     if let Err(not_begun) = &begun

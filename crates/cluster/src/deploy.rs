@@ -4,9 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
-use flocker_config::{
-    Diagnostics, EarlierData, Parsed, Source, in_order, parse_beside, wanted_beside,
-};
+use flocker_config::{Diagnostics, Parsed, Source, in_order, parse_beside, wanted_beside};
 use flocker_failpoint::reach;
 use flocker_model::ApplicationName;
 use flocker_plan::{
@@ -39,34 +37,58 @@ pub(crate) enum Mode {
 /// Runs `flocker-cluster deploy` or `plan`.
 pub(crate) async fn run(arguments: &Deploy, mode: Mode) -> Exit {
     let mut printer = Printer::new(arguments.common.json, arguments.common.verbose > 0);
-    match prepare(arguments, mode, &printer).await {
-        Ok((parsed, mut gathered, images)) => {
-            let goal = goal(arguments, &parsed);
-            let exit = match mode {
-                Mode::Deploy => {
-                    let with = (&mut gathered, &mut printer);
-                    deploy(&goal, &parsed.earlier_data, images, with).await
-                }
-                Mode::Show => show((&goal, &parsed.earlier_data), &gathered, &printer),
-            };
-            for (node, requests) in gathered.end().await {
-                printer.detail(&format!("{node}: {requests} requests"));
-            }
-            exit
+    match prepare(arguments, &printer).await {
+        Ok(prepared) => {
+            let caller = Caller::new(&arguments.common.ssh, mode == Mode::Deploy);
+            run_prepared(&prepared, mode, (&caller, &mut printer)).await
         }
         Err(exit) => exit,
     }
 }
 
-/// Everything before the plan: the files, this machine's images, and a look at every node.
-async fn prepare(
-    arguments: &Deploy,
+/// What is wanted, before a look at the nodes.
+pub(crate) struct Prepared {
+    /// The files.
+    pub(crate) parsed: Parsed,
+    /// This machine's images.
+    pub(crate) images: Arc<OperatorImages>,
+    /// Whether new volumes may be made although a node may have had them.
+    pub(crate) new_volumes: bool,
+}
+
+impl Prepared {
+    fn goal(&self) -> Goal<'_> {
+        Goal {
+            new_volumes: self.new_volumes,
+            ..Goal::new(&self.parsed.deployment, Scope::Cluster)
+        }
+    }
+}
+
+/// Looks at the nodes, then shows the plan or carries it out.
+pub(crate) async fn run_prepared(
+    prepared: &Prepared,
     mode: Mode,
-    printer: &Printer,
-) -> Result<(Parsed, Gathered, OperatorImages), Exit> {
+    (caller, printer): (&Caller, &mut Printer),
+) -> Exit {
+    let mut gathered = match look(prepared, (caller, printer)).await {
+        Ok(gathered) => gathered,
+        Err(exit) => return exit,
+    };
+    let exit = match mode {
+        Mode::Deploy => deploy(prepared, (&mut gathered, printer)).await,
+        Mode::Show => show(prepared, &gathered, printer),
+    };
+    for (node, requests) in gathered.end().await {
+        printer.detail(&format!("{node}: {requests} requests"));
+    }
+    exit
+}
+
+/// Everything before a look at the nodes: the files, and this machine's images.
+async fn prepare(arguments: &Deploy, printer: &Printer) -> Result<Prepared, Exit> {
     let parsed = read_configuration(arguments, printer).await?;
-    let deployment = &parsed.deployment;
-    let images = OperatorImages::observe(deployment, &arguments.image_archives)
+    let images = OperatorImages::observe(&parsed.deployment, &arguments.image_archives)
         .await
         .map_err(|error| {
             let failure = Failure::new(Exit::Configuration, error.to_string());
@@ -77,16 +99,27 @@ async fn prepare(
             printer.failure(&failure);
             failure.exit
         })?;
-    let caller = Caller::new(&arguments.common.ssh, mode == Mode::Deploy);
-    let nodes = deployment.nodes.keys().cloned().collect();
-    let mut gathered = gather(nodes, &caller, |node, holder| {
+    Ok(Prepared {
+        parsed,
+        images: Arc::new(images),
+        new_volumes: arguments.new_volumes,
+    })
+}
+
+/// Looks at every node.
+async fn look(
+    prepared: &Prepared,
+    (caller, printer): (&Caller, &Printer),
+) -> Result<Gathered, Exit> {
+    let nodes = prepared.parsed.deployment.nodes.keys().cloned().collect();
+    let mut gathered = gather(nodes, caller, |node, holder| {
         printer.narrate(&busy(node, holder));
     })
     .await
     .map_err(|lost| give_way(&lost, printer))?;
-    gathered.observed.operator_images = images.list();
-    gathered.ask_registries(&goal(arguments, &parsed)).await;
-    Ok((parsed, gathered, images))
+    gathered.observed.operator_images = prepared.images.list();
+    gathered.ask_registries(&prepared.goal()).await;
+    Ok(gathered)
 }
 
 /// Says to whom way was given.
@@ -138,24 +171,14 @@ async fn read_configuration(arguments: &Deploy, printer: &Printer) -> Result<Par
     Ok(parsed)
 }
 
-/// Says what is wanted.
-fn goal<'a>(arguments: &Deploy, parsed: &'a Parsed) -> Goal<'a> {
-    Goal {
-        new_volumes: arguments.new_volumes,
-        ..Goal::new(&parsed.deployment, Scope::Cluster)
-    }
-}
-
 /// Shows the plan and what stands in its way.
-fn show(
-    (goal, earlier_data): (&Goal<'_>, &[EarlierData]),
-    gathered: &Gathered,
-    printer: &Printer,
-) -> Exit {
+fn show(prepared: &Prepared, gathered: &Gathered, printer: &Printer) -> Exit {
+    let goal = &prepared.goal();
     let plan = plan(goal, &gathered.observed);
     if let Some(exit) = refuse(&plan.blocked, gathered, printer) {
         return exit;
     }
+    let earlier_data = &prepared.parsed.earlier_data;
     let left = left_behind(&plan, goal.deployment, &gathered.observed, earlier_data);
     if !printer.is_json() {
         // As JSON they are a part of the plan.
@@ -177,12 +200,8 @@ fn show(
 }
 
 /// Carries the plan out and looks whether everything desired is true.
-async fn deploy(
-    goal: &Goal<'_>,
-    earlier_data: &[EarlierData],
-    images: OperatorImages,
-    (gathered, printer): (&mut Gathered, &mut Printer),
-) -> Exit {
+async fn deploy(prepared: &Prepared, (gathered, printer): (&mut Gathered, &mut Printer)) -> Exit {
+    let goal = &prepared.goal();
     reach(|| "deploy.observed".to_owned()).await;
     let plan = plan(goal, &gathered.observed);
     if let Some(exit) = refuse(&plan.blocked, gathered, printer) {
@@ -192,6 +211,7 @@ async fn deploy(
     for note in &plan.notes {
         printer.note(note);
     }
+    let earlier_data = &prepared.parsed.earlier_data;
     for left in left_behind(&plan, goal.deployment, &gathered.observed, earlier_data) {
         printer.left_behind(&left);
     }
@@ -205,7 +225,7 @@ async fn deploy(
     gathered.go_on().await;
     let mut driver = Driver {
         gathered,
-        images: Arc::new(images),
+        images: Arc::clone(&prepared.images),
         printer,
         announce: true,
     };
@@ -341,6 +361,8 @@ async fn verify(
         }
         show_standings(driver, done, ended.unfinished.iter());
         show_ways_back(driver, done, ended.unfinished.iter());
+        let text = "run the same deploy again once the cause is mended";
+        driver.printer.narrate(text);
         return Exit::StepFailed;
     }
     if failures.is_empty() && left.is_empty() {

@@ -61,6 +61,7 @@ impl Driver<'_> {
                 continue;
             }
             let incoming = tokio::select! {
+                biased;
                 incoming = self.gathered.incoming.recv() => incoming,
                 incoming = local.recv() => incoming,
             };

@@ -12,7 +12,7 @@ use crate::deploy::give_way;
 use crate::drive::Driver;
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::gather::{Gathered, gather, now};
+use crate::gather::{Gathered, gather};
 use crate::images::OperatorImages;
 use crate::printer::Printer;
 use crate::refusal::busy;
@@ -35,7 +35,7 @@ pub(crate) async fn run(arguments: &Forget) -> Exit {
     let forgetting = Forgetting {
         machines: arguments.machines.iter().cloned().collect(),
         give_up: arguments.give_up.iter().cloned().collect(),
-        at: now().unwrap_or_default(),
+        at: caller.clock.seconds(),
     };
     let exit = match decide(arguments, &forgetting, &gathered) {
         Ok(forgotten) => {

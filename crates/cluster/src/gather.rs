@@ -1,7 +1,7 @@
 //! Looking at every node at once.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use flocker_model::{Look, NodeId, NodeName, NodeObservation, Observed, PoollessNode};
 use flocker_plan::{Blocked, BlockedKind};
@@ -34,7 +34,7 @@ pub(crate) struct Gathered {
     /// Where their sessions tell it.
     said: mpsc::Sender<(NodeName, Incoming)>,
     /// Who asks them.
-    caller: Caller,
+    pub(crate) caller: Caller,
 }
 
 /// Begins a session with each of these nodes, then with every other machine that they remember,
@@ -79,7 +79,8 @@ pub(crate) async fn gather(
             gathered.note_other_name(begun);
         }
     }
-    gathered.observed.at = now();
+    let now = caller.clock.seconds();
+    gathered.observed.at = (now > 0).then_some(now);
     Ok(gathered)
 }
 
@@ -287,12 +288,6 @@ fn without_pool(node: &NodeName, poolless: &PoollessNode) -> Failure {
         kind: BlockedKind::of_poolless(node, poolless),
     };
     Failure::new(Exit::Blocked, blocked.to_string()).hint(blocked.hint())
-}
-
-/// Returns the time by this machine's clock, in seconds since 1970, unless that is set before it.
-pub(crate) fn now() -> Option<u64> {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    since.ok().map(|since| since.as_secs())
 }
 
 #[cfg(test)]

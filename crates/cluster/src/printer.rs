@@ -19,6 +19,7 @@ use crate::earlier::LeftBehind;
 use crate::export_file::{ExportFile, Exported};
 use crate::failure::Failure;
 use crate::plan_json::render_plan;
+use crate::program::Transcript;
 
 mod json;
 
@@ -30,6 +31,8 @@ pub(crate) struct Printer {
     verbose: bool,
     bars: MultiProgress,
     running: BTreeMap<StepId, ProgressBar>,
+    /// Keeps all lines, which are not printed then.
+    transcript: Option<Transcript>,
 }
 
 impl Printer {
@@ -41,6 +44,16 @@ impl Printer {
             verbose,
             bars: MultiProgress::with_draw_target(ProgressDrawTarget::stderr()),
             running: BTreeMap::new(),
+            transcript: None,
+        }
+    }
+
+    /// Prints nothing, and keeps every line in `transcript`.
+    pub(crate) fn keeping(transcript: &Transcript) -> Self {
+        Self {
+            bars: MultiProgress::with_draw_target(ProgressDrawTarget::hidden()),
+            transcript: Some(transcript.clone()),
+            ..Self::new(false, true)
         }
     }
 
@@ -154,6 +167,9 @@ impl Printer {
 
     /// Shows that something begins that may take long.
     pub(crate) fn begins(&mut self, id: StepId, text: &str) {
+        if self.transcript.is_some() {
+            return;
+        }
         let bar = self.bars.add(ProgressBar::new_spinner());
         bar.set_style(
             ProgressStyle::with_template("{spinner} {msg} [{elapsed}]")
@@ -237,12 +253,18 @@ impl Printer {
 
     /// Tells people what is going on.
     pub(crate) fn narrate(&self, text: &str) {
-        self.bars.suspend(|| write_line(io::stderr().lock(), text));
+        match &self.transcript {
+            Some(transcript) => transcript.keep(text),
+            None => self.bars.suspend(|| write_line(io::stderr().lock(), text)),
+        }
     }
 
     /// Prints a line of the result.
     pub(crate) fn line(&self, text: &str) {
-        self.bars.suspend(|| write_line(io::stdout().lock(), text));
+        match &self.transcript {
+            Some(transcript) => transcript.keep(text),
+            None => self.bars.suspend(|| write_line(io::stdout().lock(), text)),
+        }
     }
 }
 

@@ -1,14 +1,17 @@
 //! One node's `flocker-node serve`, for the length of a deploy.
 
+use std::path::Path;
+use std::sync::Arc;
+
 use flocker_failpoint::reach;
 use flocker_model::{Look, NodeName};
-use flocker_remote::clock::milliseconds_since_1970;
+use flocker_remote::clock::Clock;
 use flocker_remote::protocol::{
     Begin, Event, FrameReader, LivingWriter, LockHolder, Request, Speaks,
 };
 use flocker_remote::ssh::{
-    ConnectOptions, ConnectStep, Connection, Destination, Environment, Output, RemoteCommand,
-    SshOptions, UnknownHost, resolve_destination,
+    ConnectError, ConnectOptions, ConnectStep, Connection, Destination, Dialer, Environment,
+    Output, RemoteCommand, SshOptions, UnknownHost, Way, resolve_destination,
 };
 use tokio::io::AsyncRead;
 use tokio::sync::mpsc;
@@ -33,11 +36,28 @@ pub(crate) enum Incoming {
     Lost(Failure),
 }
 
+/// How nodes are found and reached.
+#[derive(Debug, Clone)]
+pub(crate) enum Reach {
+    /// By SSH, as these options and the machine's SSH configuration say.
+    Ssh(SshOptions),
+    /// By another network, under their own names.
+    Network(Arc<dyn Dialer>),
+}
+
+impl Default for Reach {
+    fn default() -> Self {
+        Self::Ssh(SshOptions::default())
+    }
+}
+
 /// What all sessions of one run share.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Caller {
     /// How nodes are reached.
-    pub(crate) ssh: SshOptions,
+    pub(crate) reach: Reach,
+    /// The clock of this machine.
+    pub(crate) clock: Clock,
     /// The person and machine, as `user@host`.
     pub(crate) operator: String,
     /// Names this run.
@@ -51,11 +71,13 @@ pub(crate) struct Caller {
 impl Caller {
     /// Names a new run of the program.
     pub(crate) fn new(ssh: &Ssh, exclusive: bool) -> Self {
+        let clock = Clock::default();
         Self {
-            ssh: ssh_options(ssh),
+            reach: Reach::Ssh(ssh_options(ssh)),
             operator: operator(),
             session: uuid::Uuid::new_v4().to_string(),
-            started: milliseconds_since_1970(),
+            started: clock.milliseconds(),
+            clock,
             exclusive,
         }
     }
@@ -207,37 +229,53 @@ pub(crate) fn node_command(connection: &Connection, subcommand: &str) -> RemoteC
 
 /// Finds the node and logs in.
 async fn connect(node: &NodeName, caller: &Caller) -> Result<Connection, NotBegun> {
-    let environment = Environment::observe();
-    let destination: Destination = resolve_destination(node.as_str(), &caller.ssh, &environment)
-        .await
-        .map_err(|error| {
-            let message = format!("{node}: it is not known how to reach it");
-            NotBegun {
-                failure: Failure::new(Exit::Unreachable, message).caused_by(&error),
-                presence: Presence::Absent,
-            }
-        })?;
+    let (destination, way) = match &caller.reach {
+        Reach::Ssh(options) => (find(node, options).await?, Way::Ssh),
+        Reach::Network(dialer) => {
+            let place = (node.as_str(), 22);
+            let destination = Destination::pinned(place, "root", Path::new(""), Vec::new());
+            (destination, Way::Dialed(Arc::clone(dialer)))
+        }
+    };
     for warning in &destination.warnings {
         tracing::warn!(%node, "{warning}");
     }
-    Connection::connect(&destination, &ConnectOptions::default())
-        .await
-        .map_err(|error| {
-            let hint = error.hint();
-            let presence = match error.step {
-                ConnectStep::HostKey | ConnectStep::Authentication => Presence::Answers,
-                _ => Presence::Absent,
-            };
-            let failure = Failure::new(Exit::Unreachable, error.to_string());
-            let failure = match std::error::Error::source(&error) {
-                Some(source) => failure.caused_by(source),
-                None => failure,
-            };
-            NotBegun {
-                failure: Failure { hint, ..failure },
-                presence,
-            }
-        })
+    let options = ConnectOptions::default();
+    let connected = way.connect(&destination, &options).await;
+    connected.map_err(|error| not_connected(&error))
+}
+
+/// Finds out from the machine's SSH configuration how to reach the node.
+async fn find(node: &NodeName, options: &SshOptions) -> Result<Destination, NotBegun> {
+    let environment = Environment::observe();
+    let resolved = resolve_destination(node.as_str(), options, &environment).await;
+    resolved.map_err(|error| {
+        let message = format!("{node}: it is not known how to reach it");
+        NotBegun {
+            failure: Failure::new(Exit::Unreachable, message).caused_by(&error),
+            presence: Presence::Absent,
+        }
+    })
+}
+
+/// Says why there is no connection.
+fn not_connected(error: &ConnectError) -> NotBegun {
+    let presence = match error.step {
+        ConnectStep::HostKey | ConnectStep::Authentication => Presence::Answers,
+        _ => Presence::Absent,
+    };
+    let failure = Failure::new(Exit::Unreachable, error.to_string());
+    let failure = match std::error::Error::source(error) {
+        Some(source) => failure.caused_by(source),
+        None => failure,
+    };
+    NotBegun {
+        failure: Failure {
+            hint: error.hint(),
+            ..failure
+        },
+        presence,
+    }
 }
 
 /// Waits for the answer to the beginning, telling `waiting` what the node waits for itself.

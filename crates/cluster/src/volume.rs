@@ -7,12 +7,12 @@ use flocker_plan::{
     Exporting, Importing, Promotion, SettingAside, is_imported, plan_exporting, plan_importing,
     plan_promotion, plan_setting_aside,
 };
+use flocker_remote::clock::Clock;
 
 use crate::arguments::{Common, Export, Import, Promote, Resolve};
 use crate::decision::{Decision, run};
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::gather::now;
 use crate::import_file::check_readable;
 use crate::printer::Printer;
 
@@ -44,7 +44,7 @@ pub(crate) async fn resolve(arguments: &Resolve) -> Exit {
         application: arguments.application.clone(),
         node: arguments.node.clone(),
         only_copy: arguments.only_copy,
-        at: now().unwrap_or_default(),
+        at: Clock::default().seconds(),
     };
     let decision = Decision {
         application: &arguments.application,
@@ -79,7 +79,7 @@ pub(crate) async fn import(arguments: &Import) -> Exit {
         node: arguments.node.clone(),
         content,
         lost: arguments.lost.iter().cloned().collect(),
-        at: now().unwrap_or_default(),
+        at: Clock::default().seconds(),
     };
     let decision = Decision {
         application: &arguments.application,

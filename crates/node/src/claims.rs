@@ -22,7 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// How long a peer that accepts connections may take to answer. It is there and may be the owner, however
 /// busy it is; nothing but its answer allows a start beside it.
-const ANSWER_PATIENCE: Duration = Duration::from_secs(if cfg!(test) { 3 } else { 120 });
+const ANSWER_PATIENCE: Duration = Duration::from_secs(120);
 
 /// How long a peer is left alone that has dropped a connection: its SSH server has many to answer.
 const PAUSE: Duration = Duration::from_secs(1);

@@ -5,7 +5,6 @@ use std::str::FromStr as _;
 
 use flocker_model::{ApplicationName, Deployment, NodeMemory, NodeName, NodeObservation, Observed};
 use flocker_plan::{Action, Blocked, Goal, OutcomeKind, Plan, Scope, StepId, plan, plan_restore};
-use flocker_remote::clock::{milliseconds_since_1970, seconds_since_1970};
 use flocker_remote::protocol::{LockHolder, LockPurpose, StepFailure};
 use tokio::sync::mpsc;
 
@@ -13,7 +12,7 @@ use crate::claims;
 use crate::execute::membership::refresh_keys;
 use crate::execute::{applications, run_action};
 use crate::failure::{OrFailure as _, failure_of};
-use crate::lock::{NodeLock, wait_blocking};
+use crate::lock::NodeLock;
 use crate::machine::Machine;
 use crate::places::reach;
 use crate::platform::{Platform, Volumes as _};
@@ -72,7 +71,7 @@ pub(crate) async fn restore(machine: &Machine<impl Platform>) -> Result<Complied
             Err(who) => tracing::info!("waiting until {who} has changed this node"),
         }
         let place = machine.store.node_lock();
-        wait_blocking(move || place.wait_until_free()).await?;
+        place.wait_until_free().await?;
     };
     machine.volumes.remove_mount_points().await;
     let memory = machine.store.memory().or_failure()?;
@@ -122,8 +121,8 @@ fn lock(machine: &Machine<impl Platform>) -> Result<Result<NodeLock, String>, St
         purpose: LockPurpose::Comply,
         operator: "flocker-node".to_owned(),
         session: String::new(),
-        started: milliseconds_since_1970(),
-        since: seconds_since_1970(),
+        started: machine.clock.milliseconds(),
+        since: machine.clock.seconds(),
         process: std::process::id(),
     };
     let locked = machine.store.lock_node(&holder).or_failure()?;
@@ -145,7 +144,7 @@ async fn comply_locked(
     let look = machine.observe(None).await?;
     reach(|| "restore.observed".to_owned()).await;
     let mut observed = Observed {
-        at: Some(seconds_since_1970()),
+        at: Some(machine.clock.seconds()),
         ..Observed::default()
     };
     let members = look.members().iter();

@@ -54,6 +54,59 @@ pub(crate) struct NodeLockPlace {
     guard: PathBuf,
     undecided: PathBuf,
     is_inherited: bool,
+    pub(crate) waiting: Waiting,
+}
+
+/// How a process waits for a lock.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Waiting {
+    /// A thread sleeps in the kernel.
+    #[default]
+    Asleep,
+    /// A task asks again and again. Simulated time stands still while a thread sleeps.
+    #[cfg(test)]
+    Asking,
+}
+
+impl Waiting {
+    /// Takes a lock that no process holds for long.
+    ///
+    /// # Errors
+    ///
+    /// Fails when its file cannot be made or locked.
+    pub(crate) async fn take(self, path: PathBuf) -> Result<Flock<File>, StepFailure> {
+        match self {
+            Self::Asleep => tokio::task::spawn_blocking(move || wait_for(&path))
+                .await
+                .or_failed_to("no thread could wait for a lock")?
+                .or_failure(),
+            #[cfg(test)]
+            Self::Asking => ask(&path, FlockArg::LockExclusiveNonblock).await,
+        }
+    }
+
+    /// Waits until no process holds a lock for itself.
+    async fn share(self, path: PathBuf) -> Result<(), StepFailure> {
+        match self {
+            Self::Asleep => wait_blocking(move || wait_to_share(&path)).await,
+            #[cfg(test)]
+            Self::Asking => ask(&path, FlockArg::LockSharedNonblock).await.map(drop),
+        }
+    }
+}
+
+/// Asks for a lock until it is free.
+#[cfg(test)]
+async fn ask(path: &Path, how: FlockArg) -> Result<Flock<File>, StepFailure> {
+    loop {
+        match Flock::lock(open(path).or_failure()?, how) {
+            Ok(lock) => return Ok(lock),
+            Err((_, Errno::EWOULDBLOCK)) => {
+                tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+            }
+            Err((_, errno)) => return Err(failed("lock", path, errno.into())).or_failure(),
+        }
+    }
 }
 
 impl NodeLockPlace {
@@ -64,6 +117,7 @@ impl NodeLockPlace {
             guard: runtime.join("deploy.guard"),
             undecided: runtime.join("deploy.undecided"),
             is_inherited: false,
+            waiting: Waiting::default(),
         }
     }
 
@@ -118,24 +172,24 @@ impl NodeLockPlace {
         Ok(Ok(lock))
     }
 
-    /// Waits, blocking the thread, until nobody has the lock.
+    /// Waits until nobody has the lock.
     ///
     /// It is not taken: who waits tries again, and so learns who was faster.
     ///
     /// # Errors
     ///
     /// Fails when the file cannot be made or locked.
-    pub(crate) fn wait_until_free(&self) -> Result<(), LockError> {
-        wait_to_share(&self.file)
+    pub(crate) async fn wait_until_free(&self) -> Result<(), StepFailure> {
+        self.waiting.share(self.file.clone()).await
     }
 
-    /// Waits, blocking the thread, until whoever has the lock goes on or gives it back.
+    /// Waits until whoever has the lock goes on or gives it back.
     ///
     /// # Errors
     ///
     /// Fails when the file cannot be made or locked.
-    pub(crate) fn wait_until_decided(&self) -> Result<(), LockError> {
-        wait_to_share(&self.undecided)
+    pub(crate) async fn wait_until_decided(&self) -> Result<(), StepFailure> {
+        self.waiting.share(self.undecided.clone()).await
     }
 }
 
@@ -177,7 +231,7 @@ impl NodeLock {
 /// # Errors
 ///
 /// Fails when waiting fails.
-pub(crate) async fn wait_blocking(
+async fn wait_blocking(
     wait: impl FnOnce() -> Result<(), LockError> + Send + 'static,
 ) -> Result<(), StepFailure> {
     let (done, ended) = oneshot::channel();
@@ -196,7 +250,7 @@ pub(crate) async fn wait_blocking(
 /// # Errors
 ///
 /// Fails when its file cannot be made or locked.
-pub(crate) fn wait_for(path: &Path) -> Result<Flock<File>, LockError> {
+fn wait_for(path: &Path) -> Result<Flock<File>, LockError> {
     Flock::lock(open(path)?, FlockArg::LockExclusive)
         .map_err(|(_, errno)| failed("lock", path, errno.into()))
 }
@@ -255,7 +309,7 @@ mod tests {
 
         drop(running.stdin.take());
         running.wait().unwrap();
-        place.wait_until_free().unwrap();
+        wait_to_share(&place.file).unwrap();
         place.take(&holder).unwrap().unwrap();
     }
 }

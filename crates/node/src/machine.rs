@@ -4,6 +4,7 @@ use std::path::Path;
 
 use flocker_docker::{Docker, UnitSettings, Units};
 use flocker_model::NodeId;
+use flocker_remote::clock::Clock;
 use flocker_remote::protocol::StepFailure;
 use flocker_zfs::{Zfs, ZfsSettings, read_node_mark};
 
@@ -20,6 +21,7 @@ pub(crate) struct Machine<P: Platform> {
     pub(crate) id: NodeId,
     pub(crate) settings: Settings,
     pub(crate) store: Store,
+    pub(crate) clock: Clock,
     pub(crate) volumes: P::Volumes,
     pub(crate) containers: P::Containers,
     pub(crate) directories: P::Directories,
@@ -82,12 +84,13 @@ impl Machine<Linux> {
             id,
             settings,
             store,
+            clock: Clock::default(),
             volumes,
             containers,
             directories,
             units,
             routes: Kernel,
-            peers: Ssh,
+            peers: Ssh::default(),
         })
     }
 }

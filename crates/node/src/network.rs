@@ -36,12 +36,8 @@ impl<P: Platform> Machine<P> {
         step: &str,
         change: impl Fn(&mut NodeNetwork) + Send,
     ) -> Result<Change, StepFailure> {
-        let store = self.store.clone();
         let bridge = self.settings.docker().bridge;
-        let _lock = tokio::task::spawn_blocking(move || store.lock_network())
-            .await
-            .or_failed_to("the routing table's lock cannot be waited for")?
-            .or_failure()?;
+        let _lock = self.store.lock_network().await?;
         // Only now: who looked before would write a table without what came up while he waited.
         let addresses = self.container_addresses().await?;
         let before = self.routes.observe_routing().await?;

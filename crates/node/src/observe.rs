@@ -8,7 +8,6 @@ use flocker_model::{
     ApplicationName, Contact, ContainerLinks, ContainerState, ContainerStatus, LoginRefusal, Look,
     Members, NodeState, PoolHealth, PoolProblem, PoollessNode, SshIdentity, UnitState, VolumeCopy,
 };
-use flocker_remote::clock::seconds_since_1970;
 use flocker_remote::protocol::StepFailure;
 use flocker_remote::ssh::{ensure_node_key, observe_host_keys};
 
@@ -158,6 +157,7 @@ impl<P: Platform> Machine<P> {
     ) -> BTreeMap<ApplicationName, ContainerState> {
         let names: BTreeSet<&ApplicationName> = found.keys().chain(units.keys()).collect();
         let nothing = ContainerObservation::default();
+        let now = self.clock.seconds();
         let mut states = BTreeMap::new();
         for name in names {
             let unit = self.unit_state(name, units);
@@ -167,7 +167,7 @@ impl<P: Platform> Machine<P> {
                 Some((process, _)) => self.routes.observe_links(process).await,
                 None => None,
             };
-            states.insert(name.clone(), container_state(found, unit, links));
+            states.insert(name.clone(), container_state(found, unit, (links, now)));
         }
         states
     }
@@ -194,7 +194,7 @@ impl<P: Platform> Machine<P> {
 fn container_state(
     found: &ContainerObservation,
     unit: UnitState,
-    links: Option<ContainerLinks>,
+    (links, now): (Option<ContainerLinks>, u64),
 ) -> ContainerState {
     match &found.application {
         Some(container) => ContainerState {
@@ -205,9 +205,7 @@ fn container_state(
             links,
             anonymous_volumes: container.anonymous_volumes.clone(),
             volume: container.volume.clone(),
-            just_started: container
-                .status
-                .is_younger_than(JUST_STARTED, seconds_since_1970()),
+            just_started: container.status.is_younger_than(JUST_STARTED, now),
         },
         None => ContainerState {
             id: String::new(),

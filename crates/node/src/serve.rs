@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 
 use flocker_model::{Contact, ImageReference, Look, RegistryLogins};
 use flocker_plan::{Action, StepId};
-use flocker_remote::clock::seconds_since_1970;
 use flocker_remote::protocol::{
     Begin, Event, FrameReader, FrameWriter, GIVING_WAY, LockHolder, LockPurpose, RefusedReason,
     Request, SILENCE, Speaks, StepFailure, Turn, turn,
@@ -17,7 +16,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use crate::execute::membership::refresh_keys;
 use crate::execute::run_action_with;
 use crate::failure::{OrFailure as _, failure_of};
-use crate::lock::{NodeLock, wait_blocking};
+use crate::lock::NodeLock;
 use crate::machine::Machine;
 use crate::platform::{Containers as _, Platform};
 
@@ -64,6 +63,7 @@ pub(crate) async fn converse(
         None => return Ok(()),
     };
     let session = tokio::select! {
+        biased;
         session = begin_session(machine, &begin, events) => session?,
         // Nothing may be asked before the answer: whoever asked has given up.
         request = reader.next() => return match request.or_failure()? {
@@ -181,7 +181,11 @@ async fn begin_session(
     // For all who are waited for together: it has an end whoever comes.
     let mut giving_way = None;
     loop {
-        let holder = match machine.store.lock_node(&holder(begin)).or_failure()? {
+        let holder = match machine
+            .store
+            .lock_node(&holder(machine, begin))
+            .or_failure()?
+        {
             Ok(lock) => return Ok(Ok(Some(lock))),
             Err(Some(holder)) => holder,
             Err(None) => return Ok(Err(RefusedReason::Locked { holder: None })),
@@ -194,16 +198,16 @@ async fn begin_session(
         }
         let place = machine.store.node_lock();
         match turn {
-            Turn::AfterTheNode => wait_blocking(move || place.wait_until_free()).await?,
+            Turn::AfterTheNode => place.wait_until_free().await?,
             Turn::First | Turn::AfterItself => {
                 let until = *giving_way.get_or_insert_with(|| Instant::now() + GIVING_WAY);
-                let waiting = wait_blocking(move || {
+                let waiting = async {
                     if turn == Turn::First {
-                        place.wait_until_decided()
+                        place.wait_until_decided().await
                     } else {
-                        place.wait_until_free()
+                        place.wait_until_free().await
                     }
-                });
+                };
                 let Ok(waited) = timeout_at(until, waiting).await else {
                     let holder = Some(holder);
                     return Ok(Err(RefusedReason::Locked { holder }));
@@ -219,13 +223,13 @@ async fn begin_session(
 }
 
 /// Says who has the lock while this session has it.
-fn holder(begin: &Begin) -> LockHolder {
+fn holder(machine: &Machine<impl Platform>, begin: &Begin) -> LockHolder {
     LockHolder {
         purpose: LockPurpose::Begin,
         operator: begin.operator.clone(),
         session: begin.session.clone(),
         started: begin.started,
-        since: seconds_since_1970(),
+        since: machine.clock.seconds(),
         process: std::process::id(),
     }
 }

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use flocker_model::{
     ApplicationName, AppliedDeployment, ForgottenMachine, Members, NodeId, NodeMemory,
 };
-use flocker_remote::protocol::{BootId, LockHolder};
+use flocker_remote::protocol::{BootId, LockHolder, StepFailure};
 use flocker_remote::write_new;
 use nix::fcntl::Flock;
 use serde::Serialize;
@@ -18,7 +18,7 @@ use serde::de::DeserializeOwned;
 use thiserror::Error;
 use uuid::Uuid;
 
-use crate::lock::{self, LockError, NodeLock, NodeLockPlace};
+use crate::lock::{LockError, NodeLock, NodeLockPlace};
 use crate::settings::Settings;
 
 /// Readable by root alone: environments have passwords in them.
@@ -95,6 +95,13 @@ impl Store {
     pub(crate) fn locked_by_commands(self) -> Self {
         let node_lock = self.node_lock.inherited();
         Self { node_lock, ..self }
+    }
+
+    /// Has locks waited for in simulated time.
+    #[cfg(test)]
+    pub(crate) fn asking_for_locks(mut self) -> Self {
+        self.node_lock.waiting = crate::lock::Waiting::Asking;
+        self
     }
 
     /// Returns the node's identity, if it has one.
@@ -225,13 +232,15 @@ impl Store {
     }
 
     /// Waits for the right to change the table, which applications' units want too.
-    pub(crate) fn lock_network(&self) -> Result<Flock<File>, LockError> {
-        lock::wait_for(&self.runtime.join("network.lock"))
+    pub(crate) async fn lock_network(&self) -> Result<Flock<File>, StepFailure> {
+        let waiting = self.node_lock.waiting;
+        waiting.take(self.runtime.join("network.lock")).await
     }
 
     /// Waits for the right to unmount volumes that several applications may see.
-    pub(crate) fn lock_volumes(&self) -> Result<Flock<File>, LockError> {
-        lock::wait_for(&self.runtime.join("volumes.lock"))
+    pub(crate) async fn lock_volumes(&self) -> Result<Flock<File>, StepFailure> {
+        let waiting = self.node_lock.waiting;
+        waiting.take(self.runtime.join("volumes.lock")).await
     }
 
     /// Takes the right to change the node; `Err(Some(holder))` inside when somebody has it.

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::simulate::Seeds;
 use crate::test::TierName;
 
 /// What every command answers: an exit code, or a failure to explain.
@@ -46,6 +47,8 @@ pub(crate) enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// Disturb deploys on a simulated network, and see that every promise is kept.
+    Simulate(Seeds),
     /// Install what is missing, build, bring up two nodes and move a database between them.
     Demo {
         /// Arguments of `flocker-lab demo`.

@@ -21,7 +21,8 @@ fn node() -> NodeName {
 
 fn caller() -> Caller {
     Caller {
-        ssh: SshOptions::default(),
+        reach: Reach::default(),
+        clock: Clock::default(),
         operator: "me@here".to_owned(),
         session: "this one".to_owned(),
         started: 2,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use flocker_docker::UnitSpecification;
 use flocker_model::{
@@ -11,6 +11,7 @@ use flocker_model::{
 };
 use flocker_plan::{Note, StopKind};
 use flocker_remote::protocol::{Change, Progress, StepDone, StepFailure};
+use tokio::time::Instant;
 
 use crate::execute::ProgressSender;
 use crate::execute::containers::{check_before_stopping, ensure_container};

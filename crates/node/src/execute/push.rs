@@ -1,10 +1,11 @@
 //! Pushing a volume: while its application runs, and what is left once it has stopped.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use flocker_model::{ApplicationName, ByteCount, Epoch, NodeName, SnapshotGuid};
 use flocker_plan::PushKind;
 use flocker_remote::protocol::{Change, StepFailure};
+use tokio::time::Instant;
 
 use crate::execute::ProgressSender;
 use crate::failure::failure_of;

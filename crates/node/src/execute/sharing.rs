@@ -1,10 +1,7 @@
 //! Volumes that several applications of the node see: unmounted when the last of them is down.
 
-use std::fs::File;
-
 use flocker_model::{ApplicationName, ContainerStatus, Epoch, NodeMemory, UnitState};
 use flocker_remote::protocol::{Change, StepFailure};
-use nix::fcntl::Flock;
 
 use crate::failure::OrFailure as _;
 use crate::machine::Machine;
@@ -24,15 +21,6 @@ pub(super) async fn volume_seen_by(
     Ok(owner)
 }
 
-/// Waits for the right to mount or unmount volumes that several applications may see.
-async fn lock_volumes(machine: &Machine<impl Platform>) -> Result<Flock<File>, StepFailure> {
-    let store = machine.store.clone();
-    tokio::task::spawn_blocking(move || store.lock_volumes())
-        .await
-        .or_failed_to("the lock of the volumes cannot be waited for")?
-        .or_failure()
-}
-
 /// Mounts a volume that is owned here, in this epoch if one is given.
 ///
 /// One at a time: of two applications that see it and start at once, the second would find a directory
@@ -41,7 +29,7 @@ pub(super) async fn mount<P: Platform>(
     machine: &Machine<P>,
     (owner, epoch): (&ApplicationName, Option<Epoch>),
 ) -> Result<<<P::Volumes as Volumes>::Owned as OwnedVolume>::Mounted, StepFailure> {
-    let _lock = lock_volumes(machine).await?;
+    let _lock = machine.store.lock_volumes().await?;
     let volume = match epoch {
         Some(epoch) => machine.volumes.open_owned(owner, epoch).await?,
         None => machine.volumes.open_owned_now(owner).await?,
@@ -57,7 +45,7 @@ pub(super) async fn unmount_unused(
     machine: &Machine<impl Platform>,
     (name, seen): (&ApplicationName, Option<ApplicationName>),
 ) -> Result<Change, StepFailure> {
-    let _lock = lock_volumes(machine).await?;
+    let _lock = machine.store.lock_volumes().await?;
     let memory = machine.store.memory().or_failure()?;
     let other = seen.filter(|seen| seen != name);
     let mut change = Change::Unchanged;

@@ -7,7 +7,7 @@ use flocker_model::{LoginRefusal, Member, NodeName};
 use flocker_remote::protocol::StepFailure;
 use flocker_remote::ssh::{
     ConnectCause, ConnectError, ConnectOptions, ConnectStep, Connection, Destination, Login,
-    PublicKey, RemoteCommand, Session, SshServer,
+    PublicKey, RemoteCommand, Session, SshServer, Way,
 };
 use tokio::net::TcpStream;
 
@@ -19,8 +19,11 @@ use crate::platform::{PeerConnection, PeerSession, Peers};
 const RECEIVING_USER: &str = "flocker";
 
 /// Peers over SSH.
-#[derive(Debug, Clone)]
-pub(crate) struct Ssh;
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Ssh {
+    /// How connections to them are opened.
+    pub(crate) way: Way,
+}
 
 /// A connection to a peer.
 pub(crate) struct SshConnection {
@@ -60,9 +63,9 @@ impl Peers for Ssh {
             key,
             host_keys,
         );
-        let connection = Connection::connect(&destination, &ConnectOptions::default())
-            .await
-            .map_err(|error| not_told(name, &error))?;
+        let options = ConnectOptions::default();
+        let connected = self.way.connect(&destination, &options).await;
+        let connection = connected.map_err(|error| not_told(name, &error))?;
         Ok(SshConnection {
             name: name.clone(),
             connection,

@@ -13,6 +13,7 @@ use flocker_model::{
     VolumeHolder, VolumeRole,
 };
 use flocker_plan::{Action, Goal, Handoff, ImageSource, Plan, Scope, StepId, Yield, plan};
+use flocker_remote::clock::Clock;
 use flocker_remote::protocol::StepFailure;
 use flocker_remote::ssh::generate_node_key;
 use flocker_zfs::NodeMark;
@@ -33,7 +34,7 @@ use crate::settings::Settings;
 use crate::store::Store;
 
 /// How many machines there are at most.
-const MOST_MACHINES: usize = 3;
+pub(super) const MOST_MACHINES: usize = 3;
 
 /// Machines in memory.
 pub(super) struct Cluster {
@@ -132,6 +133,7 @@ impl Cluster {
             id,
             settings,
             store,
+            clock: Clock::default(),
             volumes: FakeVolumes {
                 host: host.clone(),
                 node: id,
@@ -594,7 +596,7 @@ fn copy_directory(from: &Path, to: &Path) {
 }
 
 /// Gives a machine its keys, which are made once for all tests: making them takes long.
-fn copy_keys(index: usize, directory: &Path) {
+pub(super) fn copy_keys(index: usize, directory: &Path) {
     static KEYS: LazyLock<TempDir> = LazyLock::new(|| {
         let keys = tempfile::tempdir_in("/dev/shm").unwrap();
         for index in 0..MOST_MACHINES {

@@ -112,6 +112,7 @@ mod kernel {
             id,
             store: Store::open(&settings).unwrap(),
             settings,
+            clock: Clock::default(),
             volumes: FakeVolumes {
                 host: host.clone(),
                 node: id,

@@ -23,6 +23,7 @@ mod secrets;
 mod serving;
 mod sharing;
 mod simulated;
+mod simulation;
 mod wish;
 
 pub(crate) use fake::arrive;

@@ -17,6 +17,7 @@ use super::connect_error::{ConnectCause, ConnectError, ConnectStep};
 use super::destination::Destination;
 use super::exit::{ConnectionLost, ExecError, LossRecord};
 use super::handler::ClientHandler;
+use super::line::Line;
 use super::session::{Session, SessionContext, spawn_session};
 use super::transfer::{CommandError, Completed, run_to_completion};
 use super::transport::open_transport;
@@ -169,8 +170,21 @@ impl ConnectOptions {
 /// clone and the last session on it are gone.
 #[derive(Clone)]
 pub struct Connection {
-    handle: Arc<Handle<ClientHandler>>,
     destination: Arc<Destination>,
+    carrier: Carrier,
+}
+
+/// What carries a connection.
+#[derive(Clone)]
+enum Carrier {
+    Ssh(Client),
+    Line(Arc<dyn Line>),
+}
+
+/// A connection of SSH.
+#[derive(Clone)]
+struct Client {
+    handle: Arc<Handle<ClientHandler>>,
     sessions: Arc<Semaphore>,
     loss: LossRecord,
 }
@@ -221,11 +235,21 @@ impl Connection {
                 )
             })?;
         Ok(Self {
-            handle: Arc::new(handle),
             destination: Arc::new(destination.clone()),
-            sessions: Arc::new(Semaphore::new(options.sessions.max(1))),
-            loss,
+            carrier: Carrier::Ssh(Client {
+                handle: Arc::new(handle),
+                sessions: Arc::new(Semaphore::new(options.sessions.max(1))),
+                loss,
+            }),
         })
+    }
+
+    /// Makes a connection to a node of one that another network has opened.
+    pub fn over(destination: &Destination, line: Arc<dyn Line>) -> Self {
+        Self {
+            destination: Arc::new(destination.clone()),
+            carrier: Carrier::Line(line),
+        }
     }
 
     /// The node this leads to.
@@ -235,7 +259,10 @@ impl Connection {
 
     /// Whether the connection is gone.
     pub fn is_closed(&self) -> bool {
-        self.handle.is_closed()
+        match &self.carrier {
+            Carrier::Ssh(client) => client.handle.is_closed(),
+            Carrier::Line(line) => line.is_closed(),
+        }
     }
 
     /// Starts a command. Waits while too many sessions are open.
@@ -251,6 +278,48 @@ impl Connection {
             let command = line.replace('\0', "\u{fffd}");
             return Err(ExecError::Nul { node, command });
         }
+        match &self.carrier {
+            Carrier::Ssh(client) => client.exec((node, line)).await,
+            Carrier::Line(carrier) => carrier.exec(&line).await,
+        }
+    }
+
+    /// Runs a command without input and returns what it prints.
+    ///
+    /// # Errors
+    ///
+    /// [`CommandError`] unless the command ends with status 0.
+    pub async fn run(&self, command: &RemoteCommand) -> Result<Completed, CommandError> {
+        run_to_completion(self, command, tokio::io::empty()).await
+    }
+
+    /// Runs a command with everything that `input` yields as its standard
+    /// input, and returns what it prints.
+    ///
+    /// # Errors
+    ///
+    /// [`CommandError`] unless all input was sent and the command ends with
+    /// status 0.
+    pub async fn upload(
+        &self,
+        command: &RemoteCommand,
+        input: impl AsyncRead + Unpin,
+    ) -> Result<Completed, CommandError> {
+        run_to_completion(self, command, input).await
+    }
+
+    /// Says goodbye. Sessions that are still open are lost.
+    pub async fn close(&self) {
+        match &self.carrier {
+            Carrier::Ssh(client) => client.close().await,
+            Carrier::Line(line) => line.close(),
+        }
+    }
+}
+
+impl Client {
+    /// Starts a command on a node.
+    async fn exec(&self, (node, line): (String, String)) -> Result<Session, ExecError> {
         let gone = |source| ExecError::ConnectionLost {
             node: node.clone(),
             command: line.clone(),
@@ -298,32 +367,8 @@ impl Connection {
         }
     }
 
-    /// Runs a command without input and returns what it prints.
-    ///
-    /// # Errors
-    ///
-    /// [`CommandError`] unless the command ends with status 0.
-    pub async fn run(&self, command: &RemoteCommand) -> Result<Completed, CommandError> {
-        run_to_completion(self, command, tokio::io::empty()).await
-    }
-
-    /// Runs a command with everything that `input` yields as its standard
-    /// input, and returns what it prints.
-    ///
-    /// # Errors
-    ///
-    /// [`CommandError`] unless all input was sent and the command ends with
-    /// status 0.
-    pub async fn upload(
-        &self,
-        command: &RemoteCommand,
-        input: impl AsyncRead + Unpin,
-    ) -> Result<Completed, CommandError> {
-        run_to_completion(self, command, input).await
-    }
-
-    /// Says goodbye. Sessions that are still open are lost.
-    pub async fn close(&self) {
+    /// Says goodbye.
+    async fn close(&self) {
         self.loss.set(ConnectionLost::Here);
         self.sessions.close();
         let _ = self

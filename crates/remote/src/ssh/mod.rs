@@ -7,6 +7,7 @@
 //!   with the agent or with key files.
 //! * Working there: [`Connection::exec`] starts commands, any number of them
 //!   one after another and several at once.
+//! * Other networks: a [`Dialer`] opens connections in the place of SSH, for tests.
 //! * Keys of nodes: [`ensure_node_key`], [`observe_host_keys`] and
 //!   [`render_authorized_key`] are what nodes need to trust each other.
 
@@ -25,6 +26,7 @@ mod host_key;
 mod identity;
 mod key_signer;
 mod known_hosts;
+mod line;
 mod node_key;
 mod pattern;
 mod proxy;
@@ -50,6 +52,7 @@ pub use destination::{
 pub use exit::{ConnectionLost, ExecError, Exit, ExitStatus, SessionError};
 pub use host_key::{HostKeyError, HostKeyPolicy, KnownHostsFiles, UnknownHost, check_host_key};
 pub use identity::Identity;
+pub use line::{Dialer, FarEnd, FarOutput, Line, Way};
 pub use node_key::{
     HostKeysError, NodeKeyError, ensure_node_key, generate_node_key, observe_host_keys,
     read_public_key,

@@ -13,10 +13,14 @@ use crate::install::Need;
 use crate::lab::{self, Built};
 use crate::process::Program;
 use crate::programs::Purpose;
+use crate::simulate::{self, Seeds};
 use crate::terminal;
 
 /// How many interrupted plans the model checker must have run.
 const MODEL_CASES: u64 = 100_000;
+
+/// How many seeds the simulator must have played.
+const SIMULATED_SEEDS: u64 = 1000;
 
 /// The files that try our programs with OpenSSH's: what another node's key can do, what becomes of a
 /// command when a node has another host key or another operator, and of a deploy that loses a node.
@@ -52,6 +56,8 @@ pub(crate) enum TierName {
     Unit,
     /// The planner under every interruption.
     Model,
+    /// The programs on a simulated network.
+    Simulator,
     /// Whatever comes from outside is read or refused.
     Fuzz,
     /// Routes and links with real TCP in network namespaces.
@@ -70,7 +76,7 @@ pub(crate) enum TierName {
 
 impl TierName {
     /// Every tier, cheapest first.
-    pub(crate) const ALL: [Self; 14] = [
+    pub(crate) const ALL: [Self; 15] = [
         Self::Format,
         Self::Clippy,
         Self::Check,
@@ -78,6 +84,7 @@ impl TierName {
         Self::Nix,
         Self::Unit,
         Self::Model,
+        Self::Simulator,
         Self::Fuzz,
         Self::Namespaces,
         Self::Dockerd,
@@ -100,6 +107,7 @@ impl TierName {
             Self::Nix => "the flake and what it is made of, evaluated",
             Self::Unit => "unit, snapshot and documentation tests",
             Self::Model => "the planner under every interruption",
+            Self::Simulator => "the programs on a simulated network",
             Self::Fuzz => "whatever comes from outside is read or refused",
             Self::Namespaces => "routes and links with real TCP",
             Self::Dockerd => "containers in a real Docker daemon",
@@ -117,7 +125,9 @@ impl TierName {
             Self::Check => &[Need::Repository],
             Self::Deny => &[Need::Deny],
             Self::Nix => &[Need::Repository, Need::Nix],
-            Self::Clippy | Self::Unit | Self::Model | Self::Fuzz => &[Need::Build],
+            Self::Clippy | Self::Unit | Self::Model | Self::Simulator | Self::Fuzz => {
+                &[Need::Build]
+            }
             Self::Namespaces => &[Need::Build, Need::Namespaces],
             Self::Dockerd => &[Need::Build, Need::Docker],
             Self::Sshd => &[Need::Build, Need::Ssh],
@@ -159,6 +169,7 @@ impl TierName {
             Self::Nix => nix::run(),
             Self::Unit => run_unit(),
             Self::Model => run_model(),
+            Self::Simulator => run_simulator(),
             Self::Fuzz => fuzz::run(),
             Self::Namespaces => run_system("flocker-net").and(contract::run(&contract::ROUTES)),
             Self::Dockerd => run_system("flocker-docker").and(contract::run(&contract::CONTAINERS)),
@@ -251,6 +262,18 @@ fn run_model() -> Outcome {
         .env("FLOCKER_MODEL_CASES", &MODEL_CASES.to_string())
         .require_cases("interrupted plans", MODEL_CASES)
         .run()
+}
+
+fn run_simulator() -> Outcome {
+    let seeds = Seeds {
+        seed: 0,
+        seeds: SIMULATED_SEEDS,
+    };
+    let mut run = TestRun::new(&simulate::ARGUMENTS).only(&simulate::ONLY);
+    for (name, value) in seeds.variables() {
+        run = run.env(name, &value);
+    }
+    run.require_cases("simulated seeds", SIMULATED_SEEDS).run()
 }
 
 fn run_system(package: &str) -> Outcome {

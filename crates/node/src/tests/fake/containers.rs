@@ -18,7 +18,7 @@ use flocker_model::{
 use flocker_remote::protocol::{Change, StepFailure};
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 
-use super::{Host, State, changed};
+use super::{Host, Mutation, State, changed};
 use crate::failure::failure_of;
 use crate::platform::{Containers, Ends, ImageProgress, Steady};
 
@@ -463,8 +463,9 @@ impl Containers for FakeContainers {
         application: &ApplicationName,
         _grace: Duration,
     ) -> Result<Change, StepFailure> {
+        let is_left = self.host.faults.breaks(Mutation::LeaveContainersRunning);
         let stopped = self.host.act(|state| {
-            let ran = state.end_container(application);
+            let ran = !is_left && state.end_container(application);
             if ran && state.running.units.state(application) == UnitState::Active {
                 // Systemd is about to start it again.
                 state.running.units.set(application, UnitState::Activating);
@@ -524,8 +525,9 @@ impl Containers for FakeContainers {
         &self,
         watch: ApplicationName,
         ends: Ends,
-        _durations: (Duration, Duration),
+        (steady, _): (Duration, Duration),
     ) -> Result<Steady, StepFailure> {
+        self.host.faults.pass(steady).await;
         let waited = self.host.act(|state| {
             let container = state.disk.docker.applications.get(&watch);
             let may_end = container.is_some_and(|container| ends.allow(container.exit_code == 0));

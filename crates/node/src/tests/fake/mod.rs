@@ -30,9 +30,9 @@ use flocker_zfs::NodeMark;
 pub(super) use containers::{ENDLESS_IMAGE, FakeContainers, archive};
 pub(super) use directories::FakeDirectories;
 pub(crate) use faults::arrive;
-pub(super) use faults::{Fault, Faults};
+pub(super) use faults::{Fault, Faults, Mutation, Pace};
 pub(super) use importing::IMPORTED;
-pub(super) use peers::{FakePeers, Neighbours};
+pub(super) use peers::{FakePeers, Neighbours, admitted};
 pub(super) use pool::{Dataset, Guids, Pool, Trouble};
 pub(super) use routes::FakeRoutes;
 pub(super) use stream::Header;
@@ -134,6 +134,9 @@ impl Host {
         running.processes.next = state.running.processes.next;
         state.running = running;
         state.disk.pool.lose_power();
+        if self.faults.breaks(Mutation::LoseIntentLogs) {
+            state.disk.pool.lose_logs();
+        }
         state.disk.docker.lose_power();
     }
 
@@ -144,6 +147,7 @@ impl Host {
     ) -> Result<T, StepFailure> {
         self.faults.point().await?;
         let done = work(&mut self.state());
+        self.faults.look();
         self.faults.point().await?;
         done
     }

@@ -180,7 +180,7 @@ fn host_keys(machine: &Machine<Fake>) -> Result<Vec<String>, StepFailure> {
 }
 
 /// Reads in whose name a line of the file lets a key push, if it is that key's.
-fn admitted(line: &str, public: &str) -> Option<NodeId> {
+pub(in crate::tests) fn admitted(line: &str, public: &str) -> Option<NodeId> {
     let key = public.split_whitespace().nth(1)?;
     let (_, command) = line
         .split_once(" receive ")

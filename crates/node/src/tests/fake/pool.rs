@@ -146,6 +146,13 @@ impl Pool {
         }
     }
 
+    /// Forgets what is in intent logs alone.
+    pub(super) fn lose_logs(&mut self) {
+        for dataset in self.volumes.values_mut() {
+            dataset.log.clear();
+        }
+    }
+
     /// Tells whether what is seen of a copy is a first one that is being received.
     pub(super) fn is_first_copy(&self, application: &ApplicationName) -> bool {
         let named = [&self.volumes, &self.importing];
@@ -274,6 +281,16 @@ impl Dataset {
     pub(super) fn position(&self, guid: SnapshotGuid) -> Option<usize> {
         let mut snapshots = self.snapshots.iter();
         snapshots.position(|snapshot| snapshot.guid == guid)
+    }
+
+    /// Tells whether these records, and no others, are in it once it is mounted.
+    pub(crate) fn keeps(&self, records: &[u8]) -> bool {
+        records.strip_prefix(self.contents.as_slice()) == Some(self.log.as_slice())
+    }
+
+    /// Returns how many of Flocker's snapshots it has.
+    pub(crate) fn snapshot_count(&self) -> usize {
+        self.snapshots.len()
     }
 
     /// Bytes since the newest of Flocker's snapshots; the intent log does not count.

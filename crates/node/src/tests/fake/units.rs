@@ -7,7 +7,7 @@ use flocker_docker::UnitSpecification;
 use flocker_model::{ApplicationName, UnitState};
 use flocker_remote::protocol::{Change, StepFailure};
 
-use super::{Host, changed};
+use super::{Host, Mutation, changed};
 use crate::failure::failure_of;
 use crate::platform::Units;
 
@@ -18,7 +18,7 @@ pub(crate) struct Systemd {
 }
 
 impl Systemd {
-    pub(super) fn state(&self, application: &ApplicationName) -> UnitState {
+    pub(crate) fn state(&self, application: &ApplicationName) -> UnitState {
         let unit = self.units.get(application);
         unit.map_or(UnitState::Missing, |(_, state)| *state)
     }
@@ -99,7 +99,9 @@ impl Units for FakeUnits {
             let active = matches!(before, UnitState::Active | UnitState::Activating);
             if active {
                 units.mark(application, true);
-                state.end_container(application);
+                if !self.host.faults.breaks(Mutation::LeaveContainersRunning) {
+                    state.end_container(application);
+                }
             }
             Ok(changed(active))
         });

@@ -17,7 +17,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _};
 use super::owned::FakeOwned;
 use super::pool::{Dataset, Guids, Partial, Pool, Trouble};
 use super::stream::Header;
-use super::{Host, State, changed};
+use super::{Host, Mutation, State, changed};
 use crate::failure::failure_of;
 use crate::platform::Volumes;
 
@@ -525,6 +525,7 @@ impl Volumes for FakeVolumes {
             state.disk.pool.mount_points.remove(application);
             let in_use =
                 state.is_used(application) || state.disk.pool.held.contains_key(application);
+            let in_use = in_use && !self.host.faults.breaks(Mutation::LeaveContainersRunning);
             match state.disk.pool.volumes.get_mut(application) {
                 Some(dataset) if dataset.is_mounted && in_use => {
                     Err(failure_of("the volume is in use"))
@@ -592,8 +593,11 @@ impl Volumes for FakeVolumes {
         named.await?;
         while left > 0 {
             let mut chunk = vec![0; (header.length / PARTS).max(FEWEST_BYTES)];
-            let count = stream.read(&mut chunk).await.map_err(|_| broken())?;
+            let count = stream.read(&mut chunk).await.unwrap_or_default();
             if count == 0 {
+                if self.host.faults.breaks(Mutation::TakeTruncatedStreams) {
+                    break;
+                }
                 return Err(broken());
             }
             let kept = self.act(|state| {
