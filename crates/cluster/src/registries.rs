@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use flocker_model::{ImageName, ImageReference, NodeName, NodeObservation, RegistryAnswer, RegistryLogins};
+use flocker_model::{
+    ImageName, ImageReference, NodeName, NodeObservation, RegistryAnswer, RegistryLogins,
+};
 use flocker_plan::{Goal, registry_questions};
 use flocker_remote::protocol::{Event, Request};
 use tokio::time::{Instant, timeout_at};
