@@ -44,8 +44,8 @@ pub(crate) struct Pace {
 /// How machines are broken on purpose, for tests that must notice it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Mutation {
-    /// A stream that breaks off is taken for whole.
-    TakeTruncatedStreams,
+    /// A stream is taken for whole though its last byte is missing.
+    LoseEndsOfStreams,
     /// A power cut takes what was acknowledged and is in an intent log alone.
     LoseIntentLogs,
     /// A unit that is stopped leaves its container running, below which the volume is unmounted.

@@ -593,11 +593,8 @@ impl Volumes for FakeVolumes {
         named.await?;
         while left > 0 {
             let mut chunk = vec![0; (header.length / PARTS).max(FEWEST_BYTES)];
-            let count = stream.read(&mut chunk).await.unwrap_or_default();
+            let count = stream.read(&mut chunk).await.map_err(|_| broken())?;
             if count == 0 {
-                if self.host.faults.breaks(Mutation::TakeTruncatedStreams) {
-                    break;
-                }
                 return Err(broken());
             }
             let kept = self.act(|state| {
@@ -612,7 +609,13 @@ impl Volumes for FakeVolumes {
         }
         let finished = self.act(|state| {
             let pool = &mut state.disk.pool;
-            unfinished(pool, name)?.finish();
+            let dataset = unfinished(pool, name)?;
+            if self.host.faults.breaks(Mutation::LoseEndsOfStreams)
+                && let Some(partial) = &mut dataset.partial
+            {
+                partial.received.pop();
+            }
+            dataset.finish();
             if let Some(dataset) = pool.receiving.remove(name) {
                 pool.volumes.insert(name.clone(), dataset);
             }

@@ -22,7 +22,7 @@ pub(super) fn strike(world: &Arc<World>, operators: usize) -> JoinHandle<()> {
     let dice = &world.dice;
     let horizon = *dice.one_of(&[300, 1000, 3000, 8000, 20_000]);
     let after = dice.time(0..horizon);
-    let into_push = dice.once_in(300).then(|| dice.time(0..200));
+    let into_push = dice.once_in(400).then(|| dice.time(0..300));
     let kind = dice.below(12);
     let world = Arc::clone(world);
     tokio::spawn(async move {

@@ -9,10 +9,14 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::network::Wire;
-use super::world::{Ended, Process};
+use super::world::{Ended, Login, Process};
 
 /// How much is taken at once.
 const CHUNK: usize = 64 << 10;
+
+/// How much of what a node sends to another one arrives at once: volumes of a few records arrive in
+/// many pieces, and may break off between them.
+const PIECE: usize = 100;
 
 /// Starts a command at the other end, and carries what it and who asks for it say.
 pub(super) async fn run(wire: Arc<Wire>, far: FarEnd) {
@@ -49,6 +53,10 @@ async fn carry_input(
     (mut ours, mut theirs): (mpsc::Receiver<Bytes>, DuplexStream),
     (closed, gone): (CancellationToken, CancellationToken),
 ) {
+    let longest = match wire.login {
+        Login::Operator => CHUNK,
+        Login::Peer(_) => PIECE,
+    };
     let ends = async {
         tokio::select! {
             biased;
@@ -68,11 +76,16 @@ async fn carry_input(
                 () = closed.cancelled() => None,
                 next = ours.recv() => next,
             };
-            wire.there().await;
-            match next {
-                Some(bytes) if theirs.write_all(&bytes).await.is_ok() => {}
-                // The input has ended, or the command reads no more.
-                _ => return,
+            let Some(bytes) = next else {
+                wire.there().await;
+                return;
+            };
+            for piece in bytes.chunks(longest) {
+                wire.there().await;
+                // A program that is killed leaves unsent what its SSH client has in memory.
+                if closed.is_cancelled() || theirs.write_all(piece).await.is_err() {
+                    return;
+                }
             }
         }
     };
