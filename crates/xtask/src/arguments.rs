@@ -47,6 +47,11 @@ pub(crate) enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    /// Take out what mended faults of the past, and see that their tests find them.
+    Reproduce {
+        /// Names of the table in docs/faults; all when there is none.
+        names: Vec<String>,
+    },
     /// Disturb deploys on a simulated network, and see that every promise is kept.
     Simulate(Seeds),
     /// Install what is missing, build, bring up two nodes and move a database between them.

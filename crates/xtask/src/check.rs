@@ -2,6 +2,7 @@
 
 mod crate_table;
 mod dependency_table;
+mod faults;
 mod file_size;
 mod finding;
 mod forbidden_text;
@@ -98,6 +99,7 @@ pub(crate) fn findings() -> Result<Vec<Finding>, CheckError> {
     let mut findings = Vec::new();
     findings.extend(crate_table::check(&repository));
     findings.extend(dependency_table::check(&repository));
+    findings.extend(faults::check(&repository));
     findings.extend(file_size::check(&repository));
     findings.extend(forbidden_text::check(&repository));
     findings.extend(invariants::check(&repository));

@@ -13,6 +13,7 @@ mod markdown;
 mod nix_image;
 mod process;
 mod programs;
+mod reproduce;
 mod simulate;
 mod still_compiling;
 mod terminal;
@@ -33,6 +34,7 @@ fn main() -> ExitCode {
         Command::Deb { program } => deb::run(program),
         Command::Lab { arguments } => lab::run_lab(&arguments),
         Command::Faults { arguments } => lab::run_faults(&arguments),
+        Command::Reproduce { names } => reproduce::run(&names),
         Command::Simulate(seeds) => simulate::run(&seeds),
         Command::Demo { arguments } => lab::run_demo(&arguments),
     };
