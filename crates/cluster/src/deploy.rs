@@ -1,10 +1,9 @@
 //! One deploy, end to end: parse, look, plan, do, look again.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 use std::sync::Arc;
 
-use flocker_config::{Diagnostics, Parsed, Source, in_order, parse_beside, wanted_beside};
+use flocker_config::Parsed;
 use flocker_failpoint::reach;
 use flocker_model::ApplicationName;
 use flocker_plan::{
@@ -12,7 +11,7 @@ use flocker_plan::{
 };
 
 use crate::arguments::Deploy;
-use crate::beside::Beside;
+use crate::configuration::read_configuration;
 use crate::drive::Driver;
 use crate::earlier::left_behind;
 use crate::exit::Exit;
@@ -23,7 +22,6 @@ use crate::printer::Printer;
 use crate::recover::{recover, show_standings, show_ways_back};
 use crate::refusal::busy;
 use crate::session::Caller;
-use crate::values::resolve;
 
 /// Whether the plan is carried out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -127,48 +125,6 @@ pub(crate) fn give_way(lost: &Failure, printer: &Printer) -> Exit {
     printer.failure(lost);
     printer.narrate("nothing was changed on any node");
     lost.exit
-}
-
-/// Reads both files and the values that they name, and prints everything that is wrong with them.
-async fn read_configuration(arguments: &Deploy, printer: &Printer) -> Result<Parsed, Exit> {
-    let read = |path: &Path| {
-        std::fs::read(path).map_err(|error| {
-            let message = format!("cannot read {}", path.display());
-            printer.failure(&Failure::new(Exit::Configuration, message).caused_by(&error));
-            Exit::Configuration
-        })
-    };
-    let application = read(&arguments.application_config)?;
-    let deployment = read(&arguments.deployment_config)?;
-    let name = |path: &Path| path.display().to_string();
-    let (application_name, deployment_name) = (
-        name(&arguments.application_config),
-        name(&arguments.deployment_config),
-    );
-    let application = Source {
-        name: &application_name,
-        bytes: &application,
-    };
-    let deployment = Source {
-        name: &deployment_name,
-        bytes: &deployment,
-    };
-    let wrong = |diagnostics: Diagnostics| {
-        printer.diagnostics(&diagnostics);
-        Exit::Configuration
-    };
-    let (application, deployment) = in_order(application, deployment);
-    // Nothing is run for files that are wrong.
-    let wanted = wanted_beside(application, deployment, &Beside).map_err(wrong)?;
-    let directory = Path::new(application.name).parent();
-    // That of a bare name is empty.
-    let directory = directory.filter(|directory| !directory.as_os_str().is_empty());
-    let values = resolve(wanted, directory.unwrap_or(Path::new("."))).await;
-    let parsed = parse_beside(application, deployment, &Beside, values).map_err(wrong)?;
-    if !parsed.warnings.is_empty() {
-        printer.narrate(parsed.warnings.to_string().trim_end());
-    }
-    Ok(parsed)
 }
 
 /// Shows the plan and what stands in its way.

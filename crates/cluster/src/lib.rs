@@ -4,6 +4,7 @@
 mod arguments;
 mod asking;
 mod beside;
+mod configuration;
 mod convert;
 mod decision;
 mod deploy;
