@@ -20,7 +20,7 @@ use crate::failure::Failure;
 use crate::gather::{Gathered, gather};
 use crate::images::OperatorImages;
 use crate::printer::Printer;
-use crate::recover::{recover, show_standings, show_ways_back};
+use crate::recover::{recover, show_standings, show_ways_on};
 use crate::refusal::busy;
 use crate::session::Caller;
 use crate::values::resolve;
@@ -210,8 +210,7 @@ async fn deploy(prepared: &Prepared, (gathered, printer): (&mut Gathered, &mut P
     for note in &plan.notes {
         printer.note(note);
     }
-    let earlier_data = &prepared.parsed.earlier_data;
-    for left in left_behind(&plan, &gathered.observed, earlier_data) {
+    for left in left_behind(&plan, &gathered.observed, &prepared.parsed.earlier_data) {
         printer.left_behind(&left);
     }
     reach(|| "deploy.planned".to_owned()).await;
@@ -359,9 +358,7 @@ async fn verify(
             driver.printer.failure(failure);
         }
         show_standings(driver, done, ended.unfinished.iter());
-        show_ways_back(driver, done, ended.unfinished.iter());
-        let text = "run the same deploy again once the cause is mended";
-        driver.printer.narrate(text);
+        show_ways_on(driver, done, ended.unfinished.iter());
         return Exit::StepFailed;
     }
     if failures.is_empty() && left.is_empty() {
