@@ -19,7 +19,7 @@ use crate::failure::Failure;
 use crate::gather::{Gathered, gather};
 use crate::images::OperatorImages;
 use crate::printer::Printer;
-use crate::recover::{recover, show_standings, show_ways_back};
+use crate::recover::{recover, show_standings, show_ways_on};
 use crate::refusal::busy;
 use crate::session::Caller;
 
@@ -316,9 +316,7 @@ async fn verify(
             driver.printer.failure(failure);
         }
         show_standings(driver, done, ended.unfinished.iter());
-        show_ways_back(driver, done, ended.unfinished.iter());
-        let text = "run the same deploy again once the cause is mended";
-        driver.printer.narrate(text);
+        show_ways_on(driver, done, ended.unfinished.iter());
         return Exit::StepFailed;
     }
     if failures.is_empty() && left.is_empty() {

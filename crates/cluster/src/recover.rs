@@ -65,14 +65,11 @@ pub(crate) async fn recover(driver: &mut Driver<'_>, plan: &Plan, ended: Driven)
         driver.printer.narrate(&text);
     }
     let stranded = ended.unfinished.iter();
-    show_ways_back(
+    show_ways_on(
         driver,
         plan,
         stranded.filter(|name| !returned.running.contains_key(*name)),
     );
-    driver
-        .printer
-        .narrate("run the same deploy again once the cause is mended");
     Exit::StepFailed
 }
 
@@ -143,8 +140,9 @@ pub(crate) fn show_standings<'a>(
     }
 }
 
-/// Says how applications that were moved, and fail where they are now, get back to where they ran.
-pub(crate) fn show_ways_back<'a>(
+/// Says how applications that were moved, and fail where they are now, get back to where they ran, and what
+/// brings everything to where it is wanted.
+pub(crate) fn show_ways_on<'a>(
     driver: &Driver<'_>,
     plan: &Plan,
     failing: impl Iterator<Item = &'a ApplicationName>,
@@ -157,6 +155,9 @@ pub(crate) fn show_ways_back<'a>(
             driver.printer.narrate(&text);
         }
     }
+    driver
+        .printer
+        .narrate("run the same deploy again once the cause is mended");
 }
 
 /// Says how an application gets back to the node that it came from, if its data has left that.

@@ -119,6 +119,7 @@ fn a_node_that_is_lost_while_an_application_settles_fails_the_deploy() {
         &[
             "error: node2: it is not known whether it could ",
             "\n`db` runs on node2\n",
+            "\nrun the same deploy again once the cause is mended\n",
         ],
     );
     expect_to_go_on(&nodes);

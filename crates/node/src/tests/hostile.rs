@@ -76,7 +76,7 @@ async fn session(
         }
         events
     };
-    let serving = serve(machine, None, (input, theirs));
+    let serving = Box::pin(serve(machine, None, (input, theirs)));
     let (served, events) = within_deadline(async { tokio::join!(serving, converse) }).await;
     (events, served)
 }

@@ -632,14 +632,12 @@ type Work = std::pin::Pin<Box<dyn Future<Output = Result<(), StepFailure>>>>;
 
 /// Puts a failure as `flocker-node` writes it to standard error.
 fn words(failure: &StepFailure) -> String {
-    let mut text = format!("error: {}\n", failure.message);
-    for cause in &failure.causes {
-        text.push_str(&format!("  caused by: {cause}\n"));
-    }
-    if let Some(hint) = &failure.hint {
-        text.push_str(&format!("  hint: {hint}\n"));
-    }
-    text
+    let message = std::iter::once(format!("error: {}\n", failure.message));
+    let causes = failure.causes.iter();
+    let causes = causes.map(|cause| format!("  caused by: {cause}\n"));
+    let hint = failure.hint.iter();
+    let hint = hint.map(|hint| format!("  hint: {hint}\n"));
+    message.chain(causes).chain(hint).collect()
 }
 
 /// Makes the clock of a machine.
