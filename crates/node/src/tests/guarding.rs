@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use flocker_model::{Digest, Endpoint, LeadingPorts, NodeNetwork, Port};
 use flocker_net::{RoutingTable, Target};
+use flocker_remote::clock::Clock;
 
 use crate::guard::needs_repair;
 
