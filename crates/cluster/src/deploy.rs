@@ -44,7 +44,7 @@ pub(crate) async fn run(arguments: &Deploy, mode: Mode) -> Exit {
     }
 }
 
-/// What is wanted, before a look at the nodes.
+/// The files and images of a deploy, before the nodes are looked at.
 pub(crate) struct Prepared {
     /// The files.
     pub(crate) parsed: Parsed,

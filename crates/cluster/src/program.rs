@@ -27,7 +27,7 @@ pub struct Operator {
     pub transcript: Transcript,
 }
 
-/// What a person would read on a terminal, line by line.
+/// The lines that a person would read on a terminal.
 #[derive(Debug, Clone, Default)]
 pub struct Transcript(Arc<Mutex<Vec<String>>>);
 

@@ -172,7 +172,7 @@ impl NodeLockPlace {
         Ok(Ok(lock))
     }
 
-    /// Waits until nobody has the lock.
+    /// Waits until no process has the lock.
     ///
     /// It is not taken: who waits tries again, and so learns who was faster.
     ///
@@ -183,7 +183,7 @@ impl NodeLockPlace {
         self.waiting.share(self.file.clone()).await
     }
 
-    /// Waits until whoever has the lock goes on or gives it back.
+    /// Waits until the process that has the lock goes on or gives it back.
     ///
     /// # Errors
     ///

@@ -87,7 +87,7 @@ async fn what_is_taken_down_leaves_no_mark() {
     assert!(!mark.exists());
 }
 
-/// It had its whole grace period, which is none here.
+/// The stubborn application has a grace period of 0 seconds, so that the test waits for nothing.
 #[tokio::test]
 async fn a_stop_tells_of_an_application_that_had_to_be_killed() {
     let mut wanted = wanted(RestartPolicy::Always);

@@ -8,7 +8,7 @@ use super::bystanders;
 
 /// What must be left as it was: one line for each thing of ours, without what tells two moves
 /// apart. Datasets with their holds and mounts, mounts that ZFS does not know of, containers and
-/// their network devices, units, processes, files, rules, and locks that somebody has. The locks come
+/// their network devices, units, processes, files, rules, and locks that a process has. The locks come
 /// first: a lock's file says nothing, as a boot clears it away and the next step makes it again, and
 /// `flock` makes those that are missing.
 const TRACES: &str = r"

@@ -1,4 +1,4 @@
-//! What a seed decides, and the record of what came of it.
+//! The decisions of a seed, and the record of its outcome.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
@@ -68,7 +68,7 @@ impl Dice {
     }
 }
 
-/// What a simulator that tries anything does at some time.
+/// A kind of event. Over many seeds, every kind must happen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Event {
     LinkCut,
@@ -137,7 +137,7 @@ struct Inside {
     /// A sum over all lines, also those that are shown no more.
     sum: u64,
     tally: Tally,
-    /// What must not have happened.
+    /// The promises that were broken.
     broken: Vec<String>,
 }
 

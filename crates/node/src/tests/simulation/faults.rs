@@ -1,4 +1,4 @@
-//! What befalls a simulated world.
+//! Faults of a simulated world. They begin and end at simulated times: `sleep` waits for no real time.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -2,7 +2,8 @@
 //! machines in memory, and partitions, delays, crashes and clocks that jump disturb it.
 //!
 //! A seed decides everything that happens. `cargo xtask simulate --seed NUMBER` plays one, and prints
-//! all of it. Time is simulated: it goes on when all programs wait.
+//! all of it. Time is simulated: tokio's clock is paused, and goes on when all programs wait. A `sleep` here is
+//! an event of the simulated world at a time that the seed decides. It takes no real time.
 
 mod chance;
 mod faults;
@@ -23,7 +24,7 @@ use super::fake::Mutation;
 /// Which seed is the first, and how many are played.
 const FIRST: &str = "FLOCKER_SIMULATION_SEED";
 const COUNT: &str = "FLOCKER_SIMULATION_SEEDS";
-/// How many seeds are played where nobody says it.
+/// The number of seeds that are played if the environment names none.
 const FEW: u64 = 20;
 /// From how many seeds on each kind of event must have happened.
 const MANY: u64 = 100;
@@ -34,7 +35,7 @@ fn number(variable: &str) -> Option<u64> {
     std::env::var(variable).ok()?.parse().ok()
 }
 
-/// What came of many seeds.
+/// The outcome of many seeds.
 #[derive(Default)]
 struct Sum {
     simulated: Duration,
