@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use flocker_model::{Digest, Endpoint, LeadingPorts, NodeNetwork, Port};
 use flocker_net::{RoutingTable, Target};
-use flocker_remote::clock::Clock;
 
 use crate::guard::needs_repair;
 
@@ -113,7 +112,7 @@ mod kernel {
             id,
             store: Store::open(&settings).unwrap(),
             settings,
-            clock: Clock::default(),
+            clock: flocker_remote::clock::Clock::default(),
             volumes: FakeVolumes {
                 host: host.clone(),
                 node: id,
